@@ -1,0 +1,137 @@
+package access
+
+import (
+	"cmp"
+	"slices"
+	"time"
+)
+
+// The ids of the bridge. They are made by us, opaque, lower case, and never reused.
+type (
+	PersonID     string // "per_…"
+	GroupID      string // "grp_…"
+	ConnectionID string // chosen in configuration, a slug
+	AssignmentID string // "asg_…"
+	ClientID     string // an application's OAuth client_id
+)
+
+// Standing says whether an assignment is the person's own place or a visit.
+type Standing string
+
+// A person has at most one primary and any number of guests.
+const (
+	Primary Standing = "primary"
+	Guest   Standing = "guest"
+)
+
+// SourceKind says who is behind a source.
+type SourceKind string
+
+// A rule gives because of a group; people give by a request or an administrator's act.
+const (
+	SourceRule          SourceKind = "rule"
+	SourceRequest       SourceKind = "request"
+	SourceAdministrator SourceKind = "administrator"
+)
+
+// Source is one reason why an assignment exists. It is kept until it ends.
+type Source struct {
+	Kind      SourceKind `json:"kind"`
+	ID        string     `json:"id"`             // the rule's, request's or act's id
+	Group     GroupID    `json:"group,omitzero"` // the group that fed a rule
+	Standing  Standing   `json:"standing"`       // what this source alone would give
+	Flags     Flags      `json:"flags"`          //
+	NotBefore time.Time  `json:"not_before,omitzero"`
+	Until     time.Time  `json:"until,omitzero"` // zero: no end of its own
+}
+
+// ValidAt reports whether the source holds at that instant: NotBefore ≤ now < Until.
+func (s Source) ValidAt(now time.Time) bool {
+	return !now.Before(s.NotBefore) && (s.Until.IsZero() || now.Before(s.Until))
+}
+
+// Assignment is a grant at a scope, held by a person. Two sources of the same
+// grant at the same scope are one assignment; its flags and end are the union of
+// the sources that are valid, and primary beats guest.
+type Assignment struct {
+	ID        AssignmentID `json:"id"`
+	Person    PersonID     `json:"person"`
+	Grant     Grant        `json:"grant"`
+	Scope     ScopeID      `json:"scope"`
+	Flags     Flags        `json:"flags"`
+	Standing  Standing     `json:"standing"`
+	NotBefore time.Time    `json:"not_before,omitzero"`
+	Until     time.Time    `json:"until,omitzero"`
+	Sources   []Source     `json:"sources"`
+}
+
+// ValidAt reports whether the assignment may be used at that instant. It is judged
+// at use, against the clock of the use case, never by a sweeper alone.
+func (a Assignment) ValidAt(now time.Time) bool {
+	return !now.Before(a.NotBefore) && (a.Until.IsZero() || now.Before(a.Until))
+}
+
+// MaySignIn reports whether a session may stand on the assignment at that instant.
+func (a Assignment) MaySignIn(now time.Time) bool { return a.Grant.MaySignIn() && a.ValidAt(now) }
+
+// SameUse reports whether a session that stands on a would notice nothing if it
+// stood on b: same grant, scope, flags, standing and end.
+func (a Assignment) SameUse(b Assignment) bool {
+	return a.Grant == b.Grant && a.Scope == b.Scope && a.Flags == b.Flags && a.Standing == b.Standing &&
+		a.NotBefore.Equal(b.NotBefore) && a.Until.Equal(b.Until)
+}
+
+// CompareAssignments orders by standing (primary first), then grant, scope and id:
+// the order in which people and logs read them.
+func CompareAssignments(a, b Assignment) int {
+	rank := func(s Standing) int {
+		if s == Primary {
+			return 0
+		}
+		return 1
+	}
+	return cmp.Or(cmp.Compare(rank(a.Standing), rank(b.Standing)),
+		cmp.Compare(slices.Index(Grants(), a.Grant), slices.Index(Grants(), b.Grant)),
+		cmp.Compare(a.Scope, b.Scope), cmp.Compare(a.ID, b.ID))
+}
+
+// Ceiling is the most a connection's rules may ever give.
+type Ceiling struct {
+	Scope  ScopeID `json:"scope"`
+	Grants []Grant `json:"grants"`
+}
+
+// Allows reports whether g at s lies under the ceiling in that tree. The zero
+// ceiling allows nothing.
+func (c Ceiling) Allows(t *Tree, g Grant, s ScopeID) bool {
+	return slices.Contains(c.Grants, g) && t.Covers(c.Scope, s)
+}
+
+// Connection is one customer's link to one identity provider: the boundary of isolation.
+type Connection struct {
+	ID      ConnectionID `json:"id"`
+	Name    string       `json:"name"`    // the customer's name, shown at sign-in
+	IdP     string       `json:"idp"`     // "entra", "okta" or "other": which dialect it speaks
+	Root    ScopeID      `json:"root"`    // the customer's own scope
+	Ceiling Ceiling      `json:"ceiling"` //
+	Domains []string     `json:"domains"` // e-mail domains that find this connection at sign-in; they decide nothing else
+	Contact string       `json:"contact"` // whom a person may ask
+}
+
+// Certification is what the register says about a technician. The vendor's own
+// word outranks one that arrives over SCIM.
+type Certification struct {
+	Level string    `json:"level,omitzero"`
+	Until time.Time `json:"until,omitzero"` // zero: no end is recorded
+}
+
+// certificationLevels opens the technician grant (the guide's list).
+var certificationLevels = []string{"Untrained Technician", "Installation Certified Technician G2", "Trainer"}
+
+// CertificationLevels lists the levels that open the technician grant.
+func CertificationLevels() []string { return slices.Clone(certificationLevels) }
+
+// CertifiedAt reports whether the certification counts at that instant.
+func (c Certification) CertifiedAt(now time.Time) bool {
+	return slices.Contains(certificationLevels, c.Level) && (c.Until.IsZero() || now.Before(c.Until))
+}

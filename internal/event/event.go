@@ -1,0 +1,78 @@
+// Package event holds facts in the past tense: what happened, to whom, in which
+// connection. Events are rows of the transaction that made them true; they are
+// told afterwards (internal/outbox) and chained into the audit trail (internal/audit).
+package event
+
+import (
+	"time"
+
+	"github.com/drawbridge-id/drawbridge/internal/access"
+)
+
+// Type names a fact: "assignment.dropped", "session.revoked".
+type Type string
+
+// The facts this bridge records. docs/operations.md explains each.
+const (
+	PersonProvisioned Type = "person.provisioned"
+	PersonChanged     Type = "person.changed"
+	PersonDeactivated Type = "person.deactivated"
+	PersonReactivated Type = "person.reactivated"
+	PersonDeleted     Type = "person.deleted"
+	SubjectPinned     Type = "person.subject_pinned"
+	SubjectChanged    Type = "person.subject_changed" // an alarm: the claim that links sign-in moved
+	CertificationSet  Type = "person.certification_set"
+	GroupProvisioned  Type = "group.provisioned"
+	GroupChanged      Type = "group.changed"
+	GroupRenamed      Type = "group.renamed"
+	GroupDeleted      Type = "group.deleted"
+	MemberAdded       Type = "group.member_added"
+	MemberRemoved     Type = "group.member_removed"
+	MemberUnknown     Type = "group.member_unknown" // an id that names nobody here: drift for the administrator
+	AssignmentGiven   Type = "assignment.given"
+	AssignmentChanged Type = "assignment.changed"
+	AssignmentDropped Type = "assignment.dropped"
+	SessionStarted    Type = "session.started"
+	SessionSwitched   Type = "session.switched"
+	SessionMustChoose Type = "session.must_choose"
+	SessionChanged    Type = "session.changed" // what the active assignment means has changed; its tokens are dead
+	SessionRevoked    Type = "session.revoked"
+	SignInRefused     Type = "sign_in.refused"
+	CodeReplayed      Type = "code.replayed"
+	RefreshReused     Type = "refresh.reused"
+	PolicyApplied     Type = "policy.applied"
+	ConnectionAdded   Type = "connection.added"
+	ConnectionEnded   Type = "connection.ended"
+	ConnectionResumed Type = "connection.resumed"
+	SCIMTokenCreated  Type = "scim_token.created"
+	SCIMTokenRevoked  Type = "scim_token.revoked"
+	SigningKeyCreated Type = "signing_key.created"
+)
+
+// Actor says who did it: "scim", "person", "administrator", "rules", "clock" or "bridge".
+type Actor string
+
+// The actors.
+const (
+	ByScim          Actor = "scim"
+	ByPerson        Actor = "person"
+	ByAdministrator Actor = "administrator"
+	ByRules         Actor = "rules"
+	ByClock         Actor = "clock"
+	ByBridge        Actor = "bridge"
+)
+
+// Event is one fact. Data holds ids, codes and counts only, never a name, an
+// address or a secret; what identifies a human goes in Personal, which is stored
+// apart and can be erased without breaking the audit chain.
+type Event struct {
+	Type       Type                `json:"type"`
+	Actor      Actor               `json:"actor"`
+	At         time.Time           `json:"at"`
+	Connection access.ConnectionID `json:"connection,omitzero"` // "" for facts about the host
+	Person     access.PersonID     `json:"person,omitzero"`
+	Session    string              `json:"session,omitzero"`
+	Request    string              `json:"request,omitzero"` // the request id ("Reference" on pages)
+	Data       map[string]string   `json:"data,omitzero"`
+	Personal   map[string]string   `json:"-"`
+}

@@ -1,0 +1,117 @@
+// Package hot is the contract for what is short-lived and fast: authorization
+// requests, codes and refresh families. Sessions are rows of the store, not here.
+//
+// An engine may lose everything: people then sign in again, silently where their
+// browser session lives. It never decides that a credential is good; the epochs it
+// carries are compared by credential.Accept against the store.
+package hot
+
+import (
+	"context"
+	"time"
+
+	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/internal/credential"
+	"github.com/drawbridge-id/drawbridge/internal/session"
+)
+
+// AuthRequest is a validated authorization request, immutable but for Upstream.
+type AuthRequest struct {
+	ID            string            // 128 random bits; travels in URLs
+	Browser       credential.Digest // digest of the per-request cookie's secret
+	Client        access.ClientID
+	RedirectURI   string
+	State         string
+	Nonce         string
+	CodeChallenge string // S256; always present
+	OAuthScopes   []string
+	Grant         access.AssignmentID // asked for by scope=grant:<id>, "" if none
+	Prompt        []string
+	MaxAge        time.Duration // < 0: not asked
+	LoginHint     string
+	Connection    access.ConnectionID // from connection=<id>, "" until discovered
+	Created       time.Time
+	Expires       time.Time
+	Upstream      Upstream
+}
+
+// Upstream is the leg to the identity provider. State is single use.
+type Upstream struct {
+	Connection   access.ConnectionID
+	State        string
+	Nonce        string
+	CodeVerifier string
+	Started      time.Time
+}
+
+// CodeGrant is what an authorization code stands for.
+type CodeGrant struct {
+	Request AuthRequest
+	Session session.ID
+	Active  access.AssignmentID // what the session stood on when the code was made
+	Bound   credential.Bound    // the integers the code was made under
+	Expires time.Time           // 60 s after it was made
+	Family  string              // the refresh family that redeeming it creates; known beforehand so that a replay can end it
+}
+
+// Family is a chain of refresh tokens, bound to (session, client, assignment).
+type Family struct {
+	ID          string
+	Bound       credential.Bound // the integers it was made under
+	Active      access.AssignmentID
+	OAuthScopes []string // originally granted
+	AuthTime    time.Time
+	Nonce       string
+	N           int64     // the live token's number, from 1
+	Rotated     time.Time // when N was made
+	Expires     time.Time // absolute end
+	Salt        string
+}
+
+// Outcome is what an atomic verb found.
+type Outcome uint8
+
+// The zero outcome refuses.
+const (
+	Unknown  Outcome = iota // never was, expired, or lost: refuse
+	OK                      //
+	Retried                 // the same answer again, inside the grace
+	Replayed                // used before: refuse and end the family
+)
+
+// Rotation asks to exchange token number N of a family for the next.
+type Rotation struct {
+	Family string
+	Client access.ClientID // must be the family's; otherwise Unknown and nothing changes
+	N      int64
+	Now    time.Time
+	Grace  time.Duration // a retry of N-1 within it is Retried; 0: none
+}
+
+// Engine is what every hot store does. Each verb is atomic: of any number of
+// concurrent ConsumeCode or Rotate calls with one token, exactly one gets OK.
+type Engine interface {
+	PutAuthRequest(ctx context.Context, r AuthRequest) error
+	// AuthRequest gives fault.NotFound after Expires.
+	AuthRequest(ctx context.Context, id string, now time.Time) (AuthRequest, error)
+	// BindUpstream replaces the upstream leg of a live request.
+	BindUpstream(ctx context.Context, id string, u Upstream, now time.Time) error
+	// TakeUpstream finds the request whose upstream leg has this state and clears
+	// the leg: a state works once.
+	TakeUpstream(ctx context.Context, c access.ConnectionID, state string, now time.Time) (AuthRequest, error)
+
+	PutCode(ctx context.Context, code credential.Digest, g CodeGrant) error
+	// ConsumeCode gives OK once; later calls Replayed (with the grant, so that its
+	// family can be ended) until 10 minutes after Expires; then Unknown.
+	ConsumeCode(ctx context.Context, code credential.Digest, now time.Time) (CodeGrant, Outcome, error)
+
+	PutFamily(ctx context.Context, f Family) error
+	// Family gives fault.NotFound when it has ended or expired.
+	Family(ctx context.Context, id string, now time.Time) (Family, error)
+	// Rotate moves N to N+1 durably before it returns. Replayed ends the family.
+	Rotate(ctx context.Context, r Rotation) (Family, Outcome, error)
+	EndFamily(ctx context.Context, id string) error
+	// EndSession ends every family of the session; tidying, not safety.
+	EndSession(ctx context.Context, id session.ID) error
+	Close() error
+}

@@ -1,0 +1,73 @@
+// Package session decides what becomes of a sign-in: Start, Switch, Reconcile and
+// Revoke are pure functions that return the new session and its events
+// (docs/architecture.md, "Sessions").
+//
+// A session is one sign-in by one person through one connection, with exactly one
+// active assignment that the person holds now, or in the state MustChoose.
+package session
+
+import (
+	"time"
+
+	"github.com/drawbridge-id/drawbridge/internal/access"
+)
+
+// ID is a session's stable id: the sid claim. It survives switches.
+type ID string
+
+// State is where a session stands. The zero state is Ended: a forgotten field refuses.
+type State uint8
+
+// A session is active on one assignment, waits for a choice, or has ended.
+const (
+	Ended State = iota
+	Active
+	MustChoose
+)
+
+func (s State) String() string {
+	return [...]string{"ended", "active", "must_choose"}[min(s, MustChoose)]
+}
+
+// Session is a value: the functions of this package return changed copies.
+type Session struct {
+	ID         ID
+	Connection access.ConnectionID
+	Person     access.PersonID
+	State      State
+	Active     access.AssignmentID // "" unless State is Active
+	Version    int64               // rises when tokens of the session must die; never falls
+	Epochs     Epochs              // host, connection and person as they were at sign-in
+	AuthTime   time.Time           // when the upstream signed the person in
+	Created    time.Time
+	Expires    time.Time // absolute end
+	EndedAt    time.Time
+	EndReason  string // stable code, "" while live
+	Upstream   Upstream
+}
+
+// Epochs are the counters above a session. Equality is compared, never order.
+type Epochs struct{ Host, Connection, Person int64 }
+
+// Upstream is what the identity provider said about the sign-in.
+type Upstream struct {
+	Issuer  string
+	Subject string
+	Session string   // the provider's own sid, "" if it gave none
+	AMR     []string // how the person proved who they are
+	ACR     string
+}
+
+// The reasons for which a session ends; each is a sentence on the page that says so.
+const (
+	EndDeactivated   = "deactivated"
+	EndDeleted       = "deleted"
+	EndNoAssignment  = "no_assignment"
+	EndSignedOut     = "signed_out"
+	EndReplaced      = "replaced"
+	EndExpired       = "expired"
+	EndConnection    = "connection_ended"
+	EndRefreshReused = "refresh_reused"
+	EndSubject       = "subject_changed"
+	EndAdministrator = "administrator"
+)

@@ -1,0 +1,146 @@
+// Package store is the durable truth: one transaction, atomic verbs, every row
+// keyed by its connection. It holds hand-written SQL over a small Engine; engines
+// (internal/store/sqlite) supply connections, commits and dialect. The suite that
+// every engine must pass is internal/store/storetest.
+package store
+
+import (
+	"time"
+
+	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/internal/credential"
+	"github.com/drawbridge-id/drawbridge/internal/session"
+	"github.com/drawbridge-id/drawbridge/scim/filter"
+)
+
+// PersonKey and GroupKey are internal row keys: never shown, never accepted.
+type (
+	PersonKey int64
+	GroupKey  int64
+)
+
+// Person is a row of people.
+type Person struct {
+	Key         PersonKey
+	ID          access.PersonID
+	Connection  access.ConnectionID
+	UserName    string
+	ExternalID  string // "" if the IdP sent none; indexed, not unique
+	DisplayName string
+	Email       string // the primary or first work e-mail; for people to read, never to link by
+	Active      bool
+	Epoch       int64                 // rises whenever every credential of the person must die
+	Version     int64                 // ETag
+	Policy      int64                 // the policy version of the last decision
+	ValidUntil  time.Time             // until when the last decision holds; zero: no end. In the past: recompute before use
+	Claimed     access.Certification  // what the IdP says (counts only where the connection is trusted for it)
+	Asserted    *access.Certification // what the vendor says; nil: nothing
+	Doc         []byte                // canonical JSON of the SCIM attributes, without id, meta, schemas and relations
+	Created     time.Time
+	Updated     time.Time
+}
+
+// Group is a row of groups. Members are rows of their own.
+type Group struct {
+	Key         GroupKey
+	ID          access.GroupID
+	Connection  access.ConnectionID
+	DisplayName string
+	ExternalID  string
+	MemberCount int64
+	Version     int64
+	Doc         []byte // canonical JSON, without id, meta, schemas and members
+	Created     time.Time
+	Updated     time.Time
+}
+
+// Member is one membership as SCIM shows it.
+type Member struct {
+	Person  access.PersonID
+	Display string
+	Since   time.Time
+}
+
+// Query asks for a page of people or groups.
+type Query struct {
+	Filter filter.Expr // nil: all
+	Start  int         // 1-based; at least 1
+	Count  int         // at most MaxPage; 0: only the total
+}
+
+// MaxPage is the largest page a query returns.
+const MaxPage = 1000
+
+// ConnectionState says whether a connection may be used. The zero state refuses.
+type ConnectionState string
+
+// A connection is active or has ended; an ended one answers nobody.
+const (
+	ConnectionActive ConnectionState = "active"
+	ConnectionEnded  ConnectionState = "ended"
+)
+
+// ConnectionRow is a connection as stored: its definition and its counters.
+type ConnectionRow struct {
+	access.Connection
+	State    ConnectionState
+	Epoch    int64
+	People   int64
+	Groups   int64
+	Created  time.Time
+	LastSCIM time.Time // last request with a good token; written at most every few seconds
+}
+
+// SCIMToken is a bearer token of a connection, without its secret.
+type SCIMToken struct {
+	PublicID   string
+	Connection access.ConnectionID
+	Digest     credential.Digest
+	Note       string
+	Tail       string // the last 4 characters, for people to recognise it
+	Created    time.Time
+	Expires    time.Time
+	LastUsed   time.Time
+	Revoked    time.Time
+}
+
+// SessionRow is a session as stored, with the digest of its cookie's secret.
+type SessionRow struct {
+	session.Session
+	Cookie credential.Digest
+}
+
+// Policy is the active policy: one row, one version for every node.
+type Policy struct {
+	Version int64
+	Hash    string // hex SHA-256 of Source
+	Source  []byte // JSON of mapping.PolicySource
+	Applied time.Time
+}
+
+// SigningKey is a key at rest: Sealed is the private key under the root key.
+type SigningKey struct {
+	ID        string
+	Algorithm string
+	Sealed    []byte
+	Public    []byte // PKIX DER
+	State     string // "next", "active", "retired"
+	Created   time.Time
+}
+
+// AuditRow is one link of a connection's audit chain ("" is the host's own chain).
+type AuditRow struct {
+	ID             int64
+	Connection     access.ConnectionID
+	Seq            int64  // gap-free per connection once sealed; 0 before
+	Body           []byte // JSON of event.Event, without Personal
+	Personal       []byte // JSON of Personal; nil once erased or if there was none
+	PersonalDigest []byte // SHA-256 of a salt and Personal: part of the chain, so erasing does not break it
+	Prev, Hash     []byte
+}
+
+// DueKey finds people whose decision must be made anew.
+type DueKey struct {
+	Connection access.ConnectionID
+	Person     access.PersonID
+}

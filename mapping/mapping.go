@@ -1,0 +1,134 @@
+// Package mapping turns facts about a person into wanted assignments.
+//
+// Evaluate is a pure function of a policy, facts and an instant; every rule's say
+// is a Reason, in file order. Diff compares what is wanted with what is held and
+// returns a Plan: data that can be printed, stored or applied.
+package mapping
+
+import (
+	"time"
+
+	"github.com/drawbridge-id/drawbridge/internal/access"
+)
+
+// Pos is a place in a policy file, for reasons and faults.
+type Pos struct {
+	File string `json:"file,omitzero"`
+	Line int    `json:"line,omitzero"`
+	Col  int    `json:"col,omitzero"`
+}
+
+// Mode says whether a rule gives or only shows what it would give.
+type Mode string
+
+// The zero mode is Enforce's name in files left out.
+const (
+	Enforce Mode = "enforce"
+	Shadow  Mode = "shadow"
+)
+
+// RuleSource is a rule as it is written, before Compile has checked it.
+type RuleSource struct {
+	ID       string              `json:"id"`
+	From     access.ConnectionID `json:"from"`
+	Group    string              `json:"group,omitzero"`    // display name, with captures: "GL {fleet} Managers"
+	GroupID  string              `json:"group_id,omitzero"` // or the group's externalId
+	Give     string              `json:"give"`              // "standard @ pacific/ironbark/{fleet}"
+	Guest    []string            `json:"guest,omitzero"`    // the same form, as guests
+	Flags    access.Flags        `json:"flags,omitzero"`
+	For      time.Duration       `json:"for,omitzero"` // counted from joining the group; 0: as long as it lasts
+	Mode     Mode                `json:"mode,omitzero"`
+	Note     string              `json:"note,omitzero"`
+	Pos      Pos                 `json:"pos"`
+	FieldPos map[string]Pos      `json:"field_pos,omitzero"` // where each key's value is written
+}
+
+// PolicySource is everything a policy is compiled from. It marshals to JSON, which
+// is what the store keeps as the active policy.
+type PolicySource struct {
+	Scopes      []access.Scope      `json:"scopes"`
+	Connections []access.Connection `json:"connections"`
+	Rules       []RuleSource        `json:"rules"`
+}
+
+// Membership is one group a person is in.
+type Membership struct {
+	Group      access.GroupID
+	Name       string    // displayName as sent
+	ExternalID string    // the IdP's immutable id, "" if it sent none
+	Shared     bool      // another live group of the connection has the same externalId
+	Since      time.Time // when the membership row was inserted
+}
+
+// Facts are all that a rule may look at.
+type Facts struct {
+	Connection    access.ConnectionID
+	Person        access.PersonID
+	Active        bool
+	Memberships   []Membership         // in any order
+	Certification access.Certification // the vendor's word where there is one, else the trusted SCIM value
+}
+
+// Wanted is one assignment that the rules want the person to hold.
+type Wanted struct {
+	Grant     access.Grant
+	Scope     access.ScopeID
+	Flags     access.Flags
+	Standing  access.Standing
+	NotBefore time.Time
+	Until     time.Time
+	Sources   []access.Source
+}
+
+// Code is a stable word for why a rule did or did not match.
+type Code string
+
+// The codes. Each has a sentence in docs/operations.md.
+const (
+	Matched           Code = "matched"
+	NotActive         Code = "not_active"         // the person is inactive
+	NotInGroup        Code = "not_in_group"       //
+	ScopeUnknown      Code = "scope_unknown"      // a capture names no scope, or several
+	AmbiguousGroup    Code = "ambiguous_group"    // two live groups hold the group_id
+	AboveCeiling      Code = "above_ceiling"      //
+	NotCertified      Code = "not_certified"      // no certification is recorded, or of a level that does not count
+	CertificateLapsed Code = "certificate_lapsed" //
+	TimeOver          Code = "time_over"          // `for:` has run out
+	ShadowOnly        Code = "shadow"             // matched, but the rule only counts
+)
+
+// Reason is one rule's say about one group (or about none, if no group matched).
+type Reason struct {
+	Rule    string         `json:"rule"`
+	Pos     Pos            `json:"pos"`
+	Code    Code           `json:"code"`
+	Matched bool           `json:"matched"`
+	Group   string         `json:"group,omitzero"` // the group's name, or what the rule asks for
+	GroupID access.GroupID `json:"group_id,omitzero"`
+	Gives   []string       `json:"gives,omitzero"` // "standard @ pacific/ironbark/adelaide (guest)"
+	Because string         `json:"because"`        // a sentence for operators
+	Near    bool           `json:"near,omitzero"`  // nearly matched: worth showing first
+}
+
+// Decision is what one person should hold, and why.
+type Decision struct {
+	Want       []Wanted
+	Reasons    []Reason  // in file order
+	ValidUntil time.Time // the decision holds until then; zero: for ever, as long as the facts stay
+}
+
+// Change pairs an assignment as held with what it becomes.
+type Change struct {
+	From, To access.Assignment
+}
+
+// Plan is the difference between held and wanted, as data.
+type Plan struct {
+	Give   []access.Assignment // without ids: whoever applies the plan makes them
+	Change []Change
+	Drop   []access.Assignment
+	Keep   []access.Assignment
+}
+
+// Empty reports whether applying the plan would change nothing.
+func (p Plan) Empty() bool { return len(p.Give)+len(p.Change)+len(p.Drop) == 0 }
