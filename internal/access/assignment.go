@@ -116,6 +116,9 @@ type Connection struct {
 	Ceiling Ceiling      `json:"ceiling"` //
 	Domains []string     `json:"domains"` // e-mail domains that find this connection at sign-in; they decide nothing else
 	Contact string       `json:"contact"` // whom a person may ask
+	// TrustsCertification lets a certification that arrives over SCIM count. False
+	// by default: a customer must not certify its own people by accident.
+	TrustsCertification bool `json:"trusts_certification,omitzero"`
 }
 
 // Certification is what the register says about a technician. The vendor's own

@@ -49,5 +49,6 @@ type Current struct {
 	Epochs
 	Alive      bool      // host, connection, client, person and session are all active
 	Why        string    // the reason code when not Alive
+	Decided    bool      // the person's last decision was made under the active policy and no fence lies over it
 	ValidUntil time.Time // of the person's last decision; zero: no end
 }

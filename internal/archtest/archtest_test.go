@@ -1,0 +1,183 @@
+// Package archtest holds the layers as a table and fails when the code and the
+// table disagree: an edge that is not listed, a listed edge that is gone, a
+// package that nobody has placed. docs/architecture.md draws the same layers.
+package archtest
+
+import (
+	"bytes"
+	"encoding/json"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/drawbridge-id/drawbridge/"
+
+// layers lists, for every package, the packages of ours it may import. Upper
+// rooms come later in the list; an edge may only point to an earlier one.
+var layers = []struct {
+	pkg     string
+	imports []string
+}{
+	// L0: words
+	{"internal/secret", nil},
+	{"internal/fault", nil},
+	{"internal/access", nil},
+	{"internal/event", []string{"internal/access"}},
+	// L1: decisions, pure but for the key handling of credential
+	{"mapping", []string{"internal/access"}},
+	{"internal/session", []string{"internal/access", "internal/event", "internal/fault"}},
+	{"internal/credential", []string{"internal/access", "internal/fault", "internal/secret", "internal/session"}},
+	{"scim/schema", nil},
+	{"scim/filter", []string{"scim/schema"}},
+	{"scim/patch", []string{"scim/filter", "scim/schema"}},
+	{"scim/dialect", []string{"scim/patch", "scim/schema"}},
+	// L2: contracts and protocol fronts
+	{"internal/store", []string{"internal/access", "internal/credential", "internal/event", "internal/fault", "internal/session", "mapping", "scim/filter", "scim/schema"}},
+	{"internal/hot", []string{"internal/access", "internal/credential", "internal/session"}},
+	{"scim", []string{"scim/dialect", "scim/filter", "scim/patch", "scim/schema"}},
+	{"oidc", []string{"internal/access", "internal/credential", "internal/fault", "internal/hot", "internal/secret", "internal/session"}},
+	{"oidc/upstream", []string{"internal/access", "internal/fault", "internal/secret"}},
+	// L3: use cases
+	{"internal/bridge", []string{"internal/access", "internal/credential", "internal/event", "internal/fault", "internal/hot", "internal/secret", "internal/session", "internal/store", "mapping", "oidc", "oidc/upstream", "scim", "scim/filter", "scim/patch", "scim/schema"}},
+	// L4: engines
+	{"internal/sqlitedb", []string{"internal/fault"}},
+	{"internal/store/sqlite", []string{"internal/fault", "internal/sqlitedb", "internal/store"}},
+	{"internal/hot/embedded", []string{"internal/access", "internal/credential", "internal/fault", "internal/hot", "internal/session", "internal/sqlitedb"}},
+	{"internal/keys", []string{"internal/credential", "internal/event", "internal/fault", "internal/store"}},
+	{"internal/egress", []string{"internal/fault"}},
+	{"internal/audit", []string{"internal/access", "internal/event", "internal/fault", "internal/store"}},
+	// L5: files, sockets, pages
+	{"config", []string{"internal/access", "internal/secret", "mapping"}},
+	{"internal/httpserver", []string{"internal/fault", "internal/secret"}},
+	{"internal/api", []string{"internal/access", "internal/bridge", "internal/credential", "internal/fault", "internal/secret", "internal/store", "mapping"}},
+	{"internal/console", []string{"internal/access", "internal/credential", "internal/fault", "internal/hot", "internal/secret", "internal/session", "oidc", "oidc/upstream"}},
+	{"oidc/oidctest", []string{"internal/secret"}},
+	{"internal/demo", []string{"internal/secret", "oidc/oidctest"}},
+}
+
+// suites are contract suites and test helpers: only tests import them.
+var suites = []string{"internal/store/storetest", "internal/hot/hottest"}
+
+// pure packages take the instant as an argument and reach for nothing.
+var pure = []string{"internal/access", "internal/event", "internal/fault", "internal/session", "mapping", "scim/schema", "scim/filter", "scim/patch", "scim/dialect"}
+
+type listed struct {
+	ImportPath string
+	Name       string
+	Imports    []string
+	GoFiles    []string
+	Dir        string
+}
+
+func list(t *testing.T) []listed {
+	t.Helper()
+	cmd := exec.Command("go", "list", "-json=ImportPath,Name,Imports,GoFiles,Dir", "./...")
+	cmd.Dir = "../.."
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	var all []listed
+	for dec := json.NewDecoder(bytes.NewReader(out)); dec.More(); {
+		var p listed
+		if err := dec.Decode(&p); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, p)
+	}
+	return all
+}
+
+func TestImportsPointDown(t *testing.T) {
+	seen := map[string]bool{}
+	for _, p := range list(t) {
+		name := strings.TrimPrefix(p.ImportPath, module)
+		if name == "cmd/drawbridge" || slices.Contains(suites, name) || len(p.GoFiles) == 0 {
+			continue
+		}
+		seen[name] = true
+		at := slices.IndexFunc(layers, func(l struct {
+			pkg     string
+			imports []string
+		}) bool {
+			return l.pkg == name
+		})
+		if at < 0 {
+			t.Errorf("%s has no place in the layers: put it where it belongs", name)
+			continue
+		}
+		for _, imp := range p.Imports {
+			ours, isOurs := strings.CutPrefix(imp, module)
+			if isOurs && !slices.Contains(layers[at].imports, ours) {
+				t.Errorf("%s imports %s, which its line in the layers does not allow", name, ours)
+			}
+		}
+		for _, want := range layers[at].imports {
+			if !slices.Contains(p.Imports, module+want) {
+				t.Errorf("%s no longer imports %s: take the edge off its line", name, want)
+			}
+		}
+	}
+	for i, l := range layers {
+		if !seen[l.pkg] {
+			t.Errorf("%s stands in the layers but does not exist", l.pkg)
+		}
+		for _, imp := range l.imports {
+			if !slices.ContainsFunc(layers[:i], func(below struct {
+				pkg     string
+				imports []string
+			}) bool {
+				return below.pkg == imp
+			}) {
+				t.Errorf("%s may import %s, which does not lie below it", l.pkg, imp)
+			}
+		}
+	}
+}
+
+func TestPurePackagesReachForNothing(t *testing.T) {
+	forbidden := []string{"context", "os", "net", "net/http", "io/fs", "sync", "sync/atomic", "database/sql", "math/rand", "math/rand/v2", "crypto/rand"}
+	for _, p := range list(t) {
+		name := strings.TrimPrefix(p.ImportPath, module)
+		if !slices.Contains(pure, name) {
+			continue
+		}
+		for _, imp := range p.Imports {
+			if slices.Contains(forbidden, imp) {
+				t.Errorf("%s is pure but imports %s", name, imp)
+			}
+		}
+		for _, f := range p.GoFiles {
+			src, err := readFile(p.Dir, f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, bad := range []string{"time.Now(", "time.Since(", "time.Until(", "\tgo func", "go func("} {
+				if strings.Contains(src, bad) {
+					t.Errorf("%s/%s is pure but says %q", name, f, bad)
+				}
+			}
+		}
+	}
+}
+
+func TestEveryPackageSaysWhatItIs(t *testing.T) {
+	for _, p := range list(t) {
+		if len(p.GoFiles) == 0 {
+			continue
+		}
+		said := false
+		for _, f := range p.GoFiles {
+			src, err := readFile(p.Dir, f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			said = said || strings.Contains("\n"+src, "\n// Package "+p.Name+" ") || strings.Contains("\n"+src, "\n// Command ")
+		}
+		if !said {
+			t.Errorf("%s has no package comment", p.ImportPath)
+		}
+	}
+}
