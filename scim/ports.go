@@ -3,6 +3,7 @@ package scim
 import (
 	"context"
 	"iter"
+	"slices"
 	"time"
 
 	"github.com/drawbridge-id/drawbridge/scim/filter"
@@ -27,12 +28,20 @@ type Directory struct {
 // Collection is what the front asks of the people, or of the groups, of one
 // connection. Each call is one transaction; errors are *Error (see errors.go).
 type Collection interface {
-	Create(ctx context.Context, doc schema.Object) (Resource, error)
+	Create(ctx context.Context, in Input) (Resource, error)
 	Get(ctx context.Context, id string, w Want) (Resource, error)
-	Replace(ctx context.Context, id string, m Match, doc schema.Object) (Resource, error)
+	Replace(ctx context.Context, id string, m Match, in Input) (Resource, error)
 	Patch(ctx context.Context, id string, m Match, p patch.Plan, w Want) (Resource, error)
 	Delete(ctx context.Context, id string, m Match) error
 	List(ctx context.Context, q Query) (Page, error)
+}
+
+// Input is a whole resource as the client sent it, checked against its schema.
+type Input struct {
+	Doc        schema.Object // without relations
+	Members    []string      // a group's member ids, without repeats, in request order
+	HasMembers bool          // the request named members; a Replace without them keeps those there are
+	HasActive  bool          // the request named active; a Create without it means true, a Replace keeps it
 }
 
 // Want says which relations the answer will show, so that nobody reads a hundred
@@ -41,8 +50,13 @@ type Want struct{ Relations bool }
 
 // Match is If-Match: the zero Match matches anything.
 type Match struct {
-	Versions []int64 // any of these; empty and not Any: unconditional
+	Versions []int64 // any of these; empty and not Any: unconditional. -1 stands for a tag that is not ours
 	Any      bool    // "*"
+}
+
+// Allows reports whether a resource at that version may be changed.
+func (m Match) Allows(version int64) bool {
+	return m.Any || len(m.Versions) == 0 || slices.Contains(m.Versions, version)
 }
 
 // Resource is a user or group as stored.
@@ -51,8 +65,9 @@ type Resource struct {
 	Version      int64 // ETag W/"<n>"
 	Created      time.Time
 	LastModified time.Time
-	Doc          []byte // canonical JSON object without id, meta, schemas and relations
-	// Members streams a group's members, Groups a user's groups; nil if not wanted.
+	Doc          []byte // canonical JSON object without id, meta, schemas and relations; externalId is part of it
+	// Relations streams a group's members, or a user's groups; nil if not wanted.
+	// It is read at most once, after the call that returned the resource.
 	Relations iter.Seq2[Relation, error]
 }
 

@@ -1,0 +1,130 @@
+package scim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+)
+
+// The scimType words of RFC 7644 table 9 that this package and its callers use.
+const (
+	TypeInvalidFilter = "invalidFilter"
+	TypeInvalidPath   = "invalidPath"
+	TypeInvalidSyntax = "invalidSyntax"
+	TypeInvalidValue  = "invalidValue"
+	TypeInvalidVers   = "invalidVers"
+	TypeMutability    = "mutability"
+	TypeNoTarget      = "noTarget"
+	TypeTooMany       = "tooMany"
+	TypeUniqueness    = "uniqueness"
+)
+
+// Error is a refusal in the protocol's own words (RFC 7644 section 3.12). Detail
+// is read by the client; Err is for the log and never leaves the process.
+type Error struct {
+	Status     int
+	ScimType   string        // a word of table 9, or ""
+	Detail     string        // a sentence that says what to do
+	RetryAfter time.Duration // sent as whole seconds, rounded up; 0: not sent
+	Err        error         // the cause, kept inside
+}
+
+func (e *Error) Error() string {
+	s := fmt.Sprintf("scim: %d %s", e.Status, e.Detail)
+	if e.Err != nil {
+		s += ": " + e.Err.Error()
+	}
+	return s
+}
+
+// Unwrap gives errors.Is and errors.As the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// Invalid is 400 with a scimType of table 9.
+func Invalid(scimType, detail string) *Error {
+	return &Error{Status: http.StatusBadRequest, ScimType: scimType, Detail: detail}
+}
+
+// Unauthorized is 401. It says the same for a wrong token, another connection's,
+// an unknown connection and none; err tells the log which it was.
+func Unauthorized(err error) *Error {
+	return &Error{Status: http.StatusUnauthorized, Err: err,
+		Detail: "Send the SCIM token of this connection as \"Authorization: Bearer <token>\"; the one sent does not open it."}
+}
+
+// Forbidden is 403.
+func Forbidden(detail string) *Error {
+	return &Error{Status: http.StatusForbidden, Detail: detail}
+}
+
+// NotFound is 404 for an id that the connection does not have. Another
+// connection's id is answered the same way.
+func NotFound(id string) *Error {
+	return &Error{Status: http.StatusNotFound, Detail: fmt.Sprintf("Resource %q does not exist here.", clip(id))}
+}
+
+// Uniqueness is 409: the name is taken.
+func Uniqueness(detail string) *Error {
+	return &Error{Status: http.StatusConflict, ScimType: TypeUniqueness, Detail: detail}
+}
+
+// PreconditionFailed is 412: the client read an older version than current.
+func PreconditionFailed(current int64) *Error {
+	return &Error{Status: http.StatusPreconditionFailed,
+		Detail: fmt.Sprintf("The resource is at version %s now; read it again and repeat the change.", entityTag(current))}
+}
+
+// TooLarge is 413: less in one request.
+func TooLarge(detail string) *Error {
+	return &Error{Status: http.StatusRequestEntityTooLarge, Detail: detail}
+}
+
+// TooManyResults is 400 tooMany: the filter would return more than can be served.
+func TooManyResults(detail string) *Error { return Invalid(TypeTooMany, detail) }
+
+// TooManyRequests is 429: the same, later.
+func TooManyRequests(retryAfter time.Duration) *Error {
+	return &Error{Status: http.StatusTooManyRequests, RetryAfter: retryAfter,
+		Detail: "Too many requests; repeat this one after the time in Retry-After."}
+}
+
+// NotImplemented is 501: we do not do that.
+func NotImplemented(detail string) *Error {
+	return &Error{Status: http.StatusNotImplemented, Detail: detail}
+}
+
+// Unavailable is 503: the store cannot answer now; nothing was changed.
+func Unavailable(err error) *Error {
+	return &Error{Status: http.StatusServiceUnavailable, RetryAfter: time.Second, Err: err,
+		Detail: "The service cannot answer at the moment; repeat the request."}
+}
+
+// Internal is 500: an error that nobody classified.
+func Internal(err error) *Error {
+	return &Error{Status: http.StatusInternalServerError, Err: err,
+		Detail: "The service failed; the operator finds the cause in its log under the request's id."}
+}
+
+// asError finds the *Error in err's chain, or classifies err: a spent deadline is
+// Unavailable, anything else Internal.
+func asError(err error) *Error {
+	var e *Error
+	switch {
+	case errors.As(err, &e):
+		return e
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		return Unavailable(err)
+	}
+	return Internal(err)
+}
+
+// clip shortens what a client sent before it is repeated to them.
+func clip(s string) string {
+	const most = 100
+	if len(s) <= most {
+		return s
+	}
+	return s[:most] + "…"
+}

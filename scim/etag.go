@@ -1,0 +1,44 @@
+package scim
+
+import (
+	"strconv"
+	"strings"
+)
+
+// entityTag is the ETag of a version: weak, because the same version may be
+// rendered with other attributes.
+func entityTag(version int64) string { return `W/"` + strconv.FormatInt(version, 10) + `"` }
+
+// foreignTag stands in a Match for an entity tag that this server never made.
+const foreignTag = -1
+
+// parseMatch reads If-Match or If-None-Match (RFC 9110 section 8.8.3): "*", or a
+// list of tags. A tag that is not ours matches nothing. Strong and weak spellings
+// are the same: proxies and clients change one into the other.
+func parseMatch(header []string) Match {
+	var m Match
+	for _, line := range header {
+		for tag := range strings.SplitSeq(line, ",") {
+			tag = strings.TrimSpace(tag)
+			switch {
+			case tag == "":
+			case tag == "*":
+				m.Any = true
+			default:
+				m.Versions = append(m.Versions, tagVersion(tag))
+			}
+		}
+	}
+	return m
+}
+
+func tagVersion(tag string) int64 {
+	quoted := strings.TrimPrefix(tag, "W/")
+	digits, ok := strings.CutPrefix(quoted, `"`)
+	digits, closed := strings.CutSuffix(digits, `"`)
+	n, err := strconv.ParseInt(digits, 10, 64)
+	if !ok || !closed || err != nil || n < 0 {
+		return foreignTag
+	}
+	return n
+}
