@@ -51,4 +51,7 @@ type Current struct {
 	Why        string    // the reason code when not Alive
 	Decided    bool      // the person's last decision was made under the active policy and no fence lies over it
 	ValidUntil time.Time // of the person's last decision; zero: no end
+	// SessionExpires is the session's absolute end. Every session has one: the zero
+	// time refuses.
+	SessionExpires time.Time
 }
