@@ -1,0 +1,197 @@
+package sqlitedb
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/drawbridge-id/drawbridge/internal/fault"
+)
+
+// A commit takes what is waiting, up to these bounds: more would make the first in
+// line wait for the last.
+const (
+	maxBatch     = 256
+	maxBatchTime = 20 * time.Millisecond
+)
+
+// request is one caller's fn. state settles the race between a caller that gives
+// up and the writer that begins: whoever moves it from waiting decides.
+type request struct {
+	fn        func(Querier) error
+	committed func()
+	state     atomic.Int32
+	err       error
+	done      chan struct{}
+}
+
+const (
+	waiting int32 = iota
+	begun
+	abandoned
+)
+
+// writer is the one goroutine that writes.
+type writer struct {
+	s        *session
+	requests chan *request
+	stopping chan struct{}
+	stopped  chan struct{}
+	once     sync.Once
+}
+
+func startWriter(s *session) *writer {
+	w := &writer{s: s, requests: make(chan *request, maxBatch), stopping: make(chan struct{}), stopped: make(chan struct{})}
+	go w.loop()
+	return w
+}
+
+func (w *writer) stop() {
+	w.once.Do(func() { close(w.stopping) })
+	<-w.stopped
+}
+
+func (w *writer) do(ctx context.Context, fn func(Querier) error, committed func()) error {
+	if err := ctx.Err(); err != nil {
+		return fault.Wrap(fault.Unavailable, op+".Update", err)
+	}
+	r := &request{fn: fn, committed: committed, done: make(chan struct{})}
+	select {
+	case w.requests <- r:
+	case <-ctx.Done():
+		return fault.Wrap(fault.Unavailable, op+".Update", ctx.Err())
+	case <-w.stopping:
+		return closedErr(op + ".Update")
+	}
+	select {
+	case <-r.done:
+		return r.err
+	case <-ctx.Done():
+		if r.state.CompareAndSwap(waiting, abandoned) {
+			return fault.Wrap(fault.Unavailable, op+".Update", ctx.Err())
+		}
+	case <-w.stopped:
+		if r.state.CompareAndSwap(waiting, abandoned) {
+			return closedErr(op + ".Update")
+		}
+	}
+	<-r.done
+	return r.err
+}
+
+func (w *writer) loop() {
+	defer close(w.stopped)
+	for {
+		select {
+		case r := <-w.requests:
+			w.commit(r)
+		case <-w.stopping:
+			return
+		}
+	}
+}
+
+// commit runs first and whatever else is waiting in one transaction, then tells.
+func (w *writer) commit(first *request) {
+	batch := make([]*request, 0, 16)
+	_, err := w.s.exec("BEGIN IMMEDIATE")
+	for r, start := first, time.Now(); r != nil; r = w.next(len(batch), start) {
+		if !r.state.CompareAndSwap(waiting, begun) {
+			continue
+		}
+		if err != nil {
+			r.err = err
+			close(r.done)
+			continue
+		}
+		var broken bool
+		r.err, broken = w.run(r, len(batch) == 0)
+		switch {
+		case broken:
+			w.fail(append(batch, r), r.err)
+			return
+		case r.err != nil:
+			close(r.done)
+		default:
+			batch = append(batch, r)
+		}
+	}
+	if err == nil {
+		w.finish(batch)
+	}
+}
+
+func (w *writer) next(n int, start time.Time) *request {
+	if n >= maxBatch || time.Since(start) > maxBatchTime {
+		return nil
+	}
+	select {
+	case r := <-w.requests:
+		return r
+	default:
+		return nil
+	}
+}
+
+// run runs one request. alone says that nothing before it in the transaction is
+// worth keeping, so that it needs no savepoint. broken says that the transaction
+// is lost: SQLite ends it by itself when the disk is full or fails.
+func (w *writer) run(r *request, alone bool) (err error, broken bool) { //nolint:revive // broken qualifies err
+	if alone {
+		if err = Classify(guard(r.fn, w.s)); err == nil {
+			return nil, false
+		}
+		return err, w.restart() != nil
+	}
+	if _, err = w.s.exec("SAVEPOINT one"); err != nil {
+		return err, true
+	}
+	if err = Classify(guard(r.fn, w.s)); err == nil {
+		_, release := w.s.exec("RELEASE one")
+		return release, release != nil
+	}
+	if _, back := w.s.exec("ROLLBACK TO one"); back != nil {
+		return errors.Join(err, back), true
+	}
+	_, release := w.s.exec("RELEASE one")
+	return err, release != nil
+}
+
+func (w *writer) restart() error {
+	_, rolled := w.s.exec("ROLLBACK")
+	_, began := w.s.exec("BEGIN IMMEDIATE")
+	if began != nil {
+		return errors.Join(rolled, began)
+	}
+	return nil
+}
+
+func (w *writer) finish(batch []*request) {
+	if len(batch) == 0 {
+		_, _ = w.s.exec("ROLLBACK") // nothing was written: there is nobody to tell
+		return
+	}
+	if _, err := w.s.exec("COMMIT"); err != nil {
+		w.fail(batch, err)
+		return
+	}
+	for _, r := range batch {
+		if r.committed != nil {
+			r.committed()
+		}
+	}
+	for _, r := range batch {
+		close(r.done)
+	}
+}
+
+// fail undoes the transaction and tells everyone in it.
+func (w *writer) fail(batch []*request, cause error) {
+	_, _ = w.s.exec("ROLLBACK") // fails where SQLite has rolled back by itself
+	for _, r := range batch {
+		r.err = &fault.Error{Kind: fault.Unavailable, Op: op + ".Update", Err: cause}
+		close(r.done)
+	}
+}
