@@ -1,6 +1,10 @@
 // Package upstream is the relying-party side: it sends people to their own
 // identity provider and verifies what comes back, over coreos/go-oidc and
 // x/oauth2. Identity is (connection, issuer, stable subject), never an address.
+//
+// The zero options are the strict ones. Algorithms are chosen by us, not by the
+// provider's metadata; every required claim must be there; no claim that a person
+// can edit is read.
 package upstream
 
 import (
@@ -21,6 +25,19 @@ type Provider struct {
 	OAuthScopes  []string // beside openid
 }
 
+// Leg is one trip to the identity provider. State, Nonce and CodeVerifier are
+// fresh random values that the caller stored beside the request.
+type Leg struct {
+	State        string
+	Nonce        string
+	CodeVerifier string // RFC 7636: 43 to 128 characters
+	RedirectURL  string
+	LoginHint    string
+	Prompt       string        // "", "login" or "select_account"
+	MaxAge       time.Duration // < 0: not asked; whole seconds
+	Started      time.Time     // with Prompt "login": auth_time must not lie before it
+}
+
 // Identity is a verified sign-in.
 type Identity struct {
 	Connection access.ConnectionID
@@ -31,3 +48,15 @@ type Identity struct {
 	AMR        []string
 	ACR        string
 }
+
+// The reasons for which a sign-in is refused before there is an identity. Each is
+// a stable code and a sentence on the page that says so.
+const (
+	ReasonIdP     = "idp_error"         // the provider itself said no
+	ReasonMixUp   = "idp_mix_up"        // the answer belongs to another provider or request
+	ReasonToken   = "idp_token_invalid" // the ID token could not be verified
+	ReasonStale   = "idp_login_stale"   // a fresh sign-in was asked for and not proven
+	ReasonSetUp   = "idp_set_up"        // the provider refuses our own credentials or its metadata is not acceptable
+	ReasonDown    = "idp_unavailable"   // the provider does not answer
+	ReasonUnknown = "idp_unknown"       // the connection has no provider to sign in with
+)

@@ -1,0 +1,63 @@
+package console
+
+import (
+	"context"
+	"net/url"
+	"time"
+
+	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/internal/hot"
+	"github.com/drawbridge-id/drawbridge/internal/secret"
+	"github.com/drawbridge-id/drawbridge/internal/session"
+	"github.com/drawbridge-id/drawbridge/oidc"
+	"github.com/drawbridge-id/drawbridge/oidc/upstream"
+)
+
+// SignIns starts, shows, switches and ends browser sessions.
+type SignIns interface {
+	// SignIn turns a verified identity into a session. The cookie is a new secret
+	// each time. fault.Denied carries a reason code when the person may not.
+	SignIn(ctx context.Context, id upstream.Identity) (cookie secret.String, b oidc.Browser, err error)
+	// Browser accepts a session cookie now; fault.Unauthenticated if it is not
+	// good, with the end reason (session.End…) where the session is known to have ended.
+	Browser(ctx context.Context, cookie string) (oidc.Browser, error)
+	// Switch puts the session on another of its choices and renews the cookie;
+	// fault.Denied if the assignment is not held now.
+	Switch(ctx context.Context, cookie string, to access.AssignmentID) (renewed secret.String, b oidc.Browser, err error)
+	// SignOut ends the session, its tokens and refresh families.
+	SignOut(ctx context.Context, id session.ID, reason string) error
+	// Refused records a sign-in that failed before there was an identity: the
+	// provider said no, or what it sent could not be verified. It writes an audit row only.
+	Refused(ctx context.Context, c access.ConnectionID, cause error) error
+}
+
+// Finder finds connections. An address is never used for anything else.
+type Finder interface {
+	// ByDomain lists the connections that name the domain (lower case, IDNA ASCII
+	// form), by customer name. None is an empty list, not an error.
+	ByDomain(ctx context.Context, domain string) ([]access.Connection, error)
+	// Connection gives fault.NotFound if there is none by that id.
+	Connection(ctx context.Context, id access.ConnectionID) (access.Connection, error)
+}
+
+// Grants answers GET /me/grants.
+type Grants interface {
+	// Grants says what the person behind an access token may choose now, and which
+	// one the token stands on; fault.Unauthenticated if the token does not count.
+	Grants(ctx context.Context, accessToken string) (active access.AssignmentID, choices []oidc.ActiveGrant, err error)
+}
+
+// Requests is what the pages need of hot.Engine.
+type Requests interface {
+	PutAuthRequest(ctx context.Context, r hot.AuthRequest) error
+	AuthRequest(ctx context.Context, id string, now time.Time) (hot.AuthRequest, error)
+	BindUpstream(ctx context.Context, id string, u hot.Upstream, now time.Time) error
+	TakeUpstream(ctx context.Context, c access.ConnectionID, state string, now time.Time) (hot.AuthRequest, error)
+}
+
+// Upstream sends people to their identity provider and verifies what comes back:
+// *upstream.Upstreams.
+type Upstream interface {
+	Start(ctx context.Context, c access.ConnectionID, leg upstream.Leg) (string, error)
+	Finish(ctx context.Context, c access.ConnectionID, leg upstream.Leg, query url.Values) (upstream.Identity, error)
+}

@@ -1,0 +1,199 @@
+package upstream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+
+	gooidc "github.com/coreos/go-oidc/v3/oidc"
+	"golang.org/x/oauth2"
+
+	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/internal/fault"
+)
+
+// Upstreams is every connection's identity provider. It is made once per
+// configuration; its methods may be called from many goroutines.
+type Upstreams struct {
+	links map[access.ConnectionID]*link
+}
+
+// New checks the providers and prepares them; nothing is fetched until somebody
+// signs in. All faults are reported, joined. client is the one egress client: its
+// limits on addresses hold here; redirects are refused and bodies capped at 1 MiB
+// whatever it says. now is the clock that tokens are judged by.
+func New(client *http.Client, providers []Provider, now func() time.Time) (*Upstreams, error) {
+	u := &Upstreams{links: make(map[access.ConnectionID]*link, len(providers))}
+	var faults []error
+	for _, p := range providers {
+		if err := check(p); err != nil {
+			faults = append(faults, fmt.Errorf("connection %q: %w", p.Connection, err))
+			continue
+		}
+		if u.links[p.Connection] != nil {
+			faults = append(faults, fmt.Errorf("connection %q has two identity providers", p.Connection))
+			continue
+		}
+		u.links[p.Connection] = newLink(p, client, now)
+	}
+	if len(faults) > 0 {
+		return nil, errors.Join(faults...)
+	}
+	return u, nil
+}
+
+func check(p Provider) error {
+	issuer, err := url.Parse(p.Issuer)
+	switch {
+	case p.Connection == "":
+		return errors.New("no connection id")
+	case err != nil || issuer.Host == "" || issuer.User != nil || issuer.RawQuery != "" || issuer.Fragment != "":
+		return fmt.Errorf("issuer %q is not an absolute URL without query or fragment", p.Issuer)
+	case issuer.Scheme != "https" && (issuer.Scheme != "http" || !loopback(issuer.Hostname())):
+		return fmt.Errorf("issuer %q does not begin with https://", p.Issuer)
+	case p.ClientID == "":
+		return errors.New("no client id")
+	case p.SubjectClaim == "":
+		return errors.New("no subject claim: name the claim that equals the SCIM externalId (\"oid\" for Entra, \"sub\" for Okta)")
+	case p.SubjectClaim == "email" || p.SubjectClaim == "preferred_username" || p.SubjectClaim == "upn":
+		return fmt.Errorf("subject claim %q is an address that its owner or an administrator can change; use an immutable id", p.SubjectClaim)
+	}
+	return nil
+}
+
+// loopback reports whether a host is this machine. Only there may an issuer be
+// plain http; whether it may be dialled at all is the egress client's decision.
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+func (u *Upstreams) link(op string, c access.ConnectionID) (*link, error) {
+	l := u.links[c]
+	if l == nil {
+		return nil, fault.New(fault.NotFound, op, "This connection has no identity provider to sign in with.").Because(ReasonUnknown)
+	}
+	return l, nil
+}
+
+// Start gives the URL that begins the sign-in at the connection's provider: code
+// flow, PKCE S256, state and nonce. fault.Unavailable wraps an *Outage while the
+// provider does not answer.
+func (u *Upstreams) Start(ctx context.Context, c access.ConnectionID, leg Leg) (string, error) {
+	const op = "upstream.Start"
+	l, err := u.link(op, c)
+	if err != nil {
+		return "", err
+	}
+	if leg.State == "" || leg.Nonce == "" || leg.RedirectURL == "" || len(leg.CodeVerifier) < 43 || len(leg.CodeVerifier) > 128 {
+		return "", fault.New(fault.Internal, op, "the leg lacks a state, nonce, redirect URL or code verifier")
+	}
+	found, err := l.discovered(ctx)
+	if err != nil {
+		return "", err
+	}
+	return l.oauth(found, leg).AuthCodeURL(leg.State, leg.options()...), nil
+}
+
+func (leg Leg) options() []oauth2.AuthCodeOption {
+	opts := []oauth2.AuthCodeOption{gooidc.Nonce(leg.Nonce), oauth2.S256ChallengeOption(leg.CodeVerifier)}
+	if leg.LoginHint != "" {
+		opts = append(opts, oauth2.SetAuthURLParam("login_hint", leg.LoginHint))
+	}
+	if leg.Prompt != "" {
+		opts = append(opts, oauth2.SetAuthURLParam("prompt", leg.Prompt))
+	}
+	switch {
+	case leg.MaxAge >= 0:
+		opts = append(opts, oauth2.SetAuthURLParam("max_age", fmt.Sprint(int64(leg.MaxAge/time.Second))))
+	case leg.Prompt == "login":
+		// max_age makes auth_time a required claim (OpenID Connect Core 3.1.2.1), and 0 means the same as prompt=login.
+		opts = append(opts, oauth2.SetAuthURLParam("max_age", "0"))
+	}
+	return opts
+}
+
+// Finish verifies what the provider sent back to the callback and gives the
+// identity. Errors: fault.Denied when the provider refused or what it sent does
+// not hold, with a reason code; fault.Unavailable, wrapping an *Outage, when it
+// does not answer.
+func (u *Upstreams) Finish(ctx context.Context, c access.ConnectionID, leg Leg, query url.Values) (Identity, error) {
+	const op = "upstream.Finish"
+	l, err := u.link(op, c)
+	if err != nil {
+		return Identity{}, err
+	}
+	found, err := l.discovered(ctx)
+	if err != nil {
+		return Identity{}, err
+	}
+	code, err := readAnswer(query, leg, found)
+	if err != nil {
+		return Identity{}, err
+	}
+	raw, err := l.exchange(ctx, found, leg, code)
+	if err != nil {
+		return Identity{}, err
+	}
+	return l.verify(ctx, found, leg, raw)
+}
+
+func (l *link) oauth(found *discovery, leg Leg) *oauth2.Config {
+	return &oauth2.Config{
+		ClientID: l.provider.ClientID, ClientSecret: l.provider.ClientSecret.Reveal(),
+		Endpoint: found.endpoint, RedirectURL: leg.RedirectURL, Scopes: l.oauthScopes(),
+	}
+}
+
+func (l *link) oauthScopes() []string {
+	scopes := []string{gooidc.ScopeOpenID}
+	for _, s := range l.provider.OAuthScopes {
+		if s != gooidc.ScopeOpenID {
+			scopes = append(scopes, s)
+		}
+	}
+	return scopes
+}
+
+// exchange redeems the code for the raw ID token. The access token is not kept:
+// the bridge asks the provider nothing about people.
+func (l *link) exchange(ctx context.Context, found *discovery, leg Leg, code string) (string, error) {
+	const op = "upstream.Finish"
+	tokens, err := l.oauth(found, leg).Exchange(l.withClient(ctx), code, oauth2.VerifierOption(leg.CodeVerifier))
+	if err != nil {
+		return "", l.exchangeFault(ctx, err)
+	}
+	l.answered()
+	raw, ok := tokens.Extra("id_token").(string)
+	if !ok || raw == "" {
+		return "", fault.New(fault.Denied, op, "The identity provider sent no ID token.").Because(ReasonToken)
+	}
+	return raw, nil
+}
+
+// exchangeFault classifies a failed exchange. The provider's answer may hold
+// anything, so only its status and error code are carried on.
+func (l *link) exchangeFault(ctx context.Context, err error) error {
+	const op = "upstream.Finish"
+	var refused *oauth2.RetrieveError
+	if !errors.As(err, &refused) || refused.Response == nil {
+		if ctx.Err() != nil {
+			return fault.Wrap(fault.Unavailable, op, ctx.Err())
+		}
+		return l.down(op, err)
+	}
+	cause := fmt.Errorf("token endpoint answered %d %s", refused.Response.StatusCode, known(refused.ErrorCode))
+	if refused.Response.StatusCode >= http.StatusInternalServerError || refused.Response.StatusCode == http.StatusTooManyRequests {
+		return l.down(op, cause)
+	}
+	denied := fault.New(fault.Denied, op, "The identity provider did not accept the sign-in code.").Because(ReasonIdP)
+	if refused.ErrorCode == "invalid_client" || refused.ErrorCode == "unauthorized_client" {
+		denied = fault.New(fault.Denied, op, "The identity provider refused this service's own credentials.").Because(ReasonSetUp)
+	}
+	denied.Err = cause
+	return denied
+}
