@@ -24,9 +24,10 @@ var layers = []struct {
 	{"internal/secret", nil},
 	{"internal/fault", nil},
 	{"internal/access", nil},
+	{"internal/suggest", nil},
 	{"internal/event", []string{"internal/access"}},
 	// L1: decisions, pure but for the key handling of credential
-	{"mapping", []string{"internal/access"}},
+	{"mapping", []string{"internal/access", "internal/suggest"}},
 	{"internal/session", []string{"internal/access", "internal/event", "internal/fault"}},
 	{"internal/credential", []string{"internal/access", "internal/fault", "internal/secret", "internal/session"}},
 	{"scim/schema", nil},
@@ -49,7 +50,7 @@ var layers = []struct {
 	{"internal/egress", []string{"internal/fault"}},
 	{"internal/audit", []string{"internal/access", "internal/event", "internal/fault", "internal/store"}},
 	// L5: files, sockets, pages
-	{"config", []string{"internal/access", "internal/secret", "mapping"}},
+	{"config", []string{"internal/access", "internal/secret", "internal/suggest", "mapping"}},
 	{"internal/httpserver", []string{"internal/fault", "internal/secret"}},
 	{"internal/api", []string{"internal/access", "internal/bridge", "internal/credential", "internal/fault", "internal/secret", "internal/store", "mapping"}},
 	{"internal/console", []string{"internal/access", "internal/credential", "internal/fault", "internal/hot", "internal/secret", "internal/session", "oidc", "oidc/upstream"}},
@@ -61,7 +62,7 @@ var layers = []struct {
 var suites = []string{"internal/store/storetest", "internal/hot/hottest"}
 
 // pure packages take the instant as an argument and reach for nothing.
-var pure = []string{"internal/access", "internal/event", "internal/fault", "internal/session", "mapping", "scim/schema", "scim/filter", "scim/patch", "scim/dialect"}
+var pure = []string{"internal/access", "internal/suggest", "internal/event", "internal/fault", "internal/session", "mapping", "scim/schema", "scim/filter", "scim/patch", "scim/dialect"}
 
 type listed struct {
 	ImportPath string

@@ -1,0 +1,168 @@
+package session
+
+import (
+	"slices"
+	"time"
+
+	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/internal/event"
+	"github.com/drawbridge-id/drawbridge/internal/fault"
+)
+
+// The reasons for which a sign-in or a switch is refused. Each has a sentence on
+// the page that the person reads.
+const (
+	ReasonNoRule  = "no_rule_matched" // the person holds nothing
+	ReasonContact = "contact_only"    // the person holds associate grants only
+	ReasonNotYet  = "not_yet"         // what the person holds begins later
+	ReasonExpired = "grant_expired"   // what the person held is over
+	ReasonNotHeld = "not_held"        // the assignment asked for is not the person's to use now
+	ReasonEnded   = "session_ended"
+)
+
+// Opening is what a sign-in knows when it becomes a session.
+type Opening struct {
+	ID         ID
+	Connection access.ConnectionID
+	Person     access.PersonID
+	Held       []access.Assignment
+	Upstream   Upstream
+	Epochs     Epochs
+	AuthTime   time.Time
+	Now        time.Time
+	Expires    time.Time
+}
+
+// LiveAt reports whether the session may be used at that instant.
+func (s Session) LiveAt(now time.Time) bool {
+	return s.State != Ended && now.Before(s.Expires)
+}
+
+// Choices lists the assignments that a session may stand on at that instant,
+// primary first.
+func Choices(held []access.Assignment, now time.Time) []access.Assignment {
+	var may []access.Assignment
+	for _, a := range held {
+		if a.MaySignIn(now) {
+			may = append(may, a)
+		}
+	}
+	slices.SortFunc(may, access.CompareAssignments)
+	return may
+}
+
+// Start opens a session on the primary assignment if it may sign in; otherwise
+// the person must choose among the guests that may, even if there is only one.
+// The error is fault.Denied, with one of the reasons above, if nothing may.
+func Start(o Opening) (Session, []event.Event, error) {
+	may := Choices(o.Held, o.Now)
+	if len(may) == 0 {
+		return Session{}, nil, refusal(o.Held, o.Now)
+	}
+	s := Session{
+		ID: o.ID, Connection: o.Connection, Person: o.Person, State: MustChoose, Version: 1,
+		Epochs: o.Epochs, AuthTime: o.AuthTime, Created: o.Now, Expires: o.Expires, Upstream: o.Upstream,
+	}
+	if may[0].Standing != access.Primary {
+		return s, []event.Event{
+			s.event(event.SessionStarted, event.ByPerson, o.Now, nil),
+			s.event(event.SessionMustChoose, event.ByBridge, o.Now, nil),
+		}, nil
+	}
+	s.State, s.Active = Active, may[0].ID
+	return s, []event.Event{s.event(event.SessionStarted, event.ByPerson, o.Now, map[string]string{"assignment": string(s.Active)})}, nil
+}
+
+// refusal says why nothing that is held may sign in: what will begin before what
+// is over, both before the grants that never sign in.
+func refusal(held []access.Assignment, now time.Time) error {
+	op := "session.Start"
+	later := func(a access.Assignment) bool { return a.Grant.MaySignIn() && now.Before(a.NotBefore) }
+	over := func(a access.Assignment) bool { return a.Grant.MaySignIn() && !later(a) && !a.ValidAt(now) }
+	switch {
+	case slices.ContainsFunc(held, later):
+		return fault.New(fault.Denied, op, "access has been given, but it has not begun yet").Because(ReasonNotYet)
+	case slices.ContainsFunc(held, over):
+		return fault.New(fault.Denied, op, "access was given for a time that is over").Because(ReasonExpired)
+	case len(held) > 0:
+		return fault.New(fault.Denied, op, "this person is a contact only, and contacts do not sign in").Because(ReasonContact)
+	}
+	return fault.New(fault.Denied, op, "no access has been given to this person").Because(ReasonNoRule)
+}
+
+// Switch moves the session to another assignment that the person holds now: the
+// tokens of the one that is left die. Switching to the active one changes nothing.
+// The error is fault.Denied.
+func Switch(s Session, held []access.Assignment, to access.AssignmentID, now time.Time) (Session, []event.Event, error) {
+	if !s.LiveAt(now) {
+		return s, nil, fault.New(fault.Denied, "session.Switch", "the session has ended; sign in again").Because(ReasonEnded)
+	}
+	may := slices.ContainsFunc(held, func(a access.Assignment) bool { return a.ID == to && a.MaySignIn(now) })
+	if to == "" || !may {
+		return s, nil, fault.New(fault.Denied, "session.Switch", "this access is not held now; choose another").Because(ReasonNotHeld)
+	}
+	if s.State == Active && s.Active == to {
+		return s, nil, nil
+	}
+	data := map[string]string{"to": string(to)}
+	if s.Active != "" {
+		data["from"] = string(s.Active)
+	}
+	s.State, s.Active = Active, to
+	s.Version++
+	return s, []event.Event{s.event(event.SessionSwitched, event.ByPerson, now, data)}, nil
+}
+
+// Reconcile brings a session in line with what its person holds after a change.
+// Only the active assignment matters: if it means something else now, the tokens
+// minted for it die; if it is lost, the person must choose among what may still
+// sign in, or the session ends. The loss of another assignment changes nothing,
+// and no session is ever moved to another assignment.
+func Reconcile(s Session, before, after []access.Assignment, now time.Time) (Session, []event.Event) {
+	if s.State == Ended {
+		return s, nil
+	}
+	may := Choices(after, now)
+	if len(may) == 0 {
+		return Revoke(s, EndNoAssignment, now)
+	}
+	if s.State == MustChoose {
+		return s, nil
+	}
+	is := func(a access.Assignment) bool { return a.ID == s.Active }
+	data := map[string]string{"assignment": string(s.Active)}
+	at := slices.IndexFunc(may, is)
+	if at < 0 {
+		s.State, s.Active = MustChoose, ""
+		s.Version++
+		return s, []event.Event{s.event(event.SessionMustChoose, event.ByBridge, now, data)}
+	}
+	was := slices.IndexFunc(before, is)
+	if was >= 0 && before[was].SameUse(may[at]) {
+		return s, nil
+	}
+	s.Version++
+	return s, []event.Event{s.event(event.SessionChanged, event.ByBridge, now, data)}
+}
+
+// Revoke ends the session for good, with one of the End reasons. An ended one
+// stays as it is.
+func Revoke(s Session, reason string, now time.Time) (Session, []event.Event) {
+	if s.State == Ended {
+		return s, nil
+	}
+	data := map[string]string{"reason": reason}
+	if s.Active != "" {
+		data["assignment"] = string(s.Active)
+	}
+	s.State, s.Active = Ended, ""
+	s.Version++
+	s.EndedAt, s.EndReason = now, reason
+	return s, []event.Event{s.event(event.SessionRevoked, event.ByBridge, now, data)}
+}
+
+// event is a fact about the session. The caller may name another actor if it
+// knows who stood behind the change.
+func (s Session) event(t event.Type, by event.Actor, now time.Time, data map[string]string) event.Event {
+	return event.Event{Type: t, Actor: by, At: now, Connection: s.Connection, Person: s.Person, Session: string(s.ID), Data: data}
+}

@@ -1,0 +1,42 @@
+package mapping
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Fault is one thing that is wrong with a policy, and where.
+type Fault struct {
+	Pos        Pos    // the value that is wrong; the zero Pos if the source has no positions
+	Rule       string // the rule's id, "" for connections and scopes
+	Message    string // a sentence without its stop
+	Suggestion string // what was probably meant, "" if nothing is near
+}
+
+// Error is the fault on one line: place, rule, message, suggestion.
+func (f Fault) Error() string {
+	var b strings.Builder
+	if f.Pos.Line > 0 {
+		fmt.Fprintf(&b, "%s:%d:%d: ", f.Pos.File, f.Pos.Line, f.Pos.Col)
+	}
+	if f.Rule != "" {
+		fmt.Fprintf(&b, "rule %s: ", f.Rule)
+	}
+	b.WriteString(f.Message)
+	if f.Suggestion != "" {
+		fmt.Fprintf(&b, "; did you mean %q?", f.Suggestion)
+	}
+	return b.String()
+}
+
+// Faults are all that is wrong with a policy, in the order of the file.
+type Faults []Fault
+
+// Error lists the faults, one a line.
+func (fs Faults) Error() string {
+	lines := make([]string, len(fs))
+	for i, f := range fs {
+		lines[i] = f.Error()
+	}
+	return strings.Join(lines, "\n")
+}

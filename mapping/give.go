@@ -1,0 +1,144 @@
+package mapping
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/internal/suggest"
+)
+
+// hinted is an error that knows what was probably meant.
+type hinted struct{ message, suggestion string }
+
+func (h hinted) Error() string { return h.message }
+
+func unknownCapture(name string) error {
+	return hinted{fmt.Sprintf("{%s} is not a level; captures are {%s}", name, strings.Join(captureNames(), "}, {")),
+		braced(suggest.Closest(name, captureNames()))}
+}
+
+func braced(name string) string {
+	if name == "" {
+		return ""
+	}
+	return "{" + name + "}"
+}
+
+// segment is one step of a path: a slug, or what a capture stands for.
+type segment struct {
+	slug    string
+	capture access.Level
+}
+
+// target is "grant @ path" as a rule writes it; no segments means the host.
+type target struct {
+	grant access.Grant
+	path  []segment
+	field string // where the rule says it: "give", "guest.0"
+}
+
+// parseTarget reads "standard @ pacific/ironbark/{fleet}". The path "." is the
+// host; spaces around the grant, the @ and the path do not count.
+func parseTarget(text string) (target, error) {
+	grant, path, ok := strings.Cut(text, "@")
+	if !ok || strings.Contains(path, "@") {
+		return target{}, fmt.Errorf("%q is not of the form: grant @ path", text)
+	}
+	t := target{grant: access.Grant(strings.TrimSpace(grant))}
+	if !t.grant.Known() {
+		return target{}, unknownGrant(t.grant)
+	}
+	path = strings.TrimSpace(path)
+	if path == "." {
+		return t, nil
+	}
+	for step := range strings.SplitSeq(path, "/") {
+		s, err := parseSegment(step, len(t.path))
+		if err != nil {
+			return target{}, err
+		}
+		t.path = append(t.path, s)
+	}
+	return t, nil
+}
+
+func unknownGrant(g access.Grant) error {
+	var names []string
+	for _, k := range access.Grants() {
+		names = append(names, string(k))
+	}
+	return hinted{fmt.Sprintf("%q is not a grant; there are %s", g, strings.Join(names, ", ")), suggest.Closest(string(g), names)}
+}
+
+func parseSegment(step string, depth int) (segment, error) {
+	if depth > int(access.Fleet-access.ServiceProvider) {
+		return segment{}, fmt.Errorf("the path is too long: nothing lies under a fleet")
+	}
+	level := access.ServiceProvider + access.Level(depth)
+	name, isCapture := strings.CutPrefix(step, "{")
+	if !isCapture {
+		if step == "" || strings.ContainsAny(step, "{}. \t") {
+			return segment{}, fmt.Errorf("the path has a step %q that is neither a slug nor a capture", step)
+		}
+		return segment{slug: step}, nil
+	}
+	name, closed := strings.CutSuffix(name, "}")
+	captured, known := captureLevel(name)
+	switch {
+	case !closed:
+		return segment{}, fmt.Errorf("the path has a step %q that is neither a slug nor a capture", step)
+	case !known:
+		return segment{}, unknownCapture(name)
+	case captured != level:
+		return segment{}, fmt.Errorf("{%s} stands where the path names a %s", name, level)
+	}
+	return segment{capture: captured}, nil
+}
+
+// captures lists the levels the path captures.
+func (t target) captures() []access.Level {
+	var levels []access.Level
+	for _, s := range t.path {
+		if s.capture != 0 {
+			levels = append(levels, s.capture)
+		}
+	}
+	return levels
+}
+
+// reach lists every scope the path could ever name in this tree, in its order.
+// A path whose written part names nothing is an error.
+func (t target) reach(tree *access.Tree) ([]access.ScopeID, error) {
+	host, _ := tree.Resolve(".")
+	at, names := []access.ScopeID{host.ID}, "."
+	for _, s := range t.path {
+		var next []access.ScopeID
+		var slugs []string
+		for _, id := range at {
+			for _, c := range tree.Children(id) {
+				slugs = append(slugs, c.Slug)
+				if s.capture != 0 || c.Slug == s.slug || slices.Contains(c.Was, s.slug) {
+					next = append(next, c.ID)
+				}
+			}
+		}
+		if len(next) == 0 && s.capture == 0 && len(at) > 0 {
+			return nil, hinted{fmt.Sprintf("there is no scope %q under %s", s.slug, names), suggest.Closest(s.slug, slugs)}
+		}
+		at, names = next, s.under(names)
+	}
+	return at, nil
+}
+
+func (s segment) under(parent string) string {
+	step := s.slug
+	if s.capture != 0 {
+		step = braced(s.capture.String())
+	}
+	if parent == "." {
+		return step
+	}
+	return parent + "/" + step
+}
