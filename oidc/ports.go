@@ -3,6 +3,7 @@ package oidc
 import (
 	"context"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
@@ -24,6 +25,20 @@ type Client struct {
 	OAuthScopes            []string          // workflows it may be granted; empty: all
 	IDTokenAlg             string            // "ES256" (default) or "RS256"
 	BackchannelLogoutURI   string
+}
+
+// TokenAudience is the aud of the client's access tokens: Audience, or else its id.
+func (c Client) TokenAudience() string {
+	if c.Audience == "" {
+		return string(c.ID)
+	}
+	return c.Audience
+}
+
+// Accepts reports whether the client lets a session stand on g. An empty list
+// accepts every grant that may sign in.
+func (c Client) Accepts(g access.Grant) bool {
+	return g.MaySignIn() && (len(c.Grants) == 0 || slices.Contains(c.Grants, g))
 }
 
 // Public reports whether the client has no secret.
@@ -69,8 +84,23 @@ type Browsers interface {
 	SignOut(ctx context.Context, id session.ID, reason string) error
 }
 
+// Requests keeps authorization requests; hot.Engine has it.
+type Requests interface {
+	PutAuthRequest(ctx context.Context, r hot.AuthRequest) error
+}
+
+// Switcher moves a browser's session to another assignment that the person holds
+// now, for scope=grant:<id>.
+type Switcher interface {
+	// Switch gives the rotated cookie and the session as it is after. fault.Denied
+	// if the person does not hold the assignment now.
+	Switch(ctx context.Context, cookie string, to access.AssignmentID) (newCookie string, b Browser, err error)
+}
+
 // Tokens is what the token, introspection, revocation and userinfo endpoints ask.
-// Errors are faults; the endpoint renders them (RFC 6749 section 5.2).
+// Errors are faults; the endpoint renders them (RFC 6749 section 5.2): any refusal
+// of a code or refresh token is invalid_grant, and the reasons "invalid_scope" and
+// "invalid_target" are answered by that name. Unavailable is a 503, never a no.
 type Tokens interface {
 	Redeem(ctx context.Context, x CodeExchange) (TokenSet, error)
 	Refresh(ctx context.Context, x RefreshExchange) (TokenSet, error)
@@ -141,14 +171,37 @@ type Profile struct {
 type Interaction interface {
 	// Begin answers with whatever the stored request needs next: the address
 	// page, a redirect to the identity provider, the chooser, or why not.
+	// req.Prompt says what must happen even though the browser may have a session:
+	// PromptLogin a new sign-in at the identity provider (also when max_age or
+	// id_token_hint ask for one), PromptSelectAccount the chooser (also when the
+	// session must choose, or the client does not accept the active grant).
+	// The browser is bound by the cookie RequestCookie(secure, req.ID), just set:
+	// a later request of the flow must bring it, with RequestDigest(value) equal
+	// to req.Browser.
 	Begin(w http.ResponseWriter, r *http.Request, req hot.AuthRequest)
 	// Fail shows an error that must not be redirected: an unknown client or a
 	// redirect URI that is not registered.
 	Fail(w http.ResponseWriter, r *http.Request, status int, title, detail string)
+	// ConfirmSignOut asks whether to sign out; the answer is a POST of the form.
+	ConfirmSignOut(w http.ResponseWriter, r *http.Request, f SignOutForm)
+	// SignedOut says that the browser is signed out now.
+	SignedOut(w http.ResponseWriter, r *http.Request)
 }
 
+// SignOutForm is the form of the confirmation page: hidden fields to be sent back
+// as they are, by POST to Action. They carry the proof that the page was ours.
+type SignOutForm struct {
+	Action string // a path on the issuer
+	Fields []Field
+}
+
+// Field is one hidden field of a form.
+type Field struct{ Name, Value string }
+
 // Codes finishes an authorization: it stores a code for the session's active
-// assignment and gives the redirect that carries it (RFC 6749 4.1.2, RFC 9207 iss).
+// assignment and gives the redirect that carries it, made by CodeRedirect
+// (RFC 6749 section 4.1.2, RFC 9207 iss). fault.Denied becomes access_denied,
+// fault.Stale and fault.Unauthenticated login_required at the redirect URI.
 type Codes interface {
 	Issue(ctx context.Context, req hot.AuthRequest, s session.Session) (redirect string, err error)
 }

@@ -1,0 +1,150 @@
+package oidc
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/drawbridge-id/drawbridge/internal/fault"
+	"github.com/drawbridge-id/drawbridge/internal/hot"
+)
+
+// requestLife is how long a person has to finish a sign-in.
+const requestLife = 10 * time.Minute
+
+// authorize is the authorization endpoint (RFC 6749 section 3.1). Its phases:
+// client and redirect URI, request, browser, decision.
+func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) {
+	f, err := parameters(w, r)
+	if err != nil {
+		p.fail(w, r, err)
+		return
+	}
+	client, uri, err := p.registered(r.Context(), f)
+	if err != nil {
+		p.fail(w, r, err)
+		return
+	}
+	req, err := parseRequest(f, client, uri)
+	if err != nil {
+		p.answerError(w, r, req, err)
+		return
+	}
+	if p.mustComeBack(r) {
+		redirect(w, p.Issuer+pathAuthorize+"?"+f.encode())
+		return
+	}
+	if err := p.proceed(w, r, f, facts{req: req, client: client}); err != nil {
+		p.answerError(w, r, req, err)
+	}
+}
+
+// mustComeBack reports whether the request is a POST from another site. Browsers
+// send no SameSite=Lax cookie with those, so the same request is made again as a GET.
+func (p *Provider) mustComeBack(r *http.Request) bool {
+	return r.Method == http.MethodPost && r.Header.Get("Sec-Fetch-Site") == "cross-site" && p.sessionCookie(r) == ""
+}
+
+// proceed reads what the decision needs, decides, and does it.
+func (p *Provider) proceed(w http.ResponseWriter, r *http.Request, f form, x facts) (err error) {
+	if x.hint, err = p.readHint(r.Context(), f, x.client); err != nil {
+		return err
+	}
+	if x.browser, err = p.browser(r); err != nil {
+		return err
+	}
+	switch a := decide(x, p.Now()); a.do {
+	case begin:
+		return p.begin(w, r, x.req, a.ask)
+	case issue:
+		return p.issue(w, r.Context(), x)
+	case switchTo:
+		return p.switchAndIssue(w, r, x)
+	default:
+		return &Error{Code: a.code, Description: a.why}
+	}
+}
+
+// browser is the browser's session; the zero Browser if it has none that is good.
+func (p *Provider) browser(r *http.Request) (Browser, error) {
+	cookie := p.sessionCookie(r)
+	if cookie == "" {
+		return Browser{}, nil
+	}
+	b, err := p.Browsers.Browser(r.Context(), cookie)
+	if err != nil && !cannotAnswer(err) {
+		return Browser{}, nil
+	}
+	return b, err
+}
+
+func (p *Provider) issue(w http.ResponseWriter, ctx context.Context, x facts) error {
+	to, err := p.Codes.Issue(ctx, x.req, x.browser.Session)
+	if err != nil {
+		return err
+	}
+	redirect(w, to)
+	return nil
+}
+
+// switchAndIssue moves the session to the grant that was asked for. The cookie has
+// been rotated when Switch returns: it is set whatever follows.
+func (p *Provider) switchAndIssue(w http.ResponseWriter, r *http.Request, x facts) error {
+	cookie, after, err := p.Switcher.Switch(r.Context(), p.sessionCookie(r), x.req.Grant)
+	if fault.Is(err, fault.Denied) || fault.Is(err, fault.NotFound) {
+		return &Error{Code: "invalid_target", Description: notHeld}
+	}
+	if err != nil {
+		return err
+	}
+	http.SetCookie(w, p.cookie(p.CookieName, cookie, after.Session.Expires))
+	x.browser = after
+	if !x.accepted(x.req.Grant) {
+		return &Error{Code: "invalid_target", Description: notHeld}
+	}
+	return p.issue(w, r.Context(), x)
+}
+
+// begin stores the request, binds it to the browser and hands over to the pages.
+func (p *Provider) begin(w http.ResponseWriter, r *http.Request, req hot.AuthRequest, ask string) error {
+	value := newSecret()
+	req.ID, req.Browser = newRequestID(), RequestDigest(value)
+	req.Created = p.Now()
+	req.Expires = req.Created.Add(requestLife)
+	if ask != "" && !slices.Contains(req.Prompt, ask) {
+		req.Prompt = append(slices.Clone(req.Prompt), ask)
+	}
+	if err := p.Requests.PutAuthRequest(r.Context(), req); err != nil {
+		return err
+	}
+	http.SetCookie(w, p.cookie(RequestCookie(p.secure, req.ID), value, req.Expires))
+	p.Interaction.Begin(w, r, req)
+	return nil
+}
+
+// fail shows what must not be redirected.
+func (p *Provider) fail(w http.ResponseWriter, r *http.Request, err error) {
+	p.failPage(w, r, "This sign-in cannot start", err)
+}
+
+// failPage shows an error to the person, and tells the observer if it is not theirs.
+func (p *Provider) failPage(w http.ResponseWriter, r *http.Request, title string, err error) {
+	var e *Error
+	if !errors.As(err, &e) {
+		p.observe(r.Context(), err)
+		e = oauthError(err)
+	}
+	p.Interaction.Fail(w, r, e.Status, title, e.Description)
+}
+
+// answerError tells the application at its redirect URI.
+func (p *Provider) answerError(w http.ResponseWriter, r *http.Request, req hot.AuthRequest, err error) {
+	var ours *Error
+	if !errors.As(err, &ours) {
+		p.observe(r.Context(), err)
+	}
+	code, description := authorizeError(err)
+	redirect(w, ErrorRedirect(req, p.Issuer, code, description))
+}

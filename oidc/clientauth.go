@@ -1,0 +1,108 @@
+package oidc
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"net/http"
+	"strings"
+
+	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/internal/fault"
+	"github.com/drawbridge-id/drawbridge/internal/secret"
+)
+
+// presented is what a client says to authenticate (RFC 6749 section 2.3).
+type presented struct {
+	id     access.ClientID
+	secret secret.String
+	basic  bool // in the Authorization header
+}
+
+// present reads the client's authentication: client_secret_basic, client_secret_post
+// or none, and never two at once.
+func present(r *http.Request, f form) (presented, error) {
+	if f.get("client_assertion") != "" || f.get("client_assertion_type") != "" {
+		return presented{}, unauthenticated(false, "Client assertions are not supported. Use client_secret_basic or client_secret_post.")
+	}
+	header := r.Header["Authorization"]
+	if len(header) == 0 {
+		return presented{id: access.ClientID(f.get("client_id")), secret: secret.New(f.get("client_secret"))}, nil
+	}
+	if f.get("client_secret") != "" || len(header) > 1 {
+		return presented{}, invalid("Authenticate by one method: the Authorization header or client_secret, not both.")
+	}
+	id, pass, ok := basicAuth(header[0])
+	if !ok {
+		return presented{}, unauthenticated(true, "The Authorization header is not Basic with a form-encoded client id and secret (RFC 6749 section 2.3.1).")
+	}
+	if named := f.get("client_id"); named != "" && named != id {
+		return presented{}, invalid("The client_id is not the one in the Authorization header.")
+	}
+	return presented{id: access.ClientID(id), secret: secret.New(pass), basic: true}, nil
+}
+
+// basicAuth reads HTTP Basic as OAuth uses it: the id and the secret are form-encoded
+// before they are joined (RFC 6749 section 2.3.1).
+func basicAuth(header string) (id, pass string, ok bool) {
+	scheme, rest, _ := strings.Cut(header, " ")
+	if !strings.EqualFold(scheme, "Basic") || len(rest) > 4*(maxClientID+maxSecret) {
+		return "", "", false
+	}
+	text, err := base64.StdEncoding.DecodeString(strings.TrimSpace(rest))
+	if err != nil {
+		return "", "", false
+	}
+	encodedID, encodedPass, found := strings.Cut(string(text), ":")
+	id, okID := unescape(encodedID)
+	pass, okPass := unescape(encodedPass)
+	return id, pass, found && okID && okPass && id != ""
+}
+
+// authenticate finds the client and compares its secret. An unknown client and a
+// wrong secret get the same answer for the same work.
+func (p *Provider) authenticate(ctx context.Context, who presented) (Client, error) {
+	if who.id == "" || len(who.id) > maxClientID {
+		return Client{}, unauthenticated(who.basic, noClient)
+	}
+	c, err := p.Clients.Client(ctx, who.id)
+	if err != nil && !fault.Is(err, fault.NotFound) {
+		return Client{}, err
+	}
+	digest := sha256.Sum256([]byte(who.secret.Reveal()))
+	same := subtle.ConstantTimeCompare(digest[:], c.SecretDigest[:]) == 1
+	public := c.Public() && who.secret.Empty() && !who.basic
+	if err != nil || !same && !public {
+		return Client{}, unauthenticated(who.basic, noClient)
+	}
+	return c, nil
+}
+
+// unauthenticated is invalid_client, with a challenge if the client used Basic
+// (RFC 6749 section 5.2).
+func unauthenticated(basic bool, description string) *Error {
+	e := &Error{Status: http.StatusUnauthorized, Code: "invalid_client", Description: description}
+	if basic {
+		e.challenge = `Basic realm="oauth2", charset="UTF-8"`
+	}
+	return e
+}
+
+// clientForm is how the token, introspection and revocation endpoints begin: the
+// form, and the client that sent it.
+func (p *Provider) clientForm(w http.ResponseWriter, r *http.Request, known ...string) (form, Client, error) {
+	f, err := readBody(w, r)
+	if err != nil {
+		return nil, Client{}, err
+	}
+	if err := f.once(append(known, "client_id", "client_secret", "client_assertion", "client_assertion_type")...); err != nil {
+		return nil, Client{}, err
+	}
+	who, err := present(r, f)
+	if err != nil {
+		return nil, Client{}, err
+	}
+	c, err := p.authenticate(r.Context(), who)
+	return f, c, err
+}

@@ -1,0 +1,106 @@
+package oidc
+
+import (
+	"slices"
+	"time"
+
+	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/internal/hot"
+	"github.com/drawbridge-id/drawbridge/internal/session"
+)
+
+// verb is what /authorize does with a good request. The zero verb refuses.
+type verb uint8
+
+const (
+	refuse   verb = iota // redirect with an error
+	begin                // hand over to the pages
+	issue                // redirect with a code
+	switchTo             // switch to the grant that was asked for, then issue
+)
+
+func (v verb) String() string {
+	return [...]string{"refuse", "begin", "issue", "switch"}[min(v, switchTo)]
+}
+
+// action is a decision. Code and why go to the application when it refuses; ask is
+// the prompt that the stored request carries when a page begins.
+type action struct {
+	do   verb
+	code string
+	why  string
+	ask  string
+}
+
+// facts is all that a decision is made from.
+type facts struct {
+	req     hot.AuthRequest
+	client  Client
+	hint    Hint    // zero: no id_token_hint
+	browser Browser // zero: no session
+}
+
+// decide says what becomes of a good request (OpenID Connect Core section 3.1.2.3).
+// It first asks whether the person must sign in, then which grant counts.
+func decide(f facts, now time.Time) action {
+	silent := slices.Contains(f.req.Prompt, PromptNone)
+	if f.mustSignIn(now) {
+		if silent {
+			return action{do: refuse, code: "login_required", why: "Send the person here again without prompt=none to sign in."}
+		}
+		return action{do: begin, ask: f.signInPrompt()}
+	}
+	if slices.Contains(f.req.Prompt, PromptSelectAccount) {
+		return action{do: begin, ask: PromptSelectAccount}
+	}
+	if f.req.Grant != "" {
+		return f.chosen()
+	}
+	if f.browser.Session.State == session.Active && f.client.Accepts(f.browser.Assignment.Grant) {
+		return action{do: issue}
+	}
+	if silent {
+		return action{do: refuse, code: "interaction_required", why: "Send the person here again without prompt=none to choose a grant."}
+	}
+	return action{do: begin, ask: PromptSelectAccount}
+}
+
+// mustSignIn reports whether the session, if there is one, is not enough: it has
+// ended, a new sign-in was asked for, it is too old, or somebody else was meant.
+func (f facts) mustSignIn(now time.Time) bool {
+	s := f.browser.Session
+	return s.State == session.Ended ||
+		slices.Contains(f.req.Prompt, PromptLogin) ||
+		f.req.MaxAge >= 0 && now.Sub(s.AuthTime) >= f.req.MaxAge ||
+		f.hint.Person != "" && f.hint.Person != s.Person
+}
+
+// signInPrompt tells the pages not to reuse a session that is not enough.
+func (f facts) signInPrompt() string {
+	if f.browser.Session.State == session.Ended {
+		return ""
+	}
+	return PromptLogin
+}
+
+// chosen decides about scope=grant:<id>. What the person does not hold and what
+// does not exist are answered alike.
+func (f facts) chosen() action {
+	held := slices.IndexFunc(f.browser.Choices, func(g ActiveGrant) bool { return g.ID == f.req.Grant })
+	active := f.browser.Session.State == session.Active && f.browser.Session.Active == f.req.Grant
+	switch {
+	case active && f.client.Accepts(f.browser.Assignment.Grant):
+		return action{do: issue}
+	case !active && held >= 0 && f.client.Accepts(f.browser.Choices[held].Grant):
+		return action{do: switchTo}
+	}
+	return action{do: refuse, code: "invalid_target", why: notHeld}
+}
+
+const notHeld = "The person does not hold this grant now, or this application does not accept it."
+
+// accepted reports whether the client may be given a code for the assignment that
+// a switch has led to.
+func (f facts) accepted(to access.AssignmentID) bool {
+	return f.browser.Session.State == session.Active && f.browser.Session.Active == to && f.client.Accepts(f.browser.Assignment.Grant)
+}

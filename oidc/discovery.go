@@ -1,0 +1,83 @@
+package oidc
+
+import (
+	"encoding/json"
+	"net/http"
+
+	"github.com/drawbridge-id/drawbridge/internal/access"
+)
+
+// metadataDocument is what both discovery documents say (OpenID Connect Discovery
+// 1.0 section 3, RFC 8414 section 2). It promises only what the endpoints keep.
+type metadataDocument struct {
+	Issuer                string   `json:"issuer"`
+	Authorization         string   `json:"authorization_endpoint"`
+	Token                 string   `json:"token_endpoint"`
+	Userinfo              string   `json:"userinfo_endpoint"`
+	JWKS                  string   `json:"jwks_uri"`
+	Introspection         string   `json:"introspection_endpoint"`
+	Revocation            string   `json:"revocation_endpoint"`
+	EndSession            string   `json:"end_session_endpoint"`
+	Scopes                []string `json:"scopes_supported"`
+	ResponseTypes         []string `json:"response_types_supported"`
+	ResponseModes         []string `json:"response_modes_supported"`
+	GrantTypes            []string `json:"grant_types_supported"`
+	SubjectTypes          []string `json:"subject_types_supported"`
+	IDTokenAlgs           []string `json:"id_token_signing_alg_values_supported"`
+	TokenAuth             []string `json:"token_endpoint_auth_methods_supported"`
+	IntrospectionAuth     []string `json:"introspection_endpoint_auth_methods_supported"`
+	RevocationAuth        []string `json:"revocation_endpoint_auth_methods_supported"`
+	CodeChallengeMethods  []string `json:"code_challenge_methods_supported"`
+	Prompts               []string `json:"prompt_values_supported"`
+	ClaimTypes            []string `json:"claim_types_supported"`
+	Claims                []string `json:"claims_supported"`
+	ClaimsParameter       bool     `json:"claims_parameter_supported"`
+	RequestParameter      bool     `json:"request_parameter_supported"`
+	RequestURIParameter   bool     `json:"request_uri_parameter_supported"`
+	IssParameterSupported bool     `json:"authorization_response_iss_parameter_supported"`
+}
+
+// discoveryDocument is made once: it says nothing that changes while we run.
+func discoveryDocument(issuer string) []byte {
+	confidential := []string{"client_secret_basic", "client_secret_post"}
+	withPublic := append([]string{"none"}, confidential...)
+	d := metadataDocument{
+		Issuer:        issuer,
+		Authorization: issuer + pathAuthorize, Token: issuer + pathToken, Userinfo: issuer + pathUserinfo,
+		JWKS: issuer + pathKeys, Introspection: issuer + pathIntrospect, Revocation: issuer + pathRevoke,
+		EndSession:    issuer + pathEndSession,
+		Scopes:        []string{scopeOpenID, scopeProfile, scopeEmail},
+		ResponseTypes: []string{"code"}, ResponseModes: []string{"query"},
+		GrantTypes:   []string{grantCode, grantRefresh},
+		SubjectTypes: []string{"public"}, IDTokenAlgs: []string{"ES256", "RS256"},
+		TokenAuth: withPublic, IntrospectionAuth: confidential, RevocationAuth: withPublic,
+		CodeChallengeMethods: []string{"S256"},
+		Prompts:              []string{PromptNone, PromptLogin, promptConsent, PromptSelectAccount},
+		ClaimTypes:           []string{"normal"},
+		Claims: []string{"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "sid", "active_grant",
+			"name", "given_name", "family_name", "preferred_username", "locale", "zoneinfo", "updated_at", "email"},
+		IssParameterSupported: true,
+	}
+	for _, w := range access.Workflows() {
+		d.Scopes = append(d.Scopes, string(w))
+	}
+	body, err := json.Marshal(d)
+	if err != nil { // strings and booleans always encode
+		return []byte("{}")
+	}
+	return body
+}
+
+func (p *Provider) metadata(w http.ResponseWriter, _ *http.Request) {
+	writePublic(w, p.discovery)
+}
+
+func (p *Provider) keys(w http.ResponseWriter, _ *http.Request) { writePublic(w, p.JWKS()) }
+
+// writePublic writes a document that everybody may keep for five minutes: shorter
+// than the time for which a new key is announced before it signs.
+func writePublic(w http.ResponseWriter, body []byte) {
+	w.Header().Set("Cache-Control", "public, max-age=300")
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = w.Write(body) // a failed write means that the reader has gone
+}

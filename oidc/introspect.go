@@ -1,0 +1,120 @@
+package oidc
+
+import (
+	"context"
+	"net/http"
+)
+
+// introspect is token introspection for confidential clients (RFC 7662).
+func (p *Provider) introspect(w http.ResponseWriter, r *http.Request) {
+	f, c, err := p.clientForm(w, r, "token", "token_type_hint")
+	if err == nil && c.Public() {
+		err = unauthenticated(false, "Introspection is for clients that have a secret.")
+	}
+	if err == nil && f.get("token") == "" {
+		err = invalid("The parameter token is missing.")
+	}
+	if err != nil {
+		p.refuse(w, r, err, oauthError)
+		return
+	}
+	answer, err := p.inspect(r.Context(), f, c)
+	if err != nil {
+		p.refuse(w, r, err, oauthError)
+		return
+	}
+	writeJSON(w, http.StatusOK, answer)
+}
+
+// inactive is all that is said about a token that does not count, or is not meant
+// for the caller: it must not be possible to tell which.
+type inactive struct {
+	Active bool `json:"active"`
+}
+
+// introspection is the answer about a token that counts now.
+type introspection struct {
+	Active    bool        `json:"active"`
+	Scope     string      `json:"scope"`
+	ClientID  string      `json:"client_id"`
+	Subject   string      `json:"sub"`
+	Audience  string      `json:"aud,omitzero"`
+	Issuer    string      `json:"iss"`
+	Expires   int64       `json:"exp"` // Unix seconds, as the other times
+	IssuedAt  int64       `json:"iat,omitzero"`
+	SessionID string      `json:"sid"`
+	JTI       string      `json:"jti,omitzero"`
+	TokenType string      `json:"token_type,omitzero"`
+	AuthTime  int64       `json:"auth_time"`
+	Grant     ActiveGrant `json:"active_grant"`
+}
+
+// inspect asks about the token as the kind it is said to be, then as the other
+// (RFC 7662 section 2.1). An error means that nobody knows: that is never "active".
+func (p *Provider) inspect(ctx context.Context, f form, c Client) (any, error) {
+	kinds := [...]func(context.Context, string, Client) (any, error){p.inspectAccess, p.inspectRefresh}
+	if f.get("token_type_hint") == grantRefresh {
+		kinds[0], kinds[1] = kinds[1], kinds[0]
+	}
+	for _, ask := range kinds {
+		answer, err := ask(ctx, f.get("token"), c)
+		if err == nil || cannotAnswer(err) {
+			return answer, err
+		}
+	}
+	return inactive{}, nil
+}
+
+// inspectAccess tells the token's own client, and the clients that stand for the
+// resource it is meant for.
+func (p *Provider) inspectAccess(ctx context.Context, token string, c Client) (any, error) {
+	a, err := p.Tokens.Accept(ctx, token)
+	if err != nil {
+		return nil, err
+	}
+	if a.Bound.Subject.Client != c.ID && a.Audience != c.TokenAudience() {
+		return inactive{}, nil
+	}
+	answer := p.describe(a)
+	answer.TokenType = "Bearer"
+	return answer, nil
+}
+
+// inspectRefresh tells the token's own client alone: no resource takes one.
+func (p *Provider) inspectRefresh(ctx context.Context, token string, c Client) (any, error) {
+	a, err := p.Tokens.AcceptRefresh(ctx, token)
+	if err != nil {
+		return nil, err
+	}
+	if a.Bound.Subject.Client != c.ID {
+		return inactive{}, nil
+	}
+	return p.describe(a), nil
+}
+
+func (p *Provider) describe(a Accepted) introspection {
+	i := introspection{Active: true, Scope: scopeText(a.OAuthScopes), ClientID: string(a.Bound.Subject.Client),
+		Subject: string(a.Bound.Subject.Person), Audience: a.Audience, Issuer: p.Issuer, Expires: a.Bound.Expires.Unix(),
+		SessionID: string(a.Bound.Subject.Session), JTI: a.JTI, AuthTime: a.AuthTime.Unix(), Grant: a.Grant}
+	if !a.IssuedAt.IsZero() {
+		i.IssuedAt = a.IssuedAt.Unix()
+	}
+	return i
+}
+
+// revoke ends a token's family (RFC 7009). A token that does not count, or is
+// another client's, gets the same empty 200.
+func (p *Provider) revoke(w http.ResponseWriter, r *http.Request) {
+	f, c, err := p.clientForm(w, r, "token", "token_type_hint")
+	if err == nil && f.get("token") == "" {
+		err = invalid("The parameter token is missing.")
+	}
+	if err == nil {
+		err = p.Tokens.Revoke(r.Context(), f.get("token"), c.ID)
+	}
+	if err != nil {
+		p.refuse(w, r, err, oauthError)
+		return
+	}
+	w.WriteHeader(http.StatusOK)
+}

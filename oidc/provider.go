@@ -1,0 +1,99 @@
+package oidc
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Config is what a Provider uses. All fields but Observe are needed.
+type Config struct {
+	Issuer      string // origin, without a trailing slash; https but on loopback
+	Clients     Clients
+	Requests    Requests
+	Browsers    Browsers
+	Switcher    Switcher
+	Tokens      Tokens
+	Codes       Codes
+	Interaction Interaction
+	JWKS        func() []byte // the public keys as a JSON document (RFC 7517)
+	Now         func() time.Time
+	CookieName  string // of the browser's session
+	// Observe hears of every error once, where it is rendered. It may be nil.
+	Observe func(ctx context.Context, err error)
+}
+
+// Provider serves the OpenID Provider's endpoints. It holds no state of its own.
+type Provider struct {
+	Config
+	secure    bool // cookies are sent over https only
+	discovery []byte
+}
+
+// New makes a Provider.
+func New(c Config) *Provider {
+	p := &Provider{Config: c, secure: strings.HasPrefix(c.Issuer, "https://")}
+	p.discovery = discoveryDocument(c.Issuer)
+	return p
+}
+
+// The paths of the endpoints, below the issuer.
+const (
+	pathAuthorize  = "/oauth2/authorize"
+	pathToken      = "/oauth2/token"
+	pathIntrospect = "/oauth2/introspect"
+	pathRevoke     = "/oauth2/revoke"
+	pathUserinfo   = "/oauth2/userinfo"
+	pathEndSession = "/oauth2/end_session"
+	pathKeys       = "/oauth2/keys"
+)
+
+// Routes puts the endpoints on mux. The patterns name no method: a wrong one is
+// answered here, and not by whatever else mux has.
+func (p *Provider) Routes(mux *http.ServeMux) {
+	get, post := []string{http.MethodGet, http.MethodHead}, []string{http.MethodPost}
+	both := []string{http.MethodGet, http.MethodHead, http.MethodPost}
+	for _, e := range []struct {
+		path    string
+		methods []string
+		serve   http.HandlerFunc
+	}{
+		{pathAuthorize, both, p.authorize},
+		{pathToken, post, p.token},
+		{pathIntrospect, post, p.introspect},
+		{pathRevoke, post, p.revoke},
+		{pathUserinfo, both, p.userinfo},
+		{pathEndSession, both, p.endSession},
+		{pathKeys, get, p.keys},
+		{"/.well-known/openid-configuration", get, p.metadata},
+		{"/.well-known/oauth-authorization-server", get, p.metadata},
+	} {
+		mux.Handle(e.path, guard(e.methods, e.serve))
+	}
+}
+
+// guard refuses other methods and sets the headers that every answer has.
+func guard(methods []string, next http.HandlerFunc) http.Handler {
+	allow := strings.Join(methods, ", ")
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Cache-Control", "no-store")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("X-Content-Type-Options", "nosniff")
+		if !slices.Contains(methods, r.Method) {
+			h.Set("Allow", allow)
+			writeError(w, &Error{Status: http.StatusMethodNotAllowed, Code: "invalid_request",
+				Description: "This endpoint takes " + allow + "."})
+			return
+		}
+		next(w, r)
+	})
+}
+
+func (p *Provider) observe(ctx context.Context, err error) {
+	if p.Observe != nil && err != nil {
+		p.Observe(ctx, err)
+	}
+}

@@ -1,0 +1,236 @@
+package oidc
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/internal/fault"
+	"github.com/drawbridge-id/drawbridge/internal/hot"
+)
+
+// The prompts of OpenID Connect Core section 3.1.2.1. Consent is accepted and does
+// nothing: the applications are the vendor's own, and what they may have is
+// configuration.
+const (
+	PromptNone          = "none"
+	PromptLogin         = "login"
+	PromptSelectAccount = "select_account"
+	promptConsent       = "consent"
+)
+
+// The OAuth scopes that are not workflows.
+const (
+	scopeOpenID      = "openid"
+	scopeProfile     = "profile"
+	scopeEmail       = "email"
+	scopeGrantPrefix = "grant:"
+)
+
+// authorizeParams are the parameters that the endpoint knows: none may repeat.
+var authorizeParams = [...]string{"client_id", "redirect_uri", "response_type", "response_mode", "scope", "state", "nonce",
+	"code_challenge", "code_challenge_method", "prompt", "max_age", "login_hint", "id_token_hint", "connection",
+	"request", "request_uri", "ui_locales", "acr_values", "claims", "claims_locales", "display"}
+
+// registered finds the client and checks the redirect URI, byte for byte against
+// the registered ones. Until both are good nothing is redirected (RFC 6749
+// section 4.1.2.1), so that an error is never a way to send people elsewhere.
+func (p *Provider) registered(ctx context.Context, f form) (Client, string, error) {
+	if name := f.repeated("client_id", "redirect_uri"); name != "" {
+		return Client{}, "", invalid("The parameter " + name + " is there more than once.")
+	}
+	id, uri := f.get("client_id"), f.get("redirect_uri")
+	if id == "" || len(id) > maxClientID {
+		return Client{}, "", invalid("The application did not say who it is: client_id is missing or too long.")
+	}
+	c, err := p.Clients.Client(ctx, access.ClientID(id))
+	if fault.Is(err, fault.NotFound) {
+		return Client{}, "", invalid("No application is registered under this client_id.")
+	}
+	if err != nil {
+		return Client{}, "", err
+	}
+	if uri == "" || !slices.Contains(c.RedirectURIs, uri) || CheckRedirectURI(uri) != nil {
+		return Client{}, "", invalid("The redirect_uri is not one that is registered for this application. It must be the same, byte for byte.")
+	}
+	return c, uri, nil
+}
+
+// parseRequest checks everything about the request that the browser's session does
+// not matter for. The client and redirect URI are good already: errors go there.
+func parseRequest(f form, c Client, redirectURI string) (hot.AuthRequest, error) {
+	req := hot.AuthRequest{Client: c.ID, RedirectURI: redirectURI, MaxAge: -1}
+	if f.repeated("state") == "" && len(f.get("state")) <= maxState {
+		req.State = f.get("state") // also for the errors below
+	}
+	for _, check := range []func(form, Client, *hot.AuthRequest) error{
+		checkShape, checkResponse, checkPKCE, readScope, readPrompt, readMaxAge,
+	} {
+		if err := check(f, c, &req); err != nil {
+			return req, err
+		}
+	}
+	req.Nonce = f.get("nonce")
+	req.LoginHint = f.get("login_hint")
+	req.Connection = access.ConnectionID(f.get("connection"))
+	return req, nil
+}
+
+func checkShape(f form, _ Client, _ *hot.AuthRequest) error {
+	if f.get("request") != "" {
+		return &Error{Code: "request_not_supported", Description: "Send the parameters themselves, not a request object."}
+	}
+	if f.get("request_uri") != "" {
+		return &Error{Code: "request_uri_not_supported", Description: "Send the parameters themselves, not a request_uri."}
+	}
+	if err := f.once(authorizeParams[:]...); err != nil {
+		return err
+	}
+	return f.within(limit{"state", maxState}, limit{"nonce", maxNonce}, limit{"scope", maxScope},
+		limit{"prompt", maxPrompt}, limit{"login_hint", maxLoginHint}, limit{"connection", maxConnection},
+		limit{"id_token_hint", maxToken})
+}
+
+func checkResponse(f form, _ Client, _ *hot.AuthRequest) error {
+	switch f.get("response_type") {
+	case "code":
+	case "":
+		return invalid("The parameter response_type is missing. Send response_type=code.")
+	default:
+		return &Error{Code: "unsupported_response_type", Description: "Only response_type=code is supported."}
+	}
+	if m := f.get("response_mode"); m != "" && m != "query" {
+		return invalid("Only response_mode=query is supported.")
+	}
+	return nil
+}
+
+// checkPKCE requires S256 of every client (RFC 9700 section 2.1.1). A method that
+// is left out would mean plain (RFC 7636 section 4.3), so it is refused as well.
+func checkPKCE(f form, _ Client, req *hot.AuthRequest) error {
+	req.CodeChallenge = f.get("code_challenge")
+	if req.CodeChallenge == "" {
+		return invalid("PKCE is required: send code_challenge and code_challenge_method=S256.")
+	}
+	if f.get("code_challenge_method") != "S256" {
+		return invalid("Only code_challenge_method=S256 is supported, and it must be there.")
+	}
+	if len(req.CodeChallenge) != 43 || strings.ContainsFunc(req.CodeChallenge, notBase64URL) {
+		return invalid("The code_challenge is not the base64url of a SHA-256 digest: 43 characters without padding.")
+	}
+	return nil
+}
+
+func notBase64URL(r rune) bool { return !alphanumeric(r) && r != '-' && r != '_' }
+
+func alphanumeric(r rune) bool {
+	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
+}
+
+// readScope keeps what we know and the client may have; the rest is ignored
+// (OpenID Connect Core section 3.1.2.1). grant:<id> asks for an assignment and
+// never becomes an OAuth scope.
+func readScope(f form, c Client, req *hot.AuthRequest) error {
+	for s := range strings.SplitSeq(f.get("scope"), " ") {
+		if id, ok := strings.CutPrefix(s, scopeGrantPrefix); ok {
+			if id == "" || req.Grant != "" && string(req.Grant) != id {
+				return &Error{Code: "invalid_scope", Description: "Ask for one grant: scope=openid grant:<id>."}
+			}
+			req.Grant = access.AssignmentID(id)
+			continue
+		}
+		if c.mayHave(s) && !slices.Contains(req.OAuthScopes, s) {
+			req.OAuthScopes = append(req.OAuthScopes, s)
+		}
+	}
+	if !slices.Contains(req.OAuthScopes, scopeOpenID) {
+		return &Error{Code: "invalid_scope", Description: "The scope must contain openid."}
+	}
+	return nil
+}
+
+// mayHave reports whether the client may be granted an OAuth scope at all.
+func (c Client) mayHave(s string) bool {
+	switch s {
+	case scopeOpenID, scopeProfile, scopeEmail:
+		return true
+	}
+	return slices.Contains(access.Workflows(), access.Workflow(s)) &&
+		(len(c.OAuthScopes) == 0 || slices.Contains(c.OAuthScopes, s))
+}
+
+func readPrompt(f form, _ Client, req *hot.AuthRequest) error {
+	for _, s := range strings.Fields(f.get("prompt")) {
+		switch s {
+		case PromptNone, PromptLogin, PromptSelectAccount, promptConsent:
+		default:
+			return invalid("The prompt is none, login, select_account or consent.")
+		}
+		if !slices.Contains(req.Prompt, s) {
+			req.Prompt = append(req.Prompt, s)
+		}
+	}
+	if slices.Contains(req.Prompt, PromptNone) && len(req.Prompt) > 1 {
+		return invalid("prompt=none goes with no other prompt.")
+	}
+	return nil
+}
+
+func readMaxAge(f form, _ Client, req *hot.AuthRequest) error {
+	s := f.get("max_age")
+	if s == "" {
+		return nil
+	}
+	n, err := strconv.ParseUint(s, 10, 31)
+	if err != nil {
+		return invalid("The max_age is a number of seconds.")
+	}
+	req.MaxAge = time.Duration(n) * time.Second
+	return nil
+}
+
+// readHint verifies the id_token_hint, if there is one.
+func (p *Provider) readHint(ctx context.Context, f form, c Client) (Hint, error) {
+	token := f.get("id_token_hint")
+	if token == "" {
+		return Hint{}, nil
+	}
+	h, err := p.Tokens.IDTokenHint(ctx, token)
+	if err != nil && cannotAnswer(err) {
+		return Hint{}, err
+	}
+	if err != nil || h.Client != c.ID {
+		return Hint{}, invalid("The id_token_hint is not an ID token that was issued to this application here.")
+	}
+	return h, nil
+}
+
+// cannotAnswer reports whether err says that nobody knows, rather than no.
+func cannotAnswer(err error) bool {
+	switch fault.KindOf(err) {
+	case fault.Internal, fault.Unavailable, fault.Limited:
+		return true
+	}
+	return false
+}
+
+// authorizeError gives the code and description for the redirect URI.
+func authorizeError(err error) (code, description string) {
+	var e *Error
+	if !errors.As(err, &e) {
+		e = oauthError(err)
+	}
+	switch e.Code {
+	case "invalid_client", "invalid_grant": // not words of this endpoint: the session has moved or ended meanwhile
+		return "login_required", "The session has changed or ended. Send the person to sign in."
+	}
+	if e.Status == http.StatusTooManyRequests || e.Status == http.StatusServiceUnavailable {
+		return "temporarily_unavailable", e.Description
+	}
+	return e.Code, e.Description
+}

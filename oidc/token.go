@@ -1,0 +1,105 @@
+package oidc
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+)
+
+// The grant types of the token endpoint.
+const (
+	grantCode    = "authorization_code"
+	grantRefresh = "refresh_token"
+)
+
+// token is the token endpoint (RFC 6749 section 3.2).
+func (p *Provider) token(w http.ResponseWriter, r *http.Request) {
+	f, c, err := p.clientForm(w, r, "grant_type", "code", "redirect_uri", "code_verifier", "refresh_token", "scope")
+	if err != nil {
+		p.refuse(w, r, err, oauthError)
+		return
+	}
+	set, err := p.exchange(r.Context(), f, c)
+	if err != nil {
+		p.refuse(w, r, err, redeemError)
+		return
+	}
+	writeJSON(w, http.StatusOK, tokenAnswer(set))
+}
+
+func (p *Provider) exchange(ctx context.Context, f form, c Client) (TokenSet, error) {
+	switch f.get("grant_type") {
+	case grantCode:
+		return p.redeem(ctx, f, c)
+	case grantRefresh:
+		return p.refresh(ctx, f, c)
+	case "":
+		return TokenSet{}, invalid("The parameter grant_type is missing.")
+	}
+	return TokenSet{}, &Error{Status: http.StatusBadRequest, Code: "unsupported_grant_type",
+		Description: "Use authorization_code or refresh_token."}
+}
+
+func (p *Provider) redeem(ctx context.Context, f form, c Client) (TokenSet, error) {
+	if err := f.within(limit{"code", maxToken}, limit{"redirect_uri", maxRedirectURI}); err != nil {
+		return TokenSet{}, err
+	}
+	x := CodeExchange{Code: f.get("code"), RedirectURI: f.get("redirect_uri"), CodeVerifier: f.get("code_verifier"), Client: c}
+	if x.Code == "" || x.RedirectURI == "" {
+		return TokenSet{}, invalid("The parameters code and redirect_uri are both needed.")
+	}
+	if !isVerifier(x.CodeVerifier) {
+		return TokenSet{}, invalid("The code_verifier is needed: 43 to 128 letters, digits and the characters -._~ (RFC 7636 section 4.1).")
+	}
+	return p.Tokens.Redeem(ctx, x)
+}
+
+func isVerifier(s string) bool {
+	bad := func(r rune) bool { return !alphanumeric(r) && !strings.ContainsRune("-._~", r) }
+	return len(s) >= 43 && len(s) <= 128 && !strings.ContainsFunc(s, bad)
+}
+
+func (p *Provider) refresh(ctx context.Context, f form, c Client) (TokenSet, error) {
+	if err := f.within(limit{"refresh_token", maxToken}, limit{"scope", maxScope}); err != nil {
+		return TokenSet{}, err
+	}
+	x := RefreshExchange{RefreshToken: f.get("refresh_token"), OAuthScopes: strings.Fields(f.get("scope")), Client: c}
+	if x.RefreshToken == "" {
+		return TokenSet{}, invalid("The parameter refresh_token is missing.")
+	}
+	if slices.ContainsFunc(x.OAuthScopes, isGrantScope) {
+		return TokenSet{}, &Error{Status: http.StatusBadRequest, Code: "invalid_scope",
+			Description: "A refresh never changes the grant. Send the person to the authorization endpoint with scope=openid grant:<id>."}
+	}
+	if len(x.OAuthScopes) == 0 {
+		x.OAuthScopes = nil
+	}
+	return p.Tokens.Refresh(ctx, x)
+}
+
+func isGrantScope(s string) bool { return strings.HasPrefix(s, scopeGrantPrefix) }
+
+// tokenJSON is the whole answer: custom members would be claims, not members.
+type tokenJSON struct {
+	AccessToken  string `json:"access_token"`
+	TokenType    string `json:"token_type"`
+	ExpiresIn    int64  `json:"expires_in"` // seconds
+	RefreshToken string `json:"refresh_token,omitzero"`
+	IDToken      string `json:"id_token,omitzero"`
+	Scope        string `json:"scope"`
+}
+
+func tokenAnswer(s TokenSet) tokenJSON {
+	return tokenJSON{AccessToken: s.AccessToken, TokenType: "Bearer", ExpiresIn: int64(s.ExpiresIn / time.Second),
+		RefreshToken: s.RefreshToken, IDToken: s.IDToken, Scope: scopeText(s.OAuthScopes)}
+}
+
+// scopeText joins OAuth scopes; grant:<id> asks for something and is never echoed.
+func scopeText(scopes []string) string {
+	if slices.ContainsFunc(scopes, isGrantScope) {
+		scopes = slices.DeleteFunc(slices.Clone(scopes), isGrantScope)
+	}
+	return strings.Join(scopes, " ")
+}
