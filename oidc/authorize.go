@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/drawbridge-id/drawbridge/internal/credential"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
 	"github.com/drawbridge-id/drawbridge/internal/hot"
 )
@@ -99,7 +100,7 @@ func (p *Provider) switchAndIssue(w http.ResponseWriter, r *http.Request, x fact
 	if err != nil {
 		return err
 	}
-	http.SetCookie(w, p.cookie(p.CookieName, cookie, after.Session.Expires))
+	http.SetCookie(w, p.cookie(p.CookieName, cookie.Reveal(), after.Session.Expires))
 	x.browser = after
 	if !x.accepted(x.req.Grant) {
 		return &Error{Code: "invalid_target", Description: notHeld}
@@ -109,8 +110,8 @@ func (p *Provider) switchAndIssue(w http.ResponseWriter, r *http.Request, x fact
 
 // begin stores the request, binds it to the browser and hands over to the pages.
 func (p *Provider) begin(w http.ResponseWriter, r *http.Request, req hot.AuthRequest, ask string) error {
-	value := newSecret()
-	req.ID, req.Browser = newRequestID(), RequestDigest(value)
+	value := credential.NewOpaque(credential.KindRequest).Reveal()
+	req.ID, req.Browser = credential.NewID("req"), credential.DigestOf(value)
 	req.Created = p.Now()
 	req.Expires = req.Created.Add(requestLife)
 	if ask != "" && !slices.Contains(req.Prompt, ask) {

@@ -2,13 +2,12 @@ package oidc
 
 import (
 	"context"
-	"crypto/sha256"
-	"crypto/subtle"
 	"encoding/base64"
 	"net/http"
 	"strings"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/internal/credential"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
 	"github.com/drawbridge-id/drawbridge/internal/secret"
 )
@@ -70,8 +69,7 @@ func (p *Provider) authenticate(ctx context.Context, who presented) (Client, err
 	if err != nil && !fault.Is(err, fault.NotFound) {
 		return Client{}, err
 	}
-	digest := sha256.Sum256([]byte(who.secret.Reveal()))
-	same := subtle.ConstantTimeCompare(digest[:], c.SecretDigest[:]) == 1
+	same := credential.DigestOf(who.secret.Reveal()).Equal(c.SecretDigest)
 	public := c.Public() && who.secret.Empty() && !who.basic
 	if err != nil || !same && !public {
 		return Client{}, unauthenticated(who.basic, noClient)

@@ -2,13 +2,13 @@ package oidc
 
 import (
 	"context"
-	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
 	"net/http"
 	"slices"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/internal/credential"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
 	"github.com/drawbridge-id/drawbridge/internal/session"
 )
@@ -145,8 +145,8 @@ func (x logout) confirmation(cookie string) SignOutForm {
 
 // confirmationOf proves knowledge of the session cookie without containing it.
 func confirmationOf(cookie string) string {
-	sum := sha256.Sum256([]byte("end_session\x00" + cookie))
-	return base64.RawURLEncoding.EncodeToString(sum[:])
+	d := credential.DigestOf("end_session " + cookie)
+	return base64.RawURLEncoding.EncodeToString(d[:])
 }
 
 func isConfirmation(given, cookie string) bool {

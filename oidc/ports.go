@@ -9,6 +9,7 @@ import (
 	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/credential"
 	"github.com/drawbridge-id/drawbridge/internal/hot"
+	"github.com/drawbridge-id/drawbridge/internal/secret"
 	"github.com/drawbridge-id/drawbridge/internal/session"
 )
 
@@ -42,7 +43,7 @@ func (c Client) Accepts(g access.Grant) bool {
 }
 
 // Public reports whether the client has no secret.
-func (c Client) Public() bool { return c.SecretDigest == credential.Digest{} }
+func (c Client) Public() bool { return c.SecretDigest.IsZero() }
 
 // Clients finds registered applications: fault.NotFound if there is none by that id.
 type Clients interface {
@@ -94,7 +95,7 @@ type Requests interface {
 type Switcher interface {
 	// Switch gives the rotated cookie and the session as it is after. fault.Denied
 	// if the person does not hold the assignment now.
-	Switch(ctx context.Context, cookie string, to access.AssignmentID) (newCookie string, b Browser, err error)
+	Switch(ctx context.Context, cookie string, to access.AssignmentID) (renewed secret.String, b Browser, err error)
 }
 
 // Tokens is what the token, introspection, revocation and userinfo endpoints ask.
@@ -176,8 +177,8 @@ type Interaction interface {
 	// id_token_hint ask for one), PromptSelectAccount the chooser (also when the
 	// session must choose, or the client does not accept the active grant).
 	// The browser is bound by the cookie RequestCookie(secure, req.ID), just set:
-	// a later request of the flow must bring it, with RequestDigest(value) equal
-	// to req.Browser.
+	// a later request of the flow must bring it, with a credential.DigestOf that
+	// equals req.Browser.
 	Begin(w http.ResponseWriter, r *http.Request, req hot.AuthRequest)
 	// Fail shows an error that must not be redirected: an unknown client or a
 	// redirect URI that is not registered.
