@@ -1,7 +1,187 @@
 package schema
 
+import (
+	"reflect"
+	"strings"
+	"time"
+)
+
 // Object is a resource, or a complex value: canonical attribute names to values.
 // A value is a string, bool, int64, float64, Object, or []any of those. Extension
 // attributes stand in an Object under their schema's URN. Only this package and
 // scim/patch make them, from input that has been checked against the schema.
 type Object map[string]any
+
+// holder is the object in which a's value, or its parent's, stands: o itself, or
+// the extension's object, which is nil if there is none.
+func (o Object) holder(a *Attribute) Object {
+	if !a.Extension {
+		return o
+	}
+	ext, _ := o[a.URN].(Object)
+	return ext
+}
+
+// Get is the value of a top-level attribute, core or extension; nil if unassigned.
+func (o Object) Get(a *Attribute) any { return o.holder(a)[a.Name] }
+
+// Put sets a top-level attribute, core or extension; nil removes it, and with the
+// last attribute of an extension the extension.
+func (o Object) Put(a *Attribute, v any) {
+	holder := o.holder(a)
+	if v == nil {
+		delete(holder, a.Name)
+		if a.Extension && len(holder) == 0 {
+			delete(o, a.URN)
+		}
+		return
+	}
+	if holder == nil {
+		holder = Object{}
+		o[a.URN] = holder
+	}
+	holder[a.Name] = v
+}
+
+// at follows canonical names; an extension's URN is a name.
+func (o Object) at(path []string) any {
+	var v any = o
+	for _, name := range path {
+		in, ok := v.(Object)
+		if !ok {
+			return nil
+		}
+		v = in[name]
+	}
+	return v
+}
+
+// Text is the string at a path of canonical names, "" if there is none:
+// Text("name", "familyName"), Text(EnterpriseURN, "department").
+func (o Object) Text(path ...string) string {
+	s, _ := o.at(path).(string)
+	return s
+}
+
+// Bool is the boolean at a path, and whether there is one.
+func (o Object) Bool(path ...string) (value, present bool) {
+	value, present = o.at(path).(bool)
+	return value, present
+}
+
+// Time is the instant at a path, and whether there is one.
+func (o Object) Time(path ...string) (time.Time, bool) {
+	return ParseTime(o.Text(path...))
+}
+
+// Email is the address to use: the primary one, else the first of type work, else
+// the first.
+func (o Object) Email() string {
+	list, _ := o["emails"].([]any)
+	first, work := "", ""
+	for _, item := range list {
+		mail, ok := item.(Object)
+		if !ok || mail.Text("value") == "" {
+			continue
+		}
+		address := mail.Text("value")
+		if isPrimary(mail) {
+			return address
+		}
+		if work == "" && strings.EqualFold(mail.Text("type"), "work") {
+			work = address
+		}
+		if first == "" {
+			first = address
+		}
+	}
+	if work != "" {
+		return work
+	}
+	return first
+}
+
+// FormattedName is the name to show: the formatted one, else given and family
+// name, else the display name, else the user name.
+func (o Object) FormattedName() string {
+	if s := o.Text("name", "formatted"); s != "" {
+		return s
+	}
+	if s := strings.TrimSpace(o.Text("name", "givenName") + " " + o.Text("name", "familyName")); s != "" {
+		return s
+	}
+	if s := o.Text("displayName"); s != "" {
+		return s
+	}
+	return o.Text("userName")
+}
+
+// Clone is a deep copy.
+func (o Object) Clone() Object {
+	if o == nil {
+		return nil
+	}
+	out := make(Object, len(o))
+	for name, v := range o {
+		out[name] = cloneValue(v)
+	}
+	return out
+}
+
+func cloneValue(v any) any {
+	switch v := v.(type) {
+	case Object:
+		return v.Clone()
+	case []any:
+		out := make([]any, len(v))
+		for i, item := range v {
+			out[i] = cloneValue(item)
+		}
+		return out
+	default:
+		return v
+	}
+}
+
+// Equal says whether two values are the same.
+func Equal(a, b any) bool { return reflect.DeepEqual(a, b) }
+
+// Tidy takes out what holds nothing: elements that say only their type or that
+// they are primary, empty lists and objects. Clearing emails[type eq "work"].value
+// must not leave a work address without an address behind.
+func (o Object) Tidy() {
+	for name, v := range o {
+		switch v := v.(type) {
+		case Object:
+			v.Tidy()
+			if len(v) == 0 {
+				delete(o, name)
+			}
+		case []any:
+			if kept := tidyList(v); len(kept) > 0 {
+				o[name] = kept
+			} else {
+				delete(o, name)
+			}
+		}
+	}
+}
+
+func tidyList(list []any) []any {
+	kept := make([]any, 0, len(list))
+	for _, item := range list {
+		if o, ok := item.(Object); !ok || !o.husk() {
+			kept = append(kept, item)
+		}
+	}
+	return kept
+}
+
+func (o Object) husk() bool {
+	for name := range o {
+		if name != "type" && name != "primary" {
+			return false
+		}
+	}
+	return true
+}

@@ -60,4 +60,54 @@ type Attribute struct {
 	Sub             []*Attribute
 	Relation        bool // rows, never part of the document: members, groups
 	Extension       bool // the URN is an extension's: the value lives under the URN's key
+	Dropped         bool // accepted on input, never stored, filtered or shown: password
+
+	path string
+}
+
+// Path is the attribute's one canonical path: "userName", "emails.value",
+// "meta.lastModified", or the extension's URN, a colon and the name.
+func (a *Attribute) Path() string { return a.path }
+
+// SubAttribute finds a sub-attribute by name, without regard to ASCII case; nil if
+// there is none.
+func (a *Attribute) SubAttribute(name string) *Attribute {
+	for _, s := range a.Sub {
+		if equalASCII(s.Name, name) {
+			return s
+		}
+	}
+	return nil
+}
+
+// Schema is one schema definition (RFC 7643 section 7). It is never changed after
+// it has been compiled.
+type Schema struct {
+	ID          string
+	Name        string
+	Description string
+	Attributes  []*Attribute
+}
+
+// Extension is a schema that a resource type's resources may carry beside its core.
+type Extension struct {
+	Schema   *Schema
+	Required bool
+}
+
+// ResourceType is a kind of resource (RFC 7643 section 6) with an index of every
+// name that one of its attributes goes by. It is never changed once made, so any
+// number of goroutines may share it.
+type ResourceType struct {
+	ID          string
+	Name        string
+	Endpoint    string // relative to the base URL, with a leading slash
+	Description string
+	Common      []*Attribute // schemas, id, externalId, meta (RFC 7643 section 3.1)
+	Core        *Schema
+	Extensions  []Extension
+
+	index   map[string]*Attribute // ASCII lower-case spellings
+	schemas map[string]*Schema    // ASCII lower-case URNs
+	ordered []*Attribute          // what a document may hold, in the order it is written
 }

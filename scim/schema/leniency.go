@@ -1,0 +1,53 @@
+package schema
+
+import "slices"
+
+// Leniency says which departures from RFC 7643 and 7644 are read as what was
+// meant. The zero value is strict.
+type Leniency struct {
+	StringBooleans bool // "True" for true, in any case (Entra)
+	BareValues     bool // a complex value given as its bare "value": manager, emails (Entra)
+	Wrapped        bool // a single value in a one-element array, or as {"value": …} (Entra)
+	Unwrapped      bool // one element of a multi-valued attribute without its array
+	UnknownSchemas bool // URNs in schemas that nobody knows, missing URNs, no schemas at all
+	UnknownNames   bool // attributes that nobody knows are dropped (Okta sends back what it read)
+	AnyCase        bool // "Add" for "add" (Entra, JumpCloud)
+	CreateMissing  bool // PATCH of attr[filter] that selects nothing creates the element (Entra)
+}
+
+// Lenient is what a connection does unless it is set to strict: everything that a
+// known identity provider needs.
+func Lenient() Leniency {
+	return Leniency{
+		StringBooleans: true, BareValues: true, Wrapped: true, Unwrapped: true,
+		UnknownSchemas: true, UnknownNames: true, AnyCase: true, CreateMissing: true,
+	}
+}
+
+// The first word of each note, for whoever wants to tell dialects apart.
+const (
+	NoteStringBoolean = "string-boolean"
+	NoteBareValue     = "bare-value"
+	NoteWrapped       = "wrapped"
+	NoteUnwrapped     = "unwrapped"
+	NoteUnknownSchema = "unknown-schema"
+	NoteUnknownName   = "unknown-name"
+	NoteAnyCase       = "any-case"
+	NoteCreated       = "created-by-filter"
+	NoteReadOnly      = "read-only-ignored"
+	NoteDropped       = "dropped"
+)
+
+// mostNotes bounds what a hostile request can make us remember.
+const mostNotes = 32
+
+// Notes are the leniencies that a request relied on, each once, "word: where".
+type Notes []string
+
+// Add notes one; the same note again, and any beyond 32, is left out.
+func (n *Notes) Add(word, where string) {
+	note := word + ": " + Clip(where)
+	if len(*n) < mostNotes && !slices.Contains(*n, note) {
+		*n = append(*n, note)
+	}
+}

@@ -1,0 +1,74 @@
+package schema
+
+import "bytes"
+
+// The limits of a request body, enforced before anything is built from it.
+const (
+	MaxDepth       = 32       // objects and arrays inside each other
+	MaxString      = 64 << 10 // bytes of one string, as written
+	MaxValues      = 10_000   // values of every kind, members apart
+	MaxMembers     = 50_000   // members named in one request
+	valuesOfMember = 5        // an object with value, display, type and $ref
+)
+
+// maxValues is how many values a body for this resource type may hold: where there
+// are members, room for MaxMembers of them.
+func (rt *ResourceType) maxValues() int {
+	for _, a := range rt.Core.Attributes {
+		if a.Relation && a.Mutability != ReadOnly {
+			return MaxValues + MaxMembers*valuesOfMember
+		}
+	}
+	return MaxValues
+}
+
+// Guard walks over a body and refuses what exceeds the limits or holds a NUL. It
+// allocates nothing and leaves the grammar to the reader behind it.
+func (rt *ResourceType) Guard(body []byte) error {
+	depth, values, most := 0, 0, rt.maxValues()
+	for i := 0; i < len(body); i++ {
+		switch body[i] {
+		case '{', '[':
+			depth++
+			values++
+		case '}', ']':
+			depth--
+		case ',':
+			values++
+		case '"':
+			end, err := guardString(body, i+1)
+			if err != nil {
+				return err
+			}
+			i = end
+		}
+		if depth > MaxDepth {
+			return Errorf(InvalidSyntax, "", "the JSON is nested deeper than %d levels", MaxDepth)
+		}
+		if values > most {
+			return Errorf(TooMany, "", "the JSON holds more than %d values; send it in several requests", most)
+		}
+	}
+	return nil
+}
+
+// guardString is given the index behind the opening quote and returns that of the
+// closing one, or the body's length.
+func guardString(body []byte, start int) (int, error) {
+	for i := start; i < len(body); i++ {
+		switch {
+		case i-start > MaxString:
+			return 0, Errorf(InvalidValue, "", "a string is longer than %d bytes", MaxString)
+		case body[i] == '"':
+			return i, nil
+		case body[i] == '\\':
+			if bytes.HasPrefix(body[i+1:], []byte("u0000")) {
+				return 0, Errorf(InvalidValue, "", "a string holds a NUL character")
+			}
+			i++
+		case body[i] == 0:
+			return 0, Errorf(InvalidSyntax, "", "a string holds a NUL character")
+		}
+	}
+	return len(body), nil
+}
