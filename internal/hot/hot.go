@@ -54,6 +54,9 @@ type CodeGrant struct {
 	Family  string              // the refresh family that redeeming it creates; known beforehand so that a replay can end it
 }
 
+// CodeMemory is how long after its end a used code is recognised as replayed.
+const CodeMemory = 10 * time.Minute
+
 // Family is a chain of refresh tokens, bound to (session, client, assignment).
 type Family struct {
 	ID          string
@@ -86,30 +89,47 @@ type Rotation struct {
 	N      int64
 	Now    time.Time
 	Grace  time.Duration // a retry of N-1 within it is Retried; 0: none
+	// Verified says that the caller has checked the token's MAC against the family's
+	// salt. A verified N above the live number proves that the engine lost its last
+	// rotations (a power cut): the family moves forward to N+1. Unverified, such a
+	// number is Unknown. Numbers at or below the live one do not need it.
+	Verified bool
 }
 
 // Engine is what every hot store does. Each verb is atomic: of any number of
 // concurrent ConsumeCode or Rotate calls with one token, exactly one gets OK.
 type Engine interface {
+	// PutAuthRequest gives fault.Limited when the engine's share of memory is full,
+	// fault.Conflict if the id is taken.
 	PutAuthRequest(ctx context.Context, r AuthRequest) error
 	// AuthRequest gives fault.NotFound after Expires.
 	AuthRequest(ctx context.Context, id string, now time.Time) (AuthRequest, error)
-	// BindUpstream replaces the upstream leg of a live request.
+	// BindUpstream replaces the upstream leg of a live request; fault.Conflict if
+	// another request of the connection waits for the same state.
 	BindUpstream(ctx context.Context, id string, u Upstream, now time.Time) error
 	// TakeUpstream finds the request whose upstream leg has this state and clears
-	// the leg: a state works once.
+	// the leg: a state works once. It gives the request as it was before.
 	TakeUpstream(ctx context.Context, c access.ConnectionID, state string, now time.Time) (AuthRequest, error)
 
+	// PutCode gives fault.Limited when the engine's share of memory is full,
+	// fault.Conflict if there is such a code.
 	PutCode(ctx context.Context, code credential.Digest, g CodeGrant) error
-	// ConsumeCode gives OK once; later calls Replayed (with the grant, so that its
-	// family can be ended) until 10 minutes after Expires; then Unknown.
+	// ConsumeCode gives OK once; later calls Replayed until CodeMemory after Expires;
+	// then Unknown. With Replayed comes of the grant what is needed to end what came
+	// of it: Session, Active, Bound, Family and Request.Client. From then on PutFamily
+	// refuses that family: the first redemption may still be under way.
 	ConsumeCode(ctx context.Context, code credential.Digest, now time.Time) (CodeGrant, Outcome, error)
 
+	// PutFamily stores a new family durably. fault.Conflict if the id is taken;
+	// fault.Stale if its code was replayed or it was ended before it was stored.
 	PutFamily(ctx context.Context, f Family) error
 	// Family gives fault.NotFound when it has ended or expired.
 	Family(ctx context.Context, id string, now time.Time) (Family, error)
-	// Rotate moves N to N+1 durably before it returns. Replayed ends the family.
+	// Rotate moves N to N+1 durably before it returns: an acknowledged rotation
+	// survives kill -9. Retried gives the family as it is, so that the same successor
+	// can be sealed again. Replayed ends the family and gives it as it was.
 	Rotate(ctx context.Context, r Rotation) (Family, Outcome, error)
+	// EndFamily ends a family; one that is not there is no error.
 	EndFamily(ctx context.Context, id string) error
 	// EndSession ends every family of the session; tidying, not safety.
 	EndSession(ctx context.Context, id session.ID) error
