@@ -1,0 +1,208 @@
+package embedded
+
+import (
+	"context"
+	"hash/maphash"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/drawbridge-id/drawbridge/internal/fault"
+	"github.com/drawbridge-id/drawbridge/internal/hot"
+	"github.com/drawbridge-id/drawbridge/internal/session"
+	"github.com/drawbridge-id/drawbridge/internal/sqlitedb"
+)
+
+// stripes is how many families can be worked on at once. The stripe's lock is held
+// while its family is written, so that the answer in memory is never ahead of, nor
+// behind, the file.
+const stripes = 256
+
+type families struct {
+	db      *sqlitedb.DB
+	codes   *codes
+	seed    maphash.Seed
+	stripes [stripes]stripe
+}
+
+type stripe struct {
+	mu    sync.Mutex // guards what follows
+	known map[string]hot.Family
+	most  int
+}
+
+func newFamilies(db *sqlitedb.DB, most int, c *codes) *families {
+	f := &families{db: db, codes: c, seed: maphash.MakeSeed()}
+	for i := range f.stripes {
+		f.stripes[i].known = map[string]hot.Family{}
+		f.stripes[i].most = max(1, most/stripes)
+	}
+	return f
+}
+
+func (f *families) stripe(id string) *stripe {
+	return &f.stripes[maphash.String(f.seed, id)%stripes]
+}
+
+// PutFamily implements hot.Engine.
+func (f *families) PutFamily(ctx context.Context, x hot.Family) error {
+	const op = "embedded.PutFamily"
+	if x.ID == "" || x.Salt == "" || x.N < 1 || x.Expires.IsZero() || x.Bound.Subject.Client == "" {
+		return fault.New(fault.Internal, op, "a family needs an id, a salt, a client, a number and an end")
+	}
+	s := f.stripe(x.ID)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if f.codes.isDoomed(x.ID) {
+		return fault.New(fault.Stale, op, "the code was used twice: what came of it has ended").Because("code_replayed")
+	}
+	x = ownFamily(x)
+	if err := f.db.Update(ctx, func(q sqlitedb.Querier) error { return insert(q, x) }, nil); err != nil {
+		return err
+	}
+	s.keepLocked(x)
+	return nil
+}
+
+// Family implements hot.Engine.
+func (f *families) Family(ctx context.Context, id string, now time.Time) (hot.Family, error) {
+	const op = "embedded.Family"
+	s := f.stripe(id)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	x, found, err := f.liveLocked(ctx, s, id, now)
+	if err != nil {
+		return hot.Family{}, err
+	}
+	if !found {
+		return hot.Family{}, fault.New(fault.NotFound, op, "the refresh token is no longer known")
+	}
+	return ownFamily(x), nil
+}
+
+// Rotate implements hot.Engine.
+func (f *families) Rotate(ctx context.Context, r hot.Rotation) (hot.Family, hot.Outcome, error) {
+	s := f.stripe(r.Family)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	x, found, err := f.liveLocked(ctx, s, r.Family, r.Now)
+	if err != nil || !found {
+		return hot.Family{}, hot.Unknown, err
+	}
+	switch judge(x, r) {
+	case hot.OK:
+		return f.advanceLocked(ctx, s, x, r)
+	case hot.Retried:
+		return ownFamily(x), hot.Retried, nil
+	case hot.Replayed:
+		if err := f.endLocked(ctx, s, x.ID); err != nil {
+			return hot.Family{}, hot.Unknown, err
+		}
+		return ownFamily(x), hot.Replayed, nil
+	}
+	return hot.Family{}, hot.Unknown, nil
+}
+
+// judge says what a rotation of a live family is, and changes nothing.
+func judge(x hot.Family, r hot.Rotation) hot.Outcome {
+	switch {
+	case r.Client != x.Bound.Subject.Client || r.N < 1:
+		return hot.Unknown
+	case r.N == x.N:
+		return hot.OK
+	case r.N > x.N && r.Verified:
+		return hot.OK
+	case r.N > x.N:
+		return hot.Unknown
+	case r.N == x.N-1 && r.Now.Sub(x.Rotated).Abs() < r.Grace:
+		// Abs: of two requests at once, the one that read the clock first may come last.
+		return hot.Retried
+	}
+	return hot.Replayed
+}
+
+// advanceLocked moves the family to r.N+1, in the file first.
+func (f *families) advanceLocked(ctx context.Context, s *stripe, x hot.Family, r hot.Rotation) (hot.Family, hot.Outcome, error) {
+	was := x.N
+	x.N, x.Rotated = r.N+1, r.Now.Round(0).UTC()
+	moved := false
+	err := f.db.Update(ctx, func(q sqlitedb.Querier) (err error) {
+		moved, err = advance(q, x, was)
+		return err
+	}, nil)
+	if err != nil || !moved {
+		// The file knows better: read it again next time.
+		delete(s.known, x.ID)
+		return hot.Family{}, hot.Unknown, err
+	}
+	s.keepLocked(x)
+	return ownFamily(x), hot.OK, nil
+}
+
+// EndFamily implements hot.Engine.
+func (f *families) EndFamily(ctx context.Context, id string) error {
+	s := f.stripe(id)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f.codes.doom(id)
+	return f.endLocked(ctx, s, id)
+}
+
+func (f *families) endLocked(ctx context.Context, s *stripe, id string) error {
+	delete(s.known, id)
+	return f.db.Update(ctx, func(q sqlitedb.Querier) error { return remove(q, id) }, nil)
+}
+
+// EndSession implements hot.Engine.
+func (f *families) EndSession(ctx context.Context, id session.ID) error {
+	var ended []string
+	err := f.db.Update(ctx, func(q sqlitedb.Querier) (err error) {
+		ended, err = removeSession(q, id)
+		return err
+	}, nil)
+	if err != nil {
+		return err
+	}
+	// Whoever read a row before the commit holds its stripe until it is in memory, so
+	// forgetting it now is forgetting it for good.
+	for _, family := range ended {
+		s := f.stripe(family)
+		s.mu.Lock()
+		delete(s.known, family)
+		s.mu.Unlock()
+	}
+	return nil
+}
+
+// liveLocked finds a family in memory or in the file; found is false when it has
+// ended or expired.
+func (f *families) liveLocked(ctx context.Context, s *stripe, id string, now time.Time) (x hot.Family, found bool, err error) {
+	x, found = s.known[id]
+	if !found {
+		err = f.db.View(ctx, func(q sqlitedb.Querier) error {
+			x, found, err = read(q, id)
+			return err
+		})
+		if err != nil || !found {
+			return hot.Family{}, false, err
+		}
+		s.keepLocked(x)
+	}
+	return x, now.Before(x.Expires), nil
+}
+
+// keepLocked remembers a family, in the place of any other when the stripe is full.
+func (s *stripe) keepLocked(x hot.Family) {
+	if _, known := s.known[x.ID]; !known && len(s.known) >= s.most {
+		for other := range s.known {
+			delete(s.known, other)
+			break
+		}
+	}
+	s.known[x.ID] = x
+}
+
+func ownFamily(x hot.Family) hot.Family {
+	x.OAuthScopes = slices.Clone(x.OAuthScopes)
+	return x
+}

@@ -1,0 +1,136 @@
+package embedded
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/internal/fault"
+	"github.com/drawbridge-id/drawbridge/internal/hot"
+)
+
+// requests are the authorization requests under way.
+type requests struct {
+	mu      sync.Mutex // guards what follows
+	shelf   *shelf[string, *hot.AuthRequest]
+	byState map[upstreamState]string // to the request's id
+}
+
+type upstreamState struct {
+	connection access.ConnectionID
+	state      string
+}
+
+func stateOf(u hot.Upstream) upstreamState { return upstreamState{u.Connection, u.State} }
+
+func newRequests(count, bytes int) *requests {
+	r := &requests{byState: map[upstreamState]string{}}
+	r.shelf = newShelf[string](count, bytes, func(a *hot.AuthRequest) { delete(r.byState, stateOf(a.Upstream)) })
+	return r
+}
+
+// PutAuthRequest implements hot.Engine.
+func (r *requests) PutAuthRequest(_ context.Context, a hot.AuthRequest) error {
+	const op = "embedded.PutAuthRequest"
+	if a.ID == "" || !a.Created.Before(a.Expires) {
+		return fault.New(fault.Internal, op, "a request needs an id and an end after its beginning")
+	}
+	own := ownRequest(a)
+	own.Upstream = hot.Upstream{}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.shelf.put(op, a.ID, &own, requestBytes(a), a.Expires, a.Created)
+}
+
+// AuthRequest implements hot.Engine.
+func (r *requests) AuthRequest(_ context.Context, id string, now time.Time) (hot.AuthRequest, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	e, err := r.liveLocked("embedded.AuthRequest", id, now)
+	if err != nil {
+		return hot.AuthRequest{}, err
+	}
+	return ownRequest(*e.value), nil
+}
+
+// BindUpstream implements hot.Engine.
+func (r *requests) BindUpstream(_ context.Context, id string, u hot.Upstream, now time.Time) error {
+	const op = "embedded.BindUpstream"
+	if u.State == "" || u.Connection == "" {
+		return fault.New(fault.Internal, op, "an upstream leg needs a connection and a state")
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	e, err := r.liveLocked(op, id, now)
+	if err != nil {
+		return err
+	}
+	if holder, taken := r.byState[stateOf(u)]; taken && holder != id {
+		return fault.New(fault.Conflict, op, "another request waits for this state")
+	}
+	delete(r.byState, stateOf(e.value.Upstream))
+	e.value.Upstream = u
+	r.byState[stateOf(u)] = id
+	r.shelf.resize(e, requestBytes(*e.value))
+	return nil
+}
+
+// TakeUpstream implements hot.Engine.
+func (r *requests) TakeUpstream(_ context.Context, c access.ConnectionID, state string, now time.Time) (hot.AuthRequest, error) {
+	const op = "embedded.TakeUpstream"
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	key := upstreamState{c, state}
+	id, waits := r.byState[key]
+	if !waits {
+		return hot.AuthRequest{}, notUnderWay(op)
+	}
+	e, err := r.liveLocked(op, id, now)
+	if err != nil {
+		return hot.AuthRequest{}, err
+	}
+	found := ownRequest(*e.value)
+	delete(r.byState, key)
+	e.value.Upstream = hot.Upstream{}
+	r.shelf.resize(e, requestBytes(*e.value))
+	return found, nil
+}
+
+func (r *requests) liveLocked(op, id string, now time.Time) (*slot[string, *hot.AuthRequest], error) {
+	e, ok := r.shelf.get(id)
+	if !ok || !now.Before(e.value.Expires) {
+		return nil, notUnderWay(op)
+	}
+	return e, nil
+}
+
+func notUnderWay(op string) error {
+	return fault.New(fault.NotFound, op, "this sign-in is no longer under way: begin again at the application")
+}
+
+// ownRequest shares no memory with a.
+func ownRequest(a hot.AuthRequest) hot.AuthRequest {
+	a.OAuthScopes, a.Prompt = slices.Clone(a.OAuthScopes), slices.Clone(a.Prompt)
+	return a
+}
+
+// requestBytes estimates what a request holds: its texts, and a fixed part for the
+// struct, the map and the heap.
+func requestBytes(a hot.AuthRequest) int {
+	n := 768 + texts(a.OAuthScopes) + texts(a.Prompt) + len(a.ID)*3
+	for _, s := range []string{string(a.Client), a.RedirectURI, a.State, a.Nonce, a.CodeChallenge, string(a.Grant),
+		a.LoginHint, string(a.Connection), string(a.Upstream.Connection), a.Upstream.State, a.Upstream.Nonce, a.Upstream.CodeVerifier} {
+		n += len(s)
+	}
+	return n
+}
+
+func texts(list []string) int {
+	n := 0
+	for _, s := range list {
+		n += 16 + len(s)
+	}
+	return n
+}
