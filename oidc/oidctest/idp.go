@@ -1,0 +1,336 @@
+package oidctest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/drawbridge-id/drawbridge/internal/secret"
+)
+
+// SCIM is where the identity provider sends its people.
+type SCIM struct {
+	BaseURL string // up to and with the connection, without a slash at the end
+	Token   secret.String
+}
+
+// Config describes one identity provider. The zero fields that say so have a
+// default; the others are needed.
+type Config struct {
+	Name         string // what its pages call it, e.g. "Banksia Haulage"
+	ID           string // short and unique among those of one host: part of its cookie's name
+	BaseURL      string // its own origin, e.g. http://127.0.0.1:9101
+	TenantID     string // Entra only: the directory's GUID
+	ClientID     string // the bridge, as its relying party
+	ClientSecret secret.String
+	RedirectURIs []string // compared byte for byte
+	// PostLogoutRedirectURIs may be returned to after end_session, byte for byte.
+	PostLogoutRedirectURIs []string
+	SCIM                   SCIM
+	Directory              *Directory
+	Fleet                  Fleet            // default: DefaultFleet
+	Now                    func() time.Time // default: time.Now
+	HTTP                   *http.Client     // default: 30 s for an answer, no redirects
+	// EntraFlag puts ?aadOptscim062020 on the tenant URL: lower-case operations,
+	// real booleans, RFC removal of members.
+	EntraFlag bool
+	// OktaPUT is a custom Okta app: PUT for every change, groups too.
+	OktaPUT bool
+}
+
+// Fleet is the extension schema that carries the fleet attributes.
+type Fleet struct {
+	URN                  string
+	Certification        string // attribute name
+	CertificationExpires string // attribute name
+}
+
+// DefaultFleet is the bridge's own extension.
+func DefaultFleet() Fleet {
+	return Fleet{
+		URN:                  "urn:drawbridge:scim:schemas:extension:fleet:2.0:User",
+		Certification:        "certification",
+		CertificationExpires: "certificationExpires",
+	}
+}
+
+// dialect is what one vendor sends for each change. Ids are the bridge's.
+type dialect interface {
+	probe(ctx context.Context) error
+	// pushPerson matches by filter, then creates or updates.
+	pushPerson(ctx context.Context, p Person) (id string, did outcome, err error)
+	updatePerson(ctx context.Context, id string, before, after Person) error
+	deletePerson(ctx context.Context, id string, p Person) error
+	pushGroup(ctx context.Context, g Group, members []member) (id string, did outcome, err error)
+	addMembers(ctx context.Context, id string, g Group, joining, all []member) error
+	removeMembers(ctx context.Context, id string, g Group, leaving, all []member) error
+	renameGroup(ctx context.Context, id string, g Group, all []member) error
+	deleteGroup(ctx context.Context, id string) error
+}
+
+type outcome int
+
+const (
+	unchanged outcome = iota
+	created
+	updated
+	skipped // out of the vendor's scope
+)
+
+// member is a person of a group, by the id that the bridge gave.
+type member struct{ id, display string }
+
+// IdP is an in-process identity provider. Its methods are safe for concurrent use.
+type IdP struct {
+	cfg    Config
+	vendor string
+	speak  func(*wire) dialect
+	log    record
+	sign   *provider
+
+	mu    sync.Mutex        // guards links
+	links map[string]string // object id → the bridge's id
+}
+
+// NewEntra is an identity provider that behaves as Microsoft Entra ID does.
+func NewEntra(cfg Config) (*IdP, error) {
+	if cfg.TenantID == "" {
+		return nil, errors.New("oidctest: Entra needs a tenant id")
+	}
+	return newIdP(cfg, "entra", func(w *wire) dialect {
+		w.agent = "Azure AD Provisioning" // not documented; servers must not care
+		w.accept = "application/scim+json"
+		if cfg.EntraFlag {
+			w.flag = "aadOptscim062020"
+		}
+		return entra{wire: w, flag: cfg.EntraFlag, fleet: fleetOr(cfg.Fleet)}
+	})
+}
+
+// NewOkta is an identity provider that behaves as Okta does.
+func NewOkta(cfg Config) (*IdP, error) {
+	return newIdP(cfg, "okta", func(w *wire) dialect {
+		w.agent = "Okta SCIM Client 1.0.0"
+		w.accept = "application/scim+json"
+		return okta{wire: w, put: cfg.OktaPUT, fleet: fleetOr(cfg.Fleet)}
+	})
+}
+
+func newIdP(cfg Config, vendor string, speak func(*wire) dialect) (*IdP, error) {
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.HTTP == nil {
+		cfg.HTTP = &http.Client{Timeout: 30 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error {
+			return http.ErrUseLastResponse
+		}}
+	}
+	cfg.BaseURL = strings.TrimSuffix(cfg.BaseURL, "/")
+	cfg.SCIM.BaseURL = strings.TrimSuffix(cfg.SCIM.BaseURL, "/")
+	i := &IdP{cfg: cfg, vendor: vendor, speak: speak, links: map[string]string{}}
+	var err error
+	if i.sign, err = newProvider(i); err != nil {
+		return nil, err
+	}
+	return i, nil
+}
+
+func (c Config) check() error {
+	var errs []error
+	for _, f := range []struct {
+		name  string
+		empty bool
+	}{
+		{"Name", c.Name == ""}, {"ID", c.ID == ""}, {"BaseURL", c.BaseURL == ""}, {"ClientID", c.ClientID == ""},
+		{"ClientSecret", c.ClientSecret.Empty()}, {"Directory", c.Directory == nil},
+	} {
+		if f.empty {
+			errs = append(errs, fmt.Errorf("oidctest: Config.%s is needed", f.name))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func fleetOr(f Fleet) Fleet {
+	if f.URN == "" {
+		return DefaultFleet()
+	}
+	return f
+}
+
+// Vendor is "entra" or "okta".
+func (i *IdP) Vendor() string { return i.vendor }
+
+// Name is what its pages call it.
+func (i *IdP) Name() string { return i.cfg.Name }
+
+// Directory is its people and groups.
+func (i *IdP) Directory() *Directory { return i.cfg.Directory }
+
+// Exchanges are the last SCIM requests it sent, oldest first, at most 200.
+func (i *IdP) Exchanges() []Exchange { return i.log.all() }
+
+// RemoteID is the id that the bridge gave to a person or group, "" before it was sent.
+func (i *IdP) RemoteID(objectID string) string {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.links[objectID]
+}
+
+func (i *IdP) link(objectID, id string) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if id == "" {
+		delete(i.links, objectID)
+		return
+	}
+	i.links[objectID] = id
+}
+
+func (i *IdP) wire(why string) *wire {
+	return &wire{base: i.cfg.SCIM.BaseURL, token: i.cfg.SCIM.Token, client: i.cfg.HTTP, now: i.cfg.Now, log: &i.log, why: why}
+}
+
+// members gives those of the object ids that the bridge knows: a vendor drops
+// people out of its scope without a word.
+func (i *IdP) members(objectIDs []string) []member {
+	var out []member
+	for _, oid := range objectIDs {
+		p, ok := i.cfg.Directory.Find(oid)
+		if id := i.RemoteID(oid); ok && id != "" {
+			out = append(out, member{id: id, display: p.UserName})
+		}
+	}
+	return out
+}
+
+// Report counts what a cycle did.
+type Report struct {
+	PeopleCreated, PeopleUpdated, PeopleUnchanged, PeopleSkipped int
+	GroupsCreated, GroupsUpdated, GroupsUnchanged                int
+	Memberships                                                  int // sent, whether or not they were new
+	Requests                                                     int
+	Took                                                         time.Duration
+}
+
+func (r *Report) person(o outcome) {
+	*[]*int{&r.PeopleUnchanged, &r.PeopleCreated, &r.PeopleUpdated, &r.PeopleSkipped}[o]++
+}
+
+func (r *Report) group(o outcome) {
+	*[]*int{&r.GroupsUnchanged, &r.GroupsCreated, &r.GroupsUpdated, &r.GroupsUnchanged}[o]++
+}
+
+// SyncAll runs the vendor's initial cycle: the probe, every person matched by a
+// filter and created or updated, every group likewise, then the members. It goes
+// on after a failed object, as the vendors do, and returns all failures joined.
+func (i *IdP) SyncAll(ctx context.Context) (Report, error) {
+	w := i.wire("initial cycle")
+	d := i.speak(w)
+	var r Report
+	if err := d.probe(ctx); err != nil {
+		return r, fmt.Errorf("%s: the connection test failed: %w", i.cfg.Name, err)
+	}
+	started := i.cfg.Now()
+	err := errors.Join(i.syncPeople(ctx, d, &r), i.syncGroups(ctx, d, &r))
+	r.Requests, r.Took = len(w.sent), i.cfg.Now().Sub(started)
+	return r, err
+}
+
+func (i *IdP) syncPeople(ctx context.Context, d dialect, r *Report) error {
+	var errs []error
+	for _, p := range i.cfg.Directory.People() {
+		id, did, err := d.pushPerson(ctx, p)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", p.UserName, err))
+			continue
+		}
+		i.link(p.ObjectID, id)
+		r.person(did)
+	}
+	return errors.Join(errs...)
+}
+
+func (i *IdP) syncGroups(ctx context.Context, d dialect, r *Report) error {
+	var errs []error
+	for _, g := range i.cfg.Directory.Groups() {
+		members := i.members(g.Members)
+		id, did, err := d.pushGroup(ctx, g, members)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", g.Name, err))
+			continue
+		}
+		i.link(g.ObjectID, id)
+		r.group(did)
+		r.Memberships += len(members)
+	}
+	return errors.Join(errs...)
+}
+
+// Disable makes a person inactive, by object id, user name or e-mail address, and
+// sends the vendor's deactivation. It returns the requests it sent.
+func (i *IdP) Disable(ctx context.Context, person string) ([]Exchange, error) {
+	return i.UpdatePerson(ctx, "disable", person, func(p *Person) { p.Active = false })
+}
+
+// Enable makes a person active again, on the same id.
+func (i *IdP) Enable(ctx context.Context, person string) ([]Exchange, error) {
+	return i.UpdatePerson(ctx, "enable", person, func(p *Person) { p.Active = true })
+}
+
+// UpdatePerson edits a person in the directory and sends the difference. why is
+// what the log shows.
+func (i *IdP) UpdatePerson(ctx context.Context, why, person string, edit func(*Person)) ([]Exchange, error) {
+	before, after, err := i.cfg.Directory.change(person, edit)
+	if err != nil {
+		return nil, err
+	}
+	w := i.wire(why + " " + after.UserName)
+	if id := i.RemoteID(after.ObjectID); id != "" {
+		err = i.speak(w).updatePerson(ctx, id, before, after)
+		return w.sent, err
+	}
+	id, _, err := i.speak(w).pushPerson(ctx, after)
+	if err == nil {
+		i.link(after.ObjectID, id)
+	}
+	return w.sent, err
+}
+
+// AddPerson takes a new person into the directory and sends it.
+func (i *IdP) AddPerson(ctx context.Context, p Person) ([]Exchange, error) {
+	if err := i.cfg.Directory.addPerson(p); err != nil {
+		return nil, err
+	}
+	w := i.wire("add " + p.UserName)
+	id, _, err := i.speak(w).pushPerson(ctx, p)
+	if err == nil {
+		i.link(p.ObjectID, id)
+	}
+	return w.sent, err
+}
+
+// Delete removes a person for good: Entra sends the deactivation and then DELETE,
+// Okta never sends DELETE.
+func (i *IdP) Delete(ctx context.Context, person string) ([]Exchange, error) {
+	p, ok := i.cfg.Directory.Find(person)
+	if !ok {
+		return nil, fmt.Errorf("oidctest: nobody called %q is in the directory", person)
+	}
+	i.cfg.Directory.removePerson(p.ObjectID)
+	w := i.wire("delete " + p.UserName)
+	id := i.RemoteID(p.ObjectID)
+	if id == "" {
+		return nil, nil
+	}
+	i.link(p.ObjectID, "")
+	err := i.speak(w).deletePerson(ctx, id, p)
+	return w.sent, err
+}
