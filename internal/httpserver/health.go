@@ -1,0 +1,51 @@
+package httpserver
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// Check is one thing without which the bridge cannot do its work.
+type Check struct {
+	Name string
+	Run  func(ctx context.Context) error
+}
+
+// Operations serves /metrics, /healthz (the process answers) and /readyz (every
+// check passes; ?verbose names each). It belongs on a listener of its own.
+func Operations(reg *prometheus.Registry, checks ...Check) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(reg, promhttp.HandlerOpts{Registry: reg}))
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) { ready(w, r, checks) })
+	return mux
+}
+
+func ready(w http.ResponseWriter, r *http.Request, checks []Check) {
+	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
+	defer cancel()
+	status, lines := http.StatusOK, ""
+	for _, c := range checks {
+		if err := c.Run(ctx); err != nil {
+			status = http.StatusServiceUnavailable
+			lines += fmt.Sprintf("[-] %s: %v\n", c.Name, err)
+			continue
+		}
+		lines += fmt.Sprintf("[+] %s\n", c.Name)
+	}
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(status)
+	switch {
+	case r.URL.Query().Has("verbose"):
+		fmt.Fprint(w, lines)
+	case status == http.StatusOK:
+		fmt.Fprintln(w, "ready")
+	default:
+		fmt.Fprintln(w, "not ready; ask /readyz?verbose")
+	}
+}
