@@ -1,0 +1,66 @@
+package filter
+
+import (
+	"math"
+	"strconv"
+
+	"github.com/drawbridge-id/drawbridge/scim/schema"
+)
+
+// literal gives a literal its attribute's type. A bare word is a string (RFC 7644
+// wants quotes; Entra's own documents and authentik leave them out).
+func (p *parser) literal(a *schema.Attribute, op Op, t token) (Value, error) {
+	if t.kind != word && t.kind != quoted {
+		return Value{}, p.errorf(t.at, "a value is expected")
+	}
+	if t.kind == word && t.text == "null" {
+		if op != Equal && op != NotEqual {
+			return Value{}, p.errorf(t.at, "null can be compared with eq and ne only")
+		}
+		return Value{Null: true}, nil
+	}
+	if !allowed(a.Type, op) {
+		return Value{}, p.errorf(t.at, "%s is a %s and cannot be compared with %s", a.Path(), a.Type, op)
+	}
+	v, ok := coerce(a, t)
+	if !ok {
+		return Value{}, p.errorf(t.at, "%s is compared with a %s", a.Path(), a.Type)
+	}
+	return v, nil
+}
+
+// allowed says which operators a type has (RFC 7644 table 3).
+func allowed(t schema.Type, op Op) bool {
+	switch op {
+	case Equal, NotEqual:
+		return true
+	case Contains, StartsWith, EndsWith:
+		return t == schema.String || t == schema.Reference
+	default:
+		return t != schema.Boolean && t != schema.Binary
+	}
+}
+
+func coerce(a *schema.Attribute, t token) (Value, bool) {
+	v := Value{Text: t.text}
+	var err error
+	ok := true
+	switch a.Type {
+	case schema.Boolean:
+		v.Bool, ok = schema.ParseBool(t.text)
+	case schema.Integer:
+		v.Int, err = strconv.ParseInt(t.text, 10, 64)
+		ok = err == nil && t.kind == word
+	case schema.Decimal:
+		v.Float, err = strconv.ParseFloat(t.text, 64)
+		ok = err == nil && t.kind == word && !math.IsInf(v.Float, 0) && !math.IsNaN(v.Float)
+	case schema.DateTime:
+		v.Time, ok = schema.ParseTime(t.text)
+	default:
+		ok = t.kind == quoted || t.text != "true" && t.text != "false"
+		if !a.CaseExact {
+			v.Folded = schema.Fold(t.text)
+		}
+	}
+	return v, ok
+}
