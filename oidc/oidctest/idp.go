@@ -53,7 +53,7 @@ type Fleet struct {
 func DefaultFleet() Fleet {
 	return Fleet{
 		URN:                  "urn:drawbridge:scim:schemas:extension:fleet:2.0:User",
-		Certification:        "certification",
+		Certification:        "technicianCertification",
 		CertificationExpires: "certificationExpires",
 	}
 }

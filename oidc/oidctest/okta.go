@@ -136,8 +136,8 @@ func (o okta) updatePerson(ctx context.Context, id string, before, after Person)
 			return err
 		}
 	}
-	if same(profile, after) && !(o.put && turned) {
-		return nil
+	if same(profile, after) && (!turned || !o.put && !after.Active) {
+		return nil // a deactivation is the PATCH alone; an activation pushes the profile
 	}
 	return o.putPerson(ctx, id, after)
 }
