@@ -90,17 +90,19 @@ func (p *Provider) issue(w http.ResponseWriter, ctx context.Context, x facts) er
 	return nil
 }
 
-// switchAndIssue moves the session to the grant that was asked for. The cookie has
-// been rotated when Switch returns: it is set whatever follows.
+// switchAndIssue moves the session to the grant that was asked for. A
+// renewed cookie is set whatever follows: the old one does not count any more.
 func (p *Provider) switchAndIssue(w http.ResponseWriter, r *http.Request, x facts) error {
-	cookie, after, err := p.Switcher.Switch(r.Context(), p.sessionCookie(r), x.req.Grant)
+	renewed, after, err := p.Switcher.Switch(r.Context(), p.sessionCookie(r), x.req.Grant)
+	if !renewed.Empty() {
+		http.SetCookie(w, p.cookie(p.CookieName, renewed.Reveal(), after.Session.Expires))
+	}
 	if fault.Is(err, fault.Denied) || fault.Is(err, fault.NotFound) {
 		return &Error{Code: "invalid_target", Description: notHeld}
 	}
 	if err != nil {
 		return err
 	}
-	http.SetCookie(w, p.cookie(p.CookieName, cookie.Reveal(), after.Session.Expires))
 	x.browser = after
 	if !x.accepted(x.req.Grant) {
 		return &Error{Code: "invalid_target", Description: notHeld}

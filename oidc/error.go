@@ -1,7 +1,9 @@
 package oidc
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"strings"
 
@@ -26,6 +28,9 @@ func invalid(description string) *Error {
 
 // oauthError translates a fault to OAuth's own words: the one place that does.
 func oauthError(err error) *Error {
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+		return errorOfKind(fault.Unavailable)
+	}
 	e := errorOfKind(fault.KindOf(err))
 	switch reason := fault.ReasonOf(err); reason {
 	case "invalid_scope", "invalid_target":
@@ -67,10 +72,14 @@ const (
 // somebody is not known or may not do it speaks of the code or refresh token.
 func redeemError(err error) *Error {
 	e := oauthError(err)
-	if e.Code == "invalid_client" || e.Code == "access_denied" {
-		return &Error{Status: http.StatusBadRequest, Code: "invalid_grant", Description: e.Description}
+	if e.Code != "invalid_client" && e.Code != "access_denied" {
+		return e
 	}
-	return e
+	why := fault.DetailOf(err)
+	if why == "" {
+		why = noGrant
+	}
+	return &Error{Status: http.StatusBadRequest, Code: "invalid_grant", Description: why}
 }
 
 // writeError renders an error as JSON.
