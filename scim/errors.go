@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/http"
 	"time"
+
+	"github.com/drawbridge-id/drawbridge/scim/schema"
 )
 
 // The scimType words of RFC 7644 table 9 that this package and its callers use.
@@ -107,13 +109,16 @@ func Internal(err error) *Error {
 		Detail: "The service failed; the operator finds the cause in its log under the request's id."}
 }
 
-// asError finds the *Error in err's chain, or classifies err: a spent deadline is
-// Unavailable, anything else Internal.
+// asError finds the *Error in err's chain, or classifies err: what the parsers say
+// is the client's fault, a spent deadline is Unavailable, anything else Internal.
 func asError(err error) *Error {
 	var e *Error
+	var said *schema.Error
 	switch {
 	case errors.As(err, &e):
 		return e
+	case errors.As(err, &said):
+		return Invalid(string(said.Kind), said.Error())
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return Unavailable(err)
 	}

@@ -42,6 +42,7 @@ type Input struct {
 	Members    []string      // a group's member ids, without repeats, in request order
 	HasMembers bool          // the request named members; a Replace without them keeps those there are
 	HasActive  bool          // the request named active; a Create without it means true, a Replace keeps it
+	Want       Want          // what the answer will show
 }
 
 // Want says which relations the answer will show, so that nobody reads a hundred

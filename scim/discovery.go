@@ -1,0 +1,231 @@
+package scim
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"strings"
+
+	"github.com/drawbridge-id/drawbridge/scim/schema"
+)
+
+// URNs of the discovery documents (RFC 7643 sections 5 to 7).
+const (
+	urnProviderConfig = "urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig"
+	urnResourceType   = "urn:ietf:params:scim:schemas:core:2.0:ResourceType"
+)
+
+// The wire forms of RFC 7643 section 5. Every member is always written: a client
+// (authentik) that misses one falls back to "no patch, no filter".
+type (
+	providerConfig struct {
+		Schemas               []string     `json:"schemas"`
+		Patch                 supported    `json:"patch"`
+		Bulk                  bulkConfig   `json:"bulk"`
+		Filter                filterConfig `json:"filter"`
+		ChangePassword        supported    `json:"changePassword"`
+		Sort                  supported    `json:"sort"`
+		ETag                  supported    `json:"etag"`
+		Pagination            pagination   `json:"pagination"` // RFC 9865
+		AuthenticationSchemes []authScheme `json:"authenticationSchemes"`
+		Meta                  resourceMeta `json:"meta"`
+	}
+	supported struct {
+		Supported bool `json:"supported"`
+	}
+	bulkConfig struct {
+		Supported      bool `json:"supported"`
+		MaxOperations  int  `json:"maxOperations"`
+		MaxPayloadSize int  `json:"maxPayloadSize"`
+	}
+	filterConfig struct {
+		Supported  bool `json:"supported"`
+		MaxResults int  `json:"maxResults"`
+	}
+	pagination struct {
+		Cursor          bool   `json:"cursor"`
+		Index           bool   `json:"index"`
+		DefaultMethod   string `json:"defaultPaginationMethod"`
+		DefaultPageSize int    `json:"defaultPageSize"`
+		MaxPageSize     int    `json:"maxPageSize"`
+	}
+	authScheme struct {
+		Type        string `json:"type"`
+		Name        string `json:"name"`
+		Description string `json:"description"`
+		SpecURI     string `json:"specUri"`
+		Primary     bool   `json:"primary"`
+	}
+	resourceMeta struct {
+		ResourceType string `json:"resourceType"`
+		Location     string `json:"location"`
+	}
+)
+
+// The wire forms of RFC 7643 section 6.
+type (
+	resourceTypeDoc struct {
+		Schemas     []string       `json:"schemas"`
+		ID          string         `json:"id"`
+		Name        string         `json:"name"`
+		Endpoint    string         `json:"endpoint"`
+		Description string         `json:"description"`
+		Schema      string         `json:"schema"`
+		Extensions  []extensionDoc `json:"schemaExtensions"`
+		Meta        resourceMeta   `json:"meta"`
+	}
+	extensionDoc struct {
+		Schema   string `json:"schema"`
+		Required bool   `json:"required"`
+	}
+)
+
+func (s *Server) providerConfig(_ context.Context, c *call) error {
+	if err := noFilter(c); err != nil {
+		return err
+	}
+	return s.writeDocument(c, providerConfig{
+		Schemas:    []string{urnProviderConfig},
+		Patch:      supported{true},
+		Filter:     filterConfig{Supported: true, MaxResults: maxCount},
+		ETag:       supported{true},
+		Pagination: pagination{Index: true, DefaultMethod: "index", DefaultPageSize: defaultCount, MaxPageSize: maxCount},
+		AuthenticationSchemes: []authScheme{{Type: "oauthbearertoken", Name: "Bearer token", Primary: true,
+			Description: "The connection's SCIM token, sent as Authorization: Bearer.",
+			SpecURI:     "https://www.rfc-editor.org/info/rfc6750"}},
+		Meta: s.metaOf(c, "ServiceProviderConfig", "ServiceProviderConfig"),
+	})
+}
+
+func (s *Server) metaOf(c *call, resourceType, path string) resourceMeta {
+	return resourceMeta{ResourceType: resourceType, Location: s.base + c.connection + "/" + path}
+}
+
+func resourceTypes() []*schema.ResourceType {
+	return []*schema.ResourceType{schema.Users(), schema.Groups()}
+}
+
+func (s *Server) resourceTypes(_ context.Context, c *call) error {
+	var all []any
+	for _, rt := range resourceTypes() {
+		all = append(all, s.resourceTypeDoc(c, rt))
+	}
+	return s.writeDocuments(c, all)
+}
+
+func (s *Server) resourceType(_ context.Context, c *call) error {
+	if err := noFilter(c); err != nil {
+		return err
+	}
+	for _, rt := range resourceTypes() {
+		if rt.ID == c.path.item {
+			return s.writeDocument(c, s.resourceTypeDoc(c, rt))
+		}
+	}
+	return NotFound(c.path.item)
+}
+
+func (s *Server) resourceTypeDoc(c *call, rt *schema.ResourceType) resourceTypeDoc {
+	doc := resourceTypeDoc{Schemas: []string{urnResourceType}, ID: rt.ID, Name: rt.Name, Endpoint: rt.Endpoint,
+		Description: rt.Description, Schema: rt.Core.ID, Extensions: []extensionDoc{},
+		Meta: s.metaOf(c, "ResourceType", "ResourceTypes/"+rt.ID)}
+	for _, e := range rt.Extensions {
+		doc.Extensions = append(doc.Extensions, extensionDoc{Schema: e.Schema.ID, Required: e.Required})
+	}
+	return doc
+}
+
+func schemas() []*schema.Schema {
+	var all []*schema.Schema
+	for _, rt := range resourceTypes() {
+		all = append(all, rt.Core)
+		for _, e := range rt.Extensions {
+			all = append(all, e.Schema)
+		}
+	}
+	return all
+}
+
+func (s *Server) schemas(_ context.Context, c *call) error {
+	var all []any
+	for _, def := range schemas() {
+		doc, err := s.schemaDoc(c, def)
+		if err != nil {
+			return err
+		}
+		all = append(all, doc)
+	}
+	return s.writeDocuments(c, all)
+}
+
+func (s *Server) schema(_ context.Context, c *call) error {
+	if err := noFilter(c); err != nil {
+		return err
+	}
+	for _, def := range schemas() {
+		if strings.EqualFold(def.ID, c.path.item) {
+			doc, err := s.schemaDoc(c, def)
+			if err != nil {
+				return err
+			}
+			return s.writeDocument(c, doc)
+		}
+	}
+	return NotFound(c.path.item)
+}
+
+// schemaDoc is a definition with the meta that depends on who asks.
+func (s *Server) schemaDoc(c *call, def *schema.Schema) (json.RawMessage, error) {
+	doc, err := json.Marshal(def)
+	if err != nil {
+		return nil, Internal(err)
+	}
+	meta, err := json.Marshal(s.metaOf(c, "Schema", "Schemas/"+def.ID))
+	if err != nil {
+		return nil, Internal(err)
+	}
+	doc = append(append(doc[:len(doc)-1], `,"meta":`...), meta...)
+	return append(doc, '}'), nil
+}
+
+// noFilter refuses a filter on discovery, lest somebody take the whole answer for a
+// filtered one (RFC 7644 section 4). Other query parameters are ignored there.
+func noFilter(c *call) error {
+	q, err := parseQuery(c.r.URL.RawQuery)
+	if err == nil && q.hasFilter {
+		return Forbidden("Discovery cannot be filtered; read all of it.")
+	}
+	return err
+}
+
+func (s *Server) writeDocument(c *call, doc any) error {
+	return s.write(c, http.StatusOK, func(a *answer) error { return a.appendJSON(doc) })
+}
+
+func (s *Server) writeDocuments(c *call, docs []any) error {
+	if err := noFilter(c); err != nil {
+		return err
+	}
+	return s.write(c, http.StatusOK, func(a *answer) error {
+		a.buf = appendListHead(a.buf, len(docs), 1, len(docs))
+		for i, doc := range docs {
+			if i > 0 {
+				a.buf = append(a.buf, ',')
+			}
+			if err := a.appendJSON(doc); err != nil {
+				return err
+			}
+		}
+		a.buf = append(a.buf, `]}`...)
+		return nil
+	})
+}
+
+func (a *answer) appendJSON(doc any) error {
+	b, err := json.Marshal(doc)
+	if err != nil {
+		return Internal(err)
+	}
+	a.buf = append(a.buf, b...)
+	return nil
+}

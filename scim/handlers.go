@@ -1,0 +1,187 @@
+package scim
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+
+	"github.com/drawbridge-id/drawbridge/scim/filter"
+	"github.com/drawbridge-id/drawbridge/scim/patch"
+	"github.com/drawbridge-id/drawbridge/scim/schema"
+)
+
+// leniency is how this connection's requests are read.
+func (c *call) leniency() schema.Leniency {
+	if c.dir.Strict {
+		return schema.Leniency{}
+	}
+	return schema.Lenient()
+}
+
+// shown is what the answer is to show of a resource.
+func (s *Server) shown(c *call, k kind) (view, Want, error) {
+	q, err := parseQuery(c.r.URL.RawQuery)
+	if err != nil {
+		return view{}, Want{}, err
+	}
+	p := parseProjection(k.rt, q)
+	return s.view(c, k, p), Want{Relations: p.wants(k.relation)}, nil
+}
+
+func (s *Server) create(k kind) action {
+	return func(ctx context.Context, c *call) error {
+		v, want, err := s.shown(c, k)
+		if err != nil {
+			return err
+		}
+		in, err := input(c, k, want)
+		if err != nil {
+			return err
+		}
+		r, err := k.of(c.dir).Create(ctx, in)
+		if err != nil {
+			return err
+		}
+		return s.writeResource(c, http.StatusCreated, v, r)
+	}
+}
+
+func (s *Server) get(k kind) action {
+	return func(ctx context.Context, c *call) error {
+		v, want, err := s.shown(c, k)
+		if err != nil {
+			return err
+		}
+		r, err := k.of(c.dir).Get(ctx, c.path.item, want)
+		if err != nil {
+			return err
+		}
+		if unchanged(c.r.Header["If-None-Match"], r.Version) {
+			c.w.Header().Set("ETag", entityTag(r.Version))
+			return writeNothing(c, http.StatusNotModified)
+		}
+		return s.writeResource(c, http.StatusOK, v, r)
+	}
+}
+
+// unchanged reports whether the client already has this version.
+func unchanged(ifNoneMatch []string, version int64) bool {
+	return len(ifNoneMatch) > 0 && parseMatch(ifNoneMatch).Allows(version)
+}
+
+func (s *Server) replace(k kind) action {
+	return func(ctx context.Context, c *call) error {
+		v, want, err := s.shown(c, k)
+		if err != nil {
+			return err
+		}
+		in, err := input(c, k, want)
+		if err != nil {
+			return err
+		}
+		r, err := k.of(c.dir).Replace(ctx, c.path.item, parseMatch(c.r.Header["If-Match"]), in)
+		if err != nil {
+			return err
+		}
+		return s.writeResource(c, http.StatusOK, v, r)
+	}
+}
+
+func (s *Server) patch(k kind) action {
+	return func(ctx context.Context, c *call) error {
+		v, want, err := s.shown(c, k)
+		if err != nil {
+			return err
+		}
+		sent, err := body(c, k.maxBody)
+		if err != nil {
+			return err
+		}
+		plan, err := patch.Compile(k.rt, sent, c.leniency())
+		if err != nil {
+			return err
+		}
+		c.notes = plan.Notes()
+		quiet := k.quiet && !v.asked
+		want.Relations = want.Relations && !quiet
+		r, err := k.of(c.dir).Patch(ctx, c.path.item, parseMatch(c.r.Header["If-Match"]), plan, want)
+		if err != nil {
+			return err
+		}
+		if quiet {
+			c.w.Header().Set("ETag", entityTag(r.Version))
+			return writeNothing(c, http.StatusNoContent)
+		}
+		return s.writeResource(c, http.StatusOK, v, r)
+	}
+}
+
+func (s *Server) remove(k kind) action {
+	return func(ctx context.Context, c *call) error {
+		if err := k.of(c.dir).Delete(ctx, c.path.item, parseMatch(c.r.Header["If-Match"])); err != nil {
+			return err
+		}
+		return writeNothing(c, http.StatusNoContent)
+	}
+}
+
+func (s *Server) list(k kind) action {
+	return func(ctx context.Context, c *call) error {
+		q, err := parseQuery(c.r.URL.RawQuery)
+		if err != nil {
+			return err
+		}
+		p := parseProjection(k.rt, q)
+		ask := Query{Start: q.start, Count: q.count, Want: Want{Relations: p.wants(k.relation)}}
+		if q.hasFilter {
+			if ask.Filter, err = filter.Parse(k.rt, q.filter); err != nil {
+				return err
+			}
+		}
+		page, err := k.of(c.dir).List(ctx, ask)
+		if err != nil {
+			return err
+		}
+		v := s.view(c, k, p)
+		return s.write(c, http.StatusOK, func(a *answer) error { return v.appendPage(a, q.start, page) })
+	}
+}
+
+// appendPage writes a ListResponse (RFC 7644 section 3.4.2). itemsPerPage is what
+// this answer holds, and Resources is never null.
+func (v view) appendPage(a *answer, start int, page Page) error {
+	a.buf = appendListHead(a.buf, page.Total, start, len(page.Resources))
+	for i, r := range page.Resources {
+		if i > 0 {
+			a.buf = append(a.buf, ',')
+		}
+		if err := v.appendResource(a, r); err != nil {
+			return err
+		}
+	}
+	a.buf = append(a.buf, `]}`...)
+	return nil
+}
+
+func appendListHead(dst []byte, total, start, items int) []byte {
+	dst = append(dst, `{"schemas":["`+urnList+`"],"totalResults":`...)
+	dst = append(strconv.AppendInt(dst, int64(total), 10), `,"startIndex":`...)
+	dst = append(strconv.AppendInt(dst, int64(start), 10), `,"itemsPerPage":`...)
+	return append(strconv.AppendInt(dst, int64(items), 10), `,"Resources":[`...)
+}
+
+// input reads a whole resource.
+func input(c *call, k kind, want Want) (Input, error) {
+	sent, err := body(c, k.maxBody)
+	if err != nil {
+		return Input{}, err
+	}
+	checked, err := k.rt.Decode(sent, c.leniency())
+	if err != nil {
+		return Input{}, err
+	}
+	c.notes = checked.Notes
+	_, hasActive := checked.Doc["active"]
+	return Input{Doc: checked.Doc, Members: checked.Members, HasMembers: checked.Members != nil,
+		HasActive: hasActive, Want: want}, nil
+}

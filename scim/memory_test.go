@@ -1,0 +1,273 @@
+package scim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/drawbridge-id/drawbridge/scim/filter"
+	"github.com/drawbridge-id/drawbridge/scim/patch"
+	"github.com/drawbridge-id/drawbridge/scim/schema"
+)
+
+// memory is a small real directory: it keeps what it is given, in the order in
+// which it came, and applies plans and filters like any other.
+type memory struct {
+	mu     sync.Mutex
+	people table
+	groups table
+	now    func() time.Time
+	fails  error // what every call answers, if set
+
+	wanted []Want // what each read was asked to show, for the tests that count
+}
+
+type table struct {
+	rt     *schema.ResourceType
+	prefix string
+	unique string
+	rows   []*row
+	made   int
+}
+
+type row struct {
+	Resource
+	doc     schema.Object
+	members []string
+}
+
+func newMemory(now func() time.Time) *memory {
+	return &memory{now: now,
+		people: table{rt: schema.Users(), prefix: "per_", unique: "userName"},
+		groups: table{rt: schema.Groups(), prefix: "grp_", unique: "displayName"}}
+}
+
+func (m *memory) directory() Directory {
+	return Directory{Users: shelf{m, &m.people}, Groups: shelf{m, &m.groups}}
+}
+
+// shelf is one table seen as a Collection.
+type shelf struct {
+	m *memory
+	t *table
+}
+
+func (s shelf) Create(_ context.Context, in Input) (Resource, error) {
+	s.m.mu.Lock()
+	defer s.m.mu.Unlock()
+	if err := s.m.fails; err != nil {
+		return Resource{}, err
+	}
+	if s.t.taken(in.Doc.Text(s.t.unique), nil) {
+		return Resource{}, Uniqueness(s.t.unique + " is taken.")
+	}
+	if _, has := in.Doc["active"]; !has && s.t.prefix == "per_" {
+		in.Doc["active"] = true
+	}
+	s.t.made++
+	r := &row{doc: in.Doc, members: s.m.known(in.Members)}
+	r.ID, r.Created = fmt.Sprintf("%s%04d", s.t.prefix, s.t.made), s.m.now()
+	s.t.rows = append(s.t.rows, r)
+	return s.m.saved(r, in.Want), nil
+}
+
+func (s shelf) Get(_ context.Context, id string, w Want) (Resource, error) {
+	s.m.mu.Lock()
+	defer s.m.mu.Unlock()
+	r, err := s.m.find(s.t, id, Match{})
+	if err != nil {
+		return Resource{}, err
+	}
+	return s.m.shown(r, w), nil
+}
+
+func (s shelf) Replace(_ context.Context, id string, m Match, in Input) (Resource, error) {
+	s.m.mu.Lock()
+	defer s.m.mu.Unlock()
+	r, err := s.m.find(s.t, id, m)
+	if err != nil {
+		return Resource{}, err
+	}
+	if s.t.taken(in.Doc.Text(s.t.unique), r) {
+		return Resource{}, Uniqueness(s.t.unique + " is taken.")
+	}
+	if was, has := r.doc["active"]; has && !in.HasActive {
+		in.Doc["active"] = was
+	}
+	r.doc = in.Doc
+	if in.HasMembers {
+		r.members = s.m.known(in.Members)
+	}
+	return s.m.saved(r, in.Want), nil
+}
+
+func (s shelf) Patch(_ context.Context, id string, m Match, p patch.Plan, w Want) (Resource, error) {
+	s.m.mu.Lock()
+	defer s.m.mu.Unlock()
+	r, err := s.m.find(s.t, id, m)
+	if err != nil {
+		return Resource{}, err
+	}
+	doc, err := p.Apply(r.doc)
+	if err != nil {
+		return Resource{}, err
+	}
+	r.doc = doc
+	for _, e := range p.Members {
+		r.members = moved(r.members, e.Kind, s.m.known(e.IDs))
+	}
+	return s.m.saved(r, w), nil
+}
+
+func moved(members []string, kind patch.MemberKind, ids []string) []string {
+	switch kind {
+	case patch.AddMembers:
+		for _, id := range ids {
+			if !slices.Contains(members, id) {
+				members = append(members, id)
+			}
+		}
+	case patch.RemoveMembers:
+		return slices.DeleteFunc(members, func(m string) bool { return slices.Contains(ids, m) })
+	case patch.ReplaceMembers:
+		return ids
+	case patch.RemoveAllMembers:
+		return nil
+	}
+	return members
+}
+
+func (s shelf) Delete(_ context.Context, id string, m Match) error {
+	s.m.mu.Lock()
+	defer s.m.mu.Unlock()
+	r, err := s.m.find(s.t, id, m)
+	if err != nil {
+		return err
+	}
+	s.t.rows = slices.DeleteFunc(s.t.rows, func(o *row) bool { return o == r })
+	for _, g := range s.m.groups.rows {
+		g.members = moved(g.members, patch.RemoveMembers, []string{id})
+	}
+	return nil
+}
+
+func (s shelf) List(_ context.Context, q Query) (Page, error) {
+	s.m.mu.Lock()
+	defer s.m.mu.Unlock()
+	if err := s.m.fails; err != nil {
+		return Page{}, err
+	}
+	var page Page
+	for _, r := range s.t.rows {
+		if q.Filter != nil && !filter.Matches(q.Filter, r.searchable()) {
+			continue
+		}
+		page.Total++
+		if page.Total >= q.Start && len(page.Resources) < q.Count {
+			page.Resources = append(page.Resources, s.m.shown(r, q.Want))
+		}
+	}
+	return page, nil
+}
+
+// searchable is the document with what a filter may also ask for.
+func (r *row) searchable() schema.Object {
+	doc := r.doc.Clone()
+	doc["id"] = r.ID
+	doc["meta"] = schema.Object{"lastModified": r.LastModified.Format(time.RFC3339Nano)}
+	return doc
+}
+
+func (t *table) taken(name string, but *row) bool {
+	return slices.ContainsFunc(t.rows, func(r *row) bool {
+		return r != but && strings.EqualFold(r.doc.Text(t.unique), name)
+	})
+}
+
+func (m *memory) find(t *table, id string, match Match) (*row, error) {
+	if m.fails != nil {
+		return nil, m.fails
+	}
+	for _, r := range t.rows {
+		if r.ID == id {
+			if !match.Allows(r.Version) {
+				return nil, PreconditionFailed(r.Version)
+			}
+			return r, nil
+		}
+	}
+	return nil, NotFound(id)
+}
+
+func (m *memory) known(ids []string) []string {
+	return slices.DeleteFunc(slices.Clone(ids), func(id string) bool {
+		return !slices.ContainsFunc(m.people.rows, func(r *row) bool { return r.ID == id })
+	})
+}
+
+func (m *memory) saved(r *row, w Want) Resource {
+	r.Version++
+	r.LastModified = m.now()
+	r.Doc = r.doc.Encode()
+	return m.shown(r, w)
+}
+
+func (m *memory) shown(r *row, w Want) Resource {
+	m.wanted = append(m.wanted, w)
+	out := r.Resource
+	out.Relations = nil
+	if w.Relations {
+		out.Relations = each(m.relations(r))
+	}
+	return out
+}
+
+func (m *memory) relations(r *row) []Relation {
+	var all []Relation
+	if strings.HasPrefix(r.ID, "per_") {
+		for _, g := range m.groups.rows {
+			if slices.Contains(g.members, r.ID) {
+				all = append(all, Relation{ID: g.ID, Display: g.doc.Text("displayName")})
+			}
+		}
+		return all
+	}
+	for _, p := range m.people.rows {
+		if slices.Contains(r.members, p.ID) {
+			all = append(all, Relation{ID: p.ID, Display: p.doc.FormattedName()})
+		}
+	}
+	return all
+}
+
+func each(all []Relation) iter.Seq2[Relation, error] {
+	return func(yield func(Relation, error) bool) {
+		for _, r := range all {
+			if !yield(r, nil) {
+				return
+			}
+		}
+	}
+}
+
+// gate knows two connections. Each token opens its own and nothing else.
+type gate struct {
+	tokens map[string]string // connection → token
+	dirs   map[string]Directory
+	fails  error
+}
+
+func (g *gate) Open(_ context.Context, connection, bearer string) (Directory, error) {
+	if g.fails != nil {
+		return Directory{}, g.fails
+	}
+	if want, ok := g.tokens[connection]; !ok || want != bearer {
+		return Directory{}, Unauthorized(errors.New("no such token"))
+	}
+	return g.dirs[connection], nil
+}

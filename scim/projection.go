@@ -1,0 +1,180 @@
+package scim
+
+import (
+	"strings"
+
+	"github.com/drawbridge-id/drawbridge/scim/schema"
+)
+
+// selection is a tree of canonical names. A leaf (no children) is the attribute
+// with all that is in it. An extension attribute stands under its schema's URN.
+type selection map[string]selection
+
+// projection is attributes or excludedAttributes, resolved (RFC 7644 section
+// 3.4.2.5). The zero projection is everything. id and schemas are written apart
+// from it, so that no projection drops them.
+type projection struct {
+	only   bool // the tree says what to keep; else what to leave out
+	asked  bool // the request named one of the two parameters
+	chosen selection
+}
+
+// parseProjection resolves the names against the resource type. A name that the
+// schema does not have selects nothing: clients ask several servers the same.
+func parseProjection(rt *schema.ResourceType, q queryText) projection {
+	p := projection{only: q.hasAttributes, asked: q.hasAttributes || q.hasExc}
+	if !p.asked {
+		return p
+	}
+	p.chosen = selection{}
+	for name := range strings.SplitSeq(q.attributes+q.excluded, ",") {
+		if steps := resolve(rt, strings.TrimSpace(name)); len(steps) > 0 {
+			p.chosen.add(steps)
+		}
+	}
+	return p
+}
+
+// resolve is the way from the top of a resource to what the name means: an
+// attribute by any of its spellings, or a whole extension by its URN.
+func resolve(rt *schema.ResourceType, name string) []string {
+	if a, err := rt.Attribute(name); err == nil {
+		return stepsTo(a)
+	}
+	if ext := rt.Schema(name); ext != nil && ext != rt.Core {
+		return []string{ext.ID}
+	}
+	return nil
+}
+
+func stepsTo(a *schema.Attribute) []string {
+	switch {
+	case a.Parent != nil:
+		return append(stepsTo(a.Parent), a.Name)
+	case a.Extension:
+		return []string{a.URN, a.Name}
+	}
+	return []string{a.Name}
+}
+
+// add puts a path into the tree. A shorter path swallows the longer ones.
+func (s selection) add(steps []string) {
+	sub, there := s[steps[0]]
+	switch {
+	case there && len(sub) == 0:
+	case len(steps) == 1:
+		s[steps[0]] = nil
+	default:
+		if sub == nil {
+			sub = selection{}
+			s[steps[0]] = sub
+		}
+		sub.add(steps[1:])
+	}
+}
+
+// verdict is what becomes of one attribute.
+type verdict uint8
+
+const (
+	drop verdict = iota
+	part
+	whole
+)
+
+func (p projection) verdict(sel selection, name []byte) (verdict, selection) {
+	sub, named := sel[string(name)]
+	switch {
+	case named && len(sub) > 0:
+		return part, sub
+	case named == p.only:
+		return whole, nil
+	}
+	return drop, nil
+}
+
+// wants reports whether anything of a top-level attribute is to be shown.
+func (p projection) wants(name string) bool {
+	if !p.asked {
+		return true
+	}
+	v, _ := p.verdict(p.chosen, []byte(name))
+	return v != drop
+}
+
+// within is the projection inside a top-level attribute that is wanted.
+func (p projection) within(name string) projection {
+	if !p.asked {
+		return p
+	}
+	v, sub := p.verdict(p.chosen, []byte(name))
+	if v == whole {
+		return projection{}
+	}
+	return projection{only: p.only, asked: true, chosen: sub}
+}
+
+// appendMembers appends the members of an object that the projection keeps, each
+// with a comma in front.
+func (p projection) appendMembers(dst, object []byte) ([]byte, error) {
+	err := eachMember(object, func(name, value []byte) error {
+		v, sub := whole, selection(nil)
+		if p.asked {
+			v, sub = p.verdict(p.chosen, name)
+		}
+		if v == drop {
+			return nil
+		}
+		start := len(dst)
+		dst = append(append(append(dst, `,"`...), name...), `":`...)
+		if v == whole {
+			dst = append(dst, value...)
+			return nil
+		}
+		var kept bool
+		var err error
+		inner := projection{only: p.only, asked: true, chosen: sub}
+		if dst, kept, err = inner.appendValue(dst, value); !kept {
+			dst = dst[:start]
+		}
+		return err
+	})
+	return dst, err
+}
+
+// appendValue appends what is left of a value; kept is false if nothing is.
+func (p projection) appendValue(dst, value []byte) (_ []byte, kept bool, err error) {
+	switch {
+	case len(value) > 0 && value[0] == '{':
+		start := len(dst)
+		if dst, err = p.appendMembers(dst, value); err != nil || len(dst) == start {
+			return dst, false, err
+		}
+		dst[start] = '{' // the first member's comma
+		return append(dst, '}'), true, nil
+	case len(value) > 0 && value[0] == '[':
+		return p.appendElements(dst, value)
+	}
+	if p.only {
+		return dst, false, nil
+	}
+	return append(dst, value...), true, nil
+}
+
+func (p projection) appendElements(dst, array []byte) (_ []byte, kept bool, err error) {
+	dst = append(dst, '[')
+	err = eachElement(array, func(element []byte) error {
+		start := len(dst)
+		if kept {
+			dst = append(dst, ',')
+		}
+		var some bool
+		var err error
+		if dst, some, err = p.appendValue(dst, element); !some {
+			dst = dst[:start]
+		}
+		kept = kept || some
+		return err
+	})
+	return append(dst, ']'), kept, err
+}

@@ -1,0 +1,209 @@
+package scim
+
+import (
+	"bytes"
+	"net/http"
+	"strconv"
+
+	"github.com/drawbridge-id/drawbridge/scim/schema"
+)
+
+// URNs of messages (RFC 7644 section 8.2).
+const (
+	urnError = "urn:ietf:params:scim:api:messages:2.0:Error"
+	urnList  = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
+)
+
+// timeLayout is how meta's instants are written, always in UTC.
+const timeLayout = "2006-01-02T15:04:05.000Z"
+
+// kind is all that users and groups differ in.
+type kind struct {
+	rt       *schema.ResourceType
+	plural   string // in addresses
+	of       func(Directory) Collection
+	relation string // the attribute that is rows
+	others   string // where the relation's ids live
+	relType  string // the type of each element of the relation
+	maxBody  int64
+	quiet    bool // PATCH answers 204 unless the request names attributes
+}
+
+func (s *Server) users() kind {
+	return kind{rt: schema.Users(), plural: "Users", of: func(d Directory) Collection { return d.Users },
+		relation: "groups", others: "Groups", relType: "direct", maxBody: s.maxUser}
+}
+
+func (s *Server) groups() kind {
+	return kind{rt: schema.Groups(), plural: "Groups", of: func(d Directory) Collection { return d.Groups },
+		relation: "members", others: "Users", relType: "User", maxBody: s.maxGroup, quiet: true}
+}
+
+// location is a resource's absolute address, from configuration alone: a Host or
+// X-Forwarded-* header never decides where a client goes next.
+func (s *Server) location(c *call, plural, id string) string {
+	return s.base + c.connection + "/" + plural + "/" + id
+}
+
+// view is what is needed to write resources of one kind to one client.
+type view struct {
+	kind
+	projection
+	base string // the connection's base URL, with a slash at the end
+}
+
+func (s *Server) view(c *call, k kind, p projection) view {
+	return view{kind: k, projection: p, base: s.base + c.connection + "/"}
+}
+
+// appendResource writes one resource. It splices the stored document in: the only
+// parts that are encoded here are those that depend on who asks and from where.
+func (v view) appendResource(a *answer, r Resource) error {
+	a.buf = append(append(a.buf, `{"schemas":["`...), v.rt.Core.ID...)
+	for _, e := range v.rt.Extensions {
+		if hasExtension(r.Doc, e.Schema.ID) && v.wants(e.Schema.ID) {
+			a.buf = append(append(a.buf, `","`...), e.Schema.ID...)
+		}
+	}
+	a.buf = appendString(append(a.buf, `"],"id":`...), r.ID)
+	var err error
+	if a.buf, err = v.appendMembers(a.buf, r.Doc); err != nil {
+		return Internal(err)
+	}
+	if err := v.appendRelations(a, r); err != nil {
+		return err
+	}
+	if err := v.appendMeta(a, r); err != nil {
+		return err
+	}
+	a.buf = append(a.buf, '}')
+	return a.spill()
+}
+
+// hasExtension looks for the URN as a member's name. In canonical JSON a quote
+// inside a string is escaped, so this text cannot stand inside a value.
+func hasExtension(doc []byte, urn string) bool {
+	for rest := doc; ; {
+		at := bytes.Index(rest, []byte(urn))
+		if at < 0 {
+			return false
+		}
+		end := at + len(urn)
+		if at > 0 && rest[at-1] == '"' && bytes.HasPrefix(rest[end:], []byte(`":`)) {
+			return true
+		}
+		rest = rest[end:]
+	}
+}
+
+// appendRelations streams the rows: what has been written is sent on as it grows,
+// so that a group of any size costs the same memory.
+func (v view) appendRelations(a *answer, r Resource) error {
+	if r.Relations == nil || !v.wants(v.relation) {
+		return nil
+	}
+	within := v.within(v.relation)
+	a.buf = append(append(append(a.buf, `,"`...), v.relation...), `":[`...)
+	first := true
+	for rel, err := range r.Relations {
+		if err != nil {
+			return err
+		}
+		if !first {
+			a.buf = append(a.buf, ',')
+		}
+		first = false
+		a.buf = v.appendRelation(a.buf, within, rel)
+		if err := a.spill(); err != nil {
+			return err
+		}
+	}
+	a.buf = append(a.buf, ']')
+	return nil
+}
+
+func (v view) appendRelation(dst []byte, within projection, rel Relation) []byte {
+	start := len(dst)
+	if within.wants("value") {
+		dst = appendString(append(dst, `,"value":`...), rel.ID)
+	}
+	if within.wants("display") && rel.Display != "" {
+		dst = appendString(append(dst, `,"display":`...), rel.Display)
+	}
+	if within.wants("type") {
+		dst = append(append(append(dst, `,"type":"`...), v.relType...), '"')
+	}
+	if within.wants("$ref") {
+		dst = append(append(append(append(dst, `,"$ref":"`...), v.base...), v.others...), '/')
+		dst = append(append(dst, rel.ID...), '"')
+	}
+	if len(dst) == start {
+		return append(dst, '{', '}')
+	}
+	dst[start] = '{'
+	return append(dst, '}')
+}
+
+func (v view) appendMeta(a *answer, r Resource) error {
+	if !v.wants("meta") {
+		return nil
+	}
+	within := v.within("meta")
+	if !within.asked {
+		a.buf = v.meta(append(a.buf, `,"meta":`...), r)
+		return nil
+	}
+	start := len(a.buf)
+	a.buf = append(a.buf, `,"meta":`...)
+	var kept bool
+	var err error
+	if a.buf, kept, err = within.appendValue(a.buf, v.meta(nil, r)); !kept {
+		a.buf = a.buf[:start]
+	}
+	return err
+}
+
+func (v view) meta(dst []byte, r Resource) []byte {
+	dst = append(append(append(dst, `{"resourceType":"`...), v.rt.Name...), `","created":"`...)
+	dst = append(r.Created.UTC().AppendFormat(dst, timeLayout), `","lastModified":"`...)
+	dst = append(r.LastModified.UTC().AppendFormat(dst, timeLayout), `","location":"`...)
+	dst = append(append(append(append(dst, v.base...), v.plural...), '/'), r.ID...)
+	dst = strconv.AppendInt(append(dst, `","version":"W/\"`...), r.Version, 10)
+	return append(dst, `\""}`...)
+}
+
+// write begins an answer with a buffer of the pool, fills it and sends it. A
+// failure before anything was sent is returned to be told as an error; a later one
+// breaks the connection.
+func (s *Server) write(c *call, status int, fill func(*answer) error) error {
+	buf := s.buffers.Get().(*[]byte)
+	a := &answer{w: c.w, status: status, buf: (*buf)[:0]}
+	err := fill(a)
+	if err == nil {
+		c.status = status
+		err = a.finish()
+	}
+	if a.started {
+		c.status, c.broken = status, err != nil
+	}
+	if cap(a.buf) <= 2*spillAt {
+		*buf = a.buf
+		s.buffers.Put(buf)
+	}
+	return err
+}
+
+func (s *Server) writeResource(c *call, status int, v view, r Resource) error {
+	c.w.Header().Set("ETag", entityTag(r.Version))
+	if status == http.StatusCreated {
+		c.w.Header().Set("Location", s.location(c, v.plural, r.ID))
+	}
+	return s.write(c, status, func(a *answer) error { return v.appendResource(a, r) })
+}
+
+// writeNothing answers without a body.
+func writeNothing(c *call, status int) error {
+	c.status = status
+	c.w.WriteHeader(status)
+	return nil
+}

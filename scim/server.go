@@ -1,0 +1,220 @@
+package scim
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Prefix is where the server is mounted: Prefix + connection + "/Users" and so on.
+const Prefix = "/scim/v2/"
+
+// Limits that Config may loosen or tighten.
+const (
+	defaultTimeout   = 30 * time.Second
+	defaultUserBody  = 1 << 20
+	defaultGroupBody = 4 << 20
+)
+
+// maxTarget is the longest path and query together. A filter that needs more is
+// refused by the filter's own limits anyway.
+const maxTarget = 64 << 10
+
+// Config is what a Server works with. Gate, PublicURL and Now are required.
+type Config struct {
+	Gate      Gate
+	PublicURL string // scheme and authority that clients use, without a slash at the end; never taken from a request
+	Now       func() time.Time
+
+	Observe      func(context.Context, Observation) // told once per request, after the answer; nil: nobody listens
+	Timeout      time.Duration                      // the deadline of one request; 0: 30 s
+	MaxUserBody  int64                              // bytes of a user's body; 0: 1 MiB
+	MaxGroupBody int64                              // bytes of a group's body; 0: 4 MiB
+}
+
+// Observation is one request as it ended: what logs and metrics are made of. It
+// holds no personal data and no credential.
+type Observation struct {
+	Method     string // one of the seven that HTTP clients use here, or "other"
+	Resource   string // "Users", "Groups", "Schemas" …; "" if no route matched
+	Status     int
+	Connection string // "" until a credential opened it
+	Duration   time.Duration
+	Notes      []string // what was read leniently
+	Err        error    // why, for 4xx and 5xx; not for the client
+}
+
+// Server is the SCIM front. It is safe for concurrent use.
+type Server struct {
+	gate     Gate
+	base     string
+	now      func() time.Time
+	observe  func(context.Context, Observation)
+	timeout  time.Duration
+	maxUser  int64
+	maxGroup int64
+	routes   map[string]methods
+	buffers  sync.Pool // *[]byte, so that a GET does not allocate its answer
+}
+
+// methods maps an HTTP method to what it does on one route.
+type methods map[string]action
+
+// action is one operation, on a call that a credential has opened. It either
+// writes its whole answer or returns an error, which is rendered once, in ServeHTTP.
+type action func(ctx context.Context, c *call) error
+
+// call is one request on its way through the phases: open, route, parse, do, write.
+type call struct {
+	w          http.ResponseWriter
+	r          *http.Request
+	path       path
+	dir        Directory
+	connection string // set with dir
+	resource   string // set when a route matched
+	notes      []string
+	status     int  // set when the answer began
+	broken     bool // the answer began and cannot be finished
+}
+
+// New returns the SCIM front, to be mounted at Prefix.
+func New(c Config) *Server {
+	s := &Server{gate: c.Gate, base: strings.TrimRight(c.PublicURL, "/") + Prefix, now: c.Now, observe: c.Observe,
+		timeout: orElse(c.Timeout, defaultTimeout), maxUser: orElse(c.MaxUserBody, defaultUserBody),
+		maxGroup: orElse(c.MaxGroupBody, defaultGroupBody), routes: map[string]methods{}}
+	s.buffers.New = func() any { b := make([]byte, 0, 4<<10); return &b }
+	if s.observe == nil {
+		s.observe = func(context.Context, Observation) {}
+	}
+	s.register()
+	return s
+}
+
+func orElse[T comparable](v, otherwise T) T {
+	var zero T
+	if v == zero {
+		return otherwise
+	}
+	return v
+}
+
+// register is the list of all that this server does.
+func (s *Server) register() {
+	for _, k := range []kind{s.users(), s.groups()} {
+		s.handle(http.MethodGet, k.plural, s.list(k))
+		s.handle(http.MethodPost, k.plural, s.create(k))
+		s.handle(http.MethodGet, k.plural+"/*", s.get(k))
+		s.handle(http.MethodPut, k.plural+"/*", s.replace(k))
+		s.handle(http.MethodPatch, k.plural+"/*", s.patch(k))
+		s.handle(http.MethodDelete, k.plural+"/*", s.remove(k))
+	}
+	s.handle(http.MethodGet, "ServiceProviderConfig", s.providerConfig)
+	s.handle(http.MethodGet, "ResourceTypes", s.resourceTypes)
+	s.handle(http.MethodGet, "ResourceTypes/*", s.resourceType)
+	s.handle(http.MethodGet, "Schemas", s.schemas)
+	s.handle(http.MethodGet, "Schemas/*", s.schema)
+}
+
+// handle is the only way to reach an action. What it registers runs after open has
+// turned the request's credential into a directory, never before.
+func (s *Server) handle(method, pattern string, do action) {
+	if s.routes[pattern] == nil {
+		s.routes[pattern] = methods{}
+	}
+	s.routes[pattern][method] = do
+	if method == http.MethodGet {
+		s.routes[pattern][http.MethodHead] = do
+	}
+}
+
+// ServeHTTP answers one request.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	began := s.now()
+	ctx, cancel := context.WithTimeout(r.Context(), s.timeout)
+	defer cancel()
+	c := &call{w: w, r: r}
+	err := s.serve(ctx, c)
+	if err != nil && c.status == 0 {
+		writeError(c, asError(err))
+	}
+	s.observe(r.Context(), Observation{Method: boundedMethod(r.Method), Resource: c.resource, Status: c.status,
+		Connection: c.connection, Duration: s.now().Sub(began), Notes: c.notes, Err: err})
+	if c.broken {
+		panic(http.ErrAbortHandler) // cut the connection: half an answer must not look whole
+	}
+}
+
+// serve runs the phases. A panic in any of them is an internal error.
+func (s *Server) serve(ctx context.Context, c *call) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			c.broken = c.status != 0
+			err = Internal(fmt.Errorf("panic: %v\n%s", p, debug.Stack()))
+		}
+	}()
+	if c.path, err = parsePath(c.r); err != nil {
+		return err
+	}
+	if err = s.open(ctx, c); err != nil {
+		return err
+	}
+	do, err := s.route(c)
+	if err != nil {
+		return err
+	}
+	return do(ctx, c)
+}
+
+// open authenticates. What the gate refuses looks the same whatever it was.
+func (s *Server) open(ctx context.Context, c *call) error {
+	token, raw := bearer(c.r.Header["Authorization"])
+	if token == "" {
+		return Unauthorized(nil)
+	}
+	dir, err := s.gate.Open(ctx, c.path.connection, token)
+	if err != nil {
+		return sameRefusal(err)
+	}
+	if raw && !dir.RawToken {
+		return Unauthorized(nil)
+	}
+	c.dir, c.connection = dir, c.path.connection
+	return nil
+}
+
+// sameRefusal keeps a gate from telling unknown connections and wrong tokens apart.
+func sameRefusal(err error) error {
+	e := asError(err)
+	if e.Status >= 500 || e.Status == http.StatusTooManyRequests {
+		return e
+	}
+	return Unauthorized(err)
+}
+
+// bearer is the token of exactly one Authorization header. raw says that it stood
+// there without a scheme, which Okta's "Header" mode sends.
+func bearer(header []string) (token string, raw bool) {
+	if len(header) != 1 {
+		return "", false
+	}
+	scheme, rest, found := strings.Cut(header[0], " ")
+	if !found {
+		return scheme, true
+	}
+	if !strings.EqualFold(scheme, "Bearer") || strings.ContainsAny(strings.TrimSpace(rest), " \t,") {
+		return "", false
+	}
+	return strings.TrimSpace(rest), false
+}
+
+func boundedMethod(m string) string {
+	switch m {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
+		return m
+	}
+	return "other"
+}
