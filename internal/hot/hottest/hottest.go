@@ -1,0 +1,101 @@
+// Package hottest is the suite that every hot engine must pass. What it asserts is
+// the contract of package hot; an engine that needs an exception does not fit it.
+package hottest
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/internal/credential"
+	"github.com/drawbridge-id/drawbridge/internal/hot"
+	"github.com/drawbridge-id/drawbridge/internal/session"
+)
+
+// Run holds an engine to its contract. open gives an empty engine and closes it
+// when the test ends.
+func Run(t *testing.T, open func(t *testing.T) hot.Engine) {
+	for _, promise := range []struct {
+		name string
+		test func(*testing.T, hot.Engine)
+	}{
+		{"a request is found until its end", requestLives},
+		{"a request's id is its own", requestIDTaken},
+		{"what is handed out is a copy", requestIsACopy},
+		{"an upstream state works once", stateWorksOnce},
+		{"an upstream state belongs to its connection", stateBelongsToConnection},
+		{"a new upstream leg replaces the old", legIsReplaced},
+		{"two requests cannot wait for one state", stateIsUnique},
+		{"64 callbacks with one state: one request", stateRaced},
+		{"a code is consumed once", codeOnce},
+		{"a code ends", codeEnds},
+		{"a replayed code forbids its family", replayForbidsFamily},
+		{"an ended family is not stored afterwards", endBeforePut},
+		{"64 exchanges of one code: one OK", codeRaced},
+		{"a family comes back as it was stored", familyRoundTrip},
+		{"a family ends", familyEnds},
+		{"TestI4_OneLiveLeafPerFamily", oneLiveLeaf},
+		{"a rotation chain moves one by one", chain},
+		{"a retry inside the grace is told apart", graceRetries},
+		{"reuse ends the family", reuseEnds},
+		{"another client changes nothing", otherClient},
+		{"a number from the future needs its proof", forward},
+		{"ending a session ends its families only", sessionEnds},
+		{"64 rotations with one token inside the grace: one OK", graceRaced},
+		{"ending a family while it rotates leaves nothing", endWhileRotating},
+	} {
+		t.Run(promise.name, func(t *testing.T) { promise.test(t, open(t)) })
+	}
+}
+
+const racers = 64
+
+// instant is when every test begins: whole nanoseconds, so that nothing is rounded.
+func instant() time.Time { return time.Date(2026, 3, 2, 9, 30, 0, 123456789, time.UTC) }
+
+func request(id string) hot.AuthRequest {
+	return hot.AuthRequest{
+		ID: id, Browser: credential.DigestOf("cookie of " + id), Client: "fleet-web",
+		RedirectURI: "https://fleet.example/callback", State: "st", Nonce: "no", CodeChallenge: "challenge",
+		OAuthScopes: []string{"openid", "live_view"}, Prompt: []string{"login"}, MaxAge: -1,
+		LoginHint: "mara@ironbark.example", Created: instant(), Expires: instant().Add(10 * time.Minute),
+	}
+}
+
+func bound() credential.Bound {
+	return credential.Bound{
+		Subject: credential.Subject{Connection: "ironbark-entra", Client: "fleet-web", Person: "per_mara", Session: "ses_1"},
+		Epochs:  credential.Epochs{Host: 1, Connection: 2, Client: 3, Person: 4, Session: 5},
+		Expires: instant().Add(8 * time.Hour),
+	}
+}
+
+func code(n int) (credential.Digest, hot.CodeGrant) {
+	return credential.DigestOf(fmt.Sprint("code ", n)), hot.CodeGrant{
+		Request: request(fmt.Sprint("req_", n)), Session: "ses_1", Active: "asg_1", Bound: bound(),
+		Expires: instant().Add(time.Minute), Family: fmt.Sprint("fam_", n),
+	}
+}
+
+func family(id string) hot.Family {
+	return hot.Family{ID: id, Bound: bound(), Active: "asg_1", OAuthScopes: []string{"openid", "live_view"},
+		AuthTime: instant().Add(-time.Minute), Nonce: "no", N: 1, Rotated: instant(),
+		Expires: instant().Add(8 * time.Hour), Salt: "salt of " + id}
+}
+
+func ofSession(f hot.Family, s session.ID) hot.Family {
+	f.Bound.Subject.Session = s
+	return f
+}
+
+func rotation(id string, n int64) hot.Rotation {
+	return hot.Rotation{Family: id, Client: access.ClientID("fleet-web"), N: n, Now: instant().Add(time.Minute)}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}

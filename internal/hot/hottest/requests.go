@@ -1,0 +1,140 @@
+package hottest
+
+import (
+	"reflect"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/internal/fault"
+	"github.com/drawbridge-id/drawbridge/internal/hot"
+)
+
+func wantKind(t *testing.T, what string, err error, kind fault.Kind) {
+	t.Helper()
+	if !fault.Is(err, kind) {
+		t.Errorf("%s: %v, want %s", what, err, kind)
+	}
+}
+
+func requestLives(t *testing.T, e hot.Engine) {
+	want := request("req_1")
+	must(t, e.PutAuthRequest(t.Context(), want))
+	got, err := e.AuthRequest(t.Context(), "req_1", want.Expires.Add(-time.Nanosecond))
+	must(t, err)
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+	_, err = e.AuthRequest(t.Context(), "req_1", want.Expires)
+	wantKind(t, "at its end", err, fault.NotFound)
+	_, err = e.AuthRequest(t.Context(), "req_2", instant())
+	wantKind(t, "another id", err, fault.NotFound)
+	wantKind(t, "binding it at its end",
+		e.BindUpstream(t.Context(), "req_1", hot.Upstream{Connection: "c", State: "s"}, want.Expires), fault.NotFound)
+}
+
+func requestIDTaken(t *testing.T, e hot.Engine) {
+	must(t, e.PutAuthRequest(t.Context(), request("req_1")))
+	wantKind(t, "the same id again", e.PutAuthRequest(t.Context(), request("req_1")), fault.Conflict)
+}
+
+func requestIsACopy(t *testing.T, e hot.Engine) {
+	r := request("req_1")
+	must(t, e.PutAuthRequest(t.Context(), r))
+	r.OAuthScopes[0] = "users.manage"
+	got, err := e.AuthRequest(t.Context(), "req_1", instant())
+	must(t, err)
+	got.Prompt[0] = "none"
+	again, err := e.AuthRequest(t.Context(), "req_1", instant())
+	must(t, err)
+	if !reflect.DeepEqual(again, request("req_1")) {
+		t.Errorf("a stored request was changed from outside: %+v", again)
+	}
+}
+
+func leg(c access.ConnectionID, state string) hot.Upstream {
+	return hot.Upstream{Connection: c, State: state, Nonce: "nonce of " + state, CodeVerifier: "verifier", Started: instant()}
+}
+
+func stateWorksOnce(t *testing.T, e hot.Engine) {
+	must(t, e.PutAuthRequest(t.Context(), request("req_1")))
+	must(t, e.BindUpstream(t.Context(), "req_1", leg("ironbark-entra", "s1"), instant()))
+	got, err := e.TakeUpstream(t.Context(), "ironbark-entra", "s1", instant())
+	must(t, err)
+	if got.Upstream != leg("ironbark-entra", "s1") || got.ID != "req_1" {
+		t.Errorf("the leg came back as %+v of %s", got.Upstream, got.ID)
+	}
+	_, err = e.TakeUpstream(t.Context(), "ironbark-entra", "s1", instant())
+	wantKind(t, "a second time", err, fault.NotFound)
+	after, err := e.AuthRequest(t.Context(), "req_1", instant())
+	must(t, err)
+	if after.Upstream != (hot.Upstream{}) {
+		t.Errorf("the leg was not cleared: %+v", after.Upstream)
+	}
+}
+
+func stateBelongsToConnection(t *testing.T, e hot.Engine) {
+	must(t, e.PutAuthRequest(t.Context(), request("req_1")))
+	must(t, e.BindUpstream(t.Context(), "req_1", leg("ironbark-entra", "s1"), instant()))
+	_, err := e.TakeUpstream(t.Context(), "pacific-okta", "s1", instant())
+	wantKind(t, "another connection's callback", err, fault.NotFound)
+	_, err = e.TakeUpstream(t.Context(), "ironbark-entra", "", instant())
+	wantKind(t, "an empty state", err, fault.NotFound)
+	_, err = e.TakeUpstream(t.Context(), "ironbark-entra", "s1", request("req_1").Expires)
+	wantKind(t, "after the request's end", err, fault.NotFound)
+	_, err = e.TakeUpstream(t.Context(), "ironbark-entra", "s1", instant())
+	must(t, err)
+}
+
+func legIsReplaced(t *testing.T, e hot.Engine) {
+	must(t, e.PutAuthRequest(t.Context(), request("req_1")))
+	must(t, e.BindUpstream(t.Context(), "req_1", leg("ironbark-entra", "s1"), instant()))
+	must(t, e.BindUpstream(t.Context(), "req_1", leg("pacific-okta", "s2"), instant()))
+	_, err := e.TakeUpstream(t.Context(), "ironbark-entra", "s1", instant())
+	wantKind(t, "the replaced leg", err, fault.NotFound)
+	_, err = e.TakeUpstream(t.Context(), "pacific-okta", "s2", instant())
+	must(t, err)
+}
+
+func stateIsUnique(t *testing.T, e hot.Engine) {
+	must(t, e.PutAuthRequest(t.Context(), request("req_1")))
+	must(t, e.PutAuthRequest(t.Context(), request("req_2")))
+	must(t, e.BindUpstream(t.Context(), "req_1", leg("ironbark-entra", "s1"), instant()))
+	wantKind(t, "the same state for another request",
+		e.BindUpstream(t.Context(), "req_2", leg("ironbark-entra", "s1"), instant()), fault.Conflict)
+	got, err := e.TakeUpstream(t.Context(), "ironbark-entra", "s1", instant())
+	must(t, err)
+	if got.ID != "req_1" {
+		t.Errorf("the state led to %s", got.ID)
+	}
+}
+
+// race runs fn in 64 goroutines that start together.
+func race(fn func()) {
+	var all sync.WaitGroup
+	start := make(chan struct{})
+	for range racers {
+		all.Go(func() {
+			<-start
+			fn()
+		})
+	}
+	close(start)
+	all.Wait()
+}
+
+func stateRaced(t *testing.T, e hot.Engine) {
+	must(t, e.PutAuthRequest(t.Context(), request("req_1")))
+	must(t, e.BindUpstream(t.Context(), "req_1", leg("ironbark-entra", "s1"), instant()))
+	var won atomic.Int64
+	race(func() {
+		if _, err := e.TakeUpstream(t.Context(), "ironbark-entra", "s1", instant()); err == nil {
+			won.Add(1)
+		}
+	})
+	if won.Load() != 1 {
+		t.Errorf("%d callbacks took one state", won.Load())
+	}
+}
