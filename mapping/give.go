@@ -92,7 +92,7 @@ func parseSegment(step string, depth int) (segment, error) {
 	case !known:
 		return segment{}, unknownCapture(name)
 	case captured != level:
-		return segment{}, fmt.Errorf("{%s} stands where the path names a %s", name, level)
+		return segment{}, fmt.Errorf("{%s} stands where the path names the %s", name, level)
 	}
 	return segment{capture: captured}, nil
 }

@@ -39,6 +39,7 @@ type RuleSource struct {
 	For      time.Duration       `json:"for,omitzero"` // counted from joining the group; 0: as long as it lasts
 	Mode     Mode                `json:"mode,omitzero"`
 	Note     string              `json:"note,omitzero"`
+	Owner    string              `json:"owner,omitzero"` // who answers for the rule
 	Pos      Pos                 `json:"pos"`
 	FieldPos map[string]Pos      `json:"field_pos,omitzero"` // where each key's value is written
 }

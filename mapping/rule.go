@@ -125,13 +125,13 @@ func (c *check) targets() ([]target, []access.Standing) {
 		c.say("give", errors.New("a rule needs give or guest"))
 	}
 	for i, g := range c.rule.Guest {
-		read(guestField(i), g, access.Guest)
+		read(GuestField(i), g, access.Guest)
 	}
 	return targets, standings
 }
 
-// guestField is the key of FieldPos for one entry of guest.
-func guestField(i int) string { return fmt.Sprintf("guest.%d", i) }
+// GuestField is the key of FieldPos for one entry of guest.
+func GuestField(i int) string { return fmt.Sprintf("guest.%d", i) }
 
 // captures checks that what is captured is used, and what is used is captured.
 func (c *check) captures(p pattern, targets []target) {

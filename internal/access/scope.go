@@ -139,7 +139,7 @@ func (t *Tree) attach(n *node) []error {
 	if p.Level+1 != n.Level || n.Level > Fleet {
 		return []error{fmt.Errorf("scope %q: a %s cannot lie in a %s", n.ID, n.Level, p.Level)}
 	}
-	if !validSlug(n.Slug) {
+	if !ValidSlug(n.Slug) {
 		return []error{fmt.Errorf("scope %q: slug %q is not made of lower-case letters, digits and inner hyphens", n.ID, n.Slug)}
 	}
 	n.parent = p
@@ -177,7 +177,9 @@ func join(parent, slug string) string {
 	return parent + "/" + slug
 }
 
-func validSlug(s string) bool {
+// ValidSlug reports whether s may name a scope in a path: 1 to 63 lower-case
+// letters, digits and inner hyphens.
+func ValidSlug(s string) bool {
 	if s == "" || len(s) > 63 || s[0] == '-' || s[len(s)-1] == '-' {
 		return false
 	}

@@ -1,0 +1,241 @@
+// Package config reads the one configuration file: strict YAML, every fault at
+// once, each with its place, the line, and what was probably meant.
+//
+// It owns YAML; nothing else of the bridge knows it. What it returns is checked:
+// URLs, time zones and durations hold, scopes are resolved, rules compile. The
+// environment and the files that secrets stand in come in as arguments.
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
+
+	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/internal/secret"
+	"github.com/drawbridge-id/drawbridge/mapping"
+)
+
+// maxFile bounds the configuration; thousands of fleets fit well.
+const maxFile = 8 << 20
+
+// Config is a checked configuration.
+type Config struct {
+	Vendor      Vendor
+	Server      Server
+	Sessions    Sessions
+	Clients     []Client
+	Connections []Connection
+	Policy      mapping.PolicySource // scopes, connections and rules; it compiles
+}
+
+// Vendor is who runs the bridge.
+type Vendor struct {
+	Name    string // also the host scope's name
+	Support Support
+}
+
+// Support is whom a person without access may ask.
+type Support struct{ Name, Email, Hours string }
+
+// Server is how the bridge is reached.
+type Server struct {
+	Listen        string // host:port
+	PublicURL     string // the issuer: an origin without a path; https unless loopback
+	MetricsListen string // host:port of /metrics, /healthz and /readyz
+	Data          string // folder of the databases and keys
+	TLS           TLS
+	LogLevel      string // debug, info, warn or error
+}
+
+// TLS names the server's certificate and key; both empty: something in front ends TLS.
+type TLS struct{ CertFile, KeyFile string }
+
+// Sessions are how long things last.
+type Sessions struct {
+	AccessToken time.Duration // at most 5 minutes: the longest an offline check can be wrong
+	Absolute    time.Duration // of a browser session
+	Refresh     time.Duration // of a refresh family; never past the session's
+}
+
+// Client is a registered application.
+type Client struct {
+	ID                     access.ClientID
+	Name                   string
+	Secret                 secret.String // empty only if Public
+	Public                 bool
+	RedirectURIs           []string
+	PostLogoutRedirectURIs []string
+	Audience               string         // "": the client id
+	Grants                 []access.Grant // empty: all that may sign in
+	OAuthScopes            []string       // workflows; empty: all
+	IDTokenAlg             string         // ES256 or RS256
+}
+
+// Connection is a customer's link to its identity provider.
+type Connection struct {
+	access.Connection
+	SignIn *SignIn // nil: people are provisioned but cannot sign in yet
+}
+
+// SignIn is how people of a connection prove who they are.
+type SignIn struct {
+	Issuer       string
+	ClientID     string
+	ClientSecret secret.String
+	SubjectClaim string // "oid" for Entra, "sub" elsewhere, unless named
+	TenantID     string // Entra's directory id
+}
+
+// Load reads the configuration file. environ is os.Environ() or a part of it. The
+// error is *Problems if the file could be read.
+func Load(path string, environ []string) (*Config, error) {
+	data, err := ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("config: %w", err)
+	}
+	return Parse(path, data, environ, ReadFile)
+}
+
+// ReadFile reads a regular file of at most 8 MiB.
+func ReadFile(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close() //nolint:errcheck // only read
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is not a regular file: %w", path, errors.Join(err, os.ErrInvalid))
+	}
+	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err == nil && len(data) > maxFile {
+		err = fmt.Errorf("%s is larger than %d MiB", path, maxFile>>20)
+	}
+	return data, err
+}
+
+// Parse checks a configuration. name stands in the report; environ overrides and
+// supplies secrets; read opens the files that secrets stand in. The error is
+// *Problems.
+func Parse(name string, data []byte, environ []string, read func(string) ([]byte, error)) (*Config, error) {
+	r := newReport(name, data)
+	root, ok := r.document(data)
+	if !ok {
+		return nil, r.problems()
+	}
+	l := &loader{report: r, env: readEnvironment(environ), read: read}
+	c := l.config(root)
+	if err := r.problems(); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// document parses YAML into its one document.
+func (r *report) document(data []byte) (field, bool) {
+	if len(data) > maxFile {
+		r.add(mapping.Pos{File: r.name}, 0, fmt.Sprintf("the file is larger than %d MiB", maxFile>>20), "")
+		return field{}, false
+	}
+	file, err := parser.ParseBytes(data, 0, parser.AllowDuplicateMapKey())
+	var syntax *yaml.SyntaxError
+	switch {
+	case errors.As(err, &syntax):
+		r.add(posOf(r.name, syntax.Token), width(syntax.Token), "this is not YAML: "+syntax.Message, "")
+		return field{}, false
+	case err != nil:
+		r.add(mapping.Pos{File: r.name}, 0, "this is not YAML", "")
+		return field{}, false
+	}
+	var docs []*ast.DocumentNode
+	for _, d := range file.Docs {
+		if d.Body != nil {
+			docs = append(docs, d)
+		}
+	}
+	if len(docs) == 0 {
+		r.add(mapping.Pos{File: r.name}, 0, "the file is empty; examples/drawbridge.yaml shows what may stand in it", "")
+		return field{}, false
+	}
+	if len(docs) > 1 {
+		r.add(posOf(r.name, docs[1].Start), 3, "there are several documents in this file; one is read", "")
+		return field{}, false
+	}
+	return field{report: r, value: docs[0].Body}, true
+}
+
+// loader turns the document into a Config.
+type loader struct {
+	*report
+	env      environment
+	read     func(string) ([]byte, error)
+	loopback bool // public_url is this machine: literal secrets are allowed
+}
+
+func (l *loader) config(root field) *Config {
+	b, ok := root.open("version", "vendor", "server", "sessions", "clients", "scopes", "connections", "rules")
+	if !ok {
+		return nil
+	}
+	c := &Config{}
+	l.version(b)
+	c.Vendor = l.vendor(b)
+	c.Server = l.server(b)
+	l.loopback = isLoopbackURL(c.Server.PublicURL)
+	c.Sessions = l.sessions(b)
+	c.Clients = l.clients(b)
+	l.policy(b, c)
+	l.env.leftOver(l.report)
+	return c
+}
+
+func (l *loader) version(b block) {
+	f, ok := b.need("version")
+	if !ok {
+		return
+	}
+	if v, isInt := f.value.(*ast.IntegerNode); !isInt || v.Token.Value != "1" {
+		f.say("this bridge reads version 1")
+	}
+}
+
+func (l *loader) vendor(root block) Vendor {
+	f, ok := root.need("vendor")
+	if !ok {
+		return Vendor{}
+	}
+	b, ok := f.open("name", "support")
+	if !ok {
+		return Vendor{}
+	}
+	v := Vendor{Name: b.needText("name")}
+	if f, ok := b.get("support"); ok {
+		s, _ := f.open("name", "email", "hours")
+		v.Support = Support{Name: s.text("name"), Email: s.email("email"), Hours: s.text("hours")}
+	}
+	return v
+}
+
+func (l *loader) sessions(root block) Sessions {
+	usual := Sessions{AccessToken: 5 * time.Minute, Absolute: 12 * time.Hour, Refresh: 12 * time.Hour}
+	f, ok := root.get("sessions")
+	if !ok {
+		return usual
+	}
+	b, _ := f.open("access_token", "absolute", "refresh")
+	s := Sessions{
+		AccessToken: b.duration("access_token", usual.AccessToken, 5*time.Minute),
+		Absolute:    b.duration("absolute", usual.Absolute, 30*24*time.Hour),
+	}
+	s.Refresh = b.duration("refresh", s.Absolute, 30*24*time.Hour)
+	if r, ok := b.get("refresh"); ok && s.Refresh > s.Absolute {
+		r.say("a refresh token cannot outlive the session, which ends after %s", short(s.Absolute))
+	}
+	return s
+}

@@ -1,0 +1,140 @@
+package config
+
+import (
+	"strings"
+
+	"github.com/drawbridge-id/drawbridge/internal/access"
+)
+
+// connections reads the connections in the order of the file, and marks those
+// that could not be read well. It is false if there is no telling which there are.
+func (l *loader) connections(root block, tree *access.Tree, broken map[access.ConnectionID]bool) ([]Connection, bool) {
+	f, ok := root.get("connections")
+	if !ok {
+		return nil, true
+	}
+	b, ok := f.entries()
+	var all []Connection
+	finds := map[string]access.ConnectionID{}
+	for _, id := range b.order {
+		before := len(l.list)
+		c := l.connection(b.fields[id], access.ConnectionID(id), tree, finds)
+		if len(l.list) > before {
+			broken[c.ID] = true
+		}
+		all = append(all, c)
+	}
+	return all, ok
+}
+
+func (l *loader) connection(f field, id access.ConnectionID, tree *access.Tree, finds map[string]access.ConnectionID) Connection {
+	c := Connection{Connection: access.Connection{ID: id}}
+	b, ok := f.open("idp", "name", "domains", "root", "ceiling", "contact", "trust", "sign_in")
+	if !ok {
+		return c
+	}
+	if !access.ValidSlug(string(id)) {
+		l.add(posOf(l.name, f.key), width(f.key), f.named()+"the id of a connection is made of lower-case letters, digits and inner hyphens, at most 63", "")
+	}
+	if _, ok := b.need("idp"); ok {
+		c.IdP = b.oneOf("idp", "entra", "okta", "other")
+	}
+	c.Name, c.Contact = b.needText("name"), b.email("contact")
+	c.Domains = l.domains(b, id, finds)
+	if at, ok := b.need("ceiling"); ok {
+		c.Ceiling = l.ceiling(at, tree)
+	}
+	c.Root = c.Ceiling.Scope
+	if at, ok := b.get("root"); ok {
+		c.Root = l.resolve(at, tree)
+	}
+	c.TrustsCertification = l.trusts(b)
+	if at, ok := b.get("sign_in"); ok {
+		c.SignIn = l.signIn(at, c.IdP)
+	}
+	return c
+}
+
+func (l *loader) ceiling(f field, tree *access.Tree) access.Ceiling {
+	b, ok := f.open("scope", "grants")
+	if !ok {
+		return access.Ceiling{}
+	}
+	var c access.Ceiling
+	if at, ok := b.need("scope"); ok {
+		c.Scope = l.resolve(at, tree)
+	}
+	if _, ok := b.need("grants"); ok {
+		c.Grants = b.grants("grants")
+	}
+	return c
+}
+
+func (l *loader) domains(b block, id access.ConnectionID, finds map[string]access.ConnectionID) []string {
+	f, ok := b.get("domains")
+	if !ok {
+		return nil
+	}
+	var all []string
+	for _, item := range f.items() {
+		d, ok := item.text()
+		if !ok {
+			continue
+		}
+		if d != strings.ToLower(d) || !strings.Contains(d, ".") || strings.ContainsAny(d, "@/: *") || strings.HasPrefix(d, ".") || strings.HasSuffix(d, ".") {
+			item.say("%q is not a domain in lower case, such as customer.example", d)
+		}
+		if other, taken := finds[d]; taken {
+			item.say("the domain %s already finds the connection %s", d, other)
+		}
+		finds[d] = id
+		all = append(all, d)
+	}
+	return all
+}
+
+// trusts reads what of a customer's own word counts.
+func (l *loader) trusts(b block) bool {
+	f, ok := b.get("trust")
+	if !ok {
+		return false
+	}
+	trusted := false
+	for _, item := range f.items() {
+		if s, ok := item.text(); ok && s != "certification" {
+			item.say("only certification can be trusted, not %q", s)
+		} else if ok {
+			trusted = true
+		}
+	}
+	return trusted
+}
+
+func (l *loader) signIn(f field, idp string) *SignIn {
+	b, ok := f.open("issuer", "client_id", "client_secret", "client_secret_file", "client_secret_env", "subject_claim", "tenant_id")
+	if !ok {
+		return nil
+	}
+	s := &SignIn{Issuer: b.needText("issuer"), ClientID: b.needText("client_id"), SubjectClaim: b.text("subject_claim"), TenantID: b.text("tenant_id")}
+	if at, ok := b.get("issuer"); ok && s.Issuer != "" {
+		if u, err := checkURL(s.Issuer); err != nil {
+			at.say("%v", err)
+		} else if u.RawQuery != "" {
+			at.say("an issuer has no query")
+		}
+	}
+	var has bool
+	if s.ClientSecret, has = l.secret(b, "client_secret"); !has {
+		b.say("client_secret_env or client_secret_file is missing")
+	}
+	if s.SubjectClaim == "" {
+		s.SubjectClaim = "sub"
+		if idp == "entra" {
+			s.SubjectClaim = "oid"
+		}
+	}
+	if s.SubjectClaim == "oid" && s.TenantID == "" {
+		b.say("tenant_id is missing: an oid means a person only within its directory")
+	}
+	return s
+}

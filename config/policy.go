@@ -1,0 +1,273 @@
+package config
+
+import (
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+	_ "time/tzdata" // time zones must be known on machines that have no list of them
+
+	"github.com/goccy/go-yaml/ast"
+
+	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/internal/suggest"
+	"github.com/drawbridge-id/drawbridge/mapping"
+)
+
+// policy reads scopes, connections and rules, and compiles them.
+func (l *loader) policy(root block, c *Config) {
+	before := len(l.list)
+	c.Policy.Scopes = l.scopes(root, c.Vendor.Name)
+	tree, err := access.NewTree(c.Policy.Scopes)
+	if err != nil && len(l.list) == before {
+		l.add(root.pos(), 1, "scopes: "+strings.ReplaceAll(err.Error(), "\n", "; "), "")
+	}
+	broken := map[access.ConnectionID]bool{}
+	var readable bool
+	c.Connections, readable = l.connections(root, tree, broken)
+	for _, conn := range c.Connections {
+		c.Policy.Connections = append(c.Policy.Connections, conn.Connection)
+	}
+	c.Policy.Rules = l.rules(root)
+	if readable && tree != nil {
+		l.compile(c.Policy, broken)
+	}
+}
+
+// compile adds what mapping finds wrong. What belongs to a connection that could
+// not be read is left out: its faults would only repeat that.
+func (l *loader) compile(src mapping.PolicySource, broken map[access.ConnectionID]bool) {
+	src.Connections = slices.DeleteFunc(slices.Clone(src.Connections), func(c access.Connection) bool { return broken[c.ID] })
+	src.Rules = slices.DeleteFunc(slices.Clone(src.Rules), func(r mapping.RuleSource) bool {
+		return broken[r.From] || slices.ContainsFunc(l.list, func(p Problem) bool { return p.Pos == r.FieldPos["from"] })
+	})
+	_, err := mapping.Compile(src)
+	var faults mapping.Faults
+	if !errors.As(err, &faults) {
+		return
+	}
+	said := map[mapping.Pos]bool{}
+	for _, p := range l.list {
+		said[p.Pos] = true
+	}
+	for _, f := range faults {
+		if f.Pos.Line == 0 {
+			if len(l.list) == 0 {
+				l.add(mapping.Pos{File: l.name}, 0, f.Message, f.Suggestion)
+			}
+			continue
+		}
+		if said[f.Pos] {
+			continue
+		}
+		message := f.Message
+		if f.Rule != "" {
+			message = "rule " + f.Rule + ": " + message
+		}
+		l.add(f.Pos, l.widthAt(f.Pos), message, f.Suggestion)
+	}
+}
+
+// widthAt is how far the value at a place reaches on its line: to the closing
+// quote, or to where a comment, a comma or a bracket ends it.
+func (l *loader) widthAt(p mapping.Pos) int {
+	if p.Line > len(l.lines) {
+		return 1
+	}
+	line := []rune(l.lines[p.Line-1])
+	if p.Col > len(line) {
+		return 1
+	}
+	text := line[p.Col-1:]
+	if q := text[0]; q == '"' || q == '\'' {
+		if end := slices.Index(text[1:], q); end >= 0 {
+			return end + 2
+		}
+	}
+	if end := slices.IndexFunc(text, func(r rune) bool { return r == '#' || r == ',' || r == ']' }); end >= 0 {
+		text = text[:end]
+	}
+	return max(1, len([]rune(strings.TrimRight(string(text), " \t"))))
+}
+
+func (l *loader) scopes(root block, vendor string) []access.Scope {
+	host := access.Scope{ID: provisional("."), Level: access.Host, Name: vendor}
+	out := []access.Scope{host}
+	if f, ok := root.need("scopes"); ok {
+		out = l.level(f, host, "", out, map[access.ScopeID]bool{host.ID: true})
+	}
+	return out
+}
+
+// provisional is the id of a scope whose real one is chosen when the policy is
+// applied.
+func provisional(path string) access.ScopeID { return access.ScopeID("path:" + path) }
+
+// inner is the key under which a level's children stand, and its own keys.
+func inner(l access.Level) (children string, keys []string) {
+	switch l {
+	case access.ServiceProvider:
+		return "accounts", []string{"name", "id", "was", "accounts"}
+	case access.Account:
+		return "fleets", []string{"name", "id", "was", "fleets"}
+	}
+	return "", []string{"name", "id", "was", "timezone", "location"}
+}
+
+// level reads the children of one scope, and theirs.
+func (l *loader) level(f field, parent access.Scope, parentPath string, out []access.Scope, ids map[access.ScopeID]bool) []access.Scope {
+	b, _ := f.entries()
+	slugs := map[string]string{} // slug or former slug → whose
+	for _, slug := range b.order {
+		slugs[slug] = slug
+	}
+	for _, slug := range b.order {
+		children, keys := inner(parent.Level + 1)
+		at := b.fields[slug]
+		s, ok := at.open(keys...)
+		if !ok {
+			continue
+		}
+		path := slug
+		if parentPath != "" {
+			path = parentPath + "/" + slug
+		}
+		scope := l.scope(s, slug, path, parent)
+		if ids[scope.ID] {
+			at.say("another scope has the id %q", scope.ID)
+		}
+		ids[scope.ID] = true
+		l.aliases(s, slug, scope.Was, slugs)
+		out = append(out, scope)
+		if inside, ok := s.get(children); ok {
+			out = l.level(inside, scope, path, out, ids)
+		}
+	}
+	return out
+}
+
+func (l *loader) scope(s block, slug, path string, parent access.Scope) access.Scope {
+	if !access.ValidSlug(slug) {
+		meant := strings.Trim(strings.ReplaceAll(strings.ToLower(slug), " ", "-"), "-")
+		if !access.ValidSlug(meant) {
+			meant = ""
+		}
+		l.add(posOf(l.name, s.key), width(s.key), s.named()+"a slug is made of lower-case letters, digits and inner hyphens, at most 63", meant)
+	}
+	scope := access.Scope{
+		ID: provisional(path), Slug: slug, Level: parent.Level + 1, Parent: parent.ID,
+		Name: s.needText("name"), Was: s.texts("was"),
+	}
+	if id := s.text("id"); id != "" {
+		scope.ID = access.ScopeID(id)
+	}
+	if scope.Level == access.Fleet {
+		scope.TimeZone, scope.Location = l.timeZone(s), s.text("location")
+	}
+	return scope
+}
+
+// aliases refuses a former slug that another scope of the same parent answers to.
+func (l *loader) aliases(s block, slug string, was []string, slugs map[string]string) {
+	for i, w := range was {
+		f, _ := s.get("was")
+		items := f.items()
+		if i >= len(items) {
+			return // an entry before it was no text, and was reported
+		}
+		if other, taken := slugs[w]; taken {
+			items[i].say("%q is already the name of %q", w, other)
+		}
+		if !access.ValidSlug(w) {
+			items[i].say("%q is not a slug", w)
+		}
+		slugs[w] = slug
+	}
+}
+
+func (l *loader) timeZone(s block) string {
+	f, ok := s.need("timezone")
+	if !ok {
+		return ""
+	}
+	name, ok := f.text()
+	if !ok {
+		return ""
+	}
+	if _, err := time.LoadLocation(name); err != nil || name == "Local" {
+		f.say("%q is not a time zone such as Australia/Melbourne", name)
+	}
+	return name
+}
+
+func (l *loader) rules(root block) []mapping.RuleSource {
+	f, ok := root.get("rules")
+	if !ok {
+		return nil
+	}
+	var rules []mapping.RuleSource
+	for _, item := range f.items() {
+		if r, ok := l.rule(item); ok {
+			rules = append(rules, r)
+		}
+	}
+	return rules
+}
+
+func (l *loader) rule(f field) (mapping.RuleSource, bool) {
+	b, ok := f.open("id", "from", "group", "group_id", "give", "guest", "flags", "for", "mode", "note", "owner")
+	if !ok {
+		return mapping.RuleSource{}, false
+	}
+	r := mapping.RuleSource{
+		ID: b.needText("id"), From: access.ConnectionID(b.needText("from")),
+		Group: b.text("group"), GroupID: b.text("group_id"), Give: b.text("give"), Guest: b.texts("guest"),
+		For: b.duration("for", 0, maxDuration), Mode: mapping.Mode(b.oneOf("mode", string(mapping.Enforce), string(mapping.Shadow))),
+		Note: b.text("note"), Owner: b.text("owner"), Pos: f.pos(), FieldPos: map[string]mapping.Pos{},
+	}
+	if flags, ok := b.get("flags"); ok {
+		r.Flags = l.flags(flags)
+	}
+	for _, name := range slices.Sorted(maps.Keys(b.fields)) {
+		at := b.fields[name]
+		r.FieldPos[name] = at.pos()
+		if list, ok := at.value.(*ast.SequenceNode); ok && name == "guest" {
+			for i, g := range list.Values {
+				r.FieldPos[mapping.GuestField(i)] = posOf(l.name, g.GetToken())
+			}
+		}
+	}
+	return r, true // what could not be read is reported at its place, and only once
+}
+
+func (l *loader) flags(f field) access.Flags {
+	b, ok := f.open("events", "video")
+	if !ok {
+		return access.Flags{}
+	}
+	flags := access.Flags{Video: b.truth("video")}
+	words := []string{access.EventsNone.String(), string(access.EventsStandard), string(access.EventsRestricted)}
+	if e := b.oneOf("events", words...); slices.Contains(words, e) && e != words[0] {
+		flags.Events = access.EventFlag(e)
+	}
+	return flags
+}
+
+// resolve reads the path of a scope.
+func (l *loader) resolve(f field, tree *access.Tree) access.ScopeID {
+	path, ok := f.text()
+	if !ok || tree == nil {
+		return ""
+	}
+	s, ok := tree.Resolve(path)
+	if ok {
+		return s.ID
+	}
+	var paths []string
+	for _, s := range tree.All() {
+		paths = append(paths, tree.Path(s.ID))
+	}
+	f.hint(suggest.Closest(path, paths), "there is no scope %q", path)
+	return ""
+}
