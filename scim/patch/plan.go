@@ -6,10 +6,15 @@ package patch
 import "github.com/drawbridge-id/drawbridge/scim/schema"
 
 // Plan is a compiled PATCH: mutations of the document and deltas of the relation,
-// each in request order. Document and relation are independent of each other.
+// each in request order. Document and relation are independent of each other. The
+// zero Plan changes nothing.
 type Plan struct {
 	Edits   []Edit       // applied in order by Apply
 	Members []MemberEdit // applied in order to the rows; nil: members are not touched
+
+	rt     *schema.ResourceType
+	notes  schema.Notes
+	active *bool
 }
 
 // MemberEdit is one delta of the members relation.
@@ -34,4 +39,36 @@ const (
 type Edit struct {
 	Index int // of the operation in the request, for error details
 	apply func(schema.Object) error
+}
+
+// Apply gives the document as the plan leaves it; doc stays as it is. Where the
+// plan changes nothing, the result equals doc. Errors are *schema.Error: noTarget,
+// invalidValue.
+func (p Plan) Apply(doc schema.Object) (schema.Object, error) {
+	if len(p.Edits) == 0 {
+		return doc, nil
+	}
+	out := doc.Clone()
+	for _, e := range p.Edits {
+		if err := e.apply(out); err != nil {
+			return nil, place(err, e.Index, "")
+		}
+	}
+	out.Tidy()
+	if err := p.rt.Complete(out); err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// Notes are the leniencies that reading the request took.
+func (p Plan) Notes() []string { return p.notes }
+
+// SetsActive is the value that the plan leaves in active; present is false where
+// the plan does not set it, or takes it away.
+func (p Plan) SetsActive() (value, present bool) {
+	if p.active == nil {
+		return false, false
+	}
+	return *p.active, true
 }

@@ -14,7 +14,7 @@ func (rt *ResourceType) Decode(body []byte, l Leniency) (Checked, error) {
 	if err := rt.Guard(body); err != nil {
 		return Checked{}, err
 	}
-	raw, err := Read(body, rt.deferRelation)
+	raw, err := Read(body, rt.DeferRelation)
 	if err != nil {
 		return Checked{}, err
 	}
@@ -33,11 +33,8 @@ func (rt *ResourceType) Decode(body []byte, l Leniency) (Checked, error) {
 	return Checked{Doc: d.doc, Members: d.members, Notes: d.Notes}, nil
 }
 
-// deferRelation keeps a list of members out of what is built.
-func (rt *ResourceType) deferRelation(depth int, name string) bool {
-	if depth != 1 {
-		return false
-	}
+// DeferRelation is a Defer that keeps lists of members out of what is built.
+func (rt *ResourceType) DeferRelation(_ int, name string) bool {
 	a := rt.find(name)
 	return a != nil && a.Relation && a.Mutability != ReadOnly
 }

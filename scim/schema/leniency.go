@@ -33,7 +33,6 @@ const (
 	NoteUnknownSchema = "unknown-schema"
 	NoteUnknownName   = "unknown-name"
 	NoteAnyCase       = "any-case"
-	NoteCreated       = "created-by-filter"
 	NoteReadOnly      = "read-only-ignored"
 	NoteDropped       = "dropped"
 )
