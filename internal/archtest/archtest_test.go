@@ -33,7 +33,7 @@ var layers = []struct {
 	{"scim/schema", nil},
 	{"scim/filter", []string{"scim/schema"}},
 	{"scim/patch", []string{"scim/filter", "scim/schema"}},
-	{"scim/dialect", []string{"scim/patch", "scim/schema"}},
+	{"scim/dialect", []string{"scim/schema"}},
 	// L2: contracts and protocol fronts
 	{"internal/store", []string{"internal/access", "internal/credential", "internal/event", "internal/fault", "internal/session", "mapping", "scim/filter", "scim/schema"}},
 	{"internal/hot", []string{"internal/access", "internal/credential", "internal/session"}},
