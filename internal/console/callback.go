@@ -1,0 +1,138 @@
+package console
+
+import (
+	"errors"
+	"net/http"
+	"slices"
+
+	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/internal/fault"
+	"github.com/drawbridge-id/drawbridge/internal/hot"
+	"github.com/drawbridge-id/drawbridge/internal/session"
+	"github.com/drawbridge-id/drawbridge/oidc"
+	"github.com/drawbridge-id/drawbridge/oidc/upstream"
+)
+
+const stateMax = 512
+
+// callback is where an identity provider sends people back to. The state is taken
+// first, so that it works once whatever happens next.
+func (c *Console) callback(w http.ResponseWriter, r *http.Request) {
+	conn, q := access.ConnectionID(r.PathValue("connection")), r.URL.Query()
+	req, err := c.take(r, conn, q.Get("state"))
+	if err != nil {
+		c.refuse(w, r, err, place{})
+		return
+	}
+	id, err := c.Upstream.Finish(r.Context(), conn, c.leg(req, req.Upstream), q)
+	if err != nil {
+		c.refuse(w, r, errors.Join(err, c.SignIns.Refused(r.Context(), conn, err)), c.about(r, req, conn))
+		return
+	}
+	cookie, b, err := c.enter(w, r, req, id)
+	if err != nil {
+		c.refuse(w, r, err, c.about(r, req, conn))
+		return
+	}
+	c.arrive(w, r, req, cookie, b)
+}
+
+// take finds the request by the state, once, for the browser that made it.
+func (c *Console) take(r *http.Request, conn access.ConnectionID, state string) (hot.AuthRequest, error) {
+	const op = "console.callback"
+	if state == "" || len(state) > stateMax {
+		return hot.AuthRequest{}, fault.New(fault.NotFound, op, "the answer names no sign-in")
+	}
+	req, err := c.Requests.TakeUpstream(r.Context(), conn, state, c.Now())
+	if err != nil {
+		return hot.AuthRequest{}, err
+	}
+	if !c.bound(r, req) {
+		return hot.AuthRequest{}, fault.New(fault.NotFound, op, "the sign-in was begun in another browser")
+	}
+	return req, nil
+}
+
+// enter gives the browser its session for a verified identity. A browser has one
+// session: a second tab that signs the same person in shares it, anything else
+// replaces it.
+func (c *Console) enter(w http.ResponseWriter, r *http.Request, req hot.AuthRequest, id upstream.Identity) (string, oidc.Browser, error) {
+	old, err := c.browser(r)
+	had := err == nil
+	if err != nil && !fault.Is(err, fault.Unauthenticated) {
+		return "", oidc.Browser{}, err
+	}
+	if had && serves(old.Session, req, id) {
+		return c.sessionCookie(r), old, nil
+	}
+	cookie, b, err := c.SignIns.SignIn(r.Context(), id)
+	if err != nil {
+		return "", oidc.Browser{}, err
+	}
+	if had && old.Session.ID != b.Session.ID {
+		if err := c.SignIns.SignOut(r.Context(), old.Session.ID, session.EndReplaced); err != nil {
+			return "", oidc.Browser{}, err
+		}
+	}
+	c.setSession(w, cookie, b)
+	return cookie.Reveal(), b, nil
+}
+
+// serves reports whether a session that the browser has is as good as a new one:
+// the same identity, and no fresh sign-in was asked for.
+func serves(s session.Session, req hot.AuthRequest, id upstream.Identity) bool {
+	return s.Connection == id.Connection && s.Upstream.Issuer == id.Issuer && s.Upstream.Subject == id.Subject &&
+		!slices.Contains(req.Prompt, oidc.PromptLogin) && req.MaxAge < 0
+}
+
+// arrive ends the sign-in: at the person's own page, at the chooser, or back in the
+// application, on the grant that it asked for.
+func (c *Console) arrive(w http.ResponseWriter, r *http.Request, req hot.AuthRequest, cookie string, b oidc.Browser) {
+	if req.Client == "" {
+		c.endRequest(w, req)
+		see(w, pathMe)
+		return
+	}
+	client, err := c.Clients.Client(r.Context(), req.Client)
+	if err != nil {
+		c.refuse(w, r, err, place{request: req, signedIn: true})
+		return
+	}
+	if asked := req.Grant; asked != "" && !standsOn(b, asked) && !asksForChooser(req) && holds(acceptedBy(client, b.Choices), asked) {
+		if b, err = c.move(w, r, cookie, asked); err != nil {
+			c.refuse(w, r, heldNoMore(err), c.about(r, req, b.Session.Connection))
+			return
+		}
+	}
+	if mustChoose(req, b, client) {
+		see(w, ofRequest(pathChoose, req.ID))
+		return
+	}
+	c.deliver(w, r, req, b)
+}
+
+func asksForChooser(req hot.AuthRequest) bool {
+	return slices.Contains(req.Prompt, oidc.PromptSelectAccount)
+}
+
+// mustChoose reports whether a person has to say which grant to use: the
+// application asks for the chooser or for a grant that is not the active one, the
+// session stands on none, or the application does not accept it.
+func mustChoose(req hot.AuthRequest, b oidc.Browser, client oidc.Client) bool {
+	return asksForChooser(req) || b.Session.State != session.Active ||
+		req.Grant != "" && req.Grant != b.Session.Active || !client.Accepts(b.Assignment.Grant)
+}
+
+// deliver sends the person back to the application with a code. The request is
+// over: its cookie goes, and with it the way back into it.
+func (c *Console) deliver(w http.ResponseWriter, r *http.Request, req hot.AuthRequest, b oidc.Browser) {
+	to, err := c.Codes.Issue(r.Context(), req, b.Session)
+	if err != nil {
+		at := c.about(r, req, b.Session.Connection)
+		at.signedIn = true
+		c.refuse(w, r, err, at)
+		return
+	}
+	c.endRequest(w, req)
+	see(w, to)
+}

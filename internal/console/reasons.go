@@ -1,0 +1,108 @@
+package console
+
+import (
+	"github.com/drawbridge-id/drawbridge/internal/session"
+	"github.com/drawbridge-id/drawbridge/oidc/upstream"
+)
+
+// names are what a sentence may be filled with.
+type names struct{ Customer, Application, Product Public }
+
+// say is a reason in customers' words.
+type say struct{ Title, Sentence Public }
+
+// The titles that several reasons share.
+const (
+	titleNoAccess  Public = "You have no access"
+	titleNoSignIn  Public = "You could not be signed in"
+	titleEnded     Public = "Your access has ended"
+	titleSignedOut Public = "You are signed out"
+)
+
+// sentences gives every reason code a title and a sentence. A reason says what
+// happened and, where the person can do something, what; whom to ask stands below
+// it on the page.
+func sentences() map[string]say {
+	all := map[string]say{}
+	for _, table := range []map[string]say{noAccess(), noSignIn(), endings()} {
+		for reason, s := range table {
+			all[reason] = s
+		}
+	}
+	return all
+}
+
+// noAccess: the person is who they say, and may not.
+func noAccess() map[string]say {
+	return map[string]say{
+		"not_provisioned":       {titleNoAccess, "{customer} has not given you an account here yet. New accounts can take an hour to arrive."},
+		"deactivated_by_idp":    {titleEnded, "{customer} has switched your account off."},
+		"not_active":            {titleEnded, "{customer} has switched your account off."},
+		"suspended_by_vendor":   {titleNoAccess, "Your account is paused. Support can tell you why."},
+		"no_rule_matched":       {titleNoAccess, "{customer} has given you an account, but none of your groups opens {application}."},
+		"not_in_group":          {titleNoAccess, "{customer} has given you an account, but none of your groups opens {application}."},
+		"condition_false":       {titleNoAccess, "You are in a group that could open {application}, but something it asks for is not met."},
+		"attribute_missing":     {titleNoAccess, "You are in a group that could open {application}, but {customer} has not sent a detail about you that it needs."},
+		"scope_unknown":         {titleNoAccess, "You are in a group for a part of {customer} that is not set up here."},
+		"above_ceiling":         {titleNoAccess, "You are in a group that asks for more than {customer} may give here."},
+		"ambiguous_group":       {titleNoAccess, "Two of your groups look like the same one, so neither opens {application}."},
+		"certificate_lapsed":    {titleNoAccess, "Your technician certificate has ended. Renew it to get your access back."},
+		"not_certified":         {titleNoAccess, "This access is for certified technicians, and no certificate of yours is on record."},
+		"grant_expired":         {titleEnded, "Your access was for a limited time, and that time is over."},
+		"time_over":             {titleEnded, "Your access was for a limited time, and that time is over."},
+		"contact_only":          {titleNoAccess, "You are registered as a contact for fatigue calls. Contacts do not sign in."},
+		"app_not_allowed":       {titleNoAccess, "What you may do here does not include {application}."},
+		reasonNotForApplication: {titleNoAccess, "What you may do here does not include {application}."},
+		"ambiguous":             {titleNoSignIn, "Two accounts at {customer} answer to your sign-in, so none was opened. An administrator must settle which one is yours."},
+		"connection_paused":     {titleNoSignIn, "Sign-in for {customer} is paused."},
+		"email_domain_mismatch": {titleNoSignIn, "The address you typed and the account you signed in with belong to different companies."},
+		"shadow":                {titleNoAccess, "Access through your groups is being prepared and is not switched on yet."},
+		reasonNotHeld:           {"That access is not yours to use now", "It may have ended since the page was shown. Choose another one."},
+	}
+}
+
+// noSignIn: there is no telling who the person is.
+func noSignIn() map[string]say {
+	return map[string]say{
+		upstream.ReasonIdP:     {titleNoSignIn, "The sign-in page of {customer} did not let you through. Try again; if it stays, your company can say why."},
+		upstream.ReasonMixUp:   {titleNoSignIn, "The answer did not belong to this sign-in, so it was not used. Start again from the application."},
+		upstream.ReasonToken:   {titleNoSignIn, "What the sign-in page of {customer} sent could not be verified, so it was not used."},
+		upstream.ReasonStale:   {titleNoSignIn, "{application} asks you to sign in afresh, and the sign-in page of {customer} did not confirm that you did."},
+		upstream.ReasonSetUp:   {titleNoSignIn, "Sign-in between {customer} and {product} is not set up correctly. An administrator must look at it."},
+		upstream.ReasonDown:    {"Sign-in does not answer", "The sign-in page of {customer} does not answer at the moment. Your access is not lost."},
+		upstream.ReasonUnknown: {titleNoSignIn, "There is no sign-in page for {customer} here."},
+		"cancelled":            {titleNoSignIn, "The sign-in was cancelled."},
+	}
+}
+
+// endings: a session that was, and why it is no more.
+func endings() map[string]say {
+	return map[string]say{
+		session.EndDeactivated:   {titleEnded, "{customer} has switched your account off."},
+		session.EndDeleted:       {titleEnded, "{customer} has removed your account."},
+		session.EndNoAssignment:  {titleEnded, "What you could open here was taken back or has run out."},
+		session.EndSignedOut:     {titleSignedOut, "You have signed out here. You may still be signed in at {customer}."},
+		session.EndReplaced:      {titleSignedOut, "You signed in again in this browser, which ended the earlier sign-in."},
+		session.EndExpired:       {titleSignedOut, "Your sign-in was too long ago. Sign in again."},
+		session.EndConnection:    {titleEnded, "The link between {customer} and {product} has ended."},
+		session.EndRefreshReused: {titleSignedOut, "For your safety you were signed out: something signed in as you was used twice. Sign in again."},
+		session.EndSubject:       {titleSignedOut, "{customer} has changed your account. Sign in again."},
+		session.EndAdministrator: {titleSignedOut, "An administrator has signed you out."},
+	}
+}
+
+// The reasons that only pages give.
+const (
+	reasonNotForApplication = "app_not_allowed_for_grant"
+	reasonNotHeld           = "not_held"
+)
+
+// sentence is what a reason says; one that nobody has worded yet gets a sentence
+// that is true of all of them.
+func sentence(reason string, n names) say {
+	s, ok := sentences()[reason]
+	if !ok {
+		s = say{titleNoAccess, "You cannot be let in at the moment. Whoever looks after your access can find out why with the reference below."}
+	}
+	return say{s.Title, fill(s.Sentence, n)}
+}

@@ -1,0 +1,293 @@
+package console
+
+import (
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/internal/credential"
+	"github.com/drawbridge-id/drawbridge/internal/fault"
+	"github.com/drawbridge-id/drawbridge/internal/hot"
+	"github.com/drawbridge-id/drawbridge/oidc"
+	"github.com/drawbridge-id/drawbridge/oidc/upstream"
+)
+
+// requestLife is how long a sign-in that these pages began may take.
+const requestLife = 10 * time.Minute
+
+// addressView is the page that asks for a work e-mail address.
+type addressView struct {
+	Request     opaque
+	Another     bool
+	Email       Public // as typed, to be corrected
+	Problem     Public
+	Application Public
+	Unknown     bool // nothing was found for the address
+}
+
+// severalView asks which customer, where a domain belongs to several.
+type severalView struct {
+	Request opaque
+	Another bool
+	Email   Public
+	Choices []customer
+	Restart href
+}
+
+type customer struct {
+	ID   opaque
+	Name Public
+}
+
+// continueView leads to the identity provider. A form's answer may not redirect
+// there (form-action), so this is a page with a link that follows itself.
+type continueView struct {
+	Customer Public
+	Link     href
+	Restart  href
+}
+
+// Begin answers with what the stored request needs next. The browser's binding was
+// made just now, so there is nothing to check yet.
+func (c *Console) Begin(w http.ResponseWriter, r *http.Request, req hot.AuthRequest) {
+	setHeaders(w.Header(), c.secure, "")
+	c.proceed(w, r, req, false)
+}
+
+// proceed goes to the chooser where the browser's session will do, else to the
+// identity provider where it is known, else to the address page.
+func (c *Console) proceed(w http.ResponseWriter, r *http.Request, req hot.AuthRequest, another bool) {
+	if !another && !slices.Contains(req.Prompt, oidc.PromptLogin) {
+		live, err := c.liveFor(r, req)
+		if err != nil {
+			c.refuse(w, r, err, c.about(r, req, req.Connection))
+			return
+		}
+		if live {
+			see(w, ofRequest(pathChoose, req.ID))
+			return
+		}
+	}
+	conn, err := c.connectionOf(r, req, another)
+	if err != nil {
+		c.refuse(w, r, err, c.about(r, req, ""))
+		return
+	}
+	if conn == "" {
+		see(w, c.addressPath(req, another))
+		return
+	}
+	to, err := c.leave(r, req, conn, req.LoginHint, another)
+	if err != nil {
+		c.refuse(w, r, err, c.about(r, req, conn))
+		return
+	}
+	see(w, to)
+}
+
+func (c *Console) addressPath(req hot.AuthRequest, another bool) string {
+	path := ofRequest(pathSignIn, req.ID) + "&ask=1"
+	if another {
+		path += "&another=1"
+	}
+	return path
+}
+
+// liveFor reports whether the browser has a session that may serve the request.
+func (c *Console) liveFor(r *http.Request, req hot.AuthRequest) (bool, error) {
+	b, err := c.browser(r)
+	if fault.Is(err, fault.Unauthenticated) {
+		return false, nil
+	}
+	return err == nil && (req.Connection == "" || b.Session.Connection == req.Connection), err
+}
+
+func (c *Console) browser(r *http.Request) (oidc.Browser, error) {
+	cookie := c.sessionCookie(r)
+	if cookie == "" {
+		return oidc.Browser{}, fault.New(fault.Unauthenticated, "console.browser", "there is no session cookie")
+	}
+	return c.SignIns.Browser(r.Context(), cookie)
+}
+
+// connectionOf is the connection that the application named, or the only one that
+// the hint's domain finds; "" means that the person must be asked.
+func (c *Console) connectionOf(r *http.Request, req hot.AuthRequest, another bool) (access.ConnectionID, error) {
+	if req.Connection != "" {
+		found, err := c.Finder.Connection(r.Context(), req.Connection)
+		if fault.Is(err, fault.NotFound) {
+			return "", nil
+		}
+		return found.ID, err
+	}
+	domain, err := domainOf(req.LoginHint)
+	if err != nil || another { // a hint that is no address is no hint
+		return "", nil
+	}
+	found, err := c.Finder.ByDomain(r.Context(), domain)
+	if err != nil || len(found) != 1 {
+		return "", err
+	}
+	return found[0].ID, nil
+}
+
+// leave starts the trip to the identity provider and gives the address it begins at.
+func (c *Console) leave(r *http.Request, req hot.AuthRequest, conn access.ConnectionID, hint string, another bool) (string, error) {
+	now := c.Now()
+	up := hot.Upstream{Connection: conn, State: newSecret(), Nonce: newSecret(), CodeVerifier: newSecret() + newSecret(), Started: now}
+	leg := c.leg(req, up)
+	if leg.LoginHint = hint; another {
+		leg.LoginHint = ""
+		if leg.Prompt == "" {
+			leg.Prompt = "select_account"
+		}
+	}
+	to, err := c.Upstream.Start(r.Context(), conn, leg)
+	if err != nil {
+		return "", err
+	}
+	return to, c.Requests.BindUpstream(r.Context(), req.ID, up, now)
+}
+
+// leg is what the trip out and the trip home agree on. A new sign-in that was asked
+// for is asked of the provider, and then proven by it.
+func (c *Console) leg(req hot.AuthRequest, up hot.Upstream) upstream.Leg {
+	leg := upstream.Leg{
+		State: up.State, Nonce: up.Nonce, CodeVerifier: up.CodeVerifier, Started: up.Started,
+		RedirectURL: c.Base + "/connect/" + string(up.Connection) + "/callback", MaxAge: req.MaxAge,
+	}
+	if slices.Contains(req.Prompt, oidc.PromptLogin) {
+		leg.Prompt, leg.MaxAge = "login", -1
+	}
+	return leg
+}
+
+// open finds the request that a page belongs to, if this browser made it.
+func (c *Console) open(r *http.Request, id string) (hot.AuthRequest, error) {
+	const op = "console.open"
+	if id == "" || len(id) > 64 {
+		return hot.AuthRequest{}, fault.New(fault.NotFound, op, "no sign-in is named")
+	}
+	req, err := c.Requests.AuthRequest(r.Context(), id, c.Now())
+	if err == nil && !c.bound(r, req) {
+		err = fault.New(fault.NotFound, op, "the sign-in was begun in another browser")
+	}
+	if err != nil {
+		return hot.AuthRequest{}, err
+	}
+	return req, nil
+}
+
+// signIn is GET /sign-in: with a request the next step of it, without one the
+// beginning of a sign-in to these pages themselves.
+func (c *Console) signIn(w http.ResponseWriter, r *http.Request) {
+	q := r.URL.Query()
+	if !q.Has("request") {
+		c.begin(w, r)
+		return
+	}
+	req, err := c.open(r, q.Get("request"))
+	if err != nil {
+		c.refuse(w, r, err, place{})
+		return
+	}
+	another := q.Get("another") == "1"
+	if q.Get("ask") != "1" {
+		c.proceed(w, r, req, another)
+		return
+	}
+	c.ask(w, r, http.StatusOK, req, addressView{Another: another, Email: hinted(req, another)})
+}
+
+func hinted(req hot.AuthRequest, another bool) Public {
+	if _, err := domainOf(req.LoginHint); err != nil || another {
+		return ""
+	}
+	return Public(req.LoginHint)
+}
+
+// begin starts a sign-in whose end is the person's own access page.
+func (c *Console) begin(w http.ResponseWriter, r *http.Request) {
+	value, now := credential.NewOpaque(credential.KindRequest).Reveal(), c.Now()
+	req := hot.AuthRequest{
+		ID: credential.NewID("req"), Browser: credential.DigestOf(value), MaxAge: -1, Created: now, Expires: now.Add(requestLife),
+	}
+	if err := c.Requests.PutAuthRequest(r.Context(), req); err != nil {
+		c.refuse(w, r, err, place{})
+		return
+	}
+	c.setCookie(w, oidc.RequestCookie(c.secure, req.ID), value, req.Expires)
+	see(w, c.addressPath(req, false))
+}
+
+func (c *Console) ask(w http.ResponseWriter, r *http.Request, status int, req hot.AuthRequest, v addressView) {
+	v.Request = opaque(req.ID)
+	v.Application = Public(c.about(r, req, "").client.Name)
+	title := Public("Sign in")
+	if v.Problem != "" || v.Unknown {
+		title = "Sign in: check your address"
+	}
+	c.page(w, r, status, pageAddress, title, v)
+}
+
+// address is POST /sign-in: the address leads to a connection, or the same page
+// says what to do, in the same words for every address that leads nowhere.
+func (c *Console) address(w http.ResponseWriter, r *http.Request) {
+	if err := r.ParseForm(); err != nil {
+		c.refuse(w, r, fault.Wrap(fault.Invalid, "console.address", err), place{})
+		return
+	}
+	req, err := c.open(r, r.PostForm.Get("request"))
+	if err != nil {
+		c.refuse(w, r, err, place{})
+		return
+	}
+	email, another := r.PostForm.Get("email"), r.PostForm.Get("another") == "1"
+	domain, err := domainOf(email)
+	if err != nil {
+		c.ask(w, r, http.StatusUnprocessableEntity, req, addressView{Another: another, Email: typed(email),
+			Problem: "Type your whole work e-mail address, such as name@company.example."})
+		return
+	}
+	found, err := c.Finder.ByDomain(r.Context(), domain)
+	if err != nil {
+		c.refuse(w, r, err, c.about(r, req, ""))
+		return
+	}
+	c.lead(w, r, req, found, addressView{Another: another, Email: typed(email)}, access.ConnectionID(r.PostForm.Get("connection")))
+}
+
+// typed gives back what was typed, as far as a person would type it.
+func typed(email string) Public { return Public(email[:min(len(email), addressMax)]) }
+
+// lead follows what the domain found: nothing, one, or several to choose from.
+func (c *Console) lead(w http.ResponseWriter, r *http.Request, req hot.AuthRequest, found []access.Connection, v addressView, picked access.ConnectionID) {
+	if i := slices.IndexFunc(found, func(k access.Connection) bool { return k.ID == picked }); i >= 0 {
+		found = found[i : i+1]
+	}
+	switch len(found) {
+	case 0:
+		v.Unknown = true
+		c.ask(w, r, http.StatusOK, req, v)
+	case 1:
+		c.goOn(w, r, req, found[0], v)
+	default:
+		several := severalView{Request: opaque(req.ID), Another: v.Another, Email: v.Email, Restart: href(c.addressPath(req, v.Another))}
+		for _, k := range found {
+			several.Choices = append(several.Choices, customer{opaque(k.ID), Public(k.Name)})
+		}
+		c.page(w, r, http.StatusOK, pageSeveral, "Choose your company", several)
+	}
+}
+
+func (c *Console) goOn(w http.ResponseWriter, r *http.Request, req hot.AuthRequest, conn access.Connection, v addressView) {
+	to, err := c.leave(r, req, conn.ID, string(v.Email), v.Another)
+	if err != nil {
+		c.refuse(w, r, err, c.about(r, req, conn.ID))
+		return
+	}
+	w.Header().Set("Refresh", "0; url="+to)
+	c.page(w, r, http.StatusOK, pageContinue, "Going to your sign-in page",
+		continueView{Customer: Public(conn.Name), Link: href(to), Restart: href(c.addressPath(req, true))})
+}

@@ -1,0 +1,182 @@
+package console
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/oidc"
+)
+
+// Public is text that customers may read. Templates are given no other text (a
+// test holds every view to it), so that an internal name cannot slip onto a page.
+type Public string
+
+// href is an address that a page links to or a form is sent to: a path of ours, or
+// a redirect that the protocol made.
+type href string
+
+// opaque is an id or value that a form carries back unread.
+type opaque string
+
+// grantName is the grant as customers know it.
+func grantName(g access.Grant) Public { return Public(g.PublicName()) }
+
+func standingName(s access.Standing) Public {
+	if s == access.Guest {
+		return "Guest"
+	}
+	return "Your own"
+}
+
+func levelName(l access.Level) Public {
+	switch l {
+	case access.Host:
+		return "Everything"
+	case access.ServiceProvider:
+		return "Service provider"
+	case access.Account:
+		return "Account"
+	case access.Fleet:
+		return "Fleet"
+	}
+	return ""
+}
+
+// flagWords says what the flags let a person see.
+func flagWords(f access.Flags) []Public {
+	var words []Public
+	switch f.Events {
+	case access.EventsStandard:
+		words = append(words, "Standard events")
+	case access.EventsRestricted:
+		words = append(words, "Standard and restricted events")
+	}
+	if f.Video {
+		words = append(words, "In-cabin video and stills")
+	}
+	return words
+}
+
+// workflowName is what a workflow is to the person who does it.
+func workflowName(w access.Workflow) Public {
+	switch w {
+	case access.IVSDashboard:
+		return "Installer dashboard"
+	case access.RecordingsDownload:
+		return "Download recordings"
+	case access.LiveView:
+		return "Live view"
+	case access.Playback:
+		return "Playback"
+	case access.Reports:
+		return "Reports"
+	case access.EventsView:
+		return "See events"
+	case access.MediaView:
+		return "See video and stills"
+	case access.SettingsView:
+		return "See settings"
+	case access.AddressesView:
+		return "See address lists"
+	case access.EventsDownload:
+		return "Download events"
+	case access.SettingsManage:
+		return "Change settings"
+	case access.AddressesManage:
+		return "Change address lists"
+	case access.UsersManage:
+		return "Manage people"
+	}
+	return ""
+}
+
+func workflowNames(ws []access.Workflow) []Public {
+	var names []Public
+	for _, w := range ws {
+		if n := workflowName(w); n != "" {
+			names = append(names, n)
+		}
+	}
+	return names
+}
+
+// card is one assignment as a page shows it.
+type card struct {
+	ID      opaque
+	Grant   Public
+	Level   Public
+	Ring    Public   // which ring of the drawing is filled: host, service_provider, account or fleet
+	Names   []Public // outermost first; the last is the scope itself
+	Where   Public   // the last of Names
+	Kind    Public
+	Guest   bool
+	Flags   []Public
+	Opens   []Public
+	Risk    Public
+	Until   Public // "" if it has no end
+	Ends    Public // "in 6 days"
+	Active  bool
+	Primary bool
+}
+
+func newCard(a oidc.ActiveGrant, active bool, now time.Time) card {
+	k := card{
+		ID: opaque(a.ID), Grant: grantName(a.Grant), Level: levelName(a.Scope.Level), Ring: Public(a.Scope.Level.String()),
+		Kind: standingName(a.Standing), Guest: a.Standing == access.Guest, Primary: a.Standing == access.Primary,
+		Flags: flagWords(a.Flags), Opens: workflowNames(access.Opens(a.Grant, a.Flags, a.Standing)),
+		Risk: Public(access.RiskOf(a.Scope.Level, a.Grant, a.Flags).String()), Active: active,
+	}
+	for _, n := range a.Scope.Names {
+		k.Names = append(k.Names, Public(n))
+	}
+	if len(k.Names) > 0 {
+		k.Where = k.Names[len(k.Names)-1]
+	}
+	if a.Until != 0 {
+		end := time.Unix(a.Until, 0)
+		k.Until, k.Ends = instant(end), remaining(end.Sub(now))
+	}
+	return k
+}
+
+// instant writes a time so that nobody can take the day for the month.
+func instant(t time.Time) Public { return Public(t.UTC().Format("2 January 2006, 15:04 UTC")) }
+
+// remaining says how long something still lasts, rounded down.
+func remaining(d time.Duration) Public {
+	const day = 24 * time.Hour
+	switch {
+	case d <= 0:
+		return "now"
+	case d < time.Hour:
+		return count(int(d/time.Minute)+1, "minute")
+	case d < 2*day:
+		return count(int(d/time.Hour), "hour")
+	}
+	return count(int(d/day), "day")
+}
+
+func count(n int, unit string) Public {
+	if n != 1 {
+		unit += "s"
+	}
+	return Public(fmt.Sprintf("in %d %s", n, unit))
+}
+
+// fill puts names into a sentence: {customer}, {application}, {product}.
+func fill(sentence Public, n names) Public {
+	return Public(strings.NewReplacer(
+		"{customer}", string(orElse(n.Customer, "your company")),
+		"{application}", string(orElse(n.Application, "the application")),
+		"{product}", string(orElse(n.Product, "this service")),
+	).Replace(string(sentence)))
+}
+
+func orElse(p, other Public) Public {
+	if p == "" {
+		return other
+	}
+	return p
+}
