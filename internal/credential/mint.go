@@ -65,14 +65,19 @@ type Minted struct {
 // Mint is the one place where tokens are made. It refuses with fault.Denied unless
 // Accept would accept, now, what it is about to sign; the reason codes are the
 // same. The token ends with the active assignment, the person's last decision or
-// the session, whichever comes first, in whole seconds (RFC 7519 section 2).
+// the session, whichever comes first, in whole seconds.
 func (i *Issuer) Mint(o Order) (Minted, error) {
 	const op = "credential.Mint"
-	if why := o.malformed(); why != "" {
+	why := o.malformed()
+	if why != "" {
 		return Minted{}, fault.New(fault.Internal, op, "%s", why)
 	}
-	bound := Bound{Subject: o.Subject, Epochs: o.Current.Epochs, Expires: o.end()}
-	if why := refusal(bound, o.Current, o.Now); why != "" {
+	bound := Bound{Subject: o.Subject, Epochs: o.Current.Epochs, Expires: o.Now.Add(o.Life)}
+	why = refusal(bound, o.Current, o.Now)
+	if bound.Expires = o.end(); why == "" {
+		why = refusal(bound, o.Current, o.Now)
+	}
+	if why != "" {
 		return Minted{}, fault.New(fault.Denied, op, "no token can be issued for this session now").Because(why)
 	}
 	m := Minted{Bound: bound, Expires: bound.Expires, JTI: NewID("tok")}
@@ -104,16 +109,24 @@ func (o Order) malformed() string {
 	return ""
 }
 
-// end is the token's last instant, cut to whole seconds: never later than any of
-// the ends above it.
+// end is the token's last instant in whole seconds: never later than its life, the
+// active assignment's end or the session's. The end of the last decision is rounded
+// up: it may concern another assignment, and is judged to the nanosecond by Accept.
 func (o Order) end() time.Time {
-	end := o.Now.Add(o.Life)
-	for _, t := range []time.Time{o.GrantUntil, o.Current.ValidUntil, o.Current.SessionExpires} {
+	end := o.Now.Add(o.Life).Truncate(time.Second)
+	for _, t := range []time.Time{o.GrantUntil, o.Current.SessionExpires, roundUp(o.Current.ValidUntil)} {
 		if !t.IsZero() && t.Before(end) {
-			end = t
+			end = t.Truncate(time.Second)
 		}
 	}
-	return end.Truncate(time.Second).UTC()
+	return end.UTC()
+}
+
+func roundUp(t time.Time) time.Time {
+	if whole := t.Truncate(time.Second); !whole.Equal(t) {
+		return whole.Add(time.Second)
+	}
+	return t
 }
 
 func (i *Issuer) signAccess(o Order, m *Minted) error {
