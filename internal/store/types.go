@@ -56,6 +56,7 @@ type Group struct {
 
 // Member is one membership as SCIM shows it.
 type Member struct {
+	Key     PersonKey // where the next page begins
 	Person  access.PersonID
 	Display string
 	Since   time.Time
@@ -135,7 +136,8 @@ type AuditRow struct {
 	Seq            int64  // gap-free per connection once sealed; 0 before
 	Body           []byte // JSON of event.Event, without Personal
 	Personal       []byte // JSON of Personal; nil once erased or if there was none
-	PersonalDigest []byte // SHA-256 of a salt and Personal: part of the chain, so erasing does not break it
+	Salt           []byte // 16 random bytes, erased with Personal: a digest of a guess proves nothing
+	PersonalDigest []byte // SHA-256 of Salt and Personal: part of the chain, so erasing does not break it
 	Prev, Hash     []byte
 }
 
@@ -143,4 +145,22 @@ type AuditRow struct {
 type DueKey struct {
 	Connection access.ConnectionID
 	Person     access.PersonID
+}
+
+// Tombstone is what stays of a deleted person: that the id was used, and by whom
+// as the identity provider knows it.
+type Tombstone struct {
+	Person     access.PersonID
+	ExternalID string
+	Issuer     string
+	Subject    string
+	Deleted    time.Time
+}
+
+// OutboxRow is an event that waits to be told. Rows come in commit order.
+type OutboxRow struct {
+	ID         int64
+	Connection access.ConnectionID
+	At         time.Time
+	Body       []byte // JSON of event.Event, without Personal
 }

@@ -1,0 +1,138 @@
+package store
+
+import (
+	"encoding/json"
+	"slices"
+
+	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/internal/fault"
+	"github.com/drawbridge-id/drawbridge/mapping"
+)
+
+// ReasonAboveCeiling is the reason of a refusal to store what a rule may not give.
+const ReasonAboveCeiling = string(mapping.AboveCeiling)
+
+// Facts are what rules may look at about a person. The vendor's certification
+// outranks the one that came over SCIM, which counts only where it is trusted.
+func (d *Directory) Facts(p Person) (mapping.Facts, error) {
+	f := mapping.Facts{Connection: d.row.ID, Person: p.ID, Active: p.Active}
+	switch {
+	case p.Asserted != nil:
+		f.Certification = *p.Asserted
+	case d.row.TrustsCertification:
+		f.Certification = p.Claimed
+	}
+	var err error
+	f.Memberships, err = list(d.v, "store.Facts", func(r row) (mapping.Membership, error) {
+		var m mapping.Membership
+		var since int64
+		err := r.Scan(&m.Group, &m.Name, &m.ExternalID, &since, &m.Shared)
+		m.Since = at(since)
+		return m, err
+	}, `select g.id, g.display_name, coalesce(g.external_id, ''), m.since,
+		exists (select 1 from groups o where o.conn = g.conn and o.external_id = g.external_id and o.key <> g.key and not o.dissolving)
+		from memberships m join groups g on g.conn = $1 and g.key = m.grp and not g.dissolving
+		where m.person = $2 and m.conn = $1 order by m.grp`, d.conn, int64(p.Key))
+	return f, err
+}
+
+// Assignments lists what a person holds, with its sources, in the order of
+// access.CompareAssignments.
+func (d *Directory) Assignments(p Person) ([]access.Assignment, error) {
+	held, err := list(d.v, "store.Assignments", func(r row) (access.Assignment, error) {
+		a := access.Assignment{Person: p.ID}
+		var notBefore, until int64
+		var sources string
+		err := r.Scan(&a.ID, &a.Grant, &a.Scope, &a.Flags.Events, &a.Flags.Video, &a.Standing, &notBefore, &until, &sources)
+		if err != nil {
+			return a, err
+		}
+		a.NotBefore, a.Until = at(notBefore), at(until)
+		return a, json.Unmarshal([]byte(sources), &a.Sources)
+	}, `select id, grant_kind, scope, events, video, standing, not_before, until, sources from assignments where conn = $1 and person = $2`,
+		d.conn, int64(p.Key))
+	slices.SortFunc(held, access.CompareAssignments)
+	return held, err
+}
+
+// ApplyPlan stores a plan whose assignments have their ids. fault.Denied with
+// ReasonAboveCeiling if a rule gives what the connection's ceiling does not allow:
+// the database itself refuses.
+func (d *DirectoryTx) ApplyPlan(p Person, plan mapping.Plan) error {
+	for _, a := range plan.Drop {
+		if err := d.dropAssignment(p, a); err != nil {
+			return err
+		}
+	}
+	changes := slices.Clone(plan.Change)
+	slices.SortStableFunc(changes, func(a, b mapping.Change) int { return -access.CompareAssignments(a.To, b.To) }) // guests first: there is one primary
+	for _, c := range changes {
+		if err := d.changeAssignment(p, c); err != nil {
+			return err
+		}
+	}
+	for _, a := range plan.Give {
+		if err := d.giveAssignment(p, a); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *DirectoryTx) dropAssignment(p Person, a access.Assignment) error {
+	const op = "store.ApplyPlan"
+	n, err := d.tx.exec(op, `delete from assignments where conn = $1 and person = $2 and id = $3`, d.conn, int64(p.Key), string(a.ID))
+	if err == nil && n == 0 {
+		return fault.New(fault.Stale, op, "the assignment %s is no longer held", a.ID)
+	}
+	return err
+}
+
+// ceilingSQL is the pair that a rule's assignment points at; NULL where there is
+// none, which the table's check refuses.
+const ceilingSQL = `(select scope from ceilings where conn = $1 and grant_kind = $3 and scope = $4 and $10 and not retired)`
+
+func (d *DirectoryTx) changeAssignment(p Person, c mapping.Change) error {
+	const op = "store.ApplyPlan"
+	args, err := d.assignmentArgs(p, c.To)
+	if err != nil {
+		return err
+	}
+	n, err := d.v.q.Exec(`update assignments set grant_kind = $3, scope = $4, events = $5, video = $6, standing = $7, not_before = $8, until = $9,
+		by_rule = $10, ceiling_scope = `+ceilingSQL+`, sources = $11, id = $12 where conn = $1 and person = $2 and id = $13`,
+		append(args, string(c.From.ID))...)
+	if err == nil && n == 0 {
+		return fault.New(fault.Stale, op, "the assignment %s is no longer held", c.From.ID)
+	}
+	return d.aboveCeiling(err)
+}
+
+func (d *DirectoryTx) giveAssignment(p Person, a access.Assignment) error {
+	args, err := d.assignmentArgs(p, a)
+	if err != nil {
+		return err
+	}
+	_, err = d.v.q.Exec(`insert into assignments (conn, person, grant_kind, scope, events, video, standing, not_before, until, by_rule, ceiling_scope, sources, id)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, `+ceilingSQL+`, $11, $12)`, args...)
+	return d.aboveCeiling(err)
+}
+
+func (d *DirectoryTx) assignmentArgs(p Person, a access.Assignment) ([]any, error) {
+	sources, err := json.Marshal(a.Sources)
+	if err != nil {
+		return nil, fault.Wrap(fault.Internal, "store.ApplyPlan", err)
+	}
+	byRule := slices.ContainsFunc(a.Sources, func(s access.Source) bool { return s.Kind == access.SourceRule })
+	return []any{d.conn, int64(p.Key), string(a.Grant), string(a.Scope), string(a.Flags.Events), a.Flags.Video, string(a.Standing),
+		ms(a.NotBefore), ms(a.Until), byRule, string(sources), string(a.ID)}, nil
+}
+
+func (d *DirectoryTx) aboveCeiling(err error) error {
+	const op = "store.ApplyPlan"
+	err = d.v.failed(err, op)
+	if reason := fault.ReasonOf(err); fault.Is(err, fault.Conflict) && (reason == ReasonForeignKey || reason == ReasonCheck) {
+		return &fault.Error{Kind: fault.Denied, Op: op, Reason: ReasonAboveCeiling, Err: err,
+			Detail: "a rule gives more than the connection's ceiling allows"}
+	}
+	return err
+}

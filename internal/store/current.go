@@ -1,0 +1,318 @@
+package store
+
+import (
+	"context"
+	"hash/maphash"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/internal/credential"
+	"github.com/drawbridge-id/drawbridge/internal/fault"
+	"github.com/drawbridge-id/drawbridge/internal/session"
+)
+
+// windowEntries is how many people, and how many sessions, the window remembers:
+// some 150 bytes each.
+const windowEntries = 1 << 20
+
+// The reasons, beside a session's own EndReason, for which a subject is not alive.
+const (
+	WhyConnectionEnded = session.EndConnection
+	WhyClientDisabled  = "client_disabled"
+	WhyDeactivated     = session.EndDeactivated
+	WhyNotFound        = "not_found"
+)
+
+// window is this node's memory of epochs. Commits change it before they are
+// acknowledged, so it is never older than the last acknowledged commit.
+//
+// What is small (host, policy, connections, clients) is one value, replaced as a
+// whole. People and sessions are filled from the directory at first use; a commit
+// that touches one drops it and raises its shard's turn, and a load that began in
+// an earlier turn is used once but not kept.
+type window struct {
+	wide     atomic.Pointer[wide]
+	people   *shards[personRef, personState]
+	sessions *shards[session.ID, sessionState]
+}
+
+// wide is what concerns many people at once.
+type wide struct {
+	host        int64
+	policy      int64
+	connections map[access.ConnectionID]connectionState
+	clients     map[access.ClientID]clientState
+}
+
+type connectionState struct {
+	active bool
+	epoch  int64
+	fences int64 // rises with every fence laid or lifted; people remembered under another number are read again
+}
+
+type clientState struct {
+	active bool
+	epoch  int64
+}
+
+type personRef struct {
+	connection access.ConnectionID
+	person     access.PersonID
+}
+
+type personState struct {
+	exists     bool
+	active     bool
+	fenced     bool
+	epoch      int64
+	policy     int64
+	validUntil time.Time
+	fences     int64
+}
+
+type sessionState struct {
+	exists bool
+	personRef
+	state   session.State
+	version int64
+	reason  string
+	expires time.Time
+}
+
+// touch is one thing a transaction changed: dropped from the window, or put in its
+// new state, when it commits.
+type touch struct {
+	person  personRef
+	session session.ID
+	wide    func(*wide)
+}
+
+func newWindow(entries int) *window {
+	seed := maphash.MakeSeed()
+	return &window{people: newShards[personRef, personState](seed, entries), sessions: newShards[session.ID, sessionState](seed, entries)}
+}
+
+// prime loads what is wide; afterwards commits keep it.
+func (w *window) prime(v *View) error {
+	loaded, err := v.wide()
+	if err != nil {
+		return err
+	}
+	w.wide.Store(loaded)
+	return nil
+}
+
+// apply runs in commit order, after the commit and before it is acknowledged.
+func (w *window) apply(touched []touch) {
+	var changed *wide
+	for _, t := range touched {
+		switch {
+		case t.wide != nil:
+			if changed == nil {
+				changed = w.wide.Load().clone()
+			}
+			t.wide(changed)
+		case t.session != "":
+			w.sessions.drop(t.session)
+		default:
+			w.people.drop(t.person)
+		}
+	}
+	if changed != nil {
+		w.wide.Store(changed)
+	}
+}
+
+func (w *wide) clone() *wide {
+	c := &wide{host: w.host, policy: w.policy,
+		connections: make(map[access.ConnectionID]connectionState, len(w.connections)+1),
+		clients:     make(map[access.ClientID]clientState, len(w.clients)+1)}
+	for id, s := range w.connections {
+		c.connections[id] = s
+	}
+	for id, s := range w.clients {
+		c.clients[id] = s
+	}
+	return c
+}
+
+// Current is the directory's say now about a subject: from memory where nothing has
+// changed since it was last read, else from the directory. It is never older than
+// the last commit acknowledged on this node before the call. Any error of the
+// directory is an error here: nobody is alive on a guess.
+func (s *Store) Current(ctx context.Context, sub credential.Subject) (credential.Current, error) {
+	w := s.window.wide.Load() // before the rest: a fence laid later only makes us read again
+	ref := personRef{sub.Connection, sub.Person}
+	person, known := s.window.people.get(ref)
+	if !known || person.fences != w.connections[sub.Connection].fences {
+		var err error
+		if person, err = s.loadPerson(ctx, ref); err != nil {
+			return credential.Current{}, err
+		}
+	}
+	var live sessionState
+	if sub.Session != "" {
+		if live, known = s.window.sessions.get(sub.Session); !known {
+			var err error
+			if live, err = s.loadSession(ctx, sub.Session); err != nil {
+				return credential.Current{}, err
+			}
+		}
+	}
+	return judge(sub, s.window.wide.Load(), person, live), nil
+}
+
+func (s *Store) loadPerson(ctx context.Context, ref personRef) (personState, error) {
+	turn := s.window.people.turn(ref)
+	fences := s.window.wide.Load().connections[ref.connection].fences
+	var p personState
+	err := s.View(ctx, func(v *View) (err error) { p, err = v.personState(ref); return err })
+	if err != nil {
+		return personState{}, refused(err)
+	}
+	p.fences = fences
+	if p.exists {
+		s.window.people.keep(ref, p, turn)
+	}
+	return p, nil
+}
+
+func (s *Store) loadSession(ctx context.Context, id session.ID) (sessionState, error) {
+	turn := s.window.sessions.turn(id)
+	var live sessionState
+	err := s.View(ctx, func(v *View) (err error) { live, err = v.sessionState(id); return err })
+	if err != nil {
+		return sessionState{}, refused(err)
+	}
+	if live.exists {
+		s.window.sessions.keep(id, live, turn)
+	}
+	return live, nil
+}
+
+// refused makes sure that an error on this path says "later", not "not found".
+func refused(err error) error { return fault.Wrap(fault.Unavailable, "store.Current", err) }
+
+// Current is the say of this transaction's snapshot: what a mint reads.
+func (v *View) Current(sub credential.Subject) (credential.Current, error) {
+	w, err := v.wideOf(sub)
+	if err != nil {
+		return credential.Current{}, refused(err)
+	}
+	person, err := v.personState(personRef{sub.Connection, sub.Person})
+	if err != nil {
+		return credential.Current{}, refused(err)
+	}
+	var live sessionState
+	if sub.Session != "" {
+		if live, err = v.sessionState(sub.Session); err != nil {
+			return credential.Current{}, refused(err)
+		}
+	}
+	return judge(sub, w, person, live), nil
+}
+
+// judge puts the parts together. The first reason from the outside in is the one told.
+func judge(sub credential.Subject, w *wide, p personState, s sessionState) credential.Current {
+	c := credential.Current{Subject: sub}
+	conn, client := w.connections[sub.Connection], w.clients[sub.Client]
+	c.Epochs = credential.Epochs{Host: w.host, Connection: conn.epoch, Client: client.epoch, Person: p.epoch, Session: s.version}
+	c.ValidUntil, c.SessionExpires = p.validUntil, s.expires
+	c.Decided = w.policy > 0 && p.exists && p.policy == w.policy && !p.fenced
+	c.Why = why(sub, w, p, s)
+	c.Alive = c.Why == ""
+	return c
+}
+
+func why(sub credential.Subject, w *wide, p personState, s sessionState) string {
+	conn, known := w.connections[sub.Connection]
+	client := w.clients[sub.Client]
+	switch {
+	case w.host < 1 || !known:
+		return WhyNotFound
+	case !conn.active:
+		return WhyConnectionEnded
+	case sub.Client != "" && !client.active:
+		return WhyClientDisabled
+	case !p.exists:
+		return WhyNotFound
+	case !p.active:
+		return WhyDeactivated
+	case sub.Session == "":
+		return ""
+	case !s.exists || s.connection != sub.Connection || s.person != sub.Person:
+		return WhyNotFound
+	case s.state == session.Ended && s.reason == "":
+		return session.EndExpired
+	case s.state == session.Ended:
+		return s.reason
+	}
+	return ""
+}
+
+// shards is a bounded map under several locks. When it is full, a new entry pushes
+// out an arbitrary one: what is missing is read again.
+type shards[K comparable, V any] struct {
+	seed maphash.Seed
+	each int
+	part [64]shard[K, V]
+}
+
+type shard[K comparable, V any] struct {
+	mu      sync.RWMutex
+	entries map[K]V
+	turns   uint64 // rises with every drop
+}
+
+func newShards[K comparable, V any](seed maphash.Seed, entries int) *shards[K, V] {
+	s := &shards[K, V]{seed: seed, each: max(1, entries/64)}
+	for i := range s.part {
+		s.part[i].entries = map[K]V{}
+	}
+	return s
+}
+
+func (s *shards[K, V]) of(k K) *shard[K, V] {
+	return &s.part[maphash.Comparable(s.seed, k)%uint64(len(s.part))]
+}
+
+func (s *shards[K, V]) get(k K) (V, bool) {
+	p := s.of(k)
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	v, ok := p.entries[k]
+	return v, ok
+}
+
+func (s *shards[K, V]) turn(k K) uint64 {
+	p := s.of(k)
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	return p.turns
+}
+
+func (s *shards[K, V]) keep(k K, v V, turn uint64) {
+	p := s.of(k)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.turns != turn {
+		return // a commit came between: what was read may be older than it
+	}
+	if _, there := p.entries[k]; !there && len(p.entries) >= s.each {
+		for other := range p.entries {
+			delete(p.entries, other)
+			break
+		}
+	}
+	p.entries[k] = v
+}
+
+func (s *shards[K, V]) drop(k K) {
+	p := s.of(k)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.turns++
+	delete(p.entries, k)
+}

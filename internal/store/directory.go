@@ -1,0 +1,68 @@
+package store
+
+import (
+	"github.com/drawbridge-id/drawbridge/internal/access"
+)
+
+// Directory reads one connection. No row of another can be reached through it.
+type Directory struct {
+	v    *View
+	conn int64
+	row  ConnectionRow
+}
+
+// DirectoryTx reads and writes one connection.
+type DirectoryTx struct {
+	Directory
+	tx *Tx
+}
+
+// In opens a connection's directory; fault.NotFound if there is none. An ended
+// connection opens too: whether it may be used is the caller's question to Row.
+func (v *View) In(id access.ConnectionID) (*Directory, error) {
+	d, err := v.in(id)
+	if err != nil {
+		return nil, err
+	}
+	return &d, nil
+}
+
+func (v *View) in(id access.ConnectionID) (Directory, error) {
+	key, row, err := v.scanConnection(v.q.QueryRow(`select `+connectionColumns+` from connections where id = $1`, string(id)))
+	return Directory{v: v, conn: key, row: row}, v.found(err, "store.In", "connection")
+}
+
+// In opens a connection's directory for writing.
+func (tx *Tx) In(id access.ConnectionID) (*DirectoryTx, error) {
+	d, err := tx.View.in(id)
+	if err != nil {
+		return nil, err
+	}
+	d.v = &tx.View
+	return &DirectoryTx{Directory: d, tx: tx}, nil
+}
+
+// Row is the connection as it was when the directory was opened.
+func (d *Directory) Row() ConnectionRow { return d.row }
+
+func (d *DirectoryTx) touchPerson(id access.PersonID) {
+	d.tx.touched = append(d.tx.touched, touch{person: personRef{d.row.ID, id}})
+}
+
+// touchFences makes the window read the connection's people again.
+func (d *DirectoryTx) touchFences() {
+	id := d.row.ID
+	d.tx.touchWide(func(w *wide) {
+		c := w.connections[id]
+		c.fences++
+		w.connections[id] = c
+	})
+}
+
+// nullable stores "" as NULL, so that partial indexes skip it.
+func nullable(s string) any {
+	if s == "" {
+		return nil
+	}
+	return s
+}

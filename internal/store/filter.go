@@ -1,0 +1,322 @@
+package store
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/drawbridge-id/drawbridge/internal/fault"
+	"github.com/drawbridge-id/drawbridge/scim/filter"
+	"github.com/drawbridge-id/drawbridge/scim/schema"
+)
+
+// table says how a resource type lies in columns. What no column holds is looked
+// up in the document.
+type table struct {
+	dialect  Dialect
+	name     string
+	alias    string
+	columns  string
+	always   string // holds for every row that exists for the client
+	resource *schema.ResourceType
+	column   map[string]string // attribute path to expression, folded where the attribute is not case exact
+	ready    []string          // paths whose expression is folded already
+	relation relation
+}
+
+// relation is the attribute that is rows: groups of a person, members of a group.
+type relation struct {
+	name string
+	from string            // with %[1]s for a fresh suffix
+	sub  map[string]string // sub-attribute to expression, with %[1]s
+}
+
+func peopleTable(d Dialect) table {
+	return table{dialect: d, name: "people", alias: "p", columns: personColumns, always: "true", resource: schema.Users(),
+		column: columns("p", "User", map[string]string{"userName": "p.user_name_key", "active": "p.active"}),
+		ready:  []string{"id", "userName"},
+		relation: relation{name: "groups",
+			from: "memberships m%[1]s join groups g%[1]s on g%[1]s.key = m%[1]s.grp and not g%[1]s.dissolving where m%[1]s.person = p.key",
+			sub:  map[string]string{"value": "g%[1]s.id", "display": "g%[1]s.display_name", "type": "'direct'"}}}
+}
+
+func groupsTable(d Dialect) table {
+	return table{dialect: d, name: "groups", alias: "g", columns: groupColumns, always: "not g.dissolving", resource: schema.Groups(),
+		column: columns("g", "Group", map[string]string{"displayName": "g.name_key"}),
+		ready:  []string{"id", "displayName"},
+		relation: relation{name: "members",
+			from: "memberships m%[1]s join people p%[1]s on p%[1]s.key = m%[1]s.person where m%[1]s.grp = g.key",
+			sub:  map[string]string{"value": "p%[1]s.id", "display": "p%[1]s.display_name", "type": "'User'"}}}
+}
+
+func columns(alias, resource string, more map[string]string) map[string]string {
+	all := map[string]string{
+		"id": alias + ".id", "externalId": alias + ".external_id",
+		"meta": "'meta'", "meta.resourceType": "'" + resource + "'", "meta.location": "null",
+		"meta.created": alias + ".created_at", "meta.lastModified": alias + ".updated_at",
+		"meta.version": `'W/"' || ` + alias + `.version || '"'`,
+	}
+	for path, expr := range more {
+		all[path] = expr
+	}
+	return all
+}
+
+// where compiles a filter to a condition that is true or false, never NULL, so that
+// NOT means what RFC 7644 says. Clients' texts travel as parameters only; $1 is the
+// connection.
+func (t table) where(conn int64, e filter.Expr) (string, []any, error) {
+	c := &compiler{table: t, args: []any{conn}}
+	where := t.alias + ".conn = $1 and " + t.always
+	if e != nil {
+		where += " and " + c.expr(e, element{})
+	}
+	return where, c.args, c.err
+}
+
+type compiler struct {
+	table
+	args  []any
+	fresh int
+	err   error
+}
+
+func (c *compiler) bind(v any) string {
+	c.args = append(c.args, v)
+	return fmt.Sprintf("$%d", len(c.args))
+}
+
+func (c *compiler) alias() string {
+	c.fresh++
+	return fmt.Sprint(c.fresh)
+}
+
+// element is what the sub-attributes of a value path are looked up in: an array
+// element's expression, or a row of the relation. Zero outside a value path.
+type element struct{ json, related string }
+
+// expr compiles e.
+func (c *compiler) expr(e filter.Expr, in element) string {
+	switch e := e.(type) {
+	case *filter.And:
+		return c.terms(e.Terms, " and ", in)
+	case *filter.Or:
+		return c.terms(e.Terms, " or ", in)
+	case *filter.Not:
+		return "not " + c.expr(e.Term, in)
+	case *filter.ValuePath:
+		return c.valuePath(e)
+	case *filter.Compare:
+		if in != (element{}) {
+			return c.compare(e, c.sub(e.Attr, in))
+		}
+		return c.compare(e, c.values(e.Attr))
+	}
+	c.fail("store: no such filter: %T", e)
+	return "false"
+}
+
+func (c *compiler) fail(format string, args ...any) {
+	if c.err == nil {
+		c.err = fault.New(fault.Unsupported, "store.filter", format, args...)
+	}
+}
+
+func (c *compiler) terms(terms []filter.Expr, by string, in element) string {
+	parts := make([]string, len(terms))
+	for i, t := range terms {
+		parts[i] = c.expr(t, in)
+	}
+	return "(" + strings.Join(parts, by) + ")"
+}
+
+// values are what a comparison looks at: one expression (from is ""), or one for
+// each row of from. folded: the expression needs no fold.
+type values struct {
+	from   string // "… [where …]"
+	expr   string
+	folded bool
+}
+
+func (c *compiler) values(a *schema.Attribute) values {
+	path := []string{a.Name}
+	top := a
+	if a.Parent != nil {
+		top, path = a.Parent, []string{a.Parent.Name, a.Name}
+	}
+	name := strings.Join(path, ".")
+	switch {
+	case top.Relation:
+		return c.related(a)
+	case top.Extension:
+		path = append([]string{top.URN}, path...)
+	case name == "schemas":
+		return c.schemas()
+	default:
+		if column, ok := c.column[name]; ok {
+			return values{expr: column, folded: slices.Contains(c.ready, name)}
+		}
+	}
+	return c.document(a, top, path)
+}
+
+// document finds values in the stored document.
+func (c *compiler) document(a, top *schema.Attribute, path []string) values {
+	doc := c.table.alias + ".doc"
+	switch {
+	case a != top && top.MultiValued:
+		alias := "e" + c.alias()
+		return values{from: c.dialect.Each(doc, alias, path[:len(path)-1]...), expr: c.dialect.JSON(alias+".value", a.Name)}
+	case a.MultiValued:
+		alias := "e" + c.alias()
+		return values{from: c.dialect.Each(doc, alias, path...), expr: alias + ".value"}
+	}
+	return values{expr: c.dialect.JSON(doc, path...)}
+}
+
+// sub is a sub-attribute of one element.
+func (c *compiler) sub(a *schema.Attribute, in element) values {
+	if in.related != "" {
+		return values{expr: c.relatedExpr(a, in.related)}
+	}
+	if a.MultiValued {
+		alias := "e" + c.alias()
+		return values{from: c.dialect.Each(in.json, alias, a.Name), expr: alias + ".value"}
+	}
+	return values{expr: c.dialect.JSON(in.json, a.Name)}
+}
+
+// related are values of the relation; one that is not stored is absent.
+func (c *compiler) related(a *schema.Attribute) values {
+	n := c.alias()
+	if a.Parent == nil {
+		return values{from: fmt.Sprintf(c.relation.from, n), expr: "1"}
+	}
+	return values{from: fmt.Sprintf(c.relation.from, n), expr: c.relatedExpr(a, n)}
+}
+
+func (c *compiler) relatedExpr(a *schema.Attribute, n string) string {
+	expr, ok := c.relation.sub[a.Name]
+	if !ok {
+		return "null"
+	}
+	if strings.Contains(expr, "%") {
+		return fmt.Sprintf(expr, n)
+	}
+	return expr
+}
+
+// schemas are the core schema and the extensions that the document has.
+func (c *compiler) schemas() values {
+	all := "select " + c.bind(c.resource.Core.ID) + " as value"
+	for _, e := range c.resource.Extensions {
+		all += " union all select " + c.bind(e.Schema.ID) + " where " + c.dialect.JSON(c.table.alias+".doc", e.Schema.ID) + " is not null"
+	}
+	alias := "s" + c.alias()
+	return values{from: "(" + all + ") " + alias, expr: alias + ".value"}
+}
+
+func (c *compiler) valuePath(e *filter.ValuePath) string {
+	if e.Attr.Relation {
+		n := c.alias()
+		return "exists (select 1 from " + fmt.Sprintf(c.relation.from, n) + " and " + c.expr(e.Term, element{related: n}) + ")"
+	}
+	path := []string{e.Attr.Name}
+	if e.Attr.Extension {
+		path = []string{e.Attr.URN, e.Attr.Name}
+	}
+	alias := "e" + c.alias()
+	return "exists (select 1 from " + c.dialect.Each(c.table.alias+".doc", alias, path...) + " where " + c.expr(e.Term, element{json: alias + ".value"}) + ")"
+}
+
+// compare is filter.holds in SQL: an absent attribute satisfies ne, eq null, and no
+// other comparison.
+func (c *compiler) compare(e *filter.Compare, v values) string {
+	present := v.expr + " is not null"
+	switch {
+	case e.Op == filter.Present, e.Value.Null && e.Op == filter.NotEqual:
+		return v.some(present)
+	case e.Value.Null:
+		return "not " + v.some(present)
+	}
+	test := v.some("(" + present + " and " + c.test(e, v) + ")")
+	if e.Op == filter.NotEqual {
+		return "(not " + v.some(present) + " or " + test + ")"
+	}
+	return test
+}
+
+// some holds when the condition does for any value.
+func (v values) some(condition string) string {
+	switch {
+	case v.from == "":
+		return "(" + condition + ")"
+	case strings.Contains(v.from, " where "):
+		return "exists (select 1 from " + v.from + " and " + condition + ")"
+	}
+	return "exists (select 1 from " + v.from + " where " + condition + ")"
+}
+
+func (c *compiler) test(e *filter.Compare, v values) string {
+	x := v.expr
+	switch e.Attr.Type {
+	case schema.Boolean:
+		return x + sign(e.Op) + c.bind(e.Value.Bool)
+	case schema.Integer:
+		return x + sign(e.Op) + c.bind(e.Value.Int)
+	case schema.Decimal:
+		return x + sign(e.Op) + c.bind(e.Value.Float)
+	case schema.DateTime:
+		if strings.HasSuffix(x, "_at") {
+			return x + sign(e.Op) + c.bind(exactMS(e.Value))
+		}
+		return "(instant(" + x + ") <> '' and instant(" + x + ")" + sign(e.Op) + c.bind(instantKey(e.Value.Time)) + ")"
+	}
+	if e.Attr.CaseExact {
+		return c.text(e.Op, x, e.Value.Text)
+	}
+	if !v.folded {
+		x = "fold(" + x + ")"
+	}
+	return c.text(e.Op, x, e.Value.Folded)
+}
+
+// exactMS is an instant as a column of milliseconds compares with it.
+func exactMS(v filter.Value) any {
+	whole := v.Time.UnixMilli()
+	rest := v.Time.Nanosecond() % 1e6
+	if rest == 0 {
+		return whole
+	}
+	return float64(whole) + float64(rest)/1e6
+}
+
+// text compares folded or exact text. SQL and Go agree on the order of UTF-8 bytes.
+func (c *compiler) text(op filter.Op, x, want string) string {
+	p := c.bind(want)
+	switch op {
+	case filter.Contains:
+		return "(" + p + " = '' or replace(" + x + ", " + p + ", '') <> " + x + ")"
+	case filter.StartsWith: // the first condition is for an index
+		return "(" + x + " >= " + p + " and substr(" + x + ", 1, length(" + p + ")) = " + p + ")"
+	case filter.EndsWith:
+		return "(length(" + x + ") >= length(" + p + ") and substr(" + x + ", length(" + x + ") - length(" + p + ") + 1) = " + p + ")"
+	}
+	return x + sign(op) + p
+}
+
+func sign(op filter.Op) string {
+	switch op {
+	case filter.NotEqual:
+		return " <> "
+	case filter.Greater:
+		return " > "
+	case filter.GreaterEqual:
+		return " >= "
+	case filter.Less:
+		return " < "
+	case filter.LessEqual:
+		return " <= "
+	}
+	return " = "
+}

@@ -1,0 +1,274 @@
+package store
+
+import (
+	"database/sql"
+	"time"
+
+	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/internal/fault"
+)
+
+const groupColumns = `g.key, g.id, g.display_name, g.external_id, g.member_count, g.version, g.created_at, g.updated_at, g.doc`
+
+func scanGroup(r row, more ...any) (Group, error) {
+	var g Group
+	var external sql.NullString
+	var created, updated int64
+	var doc string
+	err := r.Scan(append([]any{&g.Key, &g.ID, &g.DisplayName, &external, &g.MemberCount, &g.Version, &created, &updated, &doc}, more...)...)
+	if err != nil {
+		return Group{}, err
+	}
+	g.ExternalID, g.Doc, g.Created, g.Updated = external.String, []byte(doc), at(created), at(updated)
+	return g, nil
+}
+
+func (d *Directory) scanGroup(r row) (Group, error) {
+	g, err := scanGroup(r)
+	g.Connection = d.row.ID
+	return g, err
+}
+
+// Group finds a group by id. One that dissolves is gone.
+func (d *Directory) Group(id access.GroupID) (Group, error) {
+	g, err := d.scanGroup(d.v.q.QueryRow(`select `+groupColumns+` from groups g where g.conn = $1 and g.id = $2 and not g.dissolving`, d.conn, string(id)))
+	if err != nil {
+		return Group{}, d.v.found(err, "store.Group", "group")
+	}
+	return g, nil
+}
+
+// GroupsByExternalID lists the live groups with that externalId, exactly.
+func (d *Directory) GroupsByExternalID(externalID string) ([]Group, error) {
+	return list(d.v, "store.GroupsByExternalID", d.scanGroup,
+		`select `+groupColumns+` from groups g where g.conn = $1 and g.external_id = $2 and not g.dissolving order by g.key`, d.conn, externalID)
+}
+
+// GroupsOf lists the live groups that a person is in, oldest first.
+func (d *Directory) GroupsOf(p Person) ([]Group, error) {
+	return list(d.v, "store.GroupsOf", d.scanGroup,
+		`select `+groupColumns+` from memberships m join groups g on g.conn = $1 and g.key = m.grp and not g.dissolving
+		where m.person = $2 and m.conn = $1 order by m.grp`, d.conn, int64(p.Key))
+}
+
+// Members lists a page of a group's members in the order of their keys, beginning
+// behind after. It is empty for a group that has gone.
+func (d *Directory) Members(g Group, after PersonKey, limit int) ([]Member, error) {
+	return list(d.v, "store.Members", func(r row) (Member, error) {
+		var m Member
+		var since int64
+		err := r.Scan(&m.Key, &m.Person, &m.Display, &since)
+		m.Since = at(since)
+		return m, err
+	}, `select p.key, p.id, p.display_name, m.since from
+		(select person, since from memberships where grp = $1 and conn = $2 and person > $3 order by person limit $4) m
+		join people p on p.key = m.person order by p.key`, int64(g.Key), d.conn, int64(after), limit)
+}
+
+// MemberKeys lists the keys of all members.
+func (d *Directory) MemberKeys(g Group) ([]PersonKey, error) {
+	return list(d.v, "store.MemberKeys", scanKey, `select person from memberships where grp = $1 and conn = $2 order by person`, int64(g.Key), d.conn)
+}
+
+func scanKey(r row) (k PersonKey, err error) { return k, r.Scan(&k) }
+
+// InsertGroup adds a group without members and sets its Key. fault.Conflict with
+// the reason "display_name" if another live group has that name, in any case.
+func (d *DirectoryTx) InsertGroup(g *Group) error {
+	const op = "store.InsertGroup"
+	err := d.v.q.QueryRow(`insert into groups (conn, id, display_name, name_key, external_id, version, created_at, updated_at, doc)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9) returning key`,
+		d.conn, string(g.ID), g.DisplayName, Fold(g.DisplayName), nullable(g.ExternalID), g.Version, ms(g.Created), ms(g.Updated), string(g.Doc)).Scan(&g.Key)
+	if err != nil {
+		return d.nameTaken(err, op)
+	}
+	g.Connection, g.MemberCount = d.row.ID, 0
+	_, err = d.tx.exec(op, `update connections set groups = groups + 1 where key = $1`, d.conn)
+	return err
+}
+
+func (d *Directory) nameTaken(err error, op string) error {
+	return d.taken(err, op, "name_key", "display_name", "a group with this displayName exists already")
+}
+
+// UpdateGroup stores a group's names, document, version and time.
+func (d *DirectoryTx) UpdateGroup(g Group) error {
+	const op = "store.UpdateGroup"
+	n, err := d.v.q.Exec(`update groups set display_name = $1, name_key = $2, external_id = $3, version = $4, updated_at = $5, doc = $6
+		where conn = $7 and key = $8 and not dissolving`,
+		g.DisplayName, Fold(g.DisplayName), nullable(g.ExternalID), g.Version, ms(g.Updated), string(g.Doc), d.conn, int64(g.Key))
+	if err != nil {
+		return d.nameTaken(err, op)
+	}
+	return d.changed(n, op)
+}
+
+func (d *Directory) changed(n int64, op string) error {
+	if n == 0 {
+		return fault.New(fault.NotFound, op, "there is no such group")
+	}
+	return nil
+}
+
+// AddMembers adds those who are not members yet and returns them. Version, count
+// and time move once, if anybody was added.
+func (d *DirectoryTx) AddMembers(g Group, keys []PersonKey, now time.Time) (added []PersonKey, err error) {
+	const op = "store.AddMembers"
+	for _, key := range keys {
+		n, err := d.tx.exec(op, `insert into memberships (conn, grp, person, since) values ($1, $2, $3, $4) on conflict (grp, person) do nothing`,
+			d.conn, int64(g.Key), int64(key), ms(now))
+		if err != nil {
+			return nil, err
+		}
+		if n > 0 {
+			added = append(added, key)
+		}
+	}
+	return added, d.countMembers(op, g, int64(len(added)), len(added), now)
+}
+
+// RemoveMembers removes those who are members and returns them.
+func (d *DirectoryTx) RemoveMembers(g Group, keys []PersonKey, now time.Time) (removed []PersonKey, err error) {
+	const op = "store.RemoveMembers"
+	for _, key := range keys {
+		n, err := d.tx.exec(op, `delete from memberships where grp = $1 and person = $2 and conn = $3`, int64(g.Key), int64(key), d.conn)
+		if err != nil {
+			return nil, err
+		}
+		if n > 0 {
+			removed = append(removed, key)
+		}
+	}
+	return removed, d.countMembers(op, g, -int64(len(removed)), len(removed), now)
+}
+
+func (d *DirectoryTx) countMembers(op string, g Group, by int64, moved int, now time.Time) error {
+	if moved == 0 {
+		return nil
+	}
+	n, err := d.tx.exec(op, `update groups set member_count = member_count + $1, version = version + 1, updated_at = $2
+		where conn = $3 and key = $4 and not dissolving`, by, ms(now), d.conn, int64(g.Key))
+	if err != nil {
+		return err
+	}
+	return d.changed(n, op)
+}
+
+// DeleteGroup removes a group with its memberships. The caller decides its members
+// in the same transaction.
+func (d *DirectoryTx) DeleteGroup(g Group) error {
+	const op = "store.DeleteGroup"
+	if _, err := d.tx.exec(op, `delete from memberships where grp = $1 and conn = $2`, int64(g.Key), d.conn); err != nil {
+		return err
+	}
+	var dissolving, fenced bool
+	err := d.v.q.QueryRow(`delete from groups where conn = $1 and key = $2 returning dissolving, fence > 0`, d.conn, int64(g.Key)).Scan(&dissolving, &fenced)
+	if err != nil {
+		return d.v.found(err, op, "group")
+	}
+	if fenced {
+		d.touchFences()
+	}
+	if dissolving {
+		return nil
+	}
+	return d.countGroups(op)
+}
+
+func (d *DirectoryTx) countGroups(op string) error {
+	_, err := d.tx.exec(op, `update connections set groups = groups - 1 where key = $1`, d.conn)
+	return err
+}
+
+// DissolveGroup makes a group disappear at once: its name is free and rules no
+// longer see it. Its members are fenced until each has been decided anew; their rows
+// go with DropMembers, and the last of the group with DeleteGroup.
+func (d *DirectoryTx) DissolveGroup(g Group, now time.Time) error {
+	const op = "store.DissolveGroup"
+	n, err := d.tx.exec(op, `update groups set dissolving = $1, updated_at = $2 where conn = $3 and key = $4 and not dissolving`, true, ms(now), d.conn, int64(g.Key))
+	if err != nil {
+		return err
+	}
+	if err := d.changed(n, op); err != nil {
+		return err
+	}
+	if err := d.countGroups(op); err != nil {
+		return err
+	}
+	return d.FenceGroup(g)
+}
+
+// FenceGroup refuses a group's members, whatever their number, until each has been
+// decided anew (SetDecided), or TakeFenced has come to the end of the group.
+func (d *DirectoryTx) FenceGroup(g Group) error {
+	const op = "store.FenceGroup"
+	var fence int64
+	err := d.v.q.QueryRow(`update connections set fence = fence + 1 where key = $1 returning fence`, d.conn).Scan(&fence)
+	if err != nil {
+		return d.v.failed(err, op)
+	}
+	n, err := d.tx.exec(op, `update groups set fence = $1, fence_done = 0 where conn = $2 and key = $3`, fence, d.conn, int64(g.Key))
+	if err != nil {
+		return err
+	}
+	d.touchFences()
+	return d.changed(n, op)
+}
+
+// Fenced lists live groups that a fence lies over, Dissolving those that are going.
+func (v *View) Fenced(limit int) ([]Group, error) {
+	return v.groupsAtWork("store.Fenced", false, limit)
+}
+
+// Dissolving is described at Fenced.
+func (v *View) Dissolving(limit int) ([]Group, error) {
+	return v.groupsAtWork("store.Dissolving", true, limit)
+}
+
+func (v *View) groupsAtWork(op string, dissolving bool, limit int) ([]Group, error) {
+	return list(v, op, func(r row) (Group, error) {
+		var conn access.ConnectionID
+		g, err := scanGroup(r, &conn)
+		g.Connection = conn
+		return g, err
+	}, `select `+groupColumns+`, c.id from groups g join connections c on c.key = g.conn
+		where g.fence > 0 and g.dissolving = $1 order by g.key limit $2`, dissolving, limit)
+}
+
+// TakeFenced returns the next members of a fenced group for the caller to decide in
+// this transaction. done: there are no more, and the fence is gone.
+func (d *DirectoryTx) TakeFenced(g Group, limit int) (taken []PersonKey, done bool, err error) {
+	const op = "store.TakeFenced"
+	taken, err = list(d.v, op, scanKey, `select m.person from groups g join memberships m on m.grp = g.key and m.person > g.fence_done
+		where g.conn = $1 and g.key = $2 and g.fence > 0 order by m.person limit $3`, d.conn, int64(g.Key), limit)
+	if err != nil {
+		return nil, false, err
+	}
+	if len(taken) == limit && limit > 0 {
+		_, err = d.tx.exec(op, `update groups set fence_done = $1 where conn = $2 and key = $3`, int64(taken[limit-1]), d.conn, int64(g.Key))
+		return taken, false, err
+	}
+	_, err = d.tx.exec(op, `update groups set fence = 0, fence_done = 0 where conn = $1 and key = $2 and not dissolving`, d.conn, int64(g.Key))
+	d.touchFences()
+	return taken, true, err
+}
+
+// DropMembers removes the next memberships of a group that dissolves and returns
+// whose they were, for the caller to decide in this transaction. done: there are no
+// more, and the group itself may go.
+func (d *DirectoryTx) DropMembers(g Group, limit int) (dropped []PersonKey, done bool, err error) {
+	const op = "store.DropMembers"
+	dropped, err = list(d.v, op, scanKey, `select person from memberships where grp = $1 and conn = $2 order by person limit $3`, int64(g.Key), d.conn, limit)
+	if err != nil || len(dropped) == 0 {
+		return nil, err == nil, err
+	}
+	_, err = d.tx.exec(op, `delete from memberships where grp = $1 and conn = $2 and person <= $3`, int64(g.Key), d.conn, int64(dropped[len(dropped)-1]))
+	if err != nil {
+		return nil, false, err
+	}
+	ids, err := d.IDs(dropped)
+	for _, id := range ids {
+		d.touchPerson(id)
+	}
+	return dropped, len(dropped) < limit, err
+}

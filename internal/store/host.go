@@ -1,0 +1,269 @@
+package store
+
+import (
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/internal/credential"
+	"github.com/drawbridge-id/drawbridge/internal/fault"
+	"github.com/drawbridge-id/drawbridge/mapping"
+)
+
+// Host is the epoch above all others.
+func (v *View) Host() (epoch int64, err error) {
+	err = v.q.QueryRow(`select epoch from host`).Scan(&epoch)
+	return epoch, v.failed(err, "store.Host")
+}
+
+const connectionColumns = `key, definition, active, epoch, people, groups, created_at, last_scim_at`
+
+func (v *View) scanConnection(r row) (key int64, c ConnectionRow, err error) {
+	var definition string
+	var active bool
+	var created, last int64
+	if err = r.Scan(&key, &definition, &active, &c.Epoch, &c.People, &c.Groups, &created, &last); err != nil {
+		return 0, c, err
+	}
+	if err = json.Unmarshal([]byte(definition), &c.Connection); err != nil {
+		return 0, c, err
+	}
+	c.State = ConnectionEnded
+	if active {
+		c.State = ConnectionActive
+	}
+	c.Created, c.LastSCIM = at(created), at(last)
+	return key, c, nil
+}
+
+// Connections lists all, by id.
+func (v *View) Connections() ([]ConnectionRow, error) {
+	return list(v, "store.Connections", func(r row) (ConnectionRow, error) {
+		_, c, err := v.scanConnection(r)
+		return c, err
+	}, `select `+connectionColumns+` from connections order by id`)
+}
+
+// Policy is the active policy; its Version is 0 when there is none yet.
+func (v *View) Policy() (Policy, error) {
+	var p Policy
+	var applied int64
+	var source string
+	err := v.q.QueryRow(`select version, hash, source, applied_at from policy`).Scan(&p.Version, &p.Hash, &source, &applied)
+	if errors.Is(err, sql.ErrNoRows) {
+		return Policy{}, nil
+	}
+	p.Source, p.Applied = []byte(source), at(applied)
+	return p, v.failed(err, "store.Policy")
+}
+
+// PolicyVersion is Policy's version alone.
+func (v *View) PolicyVersion() (version int64, err error) {
+	err = v.q.QueryRow(`select version from policy`).Scan(&version)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, nil
+	}
+	return version, v.failed(err, "store.PolicyVersion")
+}
+
+// wide reads what the window keeps as one value.
+func (v *View) wide() (*wide, error) {
+	const op = "store.Current"
+	w := &wide{connections: map[access.ConnectionID]connectionState{}, clients: map[access.ClientID]clientState{}}
+	var err error
+	if w.host, err = v.Host(); err != nil {
+		return nil, err
+	}
+	if w.policy, err = v.PolicyVersion(); err != nil {
+		return nil, err
+	}
+	err = v.each(op, func(r row) error {
+		var id access.ConnectionID
+		var c connectionState
+		err := r.Scan(&id, &c.active, &c.epoch)
+		w.connections[id] = c
+		return err
+	}, `select id, active, epoch from connections`)
+	if err != nil {
+		return nil, err
+	}
+	return w, v.each(op, func(r row) error {
+		var id access.ClientID
+		var c clientState
+		err := r.Scan(&id, &c.active, &c.epoch)
+		w.clients[id] = c
+		return err
+	}, `select id, active, epoch from clients`)
+}
+
+// wideOf reads only what concerns one subject.
+func (v *View) wideOf(sub credential.Subject) (*wide, error) {
+	w := &wide{connections: map[access.ConnectionID]connectionState{}, clients: map[access.ClientID]clientState{}}
+	var err error
+	if w.host, err = v.Host(); err != nil {
+		return nil, err
+	}
+	if w.policy, err = v.PolicyVersion(); err != nil {
+		return nil, err
+	}
+	var c connectionState
+	err = v.q.QueryRow(`select active, epoch from connections where id = $1`, string(sub.Connection)).Scan(&c.active, &c.epoch)
+	if err == nil {
+		w.connections[sub.Connection] = c
+	} else if !errors.Is(err, sql.ErrNoRows) {
+		return nil, err
+	}
+	var cl clientState
+	err = v.q.QueryRow(`select active, epoch from clients where id = $1`, string(sub.Client)).Scan(&cl.active, &cl.epoch)
+	if err == nil {
+		w.clients[sub.Client] = cl
+	} else if !errors.Is(err, sql.ErrNoRows) {
+		return nil, err
+	}
+	return w, nil
+}
+
+func (tx *Tx) touchWide(fn func(*wide)) { tx.touched = append(tx.touched, touch{wide: fn}) }
+
+// BumpHost ends every credential of the bridge.
+func (tx *Tx) BumpHost() error {
+	var epoch int64
+	if err := tx.q.QueryRow(`update host set epoch = epoch + 1 returning epoch`).Scan(&epoch); err != nil {
+		return tx.failed(err, "store.BumpHost")
+	}
+	tx.touchWide(func(w *wide) { w.host = epoch })
+	return nil
+}
+
+// PutPolicy makes source the active policy, under the next version: from the commit
+// on, nobody counts as decided until decided under it.
+func (tx *Tx) PutPolicy(hash string, source []byte, now time.Time) (version int64, err error) {
+	err = tx.q.QueryRow(`insert into policy (one, version, hash, source, applied_at) values (1, 1, $1, $2, $3)
+		on conflict (one) do update set version = policy.version + 1, hash = $1, source = $2, applied_at = $3
+		returning version`, hash, string(source), ms(now)).Scan(&version)
+	if err != nil {
+		return 0, tx.failed(err, "store.PutPolicy")
+	}
+	tx.touchWide(func(w *wide) { w.policy = version })
+	return version, nil
+}
+
+// PutConnection adds a connection, active, or changes the definition of one that is
+// there, whose state and epoch stay.
+func (tx *Tx) PutConnection(c access.Connection, now time.Time) (created bool, err error) {
+	const op = "store.PutConnection"
+	definition, err := json.Marshal(c)
+	if err != nil {
+		return false, fault.Wrap(fault.Internal, op, err)
+	}
+	n, err := tx.exec(op, `update connections set definition = $1 where id = $2`, string(definition), string(c.ID))
+	if err != nil || n > 0 {
+		return false, err
+	}
+	_, err = tx.exec(op, `insert into connections (id, definition, active, epoch, created_at) values ($1, $2, $3, 1, $4)`,
+		string(c.ID), string(definition), true, ms(now))
+	if err != nil {
+		return false, err
+	}
+	tx.touchWide(func(w *wide) { w.connections[c.ID] = connectionState{active: true, epoch: 1} })
+	return true, nil
+}
+
+// EndConnection refuses everybody of the connection from the commit on.
+// fault.NotFound if there is none; nothing changes if it has ended already.
+func (tx *Tx) EndConnection(id access.ConnectionID, _ time.Time) error {
+	return tx.setConnection("store.EndConnection", id, false)
+}
+
+// ResumeConnection opens an ended connection again; nothing older revives.
+func (tx *Tx) ResumeConnection(id access.ConnectionID, _ time.Time) error {
+	return tx.setConnection("store.ResumeConnection", id, true)
+}
+
+func (tx *Tx) setConnection(op string, id access.ConnectionID, active bool) error {
+	var epoch int64
+	err := tx.q.QueryRow(`update connections set epoch = epoch + (case when active = $1 then 0 else 1 end), active = $1
+		where id = $2 returning epoch`, active, string(id)).Scan(&epoch)
+	if err != nil {
+		return tx.found(err, op, "connection")
+	}
+	tx.touchWide(func(w *wide) {
+		c := w.connections[id]
+		c.active, c.epoch = active, epoch
+		w.connections[id] = c
+	})
+	return nil
+}
+
+// PutClient adds an application or sets whether it is active. Each change of active
+// raises its epoch, so a client that comes back revives nothing.
+func (tx *Tx) PutClient(id access.ClientID, active bool) error {
+	var epoch int64
+	err := tx.q.QueryRow(`insert into clients (id, active, epoch) values ($1, $2, 1)
+		on conflict (id) do update set epoch = clients.epoch + (case when clients.active = $2 then 0 else 1 end), active = $2
+		returning epoch`, string(id), active).Scan(&epoch)
+	if err != nil {
+		return tx.failed(err, "store.PutClient")
+	}
+	tx.touchWide(func(w *wide) { w.clients[id] = clientState{active: active, epoch: epoch} })
+	return nil
+}
+
+// PutCeiling makes pairs all that the connection's rules may give. What is no
+// longer among them is refused to new assignments at once; PruneCeiling takes it
+// away when no assignment holds it any more.
+func (tx *Tx) PutCeiling(id access.ConnectionID, pairs []mapping.Pair) error {
+	const op = "store.PutCeiling"
+	key, err := tx.connectionKey(id)
+	if err != nil {
+		return err
+	}
+	if _, err := tx.exec(op, `update ceilings set retired = $1 where conn = $2`, true, key); err != nil {
+		return err
+	}
+	for _, p := range pairs {
+		_, err := tx.exec(op, `insert into ceilings (conn, grant_kind, scope, retired) values ($1, $2, $3, $4)
+			on conflict (conn, grant_kind, scope) do update set retired = $4`, key, string(p.Grant), string(p.Scope), false)
+		if err != nil {
+			return err
+		}
+	}
+	return tx.PruneCeiling(id)
+}
+
+// PruneCeiling removes retired pairs that no assignment refers to.
+func (tx *Tx) PruneCeiling(id access.ConnectionID) error {
+	key, err := tx.connectionKey(id)
+	if err != nil {
+		return err
+	}
+	_, err = tx.exec("store.PruneCeiling", `delete from ceilings where conn = $1 and retired and not exists (
+		select 1 from assignments a where a.conn = ceilings.conn and a.grant_kind = ceilings.grant_kind and a.ceiling_scope = ceilings.scope)`, key)
+	return err
+}
+
+func (v *View) connectionKey(id access.ConnectionID) (key int64, err error) {
+	err = v.q.QueryRow(`select key from connections where id = $1`, string(id)).Scan(&key)
+	return key, v.found(err, "store.In", "connection")
+}
+
+// SigningKeys lists all keys, oldest first.
+func (v *View) SigningKeys() ([]SigningKey, error) {
+	return list(v, "store.SigningKeys", func(r row) (SigningKey, error) {
+		var k SigningKey
+		var created int64
+		err := r.Scan(&k.ID, &k.Algorithm, &k.Sealed, &k.Public, &k.State, &created)
+		k.Created = at(created)
+		return k, err
+	}, `select id, algorithm, sealed, public, state, created_at from signing_keys order by created_at, id`)
+}
+
+// PutSigningKey adds a key, or changes the state of one that is there.
+func (tx *Tx) PutSigningKey(k SigningKey) error {
+	_, err := tx.exec("store.PutSigningKey", `insert into signing_keys (id, algorithm, sealed, public, state, created_at)
+		values ($1, $2, $3, $4, $5, $6) on conflict (id) do update set state = $5`,
+		k.ID, k.Algorithm, k.Sealed, k.Public, k.State, ms(k.Created))
+	return err
+}

@@ -1,0 +1,367 @@
+package store
+
+import (
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/internal/fault"
+	"github.com/drawbridge-id/drawbridge/internal/session"
+)
+
+const personColumns = `p.key, p.id, p.user_name, p.external_id, p.display_name, p.email, p.active, p.epoch, p.version, p.policy,
+	p.valid_until, p.claimed_level, p.claimed_until, p.asserted, p.asserted_level, p.asserted_until, p.created_at, p.updated_at, p.doc`
+
+func scanPerson(r row, more ...any) (Person, error) {
+	var p Person
+	var external sql.NullString
+	var validUntil, claimed, assertedUntil, created, updated int64
+	var asserted bool
+	var level, doc string
+	err := r.Scan(append([]any{&p.Key, &p.ID, &p.UserName, &external, &p.DisplayName, &p.Email, &p.Active, &p.Epoch, &p.Version, &p.Policy,
+		&validUntil, &p.Claimed.Level, &claimed, &asserted, &level, &assertedUntil, &created, &updated, &doc}, more...)...)
+	if err != nil {
+		return Person{}, err
+	}
+	p.ExternalID, p.Doc = external.String, []byte(doc)
+	p.ValidUntil, p.Created, p.Updated, p.Claimed.Until = at(validUntil), at(created), at(updated), at(claimed)
+	if asserted {
+		p.Asserted = &access.Certification{Level: level, Until: at(assertedUntil)}
+	}
+	return p, nil
+}
+
+func (d *Directory) scanPerson(r row) (Person, error) {
+	p, err := scanPerson(r)
+	p.Connection = d.row.ID
+	return p, err
+}
+
+func (d *Directory) onePerson(op, where string, args ...any) (Person, error) {
+	p, err := d.scanPerson(d.v.q.QueryRow(`select `+personColumns+` from people p where p.conn = $1 and `+where, append([]any{d.conn}, args...)...))
+	if err != nil {
+		return Person{}, d.v.found(err, op, "person")
+	}
+	return p, nil
+}
+
+// Person finds a person by id.
+func (d *Directory) Person(id access.PersonID) (Person, error) {
+	return d.onePerson("store.Person", `p.id = $2`, string(id))
+}
+
+// PersonByUserName finds a person by userName, whatever its case.
+func (d *Directory) PersonByUserName(name string) (Person, error) {
+	return d.onePerson("store.PersonByUserName", `p.user_name_key = $2`, Fold(name))
+}
+
+// PersonBySubject finds the person whose sign-in is pinned to a subject.
+func (d *Directory) PersonBySubject(issuer, subject string) (Person, error) {
+	return d.onePerson("store.PersonBySubject",
+		`p.key = (select s.person from subjects s where s.conn = $1 and s.issuer = $2 and s.subject = $3)`, issuer, subject)
+}
+
+// PeopleByExternalID lists who has that externalId, exactly; oldest first.
+func (d *Directory) PeopleByExternalID(externalID string) ([]Person, error) {
+	if externalID == "" {
+		return nil, nil
+	}
+	return list(d.v, "store.PeopleByExternalID", d.scanPerson,
+		`select `+personColumns+` from people p where p.conn = $1 and p.external_id = $2 order by p.key`, d.conn, externalID)
+}
+
+// PeopleByKey lists the people behind keys, by key; unknown keys are left out.
+func (d *Directory) PeopleByKey(keys []PersonKey) ([]Person, error) {
+	switch len(keys) {
+	case 0:
+		return nil, nil
+	case 1:
+		return list(d.v, "store.PeopleByKey", d.scanPerson, `select `+personColumns+` from people p where p.conn = $1 and p.key = $2`, d.conn, int64(keys[0]))
+	}
+	return list(d.v, "store.PeopleByKey", d.scanPerson, `select `+personColumns+` from people p where p.conn = $1 and p.key in (`+
+		d.dialect().Keys("$2")+`) order by p.key`, d.conn, jsonList(keys))
+}
+
+// Keys finds the keys of ids; ids that name nobody here have none.
+func (d *Directory) Keys(ids []access.PersonID) (map[access.PersonID]PersonKey, error) {
+	found := make(map[access.PersonID]PersonKey, len(ids))
+	if len(ids) == 0 {
+		return found, nil
+	}
+	scan := func(r row) error {
+		var id access.PersonID
+		var key PersonKey
+		err := r.Scan(&id, &key)
+		found[id] = key
+		return err
+	}
+	if len(ids) == 1 {
+		return found, d.v.each("store.Keys", scan, `select id, key from people where conn = $1 and id = $2`, d.conn, string(ids[0]))
+	}
+	return found, d.v.each("store.Keys", scan, `select id, key from people where conn = $1 and id in (`+d.dialect().Texts("$2")+`)`, d.conn, jsonList(ids))
+}
+
+// IDs lists the ids behind keys, by key; unknown keys are left out.
+func (d *Directory) IDs(keys []PersonKey) ([]access.PersonID, error) {
+	scan := func(r row) (id access.PersonID, err error) { return id, r.Scan(&id) }
+	switch len(keys) {
+	case 0:
+		return nil, nil
+	case 1:
+		return list(d.v, "store.IDs", scan, `select id from people where conn = $1 and key = $2`, d.conn, int64(keys[0]))
+	}
+	return list(d.v, "store.IDs", scan, `select id from people where conn = $1 and key in (`+d.dialect().Keys("$2")+`) order by key`, d.conn, jsonList(keys))
+}
+
+// SubjectOf is the subject that a person's sign-in is pinned to; ok is false if none is.
+func (d *Directory) SubjectOf(p Person) (issuer, subject string, ok bool, err error) {
+	err = d.v.q.QueryRow(`select issuer, subject from subjects where conn = $1 and person = $2`, d.conn, int64(p.Key)).Scan(&issuer, &subject)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", "", false, nil
+	}
+	return issuer, subject, err == nil, d.v.failed(err, "store.SubjectOf")
+}
+
+// Sessions lists a person's live sessions.
+func (d *Directory) Sessions(p Person) ([]SessionRow, error) {
+	return list(d.v, "store.Sessions", scanSession,
+		`select `+sessionColumns+` where s.conn = $1 and s.person = $2 and s.state <> 0 order by s.created_at, s.id`, d.conn, string(p.ID))
+}
+
+// Tombstones lists deleted people who had that externalId, or that subject;
+// an empty argument matches nobody.
+func (d *Directory) Tombstones(externalID, issuer, subject string) ([]Tombstone, error) {
+	return list(d.v, "store.Tombstones", func(r row) (Tombstone, error) {
+		var t Tombstone
+		var deleted int64
+		err := r.Scan(&t.Person, &t.ExternalID, &t.Issuer, &t.Subject, &deleted)
+		t.Deleted = at(deleted)
+		return t, err
+	}, `select id, external_id, issuer, subject, deleted_at from tombstones
+		where conn = $1 and ((external_id = $2 and $2 <> '') or (issuer = $3 and subject = $4 and $4 <> '')) order by deleted_at, id`,
+		d.conn, externalID, issuer, subject)
+}
+
+func (v *View) personState(ref personRef) (personState, error) {
+	var p personState
+	var validUntil int64
+	err := v.q.QueryRow(`select p.active, p.epoch, p.policy, p.valid_until, `+fencedSQL+`
+		from connections c join people p on p.conn = c.key where c.id = $1 and p.id = $2`, string(ref.connection), string(ref.person)).
+		Scan(&p.active, &p.epoch, &p.policy, &validUntil, &p.fenced)
+	if errors.Is(err, sql.ErrNoRows) {
+		return personState{}, nil
+	}
+	p.exists, p.validUntil = true, at(validUntil)
+	return p, err
+}
+
+// fencedSQL says whether p is in a group whose fence is younger than p's decision.
+const fencedSQL = `exists (select 1 from memberships m join groups g on g.key = m.grp where m.person = p.key and g.fence > p.fence)`
+
+// InDissolving reports whether a fence lies over the person: they are in a group
+// that was fenced or dissolved after they were last decided.
+func (d *Directory) InDissolving(p Person) (fenced bool, err error) {
+	err = d.v.q.QueryRow(`select `+fencedSQL+` from people p where p.conn = $1 and p.key = $2`, d.conn, int64(p.Key)).Scan(&fenced)
+	return fenced, d.v.found(err, "store.InDissolving", "person")
+}
+
+func jsonList[T any](values []T) string {
+	b, err := json.Marshal(values)
+	if err != nil {
+		return "[]" // unreachable: integers and strings always marshal
+	}
+	return string(b)
+}
+
+func (d *Directory) dialect() Dialect { return d.v.engine.Dialect() }
+
+// InsertPerson adds a person and sets its Key. fault.Conflict with the reason
+// "user_name" if another person of the connection has that name, in any case.
+func (d *DirectoryTx) InsertPerson(p *Person) error {
+	const op = "store.InsertPerson"
+	asserted, level, until := assertedColumns(p.Asserted)
+	err := d.v.q.QueryRow(`insert into people (conn, id, user_name, user_name_key, external_id, display_name, email, email_key, active, epoch,
+		version, policy, fence, valid_until, claimed_level, claimed_until, asserted, asserted_level, asserted_until, created_at, updated_at, doc)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22) returning key`,
+		d.conn, string(p.ID), p.UserName, Fold(p.UserName), nullable(p.ExternalID), p.DisplayName, p.Email, nullable(Fold(p.Email)), p.Active, p.Epoch,
+		p.Version, p.Policy, int64(0), ms(p.ValidUntil), p.Claimed.Level, ms(p.Claimed.Until), asserted, level, until, ms(p.Created), ms(p.Updated), string(p.Doc)).
+		Scan(&p.Key)
+	if err != nil {
+		return d.taken(err, op, "user_name_key", "user_name", "a user with this userName exists already")
+	}
+	p.Connection = d.row.ID
+	d.touchPerson(p.ID)
+	_, err = d.tx.exec(op, `update connections set people = people + 1 where key = $1`, d.conn)
+	return err
+}
+
+func assertedColumns(c *access.Certification) (asserted bool, level string, until int64) {
+	if c == nil {
+		return false, "", 0
+	}
+	return true, c.Level, ms(c.Until)
+}
+
+// taken turns the refusal of one unique index into the conflict it means.
+func (d *Directory) taken(err error, op, column, reason, detail string) error {
+	err = d.v.failed(err, op)
+	if fault.Is(err, fault.Conflict) && fault.ReasonOf(err) == column {
+		return &fault.Error{Kind: fault.Conflict, Op: op, Reason: reason, Detail: detail, Err: err}
+	}
+	return err
+}
+
+// UpdatePerson stores every field but Key, ID, Connection, Created, Policy and
+// ValidUntil, which SetDecided owns.
+func (d *DirectoryTx) UpdatePerson(p Person) error {
+	const op = "store.UpdatePerson"
+	asserted, level, until := assertedColumns(p.Asserted)
+	n, err := d.v.q.Exec(`update people set user_name = $1, user_name_key = $2, external_id = $3, display_name = $4, email = $5, email_key = $6,
+		active = $7, epoch = $8, version = $9, claimed_level = $10, claimed_until = $11, asserted = $12, asserted_level = $13, asserted_until = $14,
+		updated_at = $15, doc = $16 where conn = $17 and key = $18 and epoch <= $8`,
+		p.UserName, Fold(p.UserName), nullable(p.ExternalID), p.DisplayName, p.Email, nullable(Fold(p.Email)),
+		p.Active, p.Epoch, p.Version, p.Claimed.Level, ms(p.Claimed.Until), asserted, level, until,
+		ms(p.Updated), string(p.Doc), d.conn, int64(p.Key))
+	if err != nil {
+		return d.taken(err, op, "user_name_key", "user_name", "a user with this userName exists already")
+	}
+	if n == 0 {
+		if _, err := d.Person(p.ID); err != nil {
+			return err
+		}
+		return fault.New(fault.Stale, op, "the person has changed: an epoch never falls")
+	}
+	d.touchPerson(p.ID)
+	return nil
+}
+
+// DeletePerson removes a person with memberships, assignments and subject, ends the
+// sessions that still live, and leaves a tombstone: the id is never used again.
+func (d *DirectoryTx) DeletePerson(p Person, now time.Time) error {
+	const op = "store.DeletePerson"
+	issuer, subject, _, err := d.SubjectOf(p)
+	if err != nil {
+		return err
+	}
+	groups, err := d.GroupsOf(p)
+	if err != nil {
+		return err
+	}
+	for _, g := range groups {
+		if _, err := d.RemoveMembers(g, []PersonKey{p.Key}, now); err != nil {
+			return err
+		}
+	}
+	if err := d.endSessions(p, now); err != nil {
+		return err
+	}
+	for _, table := range []string{"memberships", "assignments", "subjects"} { // memberships: of groups that dissolve
+		if _, err := d.tx.exec(op, `delete from `+table+` where conn = $1 and person = $2`, d.conn, int64(p.Key)); err != nil {
+			return err
+		}
+	}
+	n, err := d.tx.exec(op, `delete from people where conn = $1 and key = $2`, d.conn, int64(p.Key))
+	if err != nil {
+		return err
+	}
+	if n == 0 {
+		return fault.New(fault.NotFound, op, "there is no such person")
+	}
+	d.touchPerson(p.ID)
+	if _, err := d.tx.exec(op, `update connections set people = people - 1 where key = $1`, d.conn); err != nil {
+		return err
+	}
+	_, err = d.tx.exec(op, `insert into tombstones (conn, id, external_id, issuer, subject, deleted_at) values ($1, $2, $3, $4, $5, $6)`,
+		d.conn, string(p.ID), p.ExternalID, issuer, subject, ms(now))
+	return err
+}
+
+func (d *DirectoryTx) endSessions(p Person, now time.Time) error {
+	live, err := d.Sessions(p)
+	if err != nil {
+		return err
+	}
+	for _, s := range live {
+		s.State, s.Active, s.EndedAt, s.EndReason = session.Ended, "", now, session.EndDeleted
+		s.Version++
+		if err := d.tx.UpdateSession(s.Session, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// PinSubject links a person's sign-in to a subject. fault.Conflict with the reason
+// "subject" if another person has it, or the person has another.
+func (d *DirectoryTx) PinSubject(p Person, issuer, subject string) error {
+	_, err := d.v.q.Exec(`insert into subjects (conn, issuer, subject, person) values ($1, $2, $3, $4)`, d.conn, issuer, subject, int64(p.Key))
+	if err == nil {
+		return nil
+	}
+	err = d.v.failed(err, "store.PinSubject")
+	if fault.Is(err, fault.Conflict) && fault.ReasonOf(err) != ReasonForeignKey {
+		return &fault.Error{Kind: fault.Conflict, Op: "store.PinSubject", Reason: "subject", Err: err}
+	}
+	return err
+}
+
+// SetDecided records that a person's assignments are what that policy wants until
+// validUntil (zero: no end), which also lifts every fence laid over them so far.
+func (d *DirectoryTx) SetDecided(p PersonKey, policy int64, validUntil time.Time) error {
+	var id access.PersonID
+	err := d.v.q.QueryRow(`update people set policy = $1, valid_until = $2, fence = (select fence from connections where key = $3)
+		where conn = $3 and key = $4 returning id`, policy, ms(validUntil), d.conn, int64(p)).Scan(&id)
+	if err != nil {
+		return d.v.found(err, "store.SetDecided", "person")
+	}
+	d.touchPerson(id)
+	return nil
+}
+
+// due is an instant that has always passed.
+const due int64 = 1
+
+// MarkDue makes people's last decisions count for nothing: they are decided anew
+// before their next use, or by the queue that Due feeds.
+func (d *DirectoryTx) MarkDue(keys []PersonKey) error {
+	if len(keys) == 0 {
+		return nil
+	}
+	return d.v.each("store.MarkDue", func(r row) error {
+		var id access.PersonID
+		err := r.Scan(&id)
+		d.touchPerson(id)
+		return err
+	}, `update people set valid_until = $1 where conn = $2 and key in (`+d.dialect().Keys("$3")+`) returning id`, due, d.conn, jsonList(keys))
+}
+
+// Due lists people whose last decision has run out, longest ago first.
+func (v *View) Due(now time.Time, limit int) ([]DueKey, error) {
+	return list(v, "store.Due", scanDue, `select c.id, p.id from
+		(select conn, id, valid_until from people where valid_until > 0 and valid_until <= $1 order by valid_until limit $2) p
+		join connections c on c.key = p.conn order by p.valid_until`, ms(now), limit)
+}
+
+// Undecided lists people of active connections whose last decision was made under
+// an older policy.
+func (v *View) Undecided(limit int) ([]DueKey, error) {
+	return list(v, "store.Undecided", scanDue, `select c.id, p.id from connections c
+		join people p on p.conn = c.key and p.policy < (select version from policy) where c.active limit $1`, limit)
+}
+
+func scanDue(r row) (k DueKey, err error) { return k, r.Scan(&k.Connection, &k.Person) }
+
+// PeopleNamed lists who has that userName or e-mail address, in any case, in
+// every connection.
+func (v *View) PeopleNamed(name string) ([]Person, error) {
+	return list(v, "store.PeopleNamed", func(r row) (Person, error) {
+		var conn access.ConnectionID
+		p, err := scanPerson(r, &conn)
+		p.Connection = conn
+		return p, err
+	}, `select `+personColumns+`, c.id from connections c join people p on p.conn = c.key
+		where p.key in (select key from people where conn = c.key and user_name_key = $1 union
+			select key from people where conn = c.key and email_key = $1) order by c.id, p.key`, Fold(name))
+}

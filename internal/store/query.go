@@ -1,0 +1,75 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/drawbridge-id/drawbridge/internal/fault"
+)
+
+// scanTime is how long a filter may search.
+const scanTime = 5 * time.Second
+
+// People lists a page of people, oldest first, with the number of all that match.
+func (d *Directory) People(q Query) ([]Person, int, error) {
+	return page(d, "store.People", peopleTable(d.dialect()), q, int(d.row.People), d.scanPerson)
+}
+
+// Groups lists a page of live groups, oldest first, with the number of all that match.
+func (d *Directory) Groups(q Query) ([]Group, int, error) {
+	return page(d, "store.Groups", groupsTable(d.dialect()), q, int(d.row.Groups), d.scanGroup)
+}
+
+// page finds the keys of a page on the narrow index first and joins the wide rows
+// outside, so that a deep page does not read what it skips.
+func page[T any](d *Directory, op string, t table, q Query, all int, scan func(row) (T, error)) ([]T, int, error) {
+	if q.Start < 1 || q.Count < 0 || q.Count > MaxPage {
+		return nil, 0, fault.New(fault.Invalid, op, "a page starts at 1 or later and has at most %d entries", MaxPage)
+	}
+	where, args, err := t.where(d.conn, q.Filter)
+	if err != nil {
+		return nil, 0, err
+	}
+	ctx, cancel := context.WithTimeout(d.v.ctx, scanTime)
+	defer cancel()
+	var found []T
+	if q.Count > 0 {
+		text := fmt.Sprintf(`select %s from (select %s.key from %s %s where %s order by %s.key limit %d offset %d) k join %s %s on %s.key = k.key order by k.key`,
+			t.columns, t.alias, t.name, t.alias, where, t.alias, q.Count, q.Start-1, t.name, t.alias, t.alias)
+		rows, err := d.v.q.Scan(ctx, text, args...)
+		err = d.v.drain(op, rows, err, func(r row) error {
+			one, err := scan(r)
+			found = append(found, one)
+			return err
+		})
+		if err != nil {
+			return nil, 0, tooLong(ctx, op, err)
+		}
+	}
+	total, err := t.total(ctx, d, op, q, all, len(found), where, args)
+	return found, total, err
+}
+
+// total counts what matches, where the page has not already shown it.
+func (t table) total(ctx context.Context, d *Directory, op string, q Query, all, found int, where string, args []any) (int, error) {
+	if q.Filter == nil {
+		return all, nil
+	}
+	if q.Count > 0 && found < q.Count && (found > 0 || q.Start == 1) {
+		return q.Start - 1 + found, nil
+	}
+	var total int
+	rows, err := d.v.q.Scan(ctx, fmt.Sprintf(`select count(*) from %s %s where %s`, t.name, t.alias, where), args...)
+	err = d.v.drain(op, rows, err, func(r row) error { return r.Scan(&total) })
+	return total, tooLong(ctx, op, err)
+}
+
+func tooLong(ctx context.Context, op string, err error) error {
+	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return &fault.Error{Kind: fault.Limited, Op: op, Err: err,
+			Detail: "this filter takes too long here: filter by userName, externalId, id, displayName of a group or a time instead"}
+	}
+	return err
+}

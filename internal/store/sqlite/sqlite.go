@@ -1,0 +1,88 @@
+// Package sqlite is the store's embedded engine: one file, one process, every
+// commit on the disk before it is acknowledged.
+package sqlite
+
+import (
+	"context"
+	"embed"
+	"fmt"
+	"io/fs"
+	"strings"
+
+	"github.com/drawbridge-id/drawbridge/internal/fault"
+	"github.com/drawbridge-id/drawbridge/internal/sqlitedb"
+	"github.com/drawbridge-id/drawbridge/internal/store"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// Open opens the store in a file, made if missing. fault.Unavailable if another
+// process has it, fault.Unsupported if a newer version wrote it.
+func Open(ctx context.Context, path string) (*store.Store, error) {
+	e, err := OpenEngine(ctx, path)
+	if err != nil {
+		return nil, err
+	}
+	s, err := store.New(ctx, e)
+	if err != nil {
+		_ = e.Close() // the first error says more
+		return nil, err
+	}
+	return s, nil
+}
+
+// OpenEngine opens the bare engine, for tests that put something between it and
+// the store.
+func OpenEngine(ctx context.Context, path string) (store.Engine, error) {
+	files, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return nil, fault.Wrap(fault.Internal, "sqlite.Open", err)
+	}
+	db, err := sqlitedb.Open(ctx, sqlitedb.Options{
+		Path: path, Synchronous: sqlitedb.Full, Migrations: files,
+		TextFunctions: map[string]func(string) string{"fold": store.Fold, "instant": store.Instant},
+	})
+	if err != nil {
+		return nil, err
+	}
+	return engine{db}, nil
+}
+
+// engine is sqlitedb with the store's words.
+type engine struct{ db *sqlitedb.DB }
+
+func (e engine) Update(ctx context.Context, fn func(store.Querier) error, committed func()) error {
+	return e.db.Update(ctx, func(q sqlitedb.Querier) error { return fn(q) }, committed)
+}
+
+func (e engine) View(ctx context.Context, fn func(store.Querier) error) error {
+	return e.db.View(ctx, func(q sqlitedb.Querier) error { return fn(q) })
+}
+
+func (e engine) Classify(err error) error { return sqlitedb.Classify(err) }
+
+func (e engine) Close() error { return e.db.Close() }
+
+func (e engine) Dialect() store.Dialect {
+	return store.Dialect{
+		Keys:  func(param string) string { return "select value from json_each(" + param + ")" },
+		Texts: func(param string) string { return "select value from json_each(" + param + ")" },
+		JSON: func(doc string, path ...string) string {
+			return fmt.Sprintf("json_extract(%s, '%s')", doc, jsonPath(path))
+		},
+		Each: func(doc, alias string, path ...string) string {
+			return fmt.Sprintf("json_each(%s, '%s') %s", doc, jsonPath(path), alias)
+		},
+	}
+}
+
+// jsonPath quotes every step, so that a URN's dots and colons are part of its name.
+func jsonPath(path []string) string {
+	var b strings.Builder
+	b.WriteByte('$')
+	for _, step := range path {
+		b.WriteString(`."` + strings.NewReplacer(`"`, `\"`, `'`, `''`).Replace(step) + `"`)
+	}
+	return b.String()
+}

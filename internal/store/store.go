@@ -1,0 +1,195 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"time"
+
+	"github.com/drawbridge-id/drawbridge/internal/fault"
+	"github.com/drawbridge-id/drawbridge/scim/schema"
+)
+
+// Querier runs statements of one transaction. Statement texts come from a small
+// set, so engines prepare them once; parameters are $1, $2, … in any order.
+type Querier interface {
+	Exec(query string, args ...any) (rows int64, err error)
+	Query(query string, args ...any) (*sql.Rows, error)
+	QueryRow(query string, args ...any) *sql.Row
+	// Scan is for filters: interrupted when ctx ends, never kept.
+	Scan(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+}
+
+// Engine is one database. Update may run fn again, or together with others in one
+// commit; committed runs after the commit is durable, in commit order, never two at
+// once, and before Update returns.
+type Engine interface {
+	Update(ctx context.Context, fn func(Querier) error, committed func()) error
+	View(ctx context.Context, fn func(Querier) error) error
+	// Classify turns a driver's error into a fault.Error: a unique index that
+	// refuses is fault.Conflict with the index's last column as Reason, a foreign key
+	// ReasonForeignKey, a check ReasonCheck.
+	Classify(err error) error
+	Dialect() Dialect
+	Close() error
+}
+
+// The reasons that engines give to other constraints than unique indexes.
+const (
+	ReasonForeignKey = "foreign_key"
+	ReasonCheck      = "check"
+)
+
+// Dialect is what the engines' SQL differs in. Paths are attribute names of the
+// schema, never a client's text.
+type Dialect struct {
+	// Keys is a subquery of the integers in a JSON array parameter: "select value from json_each($1)".
+	Keys func(param string) string
+	// Texts is the same for strings.
+	Texts func(param string) string
+	// JSON is the value at a path of a document expression: text, number, or 1 and 0;
+	// NULL where there is none.
+	JSON func(doc string, path ...string) string
+	// Each is a table expression of the elements of the array at a path (or of the
+	// one value there), with the column alias.value.
+	Each func(doc, alias string, path ...string) string
+}
+
+// Fold and Instant are the functions of one text that engines must offer to SQL
+// as fold(x) and instant(x): the case fold of names, and a form of an RFC 3339
+// instant that sorts by time ("" for what is none).
+func Fold(s string) string { return schema.Fold(s) }
+
+// Instant is described at Fold.
+func Instant(s string) string {
+	t, ok := schema.ParseTime(s)
+	if !ok {
+		return ""
+	}
+	return instantKey(t)
+}
+
+func instantKey(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000000000") }
+
+// Store is the durable truth of all connections, with this node's window of epochs.
+type Store struct {
+	engine Engine
+	window *window
+}
+
+// New makes a Store over an engine whose schema is in place.
+func New(ctx context.Context, e Engine) (*Store, error) {
+	s := &Store{engine: e, window: newWindow(windowEntries)}
+	err := s.View(ctx, func(v *View) error { return s.window.prime(v) })
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// Update runs fn as one transaction: all of it or nothing. fn may run again, so tx
+// is its only effect. When Update returns nil the commit is durable, and no call of
+// Current that begins afterwards knows less.
+func (s *Store) Update(ctx context.Context, fn func(*Tx) error) error {
+	var tx *Tx
+	return s.engine.Update(ctx, func(q Querier) error {
+		tx = &Tx{View: View{q: q, ctx: ctx, engine: s.engine}}
+		return fn(tx)
+	}, func() { s.window.apply(tx.touched) })
+}
+
+// View runs fn on a snapshot.
+func (s *Store) View(ctx context.Context, fn func(*View) error) error {
+	return s.engine.View(ctx, func(q Querier) error {
+		return fn(&View{q: q, ctx: ctx, engine: s.engine})
+	})
+}
+
+// Close closes the engine.
+func (s *Store) Close() error { return s.engine.Close() }
+
+// View reads across connections. It ends with the function it was given to.
+type View struct {
+	q      Querier
+	ctx    context.Context //nolint:containedctx // a View lives inside one call
+	engine Engine
+}
+
+// Tx reads and writes across connections. It ends with the function it was given to.
+type Tx struct {
+	View
+	touched []touch
+}
+
+// found turns sql.ErrNoRows into fault.NotFound and classifies the rest.
+func (v *View) found(err error, op, what string) error {
+	if errors.Is(err, sql.ErrNoRows) {
+		return fault.New(fault.NotFound, op, "there is no such %s", what)
+	}
+	return v.failed(err, op)
+}
+
+// failed classifies a driver's error and names where it was seen.
+func (v *View) failed(err error, op string) error {
+	if err == nil {
+		return nil
+	}
+	err = v.engine.Classify(err)
+	return &fault.Error{Kind: fault.KindOf(err), Op: op, Reason: fault.ReasonOf(err), Err: err}
+}
+
+func (v *View) exec(op, query string, args ...any) (int64, error) {
+	n, err := v.q.Exec(query, args...)
+	return n, v.failed(err, op)
+}
+
+// each runs scan for every row.
+func (v *View) each(op string, scan func(row) error, query string, args ...any) error {
+	rows, err := v.q.Query(query, args...)
+	return v.drain(op, rows, err, scan)
+}
+
+func (v *View) drain(op string, rows *sql.Rows, err error, scan func(row) error) error {
+	if err != nil {
+		return v.failed(err, op)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := scan(rows); err != nil {
+			return v.failed(err, op)
+		}
+	}
+	return v.failed(rows.Err(), op)
+}
+
+// list collects what scan makes of every row.
+func list[T any](v *View, op string, scan func(row) (T, error), query string, args ...any) ([]T, error) {
+	var all []T
+	err := v.each(op, func(r row) error {
+		one, err := scan(r)
+		all = append(all, one)
+		return err
+	}, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	return all, nil
+}
+
+// row is a *sql.Row or *sql.Rows.
+type row interface{ Scan(dest ...any) error }
+
+// ms and at store instants as Unix milliseconds; 0 is the zero time.
+func ms(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}
+
+func at(ms int64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms).UTC()
+}

@@ -1,0 +1,132 @@
+// Package storetest is the contract of internal/store as a suite: every engine
+// passes all of it.
+package storetest
+
+import (
+	"testing"
+	"time"
+
+	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/internal/store"
+	"github.com/drawbridge-id/drawbridge/mapping"
+	"github.com/drawbridge-id/drawbridge/scim/schema"
+)
+
+// Run runs the suite. open gives a fresh store, closed by the test's clean-up.
+func Run(t *testing.T, open func(t *testing.T) *store.Store) {
+	for _, s := range []struct {
+		name string
+		run  func(*testing.T, *fixture)
+	}{
+		{"people", testPeople},
+	} {
+		t.Run(s.name, func(t *testing.T) { s.run(t, newFixture(t, open(t))) })
+	}
+}
+
+// day is the instant at which everything in the suite happens.
+var day = time.Date(2026, 11, 20, 9, 30, 0, 123_000_000, time.UTC)
+
+const (
+	north access.ConnectionID = "north"
+	south access.ConnectionID = "south"
+)
+
+// fixture is a store with two connections that may give the same things.
+type fixture struct {
+	t testing.TB
+	*store.Store
+}
+
+func newFixture(t testing.TB, s *store.Store) *fixture {
+	t.Helper()
+	f := &fixture{t, s}
+	f.update(func(tx *store.Tx) error {
+		for _, id := range []access.ConnectionID{north, south} {
+			c := access.Connection{ID: id, Name: "Customer " + string(id), IdP: "other", Root: "scp_" + access.ScopeID(id)}
+			if created, err := tx.PutConnection(c, day); err != nil || !created {
+				t.Fatal(created, err)
+			}
+			if err := tx.PutCeiling(id, []mapping.Pair{{Grant: access.Standard, Scope: "scp_fleet"}, {Grant: access.Elevated, Scope: "scp_fleet"}}); err != nil {
+				return err
+			}
+		}
+		_, err := tx.PutPolicy("hash", []byte("{}"), day)
+		return err
+	})
+	return f
+}
+
+func (f *fixture) update(fn func(*store.Tx) error) {
+	f.t.Helper()
+	if err := f.Update(f.t.Context(), fn); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+func (f *fixture) view(fn func(*store.View) error) {
+	f.t.Helper()
+	if err := f.View(f.t.Context(), fn); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+// write and read do something in one connection.
+func (f *fixture) write(id access.ConnectionID, fn func(*store.DirectoryTx) error) {
+	f.t.Helper()
+	if err := f.try(id, fn); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+func (f *fixture) try(id access.ConnectionID, fn func(*store.DirectoryTx) error) error {
+	return f.Update(f.t.Context(), func(tx *store.Tx) error {
+		d, err := tx.In(id)
+		if err != nil {
+			return err
+		}
+		return fn(d)
+	})
+}
+
+func (f *fixture) read(id access.ConnectionID, fn func(*store.Directory) error) {
+	f.t.Helper()
+	f.view(func(v *store.View) error {
+		d, err := v.In(id)
+		if err != nil {
+			return err
+		}
+		return fn(d)
+	})
+}
+
+func newPerson(id, name string) store.Person {
+	doc := schema.Object{"userName": name, "active": true}
+	return store.Person{ID: access.PersonID(id), UserName: name, DisplayName: name, Active: true, Epoch: 1, Version: 1,
+		Doc: doc.Encode(), Created: day, Updated: day}
+}
+
+func (f *fixture) person(conn access.ConnectionID, id, name string) store.Person {
+	f.t.Helper()
+	p := newPerson(id, name)
+	f.write(conn, func(d *store.DirectoryTx) error { return d.InsertPerson(&p) })
+	return p
+}
+
+func (f *fixture) group(conn access.ConnectionID, id, name string, members ...store.Person) store.Group {
+	f.t.Helper()
+	g := store.Group{ID: access.GroupID(id), DisplayName: name, Version: 1, Created: day, Updated: day,
+		Doc: schema.Object{"displayName": name}.Encode()}
+	keys := make([]store.PersonKey, len(members))
+	for i, m := range members {
+		keys[i] = m.Key
+	}
+	f.write(conn, func(d *store.DirectoryTx) error {
+		if err := d.InsertGroup(&g); err != nil {
+			return err
+		}
+		_, err := d.AddMembers(g, keys, day)
+		return err
+	})
+	return g
+}

@@ -1,0 +1,74 @@
+package store
+
+import (
+	"time"
+
+	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/internal/fault"
+)
+
+const tokenColumns = `t.public_id, c.id, t.digest, t.note, t.tail, t.created_at, t.expires_at, t.last_used_at, t.revoked_at
+	from scim_tokens t join connections c on c.key = t.conn`
+
+func scanToken(r row) (SCIMToken, error) {
+	var t SCIMToken
+	var digest []byte
+	var created, expires, used, revoked int64
+	if err := r.Scan(&t.PublicID, &t.Connection, &digest, &t.Note, &t.Tail, &created, &expires, &used, &revoked); err != nil {
+		return SCIMToken{}, err
+	}
+	if copy(t.Digest[:], digest) != len(t.Digest) {
+		return SCIMToken{}, fault.New(fault.Internal, "store.SCIMToken", "a stored digest is %d bytes long", len(digest))
+	}
+	t.Created, t.Expires, t.LastUsed, t.Revoked = at(created), at(expires), at(used), at(revoked)
+	return t, nil
+}
+
+// SCIMToken finds a token by the public part of its text.
+func (v *View) SCIMToken(publicID string) (SCIMToken, error) {
+	t, err := scanToken(v.q.QueryRow(`select `+tokenColumns+` where t.public_id = $1`, publicID))
+	return t, v.found(err, "store.SCIMToken", "token")
+}
+
+// SCIMTokens lists a connection's tokens, oldest first.
+func (v *View) SCIMTokens(conn access.ConnectionID) ([]SCIMToken, error) {
+	return list(v, "store.SCIMTokens", scanToken, `select `+tokenColumns+` where c.id = $1 order by t.created_at, t.public_id`, string(conn))
+}
+
+// PutSCIMToken adds a token.
+func (tx *Tx) PutSCIMToken(t SCIMToken) error {
+	key, err := tx.connectionKey(t.Connection)
+	if err != nil {
+		return err
+	}
+	_, err = tx.exec("store.PutSCIMToken", `insert into scim_tokens (public_id, conn, digest, note, tail, created_at, expires_at)
+		values ($1, $2, $3, $4, $5, $6, $7)`, t.PublicID, key, t.Digest[:], t.Note, t.Tail, ms(t.Created), ms(t.Expires))
+	return err
+}
+
+// RevokeSCIMToken ends a token; the first time counts.
+func (tx *Tx) RevokeSCIMToken(publicID string, now time.Time) error {
+	const op = "store.RevokeSCIMToken"
+	n, err := tx.exec(op, `update scim_tokens set revoked_at = case when revoked_at = 0 then $1 else revoked_at end where public_id = $2`, ms(now), publicID)
+	if err == nil && n == 0 {
+		return fault.New(fault.NotFound, op, "there is no such token")
+	}
+	return err
+}
+
+// TouchSCIMTokens records when tokens were last used, and their connections with them.
+func (tx *Tx) TouchSCIMTokens(used map[string]time.Time) error {
+	const op = "store.TouchSCIMTokens"
+	for publicID, when := range used {
+		_, err := tx.exec(op, `update scim_tokens set last_used_at = $1 where public_id = $2 and last_used_at < $1`, ms(when), publicID)
+		if err != nil {
+			return err
+		}
+		_, err = tx.exec(op, `update connections set last_scim_at = $1
+			where key = (select conn from scim_tokens where public_id = $2) and last_scim_at < $1`, ms(when), publicID)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
