@@ -7,16 +7,7 @@ import (
 
 	"github.com/drawbridge-id/drawbridge/scim/filter"
 	"github.com/drawbridge-id/drawbridge/scim/patch"
-	"github.com/drawbridge-id/drawbridge/scim/schema"
 )
-
-// leniency is how this connection's requests are read.
-func (c *call) leniency() schema.Leniency {
-	if c.dir.Strict {
-		return schema.Leniency{}
-	}
-	return schema.Lenient()
-}
 
 // shown is what the answer is to show of a resource.
 func (s *Server) shown(c *call, k kind) (view, Want, error) {
@@ -97,12 +88,12 @@ func (s *Server) patch(k kind) action {
 		if err != nil {
 			return err
 		}
-		plan, err := patch.Compile(k.rt, sent, c.leniency())
+		plan, err := patch.Compile(k.rt, sent, c.dialect.Leniency)
 		if err != nil {
 			return err
 		}
 		c.notes = plan.Notes()
-		quiet := k.quiet && !v.asked
+		quiet := k.patchStatus(c.dialect) == http.StatusNoContent && !v.asked
 		want.Relations = want.Relations && !quiet
 		r, err := k.of(c.dir).Patch(ctx, c.path.item, parseMatch(c.r.Header["If-Match"]), plan, want)
 		if err != nil {
@@ -176,7 +167,7 @@ func input(c *call, k kind, want Want) (Input, error) {
 	if err != nil {
 		return Input{}, err
 	}
-	checked, err := k.rt.Decode(sent, c.leniency())
+	checked, err := k.rt.Decode(sent, c.dialect.Leniency)
 	if err != nil {
 		return Input{}, err
 	}

@@ -21,8 +21,9 @@ type Gate interface {
 // Directory is one connection's people and groups.
 type Directory struct {
 	Users, Groups Collection
-	Strict        bool // refuse what the RFC forbids instead of reading what was meant
-	RawToken      bool // accept Authorization without the Bearer scheme
+	IdP           string // "entra", "okta" or "other": whose dialect is spoken here (scim/dialect); "" is other
+	Strict        bool   // refuse what the RFC forbids instead of reading what was meant
+	RawToken      bool   // accept Authorization without the Bearer scheme, also where the dialect does not
 }
 
 // Collection is what the front asks of the people, or of the groups, of one

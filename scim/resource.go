@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strconv"
 
+	"github.com/drawbridge-id/drawbridge/scim/dialect"
 	"github.com/drawbridge-id/drawbridge/scim/schema"
 )
 
@@ -26,17 +27,22 @@ type kind struct {
 	others   string // where the relation's ids live
 	relType  string // the type of each element of the relation
 	maxBody  int64
-	quiet    bool // PATCH answers 204 unless the request names attributes
+
+	// patchStatus is the answer to a PATCH that names no attributes: 200 with the
+	// resource, or 204.
+	patchStatus func(dialect.Dialect) int
 }
 
 func (s *Server) users() kind {
 	return kind{rt: schema.Users(), plural: "Users", of: func(d Directory) Collection { return d.Users },
-		relation: "groups", others: "Groups", relType: "direct", maxBody: s.maxUser}
+		relation: "groups", others: "Groups", relType: "direct", maxBody: s.maxUser,
+		patchStatus: func(d dialect.Dialect) int { return d.PatchUserStatus }}
 }
 
 func (s *Server) groups() kind {
 	return kind{rt: schema.Groups(), plural: "Groups", of: func(d Directory) Collection { return d.Groups },
-		relation: "members", others: "Users", relType: "User", maxBody: s.maxGroup, quiet: true}
+		relation: "members", others: "Users", relType: "User", maxBody: s.maxGroup,
+		patchStatus: func(d dialect.Dialect) int { return d.PatchGroupStatus }}
 }
 
 // location is a resource's absolute address, from configuration alone: a Host or

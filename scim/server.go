@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/drawbridge-id/drawbridge/scim/dialect"
 )
 
 // Prefix is where the server is mounted: Prefix + connection + "/Users" and so on.
@@ -74,7 +76,8 @@ type call struct {
 	r          *http.Request
 	path       path
 	dir        Directory
-	connection string // set with dir
+	dialect    dialect.Dialect // set with dir
+	connection string          // set with dir
 	resource   string // set when a route matched
 	notes      []string
 	status     int  // set when the answer began
@@ -179,10 +182,14 @@ func (s *Server) open(ctx context.Context, c *call) error {
 	if err != nil {
 		return sameRefusal(err)
 	}
-	if raw && !dir.RawToken {
+	speaks, _ := dialect.Named(dir.IdP) // a name that nobody knows is as lenient as the others
+	if dir.Strict {
+		speaks = speaks.Strict()
+	}
+	if raw && !dir.RawToken && !speaks.RawToken {
 		return Unauthorized(nil)
 	}
-	c.dir, c.connection = dir, c.path.connection
+	c.dir, c.dialect, c.connection = dir, speaks, c.path.connection
 	return nil
 }
 

@@ -179,6 +179,8 @@ func TestARawTokenIsTakenOnlyWhereTheConnectionSaysSo(t *testing.T) {
 	f.send("GET", "/Users", "", raw).is(200)
 	f.send("GET", "/Users", "", "Authorization: bearer "+southernToken).is(200)
 	f.send("GET", "/Users", "", "Authorization: Basic "+southernToken).refusal(401, "")
+	f.gate.dirs[southern] = Directory{Users: dir.Users, Groups: dir.Groups, IdP: "okta"}
+	f.send("GET", "/Users", "", raw).is(200)
 }
 
 func TestGroupsAreAnsweredWhereThereAreNone(t *testing.T) {
