@@ -78,7 +78,7 @@ type call struct {
 	dir        Directory
 	dialect    dialect.Dialect // set with dir
 	connection string          // set with dir
-	resource   string // set when a route matched
+	resource   string          // set when a route matched
 	notes      []string
 	status     int  // set when the answer began
 	broken     bool // the answer began and cannot be finished
