@@ -1,0 +1,123 @@
+// Package bridge holds the use cases: one function, one transaction. It adapts the
+// pure core (mapping, session, credential) to the store and the hot engine, and
+// speaks to the protocol fronts through the interfaces they declare.
+//
+// Two walks are worth following: a leaver, from users.Patch through change and
+// decide to the commit; and a sign-in, from SignIn through Issue and Redeem to mint.
+package bridge
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/internal/credential"
+	"github.com/drawbridge-id/drawbridge/internal/event"
+	"github.com/drawbridge-id/drawbridge/internal/fault"
+	"github.com/drawbridge-id/drawbridge/internal/hot"
+	"github.com/drawbridge-id/drawbridge/internal/store"
+	"github.com/drawbridge-id/drawbridge/mapping"
+	"github.com/drawbridge-id/drawbridge/oidc"
+)
+
+// Lives are how long things last. Each has an upper bound that New enforces.
+type Lives struct {
+	AccessToken  time.Duration // at most 5 minutes: the longest an offline check can be wrong
+	Session      time.Duration // absolute end of a browser session
+	Refresh      time.Duration // absolute end of a refresh family; never past the session's
+	RefreshGrace time.Duration // a retry with the previous token inside it gets the same answer; at most 10 s
+}
+
+// DefaultLives are the durations when configuration names none.
+func DefaultLives() Lives {
+	return Lives{AccessToken: 5 * time.Minute, Session: 12 * time.Hour, Refresh: 12 * time.Hour, RefreshGrace: 10 * time.Second}
+}
+
+// Config is what a Bridge works with. Every field but Observe is required.
+type Config struct {
+	Store   *store.Store
+	Hot     hot.Engine
+	Issuer  *credential.Issuer
+	Refresh credential.RefreshKey
+	URL     string // the issuer's own URL, for iss and redirects
+	Clients []oidc.Client
+	Lives   Lives
+	Now     func() time.Time
+	// Observe is told what background work could not do; nil: nobody listens.
+	Observe func(op string, err error)
+}
+
+// Bridge carries out the use cases. It is safe for concurrent use.
+type Bridge struct {
+	store   *store.Store
+	hot     hot.Engine
+	issuer  *credential.Issuer
+	refresh credential.RefreshKey
+	url     string
+	clients map[access.ClientID]oidc.Client
+	lives   Lives
+	now     func() time.Time
+	observe func(op string, err error)
+
+	policy atomic.Pointer[activePolicy]
+	wake   chan struct{} // buffered 1: background work is waiting
+
+	mu   sync.Mutex           // guards used
+	used map[string]time.Time // SCIM token public id → last use, not yet written
+}
+
+// activePolicy is the compiled form of the active policy row.
+type activePolicy struct {
+	*mapping.Policy
+	version int64
+}
+
+// New checks the configuration and returns a ready bridge. It starts nothing; Run
+// does the background work.
+func New(c Config) (*Bridge, error) {
+	const op = "bridge.New"
+	if c.Store == nil || c.Hot == nil || c.Issuer == nil || c.Now == nil || c.URL == "" {
+		return nil, fault.New(fault.Internal, op, "store, hot engine, issuer, clock and URL are required")
+	}
+	l := c.Lives
+	if l.AccessToken <= 0 || l.AccessToken > 5*time.Minute || l.Session <= 0 || l.Refresh <= 0 || l.RefreshGrace < 0 || l.RefreshGrace > 10*time.Second {
+		return nil, fault.New(fault.Invalid, op, "access tokens live at most 5 minutes, the refresh grace is at most 10 seconds, and nothing lives for ever")
+	}
+	b := &Bridge{store: c.Store, hot: c.Hot, issuer: c.Issuer, refresh: c.Refresh, url: c.URL, lives: l, now: c.Now,
+		observe: c.Observe, clients: make(map[access.ClientID]oidc.Client, len(c.Clients)),
+		wake: make(chan struct{}, 1), used: map[string]time.Time{}}
+	if b.observe == nil {
+		b.observe = func(string, error) {}
+	}
+	for _, client := range c.Clients {
+		if _, dup := b.clients[client.ID]; dup || client.ID == "" {
+			return nil, fault.New(fault.Invalid, op, "client id %q is empty or used twice", client.ID)
+		}
+		b.clients[client.ID] = client
+	}
+	return b, nil
+}
+
+// Client finds a registered application.
+func (b *Bridge) Client(_ context.Context, id access.ClientID) (oidc.Client, error) {
+	c, ok := b.clients[id]
+	if !ok {
+		return oidc.Client{}, fault.New(fault.NotFound, "bridge.Client", "no application is registered as %q", id)
+	}
+	return c, nil
+}
+
+// nudge tells the background work that there is something to do.
+func (b *Bridge) nudge() {
+	select {
+	case b.wake <- struct{}{}:
+	default: // it has been told already
+	}
+}
+
+// fact makes an event of this connection at this instant.
+func fact(t event.Type, by event.Actor, c access.ConnectionID, p access.PersonID, now time.Time, data map[string]string) event.Event {
+	return event.Event{Type: t, Actor: by, At: now, Connection: c, Person: p, Data: data}
+}

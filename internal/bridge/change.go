@@ -1,0 +1,75 @@
+package bridge
+
+import (
+	"context"
+
+	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/internal/event"
+	"github.com/drawbridge-id/drawbridge/internal/fault"
+	"github.com/drawbridge-id/drawbridge/internal/store"
+)
+
+// inlinePeople is how many people one transaction decides by itself. What touches
+// more marks them as due in that transaction, which refuses what they hold until it
+// has been decided anew, at their next use or by the background work.
+const inlinePeople = 200
+
+// change runs fn as one transaction on one connection and records what it said.
+// fn may run again: its only effects are on the change and the transaction.
+func (b *Bridge) change(ctx context.Context, conn access.ConnectionID, by event.Actor, fn func(*change) error) error {
+	now := b.now()
+	var c *change
+	err := b.store.Update(ctx, func(tx *store.Tx) error {
+		dir, err := tx.In(conn)
+		if err != nil {
+			return err
+		}
+		if dir.Row().State != store.ConnectionActive {
+			return fault.New(fault.Unauthenticated, "bridge.change", "this connection has ended").Because("connection_ended")
+		}
+		policy, err := b.active(&tx.View)
+		if err != nil {
+			return err
+		}
+		c = &change{tx: tx, dir: dir, policy: policy, conn: conn, by: by, now: now}
+		if err := fn(c); err != nil {
+			return err
+		}
+		for i := range c.events {
+			c.events[i].Request = RequestID(ctx)
+		}
+		return tx.Append(c.events...)
+	})
+	if err != nil {
+		return err
+	}
+	b.tidy(ctx, c)
+	return nil
+}
+
+// tidy drops the refresh families of sessions that ended or moved. They are dead
+// already (their integers no longer match); a failure is only worth a log line.
+func (b *Bridge) tidy(ctx context.Context, c *change) {
+	for _, id := range c.ended {
+		if err := b.hot.EndSession(ctx, id); err != nil {
+			b.observe("bridge.tidy", err)
+		}
+	}
+}
+
+// decideAll decides a few people now and marks many as due.
+func (c *change) decideAll(keys []store.PersonKey) (due bool, err error) {
+	if len(keys) > inlinePeople {
+		return true, c.dir.MarkDue(keys)
+	}
+	people, err := c.dir.PeopleByKey(keys)
+	if err != nil {
+		return false, err
+	}
+	for _, p := range people {
+		if err := c.decide(p); err != nil {
+			return false, err
+		}
+	}
+	return false, nil
+}

@@ -1,0 +1,103 @@
+package bridge
+
+import (
+	"context"
+	"slices"
+
+	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/internal/session"
+	"github.com/drawbridge-id/drawbridge/internal/store"
+	"github.com/drawbridge-id/drawbridge/oidc"
+	"github.com/drawbridge-id/drawbridge/scim/schema"
+)
+
+// activeGrant is the active_grant claim of an assignment (docs/applications.md).
+func activeGrant(t *access.Tree, a access.Assignment) oidc.ActiveGrant {
+	s, _ := t.Scope(a.Scope)
+	g := oidc.ActiveGrant{ID: a.ID, Grant: a.Grant, Standing: a.Standing, Flags: a.Flags,
+		Scope: oidc.ClaimScope{ID: a.Scope, Level: s.Level, Path: t.Path(a.Scope), AncestorIDs: t.Ancestors(a.Scope), Names: t.Names(a.Scope)}}
+	if g.Scope.AncestorIDs == nil {
+		g.Scope.AncestorIDs = []access.ScopeID{}
+	}
+	if !a.Until.IsZero() {
+		g.Until = a.Until.Unix()
+	}
+	return g
+}
+
+// identityScopes are the OAuth scopes that are about the person, not a workflow.
+var identityScopes = []string{"openid", "profile", "email", "offline_access"}
+
+// opened is originally granted ∩ allowed to the client ∩ opened by the assignment.
+func opened(granted []string, client oidc.Client, a access.Assignment) []string {
+	workflows := access.Opens(a.Grant, a.Flags, a.Standing)
+	return slices.DeleteFunc(slices.Clone(granted), func(s string) bool {
+		if slices.Contains(identityScopes, s) {
+			return false
+		}
+		allowed := len(client.OAuthScopes) == 0 || slices.Contains(client.OAuthScopes, s)
+		return !allowed || !slices.Contains(workflows, access.Workflow(s))
+	})
+}
+
+// profile is what the profile and email scopes show, from the person's document.
+func profile(p store.Person) oidc.Profile {
+	out := oidc.Profile{Name: p.DisplayName, UserName: p.UserName, Email: p.Email, UpdatedAt: p.Updated}
+	doc, err := schema.Users().Stored(p.Doc)
+	if err != nil {
+		return out // the columns are enough; a document that cannot be read shows no more
+	}
+	out.GivenName, out.FamilyName = doc.Text("name", "givenName"), doc.Text("name", "familyName")
+	out.Locale, out.ZoneInfo = doc.Text("locale"), doc.Text("timezone")
+	return out
+}
+
+// Profile reads what userinfo shows of the person behind an accepted token.
+func (b *Bridge) Profile(ctx context.Context, a oidc.Accepted) (oidc.Profile, error) {
+	var out oidc.Profile
+	err := b.store.View(ctx, func(v *store.View) error {
+		dir, err := v.In(a.Bound.Subject.Connection)
+		if err != nil {
+			return err
+		}
+		p, err := dir.Person(a.Bound.Subject.Person)
+		if err != nil {
+			return err
+		}
+		out = profile(p)
+		return nil
+	})
+	return out, err
+}
+
+// Grants says what the person behind an access token may choose now, and which
+// assignment the token stands on.
+func (b *Bridge) Grants(ctx context.Context, accessToken string) (access.AssignmentID, []oidc.ActiveGrant, error) {
+	a, err := b.Accept(ctx, accessToken)
+	if err != nil {
+		return "", nil, err
+	}
+	var row store.SessionRow
+	err = b.store.View(ctx, func(v *store.View) error {
+		var err error
+		row, err = v.Session(a.Bound.Subject.Session)
+		return err
+	})
+	if err != nil {
+		return "", nil, err
+	}
+	browser, err := b.browser(ctx, row.Session)
+	if err != nil || row.State != session.Active {
+		return "", browser.Choices, err
+	}
+	return row.Active, browser.Choices, nil
+}
+
+// ByDomain lists the live connections that name an e-mail domain, by customer name.
+func (b *Bridge) ByDomain(ctx context.Context, domain string) ([]access.Connection, error) {
+	all, err := b.connections(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(all, func(c access.Connection) bool { return !slices.Contains(c.Domains, domain) }), nil
+}

@@ -1,0 +1,162 @@
+package bridge
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/internal/credential"
+	"github.com/drawbridge-id/drawbridge/internal/event"
+	"github.com/drawbridge-id/drawbridge/internal/session"
+	"github.com/drawbridge-id/drawbridge/internal/store"
+	"github.com/drawbridge-id/drawbridge/mapping"
+)
+
+// change is one use case's transaction: where it happens, under which policy, at
+// which instant, and what it has said so far.
+type change struct {
+	tx     *store.Tx
+	dir    *store.DirectoryTx
+	policy *activePolicy
+	conn   access.ConnectionID
+	by     event.Actor
+	now    time.Time
+	events []event.Event
+	ended  []session.ID // their refresh families are tidied away after the commit
+	due    bool         // people were left for the background work
+}
+
+func (c *change) say(t event.Type, p access.PersonID, data map[string]string) {
+	c.events = append(c.events, fact(t, c.by, c.conn, p, c.now, data))
+}
+
+func (c *change) add(events []event.Event) {
+	for _, e := range events {
+		e.Actor, e.Connection, e.At = c.by, c.conn, c.now
+		c.events = append(c.events, e)
+	}
+}
+
+// decide makes one person's assignments what the active policy wants now, and
+// moves their sessions accordingly. It is the only writer of assignments.
+func (c *change) decide(p store.Person) error {
+	held, err := c.dir.Assignments(p)
+	if err != nil {
+		return err
+	}
+	facts, err := c.dir.Facts(p)
+	if err != nil {
+		return err
+	}
+	return c.settle(p, held, mapping.Evaluate(c.policy.Policy, facts, c.now))
+}
+
+// decideNew is decide for a person inserted in this transaction, who holds
+// nothing and is in no group.
+func (c *change) decideNew(p store.Person) error {
+	facts := mapping.Facts{Connection: c.conn, Person: p.ID, Active: p.Active, Certification: p.Claimed}
+	return c.settle(p, nil, mapping.Evaluate(c.policy.Policy, facts, c.now))
+}
+
+func (c *change) settle(p store.Person, held []access.Assignment, d mapping.Decision) error {
+	plan := mapping.Diff(held, d.Want, c.now)
+	if !p.Active { // deactivation ends what people decided, too
+		plan = mapping.Plan{Drop: held}
+	}
+	for i := range plan.Give {
+		plan.Give[i].ID = access.AssignmentID(credential.NewID("asg"))
+		plan.Give[i].Person = p.ID
+	}
+	after := plan.After()
+	if !plan.Empty() {
+		if err := c.dir.ApplyPlan(p, plan); err != nil {
+			return err
+		}
+		c.tell(p.ID, plan)
+		if err := c.moveSessions(p, held, after); err != nil {
+			return err
+		}
+	}
+	validUntil := earliest(d.ValidUntil, mapping.NextChange(after, c.now))
+	if p.Policy == c.policy.version && p.ValidUntil.Equal(validUntil) {
+		return nil
+	}
+	return c.dir.SetDecided(p.Key, c.policy.version, validUntil)
+}
+
+// tell records what a plan did. Ids and words only: no names.
+func (c *change) tell(p access.PersonID, plan mapping.Plan) {
+	about := func(a access.Assignment) map[string]string {
+		data := map[string]string{"assignment": string(a.ID), "grant": string(a.Grant), "scope": string(a.Scope),
+			"standing": string(a.Standing), "events": a.Flags.Events.String(), "video": strconv.FormatBool(a.Flags.Video)}
+		if !a.Until.IsZero() {
+			data["until"] = a.Until.UTC().Format(time.RFC3339)
+		}
+		if len(a.Sources) > 0 {
+			data["source"] = string(a.Sources[0].Kind) + ":" + a.Sources[0].ID
+			if a.Sources[0].Group != "" {
+				data["group"] = string(a.Sources[0].Group)
+			}
+		}
+		return data
+	}
+	for _, a := range plan.Give {
+		c.say(event.AssignmentGiven, p, about(a))
+	}
+	for _, ch := range plan.Change {
+		c.say(event.AssignmentChanged, p, about(ch.To))
+	}
+	for _, a := range plan.Drop {
+		c.say(event.AssignmentDropped, p, about(a))
+	}
+}
+
+// moveSessions reconciles the person's live sessions with what is held now: a
+// session whose active assignment is untouched is untouched.
+func (c *change) moveSessions(p store.Person, before, after []access.Assignment) error {
+	rows, err := c.dir.Sessions(p)
+	if err != nil {
+		return err
+	}
+	for _, row := range rows {
+		next, events := session.Reconcile(row.Session, before, after, c.now)
+		if next.Version == row.Version && next.State == row.State {
+			continue
+		}
+		if err := c.keep(next, events); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// endSessions ends every live session of a person for one reason.
+func (c *change) endSessions(p store.Person, reason string) error {
+	rows, err := c.dir.Sessions(p)
+	if err != nil {
+		return err
+	}
+	for _, row := range rows {
+		next, events := session.Revoke(row.Session, reason, c.now)
+		if err := c.keep(next, events); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *change) keep(s session.Session, events []event.Event) error {
+	if err := c.tx.UpdateSession(s, nil); err != nil {
+		return err
+	}
+	c.add(events)
+	c.ended = append(c.ended, s.ID)
+	return nil
+}
+
+func earliest(a, b time.Time) time.Time {
+	if a.IsZero() || (!b.IsZero() && b.Before(a)) {
+		return b
+	}
+	return a
+}

@@ -1,0 +1,150 @@
+package bridge
+
+import (
+	"context"
+	"time"
+
+	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/internal/credential"
+	"github.com/drawbridge-id/drawbridge/internal/event"
+	"github.com/drawbridge-id/drawbridge/internal/fault"
+	"github.com/drawbridge-id/drawbridge/internal/secret"
+	"github.com/drawbridge-id/drawbridge/internal/store"
+	"github.com/drawbridge-id/drawbridge/scim"
+	"github.com/drawbridge-id/drawbridge/scim/schema"
+)
+
+// Open turns a SCIM token into the directory of its own connection. Whatever is
+// wrong with the token, the answer is one and the same.
+func (b *Bridge) Open(ctx context.Context, connection, bearer string) (scim.Directory, error) {
+	now := b.now()
+	publicID, digest, err := credential.ParseSCIMToken(bearer)
+	if err != nil {
+		return scim.Directory{}, scim.Unauthorized(err)
+	}
+	var dir scim.Directory
+	err = b.store.View(ctx, func(v *store.View) error {
+		conn, err := liveToken(v, publicID, digest, now)
+		if err != nil {
+			return err
+		}
+		if string(conn.ID) != connection {
+			return fault.New(fault.Unauthenticated, "bridge.Open", "the token is another connection's")
+		}
+		dir = b.directory(conn.ID)
+		return nil
+	})
+	switch fault.KindOf(err) {
+	case fault.Unauthenticated, fault.NotFound:
+		if err != nil {
+			return scim.Directory{}, scim.Unauthorized(err)
+		}
+	}
+	if err != nil {
+		return scim.Directory{}, edge(err)
+	}
+	b.touch(publicID, now)
+	return dir, nil
+}
+
+func liveToken(v *store.View, publicID string, digest credential.Digest, now time.Time) (store.ConnectionRow, error) {
+	const op = "bridge.Open"
+	t, err := v.SCIMToken(publicID)
+	if err != nil {
+		return store.ConnectionRow{}, err
+	}
+	if !t.Digest.Equal(digest) {
+		return store.ConnectionRow{}, fault.New(fault.Unauthenticated, op, "the secret does not match")
+	}
+	if !t.Revoked.IsZero() || !now.Before(t.Expires) {
+		return store.ConnectionRow{}, fault.New(fault.Unauthenticated, op, "the token was revoked or has expired")
+	}
+	dir, err := v.In(t.Connection)
+	if err != nil {
+		return store.ConnectionRow{}, err
+	}
+	if row := dir.Row(); row.State == store.ConnectionActive {
+		return row, nil
+	}
+	return store.ConnectionRow{}, fault.New(fault.Unauthenticated, op, "the connection has ended")
+}
+
+func (b *Bridge) directory(id access.ConnectionID) scim.Directory {
+	return scim.Directory{
+		Users:  users{b: b, conn: id, rt: schema.Users()},
+		Groups: groups{b: b, conn: id, rt: schema.Groups()},
+	}
+}
+
+// touch remembers that a token was used; Run writes it down every few seconds.
+func (b *Bridge) touch(publicID string, now time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.used[publicID] = now
+}
+
+// writeTouches stores when tokens were last used.
+func (b *Bridge) writeTouches(ctx context.Context) error {
+	b.mu.Lock()
+	used := b.used
+	b.used = map[string]time.Time{}
+	b.mu.Unlock()
+	if len(used) == 0 {
+		return nil
+	}
+	return b.store.Update(ctx, func(tx *store.Tx) error { return tx.TouchSCIMTokens(used) })
+}
+
+// liveTokens is how many SCIM tokens of one connection may live at once: one in
+// use and its successor.
+const liveTokens = 2
+
+// CreateSCIMToken makes a bearer token for a connection. The token is shown to the
+// caller once; only its digest is stored.
+func (b *Bridge) CreateSCIMToken(ctx context.Context, conn access.ConnectionID, note string, life time.Duration) (secret.String, store.SCIMToken, error) {
+	const op = "bridge.CreateSCIMToken"
+	if life <= 0 || life > 3*365*24*time.Hour {
+		return secret.String{}, store.SCIMToken{}, fault.New(fault.Invalid, op, "a SCIM token lives at most three years; give a shorter time")
+	}
+	token, publicID := credential.NewSCIMToken()
+	text := token.Reveal()
+	now := b.now()
+	row := store.SCIMToken{PublicID: publicID, Connection: conn, Digest: credential.DigestOf(text), Note: note,
+		Tail: text[len(text)-4:], Created: now, Expires: now.Add(life)}
+	err := b.change(ctx, conn, event.ByAdministrator, func(c *change) error {
+		tokens, err := c.tx.SCIMTokens(conn)
+		if err != nil {
+			return err
+		}
+		live := 0
+		for _, t := range tokens {
+			if t.Revoked.IsZero() && c.now.Before(t.Expires) {
+				live++
+			}
+		}
+		if live >= liveTokens {
+			return fault.New(fault.Conflict, op, "connection %s has %d live tokens; revoke one first (drawbridge token revoke)", conn, live)
+		}
+		c.say(event.SCIMTokenCreated, "", map[string]string{"token": publicID})
+		return c.tx.PutSCIMToken(row)
+	})
+	if err != nil {
+		return secret.String{}, store.SCIMToken{}, err
+	}
+	return token, row, nil
+}
+
+// RevokeSCIMToken ends a token at once.
+func (b *Bridge) RevokeSCIMToken(ctx context.Context, conn access.ConnectionID, publicID string) error {
+	return b.change(ctx, conn, event.ByAdministrator, func(c *change) error {
+		t, err := c.tx.SCIMToken(publicID)
+		if err != nil {
+			return err
+		}
+		if t.Connection != conn {
+			return fault.New(fault.NotFound, "bridge.RevokeSCIMToken", "connection %s has no token %s", conn, publicID)
+		}
+		c.say(event.SCIMTokenRevoked, "", map[string]string{"token": publicID})
+		return c.tx.RevokeSCIMToken(publicID, c.now)
+	})
+}

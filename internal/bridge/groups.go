@@ -1,0 +1,460 @@
+package bridge
+
+import (
+	"bytes"
+	"context"
+	"iter"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/internal/credential"
+	"github.com/drawbridge-id/drawbridge/internal/event"
+	"github.com/drawbridge-id/drawbridge/internal/store"
+	"github.com/drawbridge-id/drawbridge/scim"
+	"github.com/drawbridge-id/drawbridge/scim/patch"
+	"github.com/drawbridge-id/drawbridge/scim/schema"
+)
+
+// groups is one connection's groups as SCIM sees them. Members are rows: a PATCH
+// is a delta, and costs what it touches.
+type groups struct {
+	b    *Bridge
+	conn access.ConnectionID
+	rt   *schema.ResourceType
+}
+
+func (g groups) Create(ctx context.Context, in scim.Input) (scim.Resource, error) {
+	fresh := store.Group{ID: access.GroupID(credential.NewID("grp")), Connection: g.conn, Version: 1}
+	fillGroup(&fresh, in.Doc)
+	var made store.Group
+	err := g.write(ctx, &made, func(c *change) error {
+		made = fresh
+		made.Created, made.Updated = c.now, c.now
+		if err := c.dir.InsertGroup(&made); err != nil {
+			return err
+		}
+		c.sayGroup(event.GroupProvisioned, made.ID)
+		if err := c.followShared(made.ExternalID, made.Key); err != nil {
+			return err
+		}
+		return c.moveMembers(made, []patch.MemberEdit{{Kind: patch.AddMembers, IDs: in.Members}})
+	})
+	if err != nil {
+		return scim.Resource{}, edge(err)
+	}
+	return g.resource(made, scim.Want{Relations: true}), nil
+}
+
+func (g groups) Get(ctx context.Context, id string, w scim.Want) (scim.Resource, error) {
+	var found store.Group
+	err := g.b.store.View(ctx, func(v *store.View) error {
+		dir, err := v.In(g.conn)
+		if err != nil {
+			return err
+		}
+		found, err = dir.Group(access.GroupID(id))
+		return err
+	})
+	if err != nil {
+		return scim.Resource{}, edgeID(err, id)
+	}
+	return g.resource(found, w), nil
+}
+
+func (g groups) List(ctx context.Context, q scim.Query) (scim.Page, error) {
+	var page scim.Page
+	err := g.b.store.View(ctx, func(v *store.View) error {
+		dir, err := v.In(g.conn)
+		if err != nil {
+			return err
+		}
+		found, total, err := dir.Groups(store.Query{Filter: q.Filter, Start: q.Start, Count: q.Count})
+		if err != nil {
+			return err
+		}
+		page = scim.Page{Total: total}
+		for _, f := range found {
+			page.Resources = append(page.Resources, g.resource(f, q.Want))
+		}
+		return nil
+	})
+	if err != nil {
+		return scim.Page{}, edge(err)
+	}
+	return page, nil
+}
+
+func (g groups) Replace(ctx context.Context, id string, m scim.Match, in scim.Input) (scim.Resource, error) {
+	var edits []patch.MemberEdit
+	if in.HasMembers {
+		edits = []patch.MemberEdit{{Kind: patch.ReplaceMembers, IDs: in.Members}}
+	}
+	return g.update(ctx, id, m, scim.Want{Relations: true}, edits, func(store.Group) (schema.Object, error) { return in.Doc, nil })
+}
+
+func (g groups) Patch(ctx context.Context, id string, m scim.Match, plan patch.Plan, w scim.Want) (scim.Resource, error) {
+	return g.update(ctx, id, m, w, plan.Members, func(was store.Group) (schema.Object, error) {
+		if len(plan.Edits) == 0 {
+			return nil, nil
+		}
+		doc, err := g.rt.Stored(was.Doc)
+		if err != nil {
+			return nil, err
+		}
+		return plan.Apply(doc)
+	})
+}
+
+// update is every write to an existing group. edit returns nil when the document
+// stays as it is.
+func (g groups) update(ctx context.Context, id string, m scim.Match, w scim.Want, edits []patch.MemberEdit, edit func(store.Group) (schema.Object, error)) (scim.Resource, error) {
+	var now store.Group
+	err := g.write(ctx, &now, func(c *change) error {
+		was, err := c.dir.Group(access.GroupID(id))
+		if err != nil {
+			return err
+		}
+		if !m.Allows(was.Version) {
+			return scim.PreconditionFailed(was.Version)
+		}
+		doc, err := edit(was)
+		if err != nil {
+			return err
+		}
+		now, err = c.updateGroup(was, doc)
+		if err != nil {
+			return err
+		}
+		return c.moveMembers(now, edits)
+	})
+	if err != nil {
+		return scim.Resource{}, edgeID(err, id)
+	}
+	return g.resource(now, w), nil
+}
+
+// write runs fn as a change and reads the group again as it stands at the end of it.
+func (g groups) write(ctx context.Context, result *store.Group, fn func(*change) error) error {
+	due := false
+	err := g.b.change(ctx, g.conn, event.ByScim, func(c *change) error {
+		if err := fn(c); err != nil {
+			return err
+		}
+		due = c.due
+		now, err := c.dir.Group(result.ID)
+		*result = now
+		return err
+	})
+	if err == nil && due {
+		g.b.nudge()
+	}
+	return err
+}
+
+// updateGroup writes the document and follows a rename: rules may be bound to the
+// old name or the new one, so every member is decided anew in this transaction.
+func (c *change) updateGroup(was store.Group, doc schema.Object) (store.Group, error) {
+	if doc == nil {
+		return was, nil
+	}
+	g := was
+	fillGroup(&g, doc)
+	if bytes.Equal(g.Doc, was.Doc) {
+		return was, nil
+	}
+	g.Version++
+	g.Updated = c.now
+	if err := c.dir.UpdateGroup(g); err != nil {
+		return g, err
+	}
+	if g.DisplayName == was.DisplayName && g.ExternalID == was.ExternalID {
+		c.sayGroup(event.GroupChanged, g.ID)
+		return g, nil
+	}
+	c.sayGroup(event.GroupRenamed, g.ID)
+	if g.ExternalID != was.ExternalID {
+		if err := c.followShared(was.ExternalID, g.Key); err != nil {
+			return g, err
+		}
+		if err := c.followShared(g.ExternalID, g.Key); err != nil {
+			return g, err
+		}
+	}
+	if !c.looksAt(was) && !c.looksAt(g) {
+		return g, nil
+	}
+	return g, c.decideMembers(g)
+}
+
+// followShared decides the members of the other groups that hold an externalId:
+// whether a group_id names one group or several has just changed.
+func (c *change) followShared(externalID string, except store.GroupKey) error {
+	if externalID == "" {
+		return nil
+	}
+	holders, err := c.dir.GroupsByExternalID(externalID)
+	if err != nil {
+		return err
+	}
+	for _, h := range holders {
+		if h.Key == except || !c.looksAt(h) {
+			continue
+		}
+		if err := c.decideMembers(h); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *change) looksAt(g store.Group) bool {
+	return c.policy.LooksAt(c.conn, g.DisplayName, g.ExternalID)
+}
+
+// decideMembers decides a small group's members now; a large group is fenced: what
+// its members hold counts for nothing until they have been decided anew.
+func (c *change) decideMembers(g store.Group) error {
+	if g.MemberCount > inlinePeople {
+		c.due = true
+		return c.dir.FenceGroup(g)
+	}
+	keys, err := c.dir.MemberKeys(g)
+	if err != nil {
+		return err
+	}
+	return c.decideKeys(keys)
+}
+
+// moveMembers applies member edits in order, as one set difference: a member that
+// is removed and added again in one request keeps the instant it joined.
+func (c *change) moveMembers(g store.Group, edits []patch.MemberEdit) error {
+	if len(edits) == 0 {
+		return nil
+	}
+	add, remove, err := c.membersAfter(g, edits)
+	if err != nil {
+		return err
+	}
+	removed, err := c.dir.RemoveMembers(g, remove, c.now)
+	if err != nil {
+		return err
+	}
+	added, err := c.dir.AddMembers(g, add, c.now)
+	if err != nil {
+		return err
+	}
+	if err := c.sayMembers(g, event.MemberRemoved, removed); err != nil {
+		return err
+	}
+	if err := c.sayMembers(g, event.MemberAdded, added); err != nil {
+		return err
+	}
+	if !c.looksAt(g) {
+		return nil
+	}
+	return c.decideKeys(append(removed, added...))
+}
+
+func (c *change) decideKeys(keys []store.PersonKey) error {
+	due, err := c.decideAll(keys)
+	c.due = c.due || due
+	return err
+}
+
+// membersAfter turns edits into who must be there and who must not. Ids that name
+// nobody in this connection are left out and reported, never fatal to the rest.
+func (c *change) membersAfter(g store.Group, edits []patch.MemberEdit) (add, remove []store.PersonKey, err error) {
+	var named []access.PersonID
+	for _, e := range edits {
+		for _, id := range e.IDs {
+			named = append(named, access.PersonID(id))
+		}
+	}
+	known, err := c.dir.Keys(named)
+	if err != nil {
+		return nil, nil, err
+	}
+	c.sayUnknown(g, named, known)
+	want := map[store.PersonKey]bool{}
+	for _, e := range edits {
+		if err := c.mark(want, g, e, known); err != nil {
+			return nil, nil, err
+		}
+	}
+	for key, present := range want {
+		if present {
+			add = append(add, key)
+		} else {
+			remove = append(remove, key)
+		}
+	}
+	slices.Sort(add)
+	slices.Sort(remove)
+	return add, remove, nil
+}
+
+func (c *change) mark(want map[store.PersonKey]bool, g store.Group, e patch.MemberEdit, known map[access.PersonID]store.PersonKey) error {
+	if e.Kind == patch.ReplaceMembers || e.Kind == patch.RemoveAllMembers {
+		if len(e.IDs) > 0 && !slices.ContainsFunc(e.IDs, func(id string) bool { return known[access.PersonID(id)] != 0 }) {
+			return scim.Invalid(scim.TypeInvalidValue, "Operation "+strconv.Itoa(e.Index)+": none of the members is known here; send ids that this server returned. Nothing was changed.")
+		}
+		there, err := c.dir.MemberKeys(g)
+		if err != nil {
+			return err
+		}
+		for _, key := range there {
+			want[key] = false
+		}
+		for key := range want {
+			want[key] = false
+		}
+	}
+	for _, id := range e.IDs {
+		if key := known[access.PersonID(id)]; key != 0 {
+			want[key] = e.Kind != patch.RemoveMembers
+		}
+	}
+	return nil
+}
+
+// unknownShown is how many unknown member ids one event spells out.
+const unknownShown = 20
+
+// sayUnknown records ids that name nobody here: deleted or foreign people, which
+// look the same. They are ours to make, so they will never come to exist.
+func (c *change) sayUnknown(g store.Group, named []access.PersonID, known map[access.PersonID]store.PersonKey) {
+	var lost []string
+	for _, id := range named {
+		if known[id] == 0 {
+			lost = append(lost, string(id))
+		}
+	}
+	if len(lost) == 0 {
+		return
+	}
+	e := fact(event.MemberUnknown, c.by, c.conn, "", c.now, map[string]string{"group": string(g.ID), "count": strconv.Itoa(len(lost))})
+	e.Personal = map[string]string{"members": strings.Join(lost[:min(len(lost), unknownShown)], " ")}
+	c.events = append(c.events, e)
+}
+
+func (c *change) sayGroup(t event.Type, id access.GroupID) {
+	c.say(t, "", map[string]string{"group": string(id)})
+}
+
+func (c *change) sayMembers(g store.Group, t event.Type, keys []store.PersonKey) error {
+	if len(keys) == 0 {
+		return nil
+	}
+	ids, err := c.dir.IDs(keys)
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		c.say(t, id, map[string]string{"group": string(g.ID)})
+	}
+	return nil
+}
+
+func (g groups) Delete(ctx context.Context, id string, m scim.Match) error {
+	due := false
+	err := g.b.change(ctx, g.conn, event.ByScim, func(c *change) error {
+		was, err := c.dir.Group(access.GroupID(id))
+		if err != nil {
+			return err
+		}
+		if !m.Allows(was.Version) {
+			return scim.PreconditionFailed(was.Version)
+		}
+		err = c.deleteGroup(was)
+		due = c.due
+		return err
+	})
+	if due {
+		g.b.nudge()
+	}
+	return edgeID(err, id)
+}
+
+// deleteGroup removes a small group with its memberships; a large one dissolves:
+// it is gone at once, whoever was in it is refused until decided anew, and the rows
+// go in chunks that never hold the writer for long.
+func (c *change) deleteGroup(g store.Group) error {
+	c.sayGroup(event.GroupDeleted, g.ID)
+	if g.MemberCount > inlinePeople {
+		c.due = true
+		if err := c.dir.DissolveGroup(g, c.now); err != nil {
+			return err
+		}
+		return c.followShared(g.ExternalID, g.Key)
+	}
+	keys, err := c.dir.MemberKeys(g)
+	if err != nil {
+		return err
+	}
+	if err := c.dir.DeleteGroup(g); err != nil {
+		return err
+	}
+	if err := c.followShared(g.ExternalID, g.Key); err != nil {
+		return err
+	}
+	if err := c.sayMembers(g, event.MemberRemoved, keys); err != nil || !c.looksAt(g) {
+		return err
+	}
+	return c.decideKeys(keys)
+}
+
+func fillGroup(g *store.Group, doc schema.Object) {
+	g.DisplayName = doc.Text("displayName")
+	g.ExternalID = doc.Text("externalId")
+	g.Doc = doc.Encode()
+}
+
+func (g groups) resource(row store.Group, w scim.Want) scim.Resource {
+	r := scim.Resource{ID: string(row.ID), Version: row.Version, Created: row.Created, LastModified: row.Updated, Doc: row.Doc}
+	if w.Relations {
+		r.Relations = g.members(row)
+	}
+	return r
+}
+
+// memberPage is how many members are read at a time: short read transactions, so
+// that a slow reader never pins the write-ahead log.
+const memberPage = 1000
+
+// members streams a group's members in the order in which they were provisioned.
+func (g groups) members(row store.Group) iter.Seq2[scim.Relation, error] {
+	return func(yield func(scim.Relation, error) bool) {
+		var after store.PersonKey
+		for {
+			page, err := g.memberPage(row, after)
+			if err != nil {
+				yield(scim.Relation{}, edge(err))
+				return
+			}
+			for _, m := range page {
+				if !yield(scim.Relation{ID: string(m.Person), Display: m.Display}, nil) {
+					return
+				}
+				after = m.Key
+			}
+			if len(page) < memberPage {
+				return
+			}
+		}
+	}
+}
+
+func (g groups) memberPage(row store.Group, after store.PersonKey) ([]store.Member, error) {
+	var page []store.Member
+	err := g.b.store.View(context.Background(), func(v *store.View) error {
+		dir, err := v.In(g.conn)
+		if err != nil {
+			return err
+		}
+		page, err = dir.Members(row, after, memberPage)
+		return err
+	})
+	return page, err
+}

@@ -1,0 +1,226 @@
+package bridge
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"strconv"
+	"time"
+
+	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/internal/credential"
+	"github.com/drawbridge-id/drawbridge/internal/event"
+	"github.com/drawbridge-id/drawbridge/internal/fault"
+	"github.com/drawbridge-id/drawbridge/internal/store"
+	"github.com/drawbridge-id/drawbridge/mapping"
+)
+
+// Applied says what ApplyPolicy did.
+type Applied struct {
+	Version int64
+	Hash    string
+	Changed bool // false: the policy was the active one already
+}
+
+// ApplyPolicy makes src the active policy: scopes keep the ids they had, new ones
+// get ids, connections are added or ended, and every person's decision made under
+// an older version stops counting in the same commit. The recompute itself follows
+// in chunks (Run), or at a person's next use, whichever comes first.
+func (b *Bridge) ApplyPolicy(ctx context.Context, src mapping.PolicySource) (Applied, error) {
+	var done Applied
+	now := b.now()
+	err := b.store.Update(ctx, func(tx *store.Tx) error {
+		var err error
+		done, err = b.applyPolicy(tx, src, now)
+		return err
+	})
+	if err == nil && done.Changed {
+		b.nudge()
+	}
+	return done, err
+}
+
+func (b *Bridge) applyPolicy(tx *store.Tx, src mapping.PolicySource, now time.Time) (Applied, error) {
+	const op = "bridge.ApplyPolicy"
+	before, err := tx.Policy()
+	if err != nil {
+		return Applied{}, err
+	}
+	src, err = adoptIDs(src, before.Source)
+	if err != nil {
+		return Applied{}, err
+	}
+	compiled, err := mapping.Compile(src)
+	if err != nil {
+		return Applied{}, fault.Wrap(fault.Invalid, op, err)
+	}
+	body, err := json.Marshal(src)
+	if err != nil {
+		return Applied{}, fault.Wrap(fault.Internal, op, err)
+	}
+	sum := sha256.Sum256(body)
+	hash := hex.EncodeToString(sum[:])
+	if hash == before.Hash {
+		return Applied{Version: before.Version, Hash: hash}, nil
+	}
+	if err := b.applyConnections(tx, compiled, now); err != nil {
+		return Applied{}, err
+	}
+	version, err := tx.PutPolicy(hash, body, now)
+	if err != nil {
+		return Applied{}, err
+	}
+	return Applied{Version: version, Hash: hash, Changed: true}, tx.Append(fact(event.PolicyApplied, event.ByAdministrator, "", "", now,
+		map[string]string{"version": strconv.FormatInt(version, 10), "hash": hash}))
+}
+
+// applyConnections adds and changes what the policy names, and ends what it no
+// longer names: an ended connection's epoch alone refuses all its credentials.
+func (b *Bridge) applyConnections(tx *store.Tx, p *mapping.Policy, now time.Time) error {
+	have, err := tx.Connections()
+	if err != nil {
+		return err
+	}
+	state := map[access.ConnectionID]store.ConnectionState{}
+	for _, c := range have {
+		state[c.ID] = c.State
+	}
+	for _, c := range p.Connections() {
+		if _, err := tx.PutConnection(c, now); err != nil {
+			return err
+		}
+		if err := tx.PutCeiling(c.ID, p.CeilingPairs(c.ID)); err != nil {
+			return err
+		}
+		if err := noteConnection(tx, c.ID, state[c.ID], now); err != nil {
+			return err
+		}
+	}
+	for _, c := range have {
+		if _, named := p.Connection(c.ID); !named && c.State == store.ConnectionActive {
+			if err := endConnection(tx, c.ID, now); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func noteConnection(tx *store.Tx, id access.ConnectionID, was store.ConnectionState, now time.Time) error {
+	switch was {
+	case store.ConnectionActive:
+		return nil
+	case store.ConnectionEnded:
+		if err := tx.ResumeConnection(id, now); err != nil {
+			return err
+		}
+		return tx.Append(fact(event.ConnectionResumed, event.ByAdministrator, id, "", now, nil))
+	}
+	return tx.Append(fact(event.ConnectionAdded, event.ByAdministrator, id, "", now, nil))
+}
+
+func endConnection(tx *store.Tx, id access.ConnectionID, now time.Time) error {
+	if err := tx.EndConnection(id, now); err != nil {
+		return err
+	}
+	return tx.Append(fact(event.ConnectionEnded, event.ByAdministrator, id, "", now, nil))
+}
+
+// adoptIDs gives every provisional scope id ("path:…", as config makes them) the id
+// that the scope at that path, or at a former slug of it, has in the active policy;
+// a scope that is new gets a new id. So a rename changes nobody's access.
+func adoptIDs(src mapping.PolicySource, active []byte) (mapping.PolicySource, error) {
+	const op = "bridge.ApplyPolicy"
+	var old *access.Tree
+	if len(active) > 0 {
+		var was mapping.PolicySource
+		if err := json.Unmarshal(active, &was); err != nil {
+			return src, fault.Wrap(fault.Internal, op, err)
+		}
+		var err error
+		if old, err = access.NewTree(was.Scopes); err != nil {
+			return src, fault.Wrap(fault.Internal, op, err)
+		}
+	}
+	fresh, err := access.NewTree(src.Scopes)
+	if err != nil {
+		return src, fault.Wrap(fault.Invalid, op, err)
+	}
+	names := scopeIDs(fresh, old)
+	out := src
+	out.Scopes = make([]access.Scope, len(src.Scopes))
+	for i, s := range src.Scopes {
+		s.ID, s.Parent = names[s.ID], names[s.Parent]
+		out.Scopes[i] = s
+	}
+	out.Connections = make([]access.Connection, len(src.Connections))
+	for i, c := range src.Connections {
+		c.Root, c.Ceiling.Scope = names[c.Root], names[c.Ceiling.Scope]
+		out.Connections[i] = c
+	}
+	return out, nil
+}
+
+// scopeIDs maps each id of fresh to the id it shall have, walking both trees from
+// the host down so that a renamed parent is followed.
+func scopeIDs(fresh, old *access.Tree) map[access.ScopeID]access.ScopeID {
+	names := map[access.ScopeID]access.ScopeID{"": ""}
+	for _, s := range fresh.All() { // parents come first
+		if !provisional(s.ID) {
+			names[s.ID] = s.ID
+			continue
+		}
+		names[s.ID] = formerID(s, names[s.Parent], old)
+		if names[s.ID] == "" {
+			names[s.ID] = access.ScopeID(credential.NewID("scp"))
+		}
+	}
+	return names
+}
+
+func provisional(id access.ScopeID) bool { return len(id) > 5 && id[:5] == "path:" }
+
+func formerID(s access.Scope, parent access.ScopeID, old *access.Tree) access.ScopeID {
+	if s.Level == access.Host {
+		host, _ := old.Resolve(".")
+		return host.ID
+	}
+	for _, slug := range append([]string{s.Slug}, s.Was...) {
+		for _, sibling := range old.Children(parent) {
+			if sibling.Slug == slug {
+				return sibling.ID
+			}
+		}
+	}
+	return ""
+}
+
+// active is the compiled policy of the version that this transaction sees.
+func (b *Bridge) active(v *store.View) (*activePolicy, error) {
+	version, err := v.PolicyVersion()
+	if err != nil {
+		return nil, err
+	}
+	if p := b.policy.Load(); p != nil && p.version == version {
+		return p, nil
+	}
+	row, err := v.Policy()
+	if err != nil {
+		return nil, err
+	}
+	if row.Version == 0 {
+		return nil, fault.New(fault.Unavailable, "bridge.active", "no policy has been applied yet")
+	}
+	var src mapping.PolicySource
+	if err := json.Unmarshal(row.Source, &src); err != nil {
+		return nil, fault.Wrap(fault.Internal, "bridge.active", err)
+	}
+	compiled, err := mapping.Compile(src)
+	if err != nil {
+		return nil, fault.Wrap(fault.Internal, "bridge.active", err)
+	}
+	p := &activePolicy{Policy: compiled, version: row.Version}
+	b.policy.Store(p)
+	return p, nil
+}

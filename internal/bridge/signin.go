@@ -1,0 +1,348 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/internal/credential"
+	"github.com/drawbridge-id/drawbridge/internal/event"
+	"github.com/drawbridge-id/drawbridge/internal/fault"
+	"github.com/drawbridge-id/drawbridge/internal/secret"
+	"github.com/drawbridge-id/drawbridge/internal/session"
+	"github.com/drawbridge-id/drawbridge/internal/store"
+	"github.com/drawbridge-id/drawbridge/mapping"
+	"github.com/drawbridge-id/drawbridge/oidc"
+	"github.com/drawbridge-id/drawbridge/oidc/upstream"
+)
+
+// SignIn starts a session for a verified identity. The person is found by
+// (connection, issuer, stable subject) alone; nobody is created. A refusal is
+// fault.Denied with a reason code, and writes an audit row and nothing else.
+func (b *Bridge) SignIn(ctx context.Context, id upstream.Identity) (secret.String, oidc.Browser, error) {
+	if err := b.freshen(ctx, id); err != nil {
+		return secret.String{}, oidc.Browser{}, err
+	}
+	cookie := credential.NewOpaque(credential.KindSession)
+	var refused error
+	err := b.change(ctx, id.Connection, event.ByPerson, func(c *change) error {
+		refused = nil // fn may run again
+		err := c.signIn(id, b.lives.Session, cookie)
+		if fault.Is(err, fault.Denied) {
+			refused = err
+			c.refuse(id, fault.ReasonOf(err))
+			return nil
+		}
+		return err
+	})
+	if err == nil {
+		err = refused
+	}
+	if err != nil {
+		return secret.String{}, oidc.Browser{}, err
+	}
+	browser, err := b.Browser(ctx, cookie.Reveal())
+	return cookie, browser, err
+}
+
+// freshen decides the person anew before the sign-in looks at what they hold, if
+// the last decision no longer counts. It is a transaction of its own, so that a
+// refused sign-in writes an audit row only.
+func (b *Bridge) freshen(ctx context.Context, id upstream.Identity) error {
+	var who access.PersonID
+	err := b.store.View(ctx, func(v *store.View) error {
+		dir, err := v.In(id.Connection)
+		if err != nil {
+			return err
+		}
+		p, err := findPerson(dir, id)
+		if err != nil {
+			return nil //nolint:nilerr // SignIn finds out the same and says it properly
+		}
+		who = p.ID
+		return nil
+	})
+	if err != nil || who == "" {
+		return err
+	}
+	return b.settle(ctx, id.Connection, who)
+}
+
+func (c *change) signIn(id upstream.Identity, life time.Duration, cookie secret.String) error {
+	p, err := findPerson(&c.dir.Directory, id)
+	if err != nil {
+		return err
+	}
+	if !p.Active {
+		return denied("deactivated_by_idp", "your company has switched your account off")
+	}
+	held, err := c.dir.Assignments(p)
+	if err != nil {
+		return err
+	}
+	host, err := c.tx.Host()
+	if err != nil {
+		return err
+	}
+	s, events, err := session.Start(session.Opening{ID: session.ID(credential.NewID("ses")), Connection: c.conn, Person: p.ID, Held: held,
+		Upstream: session.Upstream{Issuer: id.Issuer, Subject: id.Subject, Session: id.Session, AMR: id.AMR, ACR: id.ACR},
+		Epochs:   session.Epochs{Host: host, Connection: c.dir.Row().Epoch, Person: p.Epoch},
+		AuthTime: id.AuthTime, Now: c.now, Expires: c.now.Add(life)})
+	if err != nil {
+		return c.explainRefusal(p, err)
+	}
+	if err := c.pin(p, id); err != nil {
+		return err
+	}
+	c.add(events)
+	return c.tx.InsertSession(store.SessionRow{Session: s, Cookie: credential.DigestOf(cookie.Reveal())})
+}
+
+// pin binds the person to the subject at the first sign-in.
+func (c *change) pin(p store.Person, id upstream.Identity) error {
+	_, _, pinned, err := c.dir.SubjectOf(p)
+	if err != nil || pinned {
+		return err
+	}
+	c.say(event.SubjectPinned, p.ID, nil)
+	return c.dir.PinSubject(p, id.Issuer, id.Subject)
+}
+
+// findPerson finds who a verified identity is. An address never decides; two
+// active people who would match are nobody.
+func findPerson(dir *store.Directory, id upstream.Identity) (store.Person, error) {
+	p, err := dir.PersonBySubject(id.Issuer, id.Subject)
+	if err == nil || !fault.Is(err, fault.NotFound) {
+		return p, err
+	}
+	named, err := dir.PeopleByExternalID(id.Subject)
+	if err != nil {
+		return store.Person{}, err
+	}
+	active := slices.DeleteFunc(slices.Clone(named), func(p store.Person) bool { return !p.Active })
+	switch {
+	case len(active) > 1:
+		return store.Person{}, denied("ambiguous", "two people of your company carry the same identifier; neither is signed in until that is put right")
+	case len(active) == 1:
+		return unpinned(dir, active[0])
+	case len(named) > 0:
+		return named[0], nil
+	}
+	return store.Person{}, denied("not_provisioned", "your company has not given you an account here yet")
+}
+
+// unpinned refuses a person who is bound to another subject already.
+func unpinned(dir *store.Directory, p store.Person) (store.Person, error) {
+	_, _, pinned, err := dir.SubjectOf(p)
+	if err != nil {
+		return store.Person{}, err
+	}
+	if pinned {
+		return store.Person{}, denied("subject_mismatch", "your sign-in does not match the one this account was linked to")
+	}
+	return p, nil
+}
+
+// explainRefusal gives a person who holds nothing the nearest reason: a rule that
+// almost matched says more than "no rule matched".
+func (c *change) explainRefusal(p store.Person, refusal error) error {
+	if fault.ReasonOf(refusal) != "no_rule_matched" {
+		return refusal
+	}
+	facts, err := c.dir.Facts(p)
+	if err != nil {
+		return errors.Join(refusal, err)
+	}
+	if code := nearMiss(mapping.Evaluate(c.policy.Policy, facts, c.now)); code != "" {
+		return denied(code, fault.DetailOf(refusal))
+	}
+	return refusal
+}
+
+func (c *change) refuse(id upstream.Identity, reason string) {
+	e := fact(event.SignInRefused, c.by, c.conn, "", c.now, map[string]string{"reason": reason})
+	e.Personal = map[string]string{"issuer": id.Issuer, "subject": id.Subject}
+	c.events = append(c.events, e)
+}
+
+func denied(reason, detail string) error {
+	return fault.New(fault.Denied, "bridge.SignIn", "%s", detail).Because(reason)
+}
+
+// Browser accepts a session cookie and says what its session stands on now.
+func (b *Bridge) Browser(ctx context.Context, cookie string) (oidc.Browser, error) {
+	row, err := b.acceptCookie(ctx, cookie)
+	if err != nil {
+		return oidc.Browser{}, err
+	}
+	return b.browser(ctx, row.Session)
+}
+
+// acceptCookie finds the session of a cookie's secret and holds it against the
+// directory. The secret is new after each sign-in and each switch. A session whose
+// person had to be decided anew may have moved by that: it is read again.
+func (b *Bridge) acceptCookie(ctx context.Context, cookie string) (store.SessionRow, error) {
+	digest, err := credential.ParseOpaque(credential.KindSession, cookie)
+	if err != nil {
+		return store.SessionRow{}, err
+	}
+	for settled := false; ; settled = true {
+		row, err := b.sessionByCookie(ctx, digest)
+		if err != nil {
+			return store.SessionRow{}, err
+		}
+		_, err = b.weigh(ctx, bound(row.Session))
+		if err == nil || settled || fault.ReasonOf(err) != credential.ReasonUndecided {
+			return row, err
+		}
+		if err := b.settle(ctx, row.Connection, row.Person); err != nil {
+			return store.SessionRow{}, err
+		}
+	}
+}
+
+func (b *Bridge) sessionByCookie(ctx context.Context, digest credential.Digest) (store.SessionRow, error) {
+	var row store.SessionRow
+	err := b.store.View(ctx, func(v *store.View) error {
+		var err error
+		row, err = v.SessionByCookie(digest)
+		return err
+	})
+	if fault.Is(err, fault.NotFound) {
+		return row, fault.Wrap(fault.Unauthenticated, "bridge.Browser", err)
+	}
+	return row, err
+}
+
+// bound is what a browser session's cookie says for itself: no client is involved,
+// and the session row's own version is current by construction.
+func bound(s session.Session) credential.Bound {
+	return credential.Bound{
+		Subject: credential.Subject{Connection: s.Connection, Person: s.Person, Session: s.ID},
+		Epochs:  credential.Epochs{Host: s.Epochs.Host, Connection: s.Epochs.Connection, Person: s.Epochs.Person, Session: s.Version},
+		Expires: s.Expires,
+	}
+}
+
+// browser reads what a session's person may choose, and what it stands on.
+func (b *Bridge) browser(ctx context.Context, s session.Session) (oidc.Browser, error) {
+	out := oidc.Browser{Session: s}
+	now := b.now()
+	err := b.store.View(ctx, func(v *store.View) error {
+		held, policy, err := b.held(v, s)
+		if err != nil {
+			return err
+		}
+		out.Choices, out.Assignment = nil, oidc.ActiveGrant{}
+		for _, a := range session.Choices(held, now) {
+			g := activeGrant(policy.Tree(), a)
+			out.Choices = append(out.Choices, g)
+			if s.State == session.Active && a.ID == s.Active {
+				out.Assignment = g
+			}
+		}
+		return nil
+	})
+	return out, err
+}
+
+func (b *Bridge) held(v *store.View, s session.Session) ([]access.Assignment, *activePolicy, error) {
+	policy, err := b.active(v)
+	if err != nil {
+		return nil, nil, err
+	}
+	dir, err := v.In(s.Connection)
+	if err != nil {
+		return nil, nil, err
+	}
+	p, err := dir.Person(s.Person)
+	if err != nil {
+		return nil, nil, err
+	}
+	held, err := dir.Assignments(p)
+	return held, policy, err
+}
+
+// Switch makes another assignment the session's active one: held now, chosen by
+// the person. The tokens of the one that was left are dead with the commit, and
+// the cookie's secret is new.
+func (b *Bridge) Switch(ctx context.Context, cookie string, to access.AssignmentID) (secret.String, oidc.Browser, error) {
+	row, err := b.acceptCookie(ctx, cookie)
+	if err != nil {
+		return secret.String{}, oidc.Browser{}, err
+	}
+	next := credential.NewOpaque(credential.KindSession)
+	digest := credential.DigestOf(next.Reveal())
+	var s session.Session
+	err = b.change(ctx, row.Connection, event.ByPerson, func(c *change) error {
+		now, err := c.tx.Session(row.ID)
+		if err != nil {
+			return err
+		}
+		if !now.Cookie.Equal(row.Cookie) || now.Version != row.Version {
+			return fault.New(fault.Stale, "bridge.Switch", "this session was changed in another window; reload the page")
+		}
+		p, err := c.dir.Person(now.Person)
+		if err != nil {
+			return err
+		}
+		held, err := c.dir.Assignments(p)
+		if err != nil {
+			return err
+		}
+		var events []event.Event
+		s, events, err = session.Switch(now.Session, held, to, c.now)
+		if err != nil {
+			return err
+		}
+		c.add(events)
+		if s.Version != now.Version {
+			c.ended = append(c.ended, s.ID)
+		}
+		return c.tx.UpdateSession(s, &digest)
+	})
+	if err != nil {
+		return secret.String{}, oidc.Browser{}, err
+	}
+	out, err := b.browser(ctx, s)
+	return next, out, err
+}
+
+// SignOut ends a session, its tokens and its refresh families.
+func (b *Bridge) SignOut(ctx context.Context, id session.ID, reason string) error {
+	var row store.SessionRow
+	err := b.store.View(ctx, func(v *store.View) error {
+		var err error
+		row, err = v.Session(id)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return b.change(ctx, row.Connection, event.ByPerson, func(c *change) error {
+		now, err := c.tx.Session(id)
+		if err != nil || now.State == session.Ended {
+			return err
+		}
+		next, events := session.Revoke(now.Session, reason, c.now)
+		return c.keep(next, events)
+	})
+}
+
+// Refused records a sign-in that failed before there was an identity. It writes an
+// audit row only.
+func (b *Bridge) Refused(ctx context.Context, conn access.ConnectionID, cause error) error {
+	return b.change(ctx, conn, event.ByPerson, func(c *change) error {
+		c.say(event.SignInRefused, "", map[string]string{"reason": orElse(fault.ReasonOf(cause), "idp_error")})
+		return nil
+	})
+}
+
+func orElse(s, fallback string) string {
+	if s == "" {
+		return fallback
+	}
+	return s
+}

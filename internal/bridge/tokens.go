@@ -1,0 +1,395 @@
+package bridge
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"encoding/json"
+	"slices"
+	"time"
+
+	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/internal/credential"
+	"github.com/drawbridge-id/drawbridge/internal/event"
+	"github.com/drawbridge-id/drawbridge/internal/fault"
+	"github.com/drawbridge-id/drawbridge/internal/hot"
+	"github.com/drawbridge-id/drawbridge/internal/session"
+	"github.com/drawbridge-id/drawbridge/internal/store"
+	"github.com/drawbridge-id/drawbridge/oidc"
+)
+
+// codeLife is how long an authorization code waits for its application (FAPI 2.0
+// allows at most 60 s).
+const codeLife = time.Minute
+
+// Issue stores a code for the session's active assignment and gives the redirect
+// that carries it.
+func (b *Bridge) Issue(ctx context.Context, req hot.AuthRequest, s session.Session) (string, error) {
+	const op = "bridge.Issue"
+	if s.State != session.Active {
+		return "", fault.New(fault.Stale, op, "the session must choose a grant first")
+	}
+	cur, err := b.accept(ctx, bound(s))
+	if err != nil {
+		return "", err
+	}
+	sub := cur.Subject
+	sub.Client = req.Client
+	if cur, err = b.store.Current(ctx, sub); err != nil {
+		return "", err
+	}
+	now := b.now()
+	grant := hot.CodeGrant{Request: req, Session: s.ID, Active: s.Active, Family: credential.NewID("fam"),
+		Bound: credential.Bound{Subject: sub, Epochs: cur.Epochs, Expires: s.Expires}, Expires: now.Add(codeLife)}
+	if err := credential.Accept(grant.Bound, cur, now); err != nil {
+		return "", err
+	}
+	code := credential.NewOpaque(credential.KindCode)
+	if err := b.hot.PutCode(ctx, credential.DigestOf(code.Reveal()), grant); err != nil {
+		return "", err
+	}
+	return oidc.CodeRedirect(req, b.url, code.Reveal()), nil
+}
+
+// Redeem exchanges a code for tokens. The code is consumed first, whatever comes
+// of it, and the directory is read after that.
+func (b *Bridge) Redeem(ctx context.Context, x oidc.CodeExchange) (oidc.TokenSet, error) {
+	const op = "bridge.Redeem"
+	now := b.now()
+	digest, err := credential.ParseOpaque(credential.KindCode, x.Code)
+	if err != nil {
+		return oidc.TokenSet{}, notGranted(op, "this code is not one of ours")
+	}
+	g, outcome, err := b.hot.ConsumeCode(ctx, digest, now)
+	if err != nil {
+		return oidc.TokenSet{}, err
+	}
+	if outcome == hot.Replayed {
+		return oidc.TokenSet{}, b.replayed(ctx, g)
+	}
+	if outcome != hot.OK || g.Request.Client != x.Client.ID || g.Request.RedirectURI != x.RedirectURI {
+		return oidc.TokenSet{}, notGranted(op, "this code was not made for this application and redirect_uri, or has expired; start the sign-in again")
+	}
+	if !pkce(g.Request.CodeChallenge, x.CodeVerifier) {
+		return oidc.TokenSet{}, notGranted(op, "code_verifier does not match the code_challenge of the sign-in")
+	}
+	return b.firstTokens(ctx, g, x.Client, now)
+}
+
+// pkce is RFC 7636 section 4.6 with S256, the only method there is.
+func pkce(challenge, verifier string) bool {
+	sum := sha256.Sum256([]byte(verifier))
+	return subtle.ConstantTimeCompare([]byte(base64.RawURLEncoding.EncodeToString(sum[:])), []byte(challenge)) == 1
+}
+
+func (b *Bridge) firstTokens(ctx context.Context, g hot.CodeGrant, client oidc.Client, now time.Time) (oidc.TokenSet, error) {
+	w, err := b.warrant(ctx, g.Bound, g.Active)
+	if err != nil {
+		return oidc.TokenSet{}, err
+	}
+	family := hot.Family{ID: g.Family, Bound: g.Bound, Active: g.Active, OAuthScopes: g.Request.OAuthScopes, AuthTime: w.session.AuthTime,
+		Nonce: g.Request.Nonce, N: 1, Rotated: now, Expires: earliest(now.Add(b.lives.Refresh), w.session.Expires), Salt: credential.NewID("salt")}
+	if err := b.hot.PutFamily(ctx, family); err != nil {
+		return oidc.TokenSet{}, err
+	}
+	if err := b.noteClient(ctx, w.session.ID, client.ID); err != nil {
+		return oidc.TokenSet{}, err
+	}
+	return b.mint(w, family, client, g.Request.Nonce, now)
+}
+
+// noteClient remembers which applications a session reaches, for whoever must tell
+// them that it ended.
+func (b *Bridge) noteClient(ctx context.Context, id session.ID, client access.ClientID) error {
+	return b.store.Update(ctx, func(tx *store.Tx) error { return tx.AddSessionClient(id, client) })
+}
+
+// replayed treats a code that comes twice as stolen: everything it led to is dead
+// (RFC 6749 section 4.1.2).
+func (b *Bridge) replayed(ctx context.Context, g hot.CodeGrant) error {
+	if err := b.hot.EndFamily(ctx, g.Family); err != nil {
+		return err
+	}
+	if err := b.supersede(ctx, g.Bound.Subject, event.CodeReplayed); err != nil {
+		return err
+	}
+	return notGranted("bridge.Redeem", "this code was used before; what it gave has been ended")
+}
+
+// supersede raises a session's version, so that every token made from it is dead,
+// and records why. The browser's own session lives on.
+func (b *Bridge) supersede(ctx context.Context, sub credential.Subject, why event.Type) error {
+	return b.change(ctx, sub.Connection, event.ByBridge, func(c *change) error {
+		row, err := c.tx.Session(sub.Session)
+		if err != nil || row.State == session.Ended {
+			return err
+		}
+		e := fact(why, c.by, c.conn, sub.Person, c.now, map[string]string{"client": string(sub.Client)})
+		e.Session = string(sub.Session)
+		c.events = append(c.events, e)
+		row.Version++
+		return c.keep(row.Session, nil)
+	})
+}
+
+// Refresh exchanges a refresh token for the next one and new tokens. The family is
+// rotated first, and the directory is read after that: a deactivation that commits
+// before the read refuses here, a later one kills what was minted.
+func (b *Bridge) Refresh(ctx context.Context, x oidc.RefreshExchange) (oidc.TokenSet, error) {
+	const op = "bridge.Refresh"
+	now := b.now()
+	f, r, err := b.family(ctx, x.RefreshToken, now)
+	if err != nil {
+		return oidc.TokenSet{}, err
+	}
+	if f.Bound.Subject.Client != x.Client.ID {
+		return oidc.TokenSet{}, notGranted(op, "this refresh token was given to another application")
+	}
+	scopes, err := narrowed(f.OAuthScopes, x.OAuthScopes)
+	if err != nil {
+		return oidc.TokenSet{}, err
+	}
+	f, outcome, err := b.hot.Rotate(ctx, hot.Rotation{Family: f.ID, Client: x.Client.ID, N: r.N, Now: now, Grace: b.lives.RefreshGrace, Verified: true})
+	if err != nil {
+		return oidc.TokenSet{}, err
+	}
+	switch outcome {
+	case hot.OK, hot.Retried:
+	case hot.Replayed:
+		return oidc.TokenSet{}, b.reused(ctx, f)
+	default:
+		return oidc.TokenSet{}, notGranted(op, "this refresh token has ended; sign in again")
+	}
+	w, err := b.warrant(ctx, f.Bound, f.Active)
+	if err != nil {
+		return oidc.TokenSet{}, b.endRefused(ctx, f, err)
+	}
+	f.OAuthScopes = scopes
+	return b.mint(w, f, x.Client, "", now)
+}
+
+// family finds the family of a refresh token that this bridge sealed.
+func (b *Bridge) family(ctx context.Context, token string, now time.Time) (hot.Family, credential.Refresh, error) {
+	const op = "bridge.Refresh"
+	r, err := credential.ParseRefresh(token)
+	if err != nil {
+		return hot.Family{}, r, notGranted(op, "this refresh token is not one of ours")
+	}
+	f, err := b.hot.Family(ctx, r.Family, now)
+	if fault.Is(err, fault.NotFound) {
+		return hot.Family{}, r, notGranted(op, "this refresh token has ended; sign in again")
+	}
+	if err != nil {
+		return hot.Family{}, r, err
+	}
+	if !b.refresh.Verify(r, f.Salt) {
+		return hot.Family{}, r, notGranted(op, "this refresh token is not one of ours")
+	}
+	return f, r, nil
+}
+
+// narrowed is RFC 6749 section 6: a refresh may ask for less, never for more.
+func narrowed(granted, asked []string) ([]string, error) {
+	if asked == nil {
+		return granted, nil
+	}
+	for _, s := range asked {
+		if !slices.Contains(granted, s) {
+			return nil, fault.New(fault.Invalid, "bridge.Refresh", "scope %s was not granted at sign-in", s).Because("invalid_scope")
+		}
+	}
+	return asked, nil
+}
+
+func (b *Bridge) reused(ctx context.Context, f hot.Family) error {
+	if err := b.supersede(ctx, f.Bound.Subject, event.RefreshReused); err != nil {
+		return err
+	}
+	return notGranted("bridge.Refresh", "this refresh token was used before; its whole family has been ended")
+}
+
+// endRefused ends a family whose integers are no longer current: no later rotation
+// could succeed. A store that cannot answer ends nothing.
+func (b *Bridge) endRefused(ctx context.Context, f hot.Family, refusal error) error {
+	if fault.Is(refusal, fault.Unavailable) {
+		return refusal
+	}
+	if err := b.hot.EndFamily(ctx, f.ID); err != nil {
+		return err
+	}
+	return refusal
+}
+
+// warrant is what minting needs beside the client: the directory's say and the
+// active assignment, read after the code or the token was consumed.
+type warrant struct {
+	current credential.Current
+	session session.Session
+	active  access.Assignment
+	policy  *activePolicy
+	profile oidc.Profile
+}
+
+func (b *Bridge) warrant(ctx context.Context, bd credential.Bound, active access.AssignmentID) (warrant, error) {
+	var w warrant
+	var err error
+	if w.current, err = b.accept(ctx, bd); err != nil {
+		return w, asNotGranted(err)
+	}
+	err = b.store.View(ctx, func(v *store.View) error {
+		row, err := v.Session(bd.Subject.Session)
+		if err != nil {
+			return err
+		}
+		w.session = row.Session
+		w.policy, err = b.active(v)
+		if err != nil {
+			return err
+		}
+		dir, err := v.In(bd.Subject.Connection)
+		if err != nil {
+			return err
+		}
+		p, err := dir.Person(bd.Subject.Person)
+		if err != nil {
+			return err
+		}
+		w.profile = profile(p)
+		held, err := dir.Assignments(p)
+		if err != nil {
+			return err
+		}
+		at := slices.IndexFunc(held, func(a access.Assignment) bool { return a.ID == active })
+		if at < 0 || row.Active != active || !held[at].MaySignIn(b.now()) {
+			return notGranted("bridge.warrant", "the grant this was given for is no longer active; sign in again")
+		}
+		w.active = held[at]
+		return nil
+	})
+	return w, asNotGranted(err)
+}
+
+// mint orders the tokens of one session, client and assignment. OAuth scopes are
+// what was granted, as far as the client may have it and the assignment opens it now.
+func (b *Bridge) mint(w warrant, f hot.Family, client oidc.Client, nonce string, now time.Time) (oidc.TokenSet, error) {
+	conn, _ := w.policy.Connection(f.Bound.Subject.Connection)
+	if !client.Accepts(w.active.Grant) || !withinCeiling(w, conn) {
+		return oidc.TokenSet{}, notGranted("bridge.mint", "this application does not accept the active grant")
+	}
+	scopes := opened(f.OAuthScopes, client, w.active)
+	claim := activeGrant(w.policy.Tree(), w.active)
+	raw, err := json.Marshal(claim)
+	if err != nil {
+		return oidc.TokenSet{}, fault.Wrap(fault.Internal, "bridge.mint", err)
+	}
+	order := credential.Order{Current: w.current, Subject: f.Bound.Subject, Grant: raw, GrantUntil: w.active.Until,
+		Audience: client.TokenAudience(), OAuthScopes: scopes, SessionAMR: w.session.Upstream.AMR, ACR: w.session.Upstream.ACR,
+		AuthTime: f.AuthTime, Now: now, Life: b.lives.AccessToken}
+	if slices.Contains(scopes, "openid") {
+		order.ID = &credential.IDOrder{Alg: client.IDTokenAlg, Nonce: nonce, Claims: w.profile.Claims(scopes)}
+	}
+	m, err := b.issuer.Mint(order)
+	if err != nil {
+		return oidc.TokenSet{}, asNotGranted(err)
+	}
+	return oidc.TokenSet{AccessToken: m.AccessToken, IDToken: m.IDToken, ExpiresIn: m.Expires.Sub(now).Truncate(time.Second),
+		RefreshToken: b.refresh.Seal(f.ID, f.N, f.Salt).Reveal(), OAuthScopes: scopes}, nil
+}
+
+// withinCeiling is the last of the four places where a ceiling is checked. Only
+// people's decisions may reach beyond it.
+func withinCeiling(w warrant, conn access.Connection) bool {
+	byRule := func(s access.Source) bool { return s.Kind == access.SourceRule }
+	return !slices.ContainsFunc(w.active.Sources, byRule) || conn.Ceiling.Allows(w.policy.Tree(), w.active.Grant, w.active.Scope)
+}
+
+// Accept verifies an access token of ours and compares its integers now.
+func (b *Bridge) Accept(ctx context.Context, accessToken string) (oidc.Accepted, error) {
+	claims, err := b.issuer.Verify(accessToken, b.now())
+	if err != nil {
+		return oidc.Accepted{}, err
+	}
+	if _, err := b.accept(ctx, claims.Bound); err != nil {
+		return oidc.Accepted{}, err
+	}
+	out := oidc.Accepted{Bound: claims.Bound, OAuthScopes: claims.OAuthScopes, Audience: claims.Audience,
+		IssuedAt: claims.IssuedAt, AuthTime: claims.AuthTime, JTI: claims.JTI}
+	if err := json.Unmarshal(claims.Grant, &out.Grant); err != nil {
+		return oidc.Accepted{}, fault.Wrap(fault.Internal, "bridge.Accept", err)
+	}
+	return out, nil
+}
+
+// AcceptRefresh says what a refresh token stands for now, without using it.
+func (b *Bridge) AcceptRefresh(ctx context.Context, refreshToken string) (oidc.Accepted, error) {
+	now := b.now()
+	f, r, err := b.family(ctx, refreshToken, now)
+	if err != nil {
+		return oidc.Accepted{}, err
+	}
+	if r.N != f.N {
+		return oidc.Accepted{}, notGranted("bridge.AcceptRefresh", "this refresh token has been exchanged")
+	}
+	if _, err := b.accept(ctx, f.Bound); err != nil {
+		return oidc.Accepted{}, err
+	}
+	bd := f.Bound
+	bd.Expires = f.Expires
+	return oidc.Accepted{Bound: bd, OAuthScopes: f.OAuthScopes, IssuedAt: f.Rotated, AuthTime: f.AuthTime}, nil
+}
+
+// Revoke ends what a token of this client belongs to (RFC 7009): its refresh family
+// for a refresh token, every token of the session for an access token, which has
+// no row of its own.
+func (b *Bridge) Revoke(ctx context.Context, token string, client access.ClientID) error {
+	now := b.now()
+	if f, _, err := b.family(ctx, token, now); err == nil {
+		if f.Bound.Subject.Client != client {
+			return nil
+		}
+		if err := b.hot.EndFamily(ctx, f.ID); err != nil {
+			return err
+		}
+		return b.supersede(ctx, f.Bound.Subject, event.SessionChanged)
+	} else if fault.Is(err, fault.Unavailable) || fault.Is(err, fault.Internal) {
+		return err
+	}
+	claims, err := b.issuer.Verify(token, now)
+	if err != nil || claims.Subject.Client != client {
+		return nil //nolint:nilerr // an unknown token is no error (RFC 7009 section 2.2)
+	}
+	if _, err := b.accept(ctx, claims.Bound); err != nil {
+		if fault.Is(err, fault.Unauthenticated) {
+			return nil // it is dead already
+		}
+		return err
+	}
+	return b.supersede(ctx, claims.Subject, event.SessionChanged)
+}
+
+// IDTokenHint verifies one of our ID tokens, expired or not.
+func (b *Bridge) IDTokenHint(_ context.Context, idToken string) (oidc.Hint, error) {
+	c, err := b.issuer.VerifyIDToken(idToken)
+	if err != nil {
+		return oidc.Hint{}, err
+	}
+	return oidc.Hint{Session: c.Session, Person: c.Person, Client: c.Client}, nil
+}
+
+// notGranted is a refusal that the token endpoint answers as invalid_grant.
+func notGranted(op, detail string) error {
+	return fault.New(fault.NotFound, op, "%s", detail)
+}
+
+// asNotGranted turns the refusal of a credential into the token endpoint's answer
+// and keeps the reason; faults of the store stay what they are.
+func asNotGranted(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case fault.Is(err, fault.Unauthenticated), fault.Is(err, fault.Denied):
+		return fault.New(fault.NotFound, "bridge.mint", "access has ended or changed; sign in again").Because(fault.ReasonOf(err))
+	}
+	return err
+}

@@ -1,0 +1,260 @@
+package bridge
+
+import (
+	"bytes"
+	"context"
+	"iter"
+
+	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/internal/credential"
+	"github.com/drawbridge-id/drawbridge/internal/event"
+	"github.com/drawbridge-id/drawbridge/internal/session"
+	"github.com/drawbridge-id/drawbridge/internal/store"
+	"github.com/drawbridge-id/drawbridge/mapping"
+	"github.com/drawbridge-id/drawbridge/scim"
+	"github.com/drawbridge-id/drawbridge/scim/patch"
+	"github.com/drawbridge-id/drawbridge/scim/schema"
+)
+
+// users is one connection's people as SCIM sees them.
+type users struct {
+	b    *Bridge
+	conn access.ConnectionID
+	rt   *schema.ResourceType
+}
+
+func (u users) Create(ctx context.Context, in scim.Input) (scim.Resource, error) {
+	if !in.HasActive {
+		in.Doc["active"] = true
+	}
+	fresh := store.Person{ID: access.PersonID(credential.NewID("per")), Connection: u.conn, Epoch: 1, Version: 1}
+	fill(&fresh, in.Doc)
+	var p store.Person
+	err := u.b.change(ctx, u.conn, event.ByScim, func(c *change) error {
+		p = fresh // fn may run again
+		p.Created, p.Updated, p.Policy = c.now, c.now, c.policy.version
+		if err := c.dir.InsertPerson(&p); err != nil {
+			return err
+		}
+		c.say(event.PersonProvisioned, p.ID, nil)
+		return c.decideNew(p)
+	})
+	if err != nil {
+		return scim.Resource{}, edge(err)
+	}
+	return userResource(p, nil), nil
+}
+
+func (u users) Get(ctx context.Context, id string, w scim.Want) (scim.Resource, error) {
+	var r scim.Resource
+	err := u.b.store.View(ctx, func(v *store.View) error {
+		dir, err := v.In(u.conn)
+		if err != nil {
+			return err
+		}
+		p, err := dir.Person(access.PersonID(id))
+		if err != nil {
+			return err
+		}
+		r, err = readUser(dir, p, w)
+		return err
+	})
+	if err != nil {
+		return scim.Resource{}, edgeID(err, id)
+	}
+	return r, nil
+}
+
+func (u users) List(ctx context.Context, q scim.Query) (scim.Page, error) {
+	var page scim.Page
+	err := u.b.store.View(ctx, func(v *store.View) error {
+		dir, err := v.In(u.conn)
+		if err != nil {
+			return err
+		}
+		people, total, err := dir.People(store.Query{Filter: q.Filter, Start: q.Start, Count: q.Count})
+		if err != nil {
+			return err
+		}
+		page = scim.Page{Total: total, Resources: make([]scim.Resource, len(people))}
+		for i, p := range people {
+			if page.Resources[i], err = readUser(dir, p, q.Want); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return scim.Page{}, edge(err)
+	}
+	return page, nil
+}
+
+func (u users) Replace(ctx context.Context, id string, m scim.Match, in scim.Input) (scim.Resource, error) {
+	return u.update(ctx, id, m, scim.Want{}, func(was store.Person) (schema.Object, error) {
+		doc := in.Doc.Clone()
+		if !in.HasActive {
+			doc["active"] = was.Active
+		}
+		return doc, nil
+	})
+}
+
+func (u users) Patch(ctx context.Context, id string, m scim.Match, plan patch.Plan, w scim.Want) (scim.Resource, error) {
+	return u.update(ctx, id, m, w, func(was store.Person) (schema.Object, error) {
+		doc, err := u.rt.Stored(was.Doc)
+		if err != nil {
+			return nil, err
+		}
+		return plan.Apply(doc)
+	})
+}
+
+// update is every write to an existing person: what the document says afterwards
+// decides, not the verb that brought it.
+func (u users) update(ctx context.Context, id string, m scim.Match, w scim.Want, edit func(store.Person) (schema.Object, error)) (scim.Resource, error) {
+	var r scim.Resource
+	err := u.b.change(ctx, u.conn, event.ByScim, func(c *change) error {
+		was, err := c.dir.Person(access.PersonID(id))
+		if err != nil {
+			return err
+		}
+		if !m.Allows(was.Version) {
+			return scim.PreconditionFailed(was.Version)
+		}
+		doc, err := edit(was)
+		if err != nil {
+			return err
+		}
+		p, err := c.updatePerson(was, doc)
+		if err != nil {
+			return err
+		}
+		r, err = readUser(&c.dir.Directory, p, w)
+		return err
+	})
+	if err != nil {
+		return scim.Resource{}, edgeID(err, id)
+	}
+	return r, nil
+}
+
+// updatePerson writes what changed and follows it: a change of active, or of the
+// claim that links the sign-in, kills every credential of the person in this
+// transaction; what rules look at is decided anew.
+func (c *change) updatePerson(was store.Person, doc schema.Object) (store.Person, error) {
+	p := was
+	fill(&p, doc)
+	if bytes.Equal(p.Doc, was.Doc) {
+		return was, nil
+	}
+	p.Version++
+	p.Updated = c.now
+	end, err := c.watch(was, &p)
+	if err != nil {
+		return p, err
+	}
+	if err := c.dir.UpdatePerson(p); err != nil {
+		return p, err
+	}
+	if end != "" {
+		if err := c.endSessions(p, end); err != nil {
+			return p, err
+		}
+	}
+	if p.Active == was.Active && p.Claimed == was.Claimed {
+		return p, nil
+	}
+	return p, c.decide(p)
+}
+
+// watch raises the person's epoch where the change demands it, says what happened,
+// and names the reason for which live sessions end ("" if they go on).
+func (c *change) watch(was store.Person, p *store.Person) (end string, err error) {
+	switch {
+	case was.Active && !p.Active:
+		p.Epoch++
+		c.say(event.PersonDeactivated, p.ID, nil)
+		end = session.EndDeactivated
+	case !was.Active && p.Active:
+		p.Epoch++ // and so nothing older is revived
+		c.say(event.PersonReactivated, p.ID, nil)
+	default:
+		c.say(event.PersonChanged, p.ID, nil)
+	}
+	if was.ExternalID == p.ExternalID {
+		return end, nil
+	}
+	_, subject, pinned, err := c.dir.SubjectOf(was)
+	if err != nil || !pinned || subject == p.ExternalID {
+		return end, err
+	}
+	p.Epoch++
+	c.say(event.SubjectChanged, p.ID, nil)
+	if end == "" {
+		end = session.EndSubject
+	}
+	return end, nil
+}
+
+func (u users) Delete(ctx context.Context, id string, m scim.Match) error {
+	err := u.b.change(ctx, u.conn, event.ByScim, func(c *change) error {
+		p, err := c.dir.Person(access.PersonID(id))
+		if err != nil {
+			return err
+		}
+		if !m.Allows(p.Version) {
+			return scim.PreconditionFailed(p.Version)
+		}
+		return c.deletePerson(p)
+	})
+	return edgeID(err, id)
+}
+
+// deletePerson leaves a tombstone: the id is never used again, and whoever is
+// provisioned under the same names later is somebody else.
+func (c *change) deletePerson(p store.Person) error {
+	held, err := c.dir.Assignments(p)
+	if err != nil {
+		return err
+	}
+	if err := c.endSessions(p, session.EndDeleted); err != nil {
+		return err
+	}
+	c.tell(p.ID, mapping.Plan{Drop: held})
+	c.say(event.PersonDeleted, p.ID, nil)
+	return c.dir.DeletePerson(p, c.now)
+}
+
+// fill copies out of the document what the bridge itself looks at.
+func fill(p *store.Person, doc schema.Object) {
+	p.UserName = doc.Text("userName")
+	p.ExternalID = doc.Text("externalId")
+	p.DisplayName = doc.FormattedName()
+	p.Email = doc.Email()
+	p.Active, _ = doc.Bool("active")
+	p.Claimed.Level = doc.Text(schema.FleetURN, "technicianCertification")
+	p.Claimed.Until, _ = doc.Time(schema.FleetURN, "certificationExpires")
+	p.Doc = doc.Encode()
+}
+
+func readUser(dir *store.Directory, p store.Person, w scim.Want) (scim.Resource, error) {
+	if !w.Relations {
+		return userResource(p, nil), nil
+	}
+	groups, err := dir.GroupsOf(p)
+	if err != nil {
+		return scim.Resource{}, err
+	}
+	return userResource(p, func(yield func(scim.Relation, error) bool) {
+		for _, g := range groups {
+			if !yield(scim.Relation{ID: string(g.ID), Display: g.DisplayName}, nil) {
+				return
+			}
+		}
+	}), nil
+}
+
+func userResource(p store.Person, groups iter.Seq2[scim.Relation, error]) scim.Resource {
+	return scim.Resource{ID: string(p.ID), Version: p.Version, Created: p.Created, LastModified: p.Updated, Doc: p.Doc, Relations: groups}
+}
