@@ -228,6 +228,8 @@ func authorizeError(err error) (code, description string) {
 	switch e.Code {
 	case "invalid_client", "invalid_grant": // not words of this endpoint: the session has moved or ended meanwhile
 		return "login_required", "The session has changed or ended. Send the person to sign in."
+	case "unsupported_grant_type":
+		return "invalid_request", e.Description
 	}
 	if e.Status == http.StatusTooManyRequests || e.Status == http.StatusServiceUnavailable {
 		return "temporarily_unavailable", e.Description

@@ -1,0 +1,111 @@
+package oidc
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func (w *world) metadata(t *testing.T, path string) map[string]any {
+	t.Helper()
+	rec := w.do(call{path: path})
+	if rec.Code != http.StatusOK || rec.Header().Get("Cache-Control") != "public, max-age=300" || rec.Header().Get("Content-Type") != "application/json" {
+		t.Fatalf("%d %v", rec.Code, rec.Header())
+	}
+	return object(t, rec)
+}
+
+func list(m map[string]any, member string) []string {
+	var out []string
+	values, _ := m[member].([]any)
+	for _, v := range values {
+		out = append(out, v.(string))
+	}
+	return out
+}
+
+// TestOIDCCDiscoveryEndpointVerification: both documents say the same, and what the
+// certification asks for.
+func TestOIDCCDiscoveryEndpointVerification(t *testing.T) {
+	w := newWorld()
+	m := w.metadata(t, "/.well-known/openid-configuration")
+	if a, b := w.do(call{path: "/.well-known/openid-configuration"}), w.do(call{path: "/.well-known/oauth-authorization-server"}); a.Body.String() != b.Body.String() {
+		t.Error("the two documents differ")
+	}
+	if m["issuer"] != w.issuer || m["authorization_response_iss_parameter_supported"] != true ||
+		m["request_parameter_supported"] != false || m["request_uri_parameter_supported"] != false || m["claims_parameter_supported"] != false {
+		t.Errorf("%v", m)
+	}
+	for member, want := range map[string]string{
+		"response_types_supported": "code", "response_modes_supported": "query", "code_challenge_methods_supported": "S256",
+		"grant_types_supported": "authorization_code refresh_token", "id_token_signing_alg_values_supported": "ES256 RS256",
+		"subject_types_supported": "public", "token_endpoint_auth_methods_supported": "none client_secret_basic client_secret_post",
+		"introspection_endpoint_auth_methods_supported": "client_secret_basic client_secret_post",
+		"prompt_values_supported":                       "none login consent select_account",
+	} {
+		if got := strings.Join(list(m, member), " "); got != want {
+			t.Errorf("%s is %q, want %q", member, got, want)
+		}
+	}
+}
+
+// TestDiscoveryTellsTheTruth: every endpoint is there, every scope and prompt is
+// accepted, every grant type known.
+func TestDiscoveryTellsTheTruth(t *testing.T) {
+	w := newWorld()
+	m := w.metadata(t, "/.well-known/openid-configuration")
+	mux := w.serve()
+	for member, v := range m {
+		address, _ := v.(string)
+		path, ours := strings.CutPrefix(address, w.issuer)
+		if !ours || path == "" {
+			continue
+		}
+		if _, pattern := mux.Handler(httptest.NewRequest(http.MethodGet, path, nil)); pattern != path {
+			t.Errorf("%s: nothing serves %s", member, path)
+		}
+	}
+	cookie := w.person("ada")
+	for _, scope := range list(m, "scopes_supported") {
+		q := wantSent(t, w.authorize(cookie, "scope", "openid "+scope), "")
+		if !slices.Contains(w.codes[q.Get("code")].req.OAuthScopes, scope) {
+			t.Errorf("the scope %s is not granted", scope)
+		}
+	}
+	for _, prompt := range list(m, "prompt_values_supported") {
+		if q := sent(w.authorize(cookie, "prompt", prompt)); q.Get("error") != "" {
+			t.Errorf("prompt=%s is refused: %s", prompt, q.Get("error"))
+		}
+	}
+	for _, grantType := range list(m, "grant_types_supported") {
+		rec := w.post(pathToken, redemption("c", "grant_type", grantType), "fleet-web", webSecret)
+		if object(t, rec)["error"] == "unsupported_grant_type" {
+			t.Errorf("grant_type=%s is not supported", grantType)
+		}
+	}
+}
+
+func TestKeysArePublicForFiveMinutes(t *testing.T) {
+	w := newWorld()
+	if m := w.metadata(t, pathKeys); m["keys"] == nil {
+		t.Errorf("%v", m)
+	}
+	wantError(t, w.do(call{method: http.MethodPost, path: pathKeys, body: "a=b"}), http.StatusMethodNotAllowed, "invalid_request")
+}
+
+// TestNoOriginIsReflected: no endpoint answers a cross-origin question for now.
+func TestNoOriginIsReflected(t *testing.T) {
+	w := newWorld()
+	for _, path := range []string{pathToken, pathUserinfo, pathKeys, "/.well-known/openid-configuration", pathAuthorize} {
+		for _, method := range []string{http.MethodOptions, http.MethodGet, http.MethodPost} {
+			rec := w.do(call{method: method, path: path, header: http.Header{"Origin": {"https://evil.example"}}})
+			for name := range rec.Header() {
+				if strings.HasPrefix(name, "Access-Control-") {
+					t.Errorf("%s %s sends %s", method, path, name)
+				}
+			}
+		}
+	}
+}
