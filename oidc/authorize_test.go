@@ -229,6 +229,26 @@ func TestNothingIsRedirectedBeforeTheAddressIsGood(t *testing.T) {
 	})
 }
 
+// TestALoopbackPortIsPartOfTheAddress: RFC 8252 section 7.3 would let it vary.
+func TestALoopbackPortIsPartOfTheAddress(t *testing.T) {
+	w := newWorld()
+	wantFailed(t, w.authorize("", "client_id", "native", "redirect_uri", "http://127.0.0.1:7778/cb"), http.StatusBadRequest)
+	if rec := w.authorize("", "client_id", "native", "redirect_uri", "http://127.0.0.1:7777/cb"); len(w.begun) != 1 {
+		t.Errorf("%d %s", rec.Code, rec.Body)
+	}
+}
+
+// TestAHeadSignsNobodyIn: link checkers and previews send them.
+func TestAHeadSignsNobodyIn(t *testing.T) {
+	w := newWorld()
+	for _, path := range []string{pathAuthorize, pathEndSession} {
+		rec := w.do(call{method: http.MethodHead, path: path, query: ask().Encode(), cookie: w.person("ada")})
+		if rec.Code != http.StatusMethodNotAllowed || len(w.codes) != 0 {
+			t.Errorf("%s: %d, %d codes", path, rec.Code, len(w.codes))
+		}
+	}
+}
+
 // TestARegisteredAddressThatIsDangerousIsNotUsed: a mistake in the configuration
 // does not make the bridge send people to a script.
 func TestARegisteredAddressThatIsDangerousIsNotUsed(t *testing.T) {
@@ -476,5 +496,20 @@ func TestTroubleIsToldWithoutInternalText(t *testing.T) {
 		if len(w.observed) != 1 {
 			t.Errorf("observed %v, want the error once", w.observed)
 		}
+	}
+}
+
+// TestAHintIsOfTheSameClient, and a good one lets a silent request through.
+func TestAHintIsOfTheSameClient(t *testing.T) {
+	w := newWorld()
+	set, cookie := w.signIn(t, "openid")
+	wantSent(t, w.authorize(cookie, "prompt", "none", "id_token_hint", set["id_token"].(string)), "")
+	w.hints["foreign"] = Hint{Session: "ses_ada", Person: "per_ada", Client: "other-web"}
+	wantSent(t, w.authorize(cookie, "prompt", "none", "id_token_hint", "foreign"), "invalid_request")
+	w.hints["bob"] = Hint{Session: "ses_bob", Person: "per_bob", Client: "fleet-web"}
+	wantSent(t, w.authorize(cookie, "prompt", "none", "id_token_hint", "bob"), "login_required")
+	w.authorize(cookie, "id_token_hint", "bob")
+	if len(w.begun) != 1 || !slices.Contains(w.begun[0].Prompt, PromptLogin) {
+		t.Errorf("began %+v, want a new sign-in", w.begun)
 	}
 }

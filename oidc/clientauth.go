@@ -72,6 +72,7 @@ func (p *Provider) authenticate(ctx context.Context, who presented) (Client, err
 	same := credential.DigestOf(who.secret.Reveal()).Equal(c.SecretDigest)
 	public := c.Public() && who.secret.Empty() && !who.basic
 	if err != nil || !same && !public {
+		p.observe(ctx, fault.New(fault.Unauthenticated, "oidc.authenticate", "client %q did not authenticate", who.id))
 		return Client{}, unauthenticated(who.basic, noClient)
 	}
 	return c, nil

@@ -54,7 +54,7 @@ const (
 // answered here, and not by whatever else mux has.
 func (p *Provider) Routes(mux *http.ServeMux) {
 	get, post := []string{http.MethodGet, http.MethodHead}, []string{http.MethodPost}
-	both := []string{http.MethodGet, http.MethodHead, http.MethodPost}
+	both := []string{http.MethodGet, http.MethodPost} // a HEAD must not sign anybody in or out
 	for _, e := range []struct {
 		path    string
 		methods []string

@@ -135,6 +135,14 @@ func TestAnUnknownClientLooksLikeAWrongSecret(t *testing.T) {
 			t.Errorf("%d %s\n%d %s", a.Code, a.Body, b.Code, b.Body)
 		}
 	}
+	if len(w.observed) != 4 {
+		t.Errorf("observed %v: whoever runs the bridge hears of each", w.observed)
+	}
+	for _, err := range w.observed {
+		if !fault.Is(err, fault.Unauthenticated) {
+			t.Errorf("observed %v", err)
+		}
+	}
 }
 
 // TestBasicIsFormEncoded: RFC 6749 section 2.3.1.
