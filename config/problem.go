@@ -77,6 +77,9 @@ func indent(line string, columns int) string {
 // holdsSecret finds lines that must not be shown: they may carry a literal secret.
 var holdsSecret = regexp.MustCompile(`(?i)(secret|password)["']?\s*:\s*[^\s#]|://[^/\s]*:[^/\s]*@`)
 
+// maxLine is the longest line, in bytes, that a report shows.
+const maxLine = 400
+
 // report gathers problems.
 type report struct {
 	name  string
@@ -91,7 +94,9 @@ func newReport(name string, data []byte) *report {
 func (r *report) add(pos mapping.Pos, width int, message, suggestion string) {
 	p := Problem{Pos: pos, Message: message, Suggestion: suggestion, Width: width}
 	if pos.Line > 0 && pos.Line <= len(r.lines) && !holdsSecret.MatchString(r.lines[pos.Line-1]) {
-		p.Line = strings.TrimRight(r.lines[pos.Line-1], " \t")
+		if line := strings.TrimRight(r.lines[pos.Line-1], " \t"); len(line) <= maxLine {
+			p.Line = line
+		}
 	}
 	r.list = append(r.list, p)
 }

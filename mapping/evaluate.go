@@ -84,7 +84,7 @@ func (p *Policy) consider(r *rule, groups []group, f Facts, now time.Time) []say
 	}
 	for _, g := range groups {
 		if r.resembles(g) {
-			return []say{{Reason: r.about(g, NotInGroup, true, fmt.Sprintf("the rule asks for %s; the group's name is almost that", r.asks()))}}
+			return []say{{Reason: r.about(g, NotInGroup, true, fmt.Sprintf("the rule asks for %s, which is almost this group", r.asks()))}}
 		}
 	}
 	return []say{{Reason: r.reason(NotInGroup, r.asks(), "the person is in no such group")}}

@@ -1,0 +1,299 @@
+package mapping
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/tools/txtar"
+
+	"github.com/drawbridge-id/drawbridge/internal/access"
+)
+
+var update = flag.Bool("update", false, "write what is decided now into the promises")
+
+// TestPromises holds every file under testdata: the rules, what is known about a
+// person and what the person holds, and what must come of it. Only the parts that
+// stand in a file are compared.
+func TestPromises(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.txtar")
+	if err != nil || len(files) < 15 {
+		t.Fatalf("%d promises, %v", len(files), err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) { promise(t, file) })
+	}
+}
+
+func promise(t *testing.T, file string) {
+	a, err := txtar.ParseFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	given := map[string]string{}
+	for _, f := range a.Files {
+		given[f.Name] = string(f.Data)
+	}
+	p, faults := Compile(PolicySource{Scopes: pacific(), Connections: connections(), Rules: readRules(t, given["rules"])})
+	got := map[string]string{}
+	if faults != nil {
+		got["faults"] = faults.Error() + "\n"
+	} else {
+		facts, now := readFacts(t, given["facts"])
+		d := Evaluate(p, facts, now)
+		plan := Diff(readHeld(t, p, given["held"]), d.Want, now)
+		got["want"], got["reasons"], got["plan"] = showWant(p, d), showReasons(d), showPlan(p, plan)
+		got["holds until"] = showTime(d.ValidUntil) + "\n"
+	}
+	for i, f := range a.Files {
+		switch f.Name {
+		case "rules", "facts", "held":
+			continue
+		}
+		if *update {
+			a.Files[i].Data = []byte(got[f.Name])
+		} else if got[f.Name] != given[f.Name] {
+			t.Errorf("%s:\n%s\nwant:\n%s", f.Name, got[f.Name], given[f.Name])
+		}
+	}
+	if *update {
+		if err := os.WriteFile(file, txtar.Format(a), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// readRules reads "rule ID from CONNECTION" and the indented lines below it.
+func readRules(t *testing.T, text string) []RuleSource {
+	t.Helper()
+	var rules []RuleSource
+	for line := range strings.Lines(text) {
+		key, value, _ := strings.Cut(strings.TrimSpace(line), " ")
+		if key == "rule" {
+			id, from, _ := strings.Cut(value, " from ")
+			rules = append(rules, RuleSource{ID: id, From: access.ConnectionID(from)})
+			continue
+		}
+		r := &rules[len(rules)-1]
+		switch key {
+		case "group":
+			r.Group = value
+		case "group_id":
+			r.GroupID = value
+		case "give":
+			r.Give = value
+		case "guest":
+			r.Guest = append(r.Guest, value)
+		case "flags":
+			r.Flags = readFlags(t, value)
+		case "for":
+			d, err := time.ParseDuration(value)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.For = d
+		case "mode":
+			r.Mode = Mode(value)
+		default:
+			t.Fatalf("a rule has no %q", key)
+		}
+	}
+	return rules
+}
+
+func readFlags(t *testing.T, text string) access.Flags {
+	t.Helper()
+	var f access.Flags
+	for word := range strings.FieldsSeq(text) {
+		if word == "video" {
+			f.Video = true
+		} else if err := f.Events.UnmarshalText([]byte(strings.TrimPrefix(word, "events="))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return f
+}
+
+func readTime(t *testing.T, text string) time.Time {
+	t.Helper()
+	at, err := time.Parse(time.DateOnly, text)
+	if err != nil {
+		at, err = time.Parse(time.RFC3339, text)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return at
+}
+
+// readFacts reads "connection", "inactive", "now", "certified" and "group" lines;
+// a line's details stand behind bars. Groups are called g1, g2 … in their order.
+func readFacts(t *testing.T, text string) (Facts, time.Time) {
+	t.Helper()
+	f, now := Facts{Active: true, Person: "per_1"}, noon
+	for line := range strings.Lines(text) {
+		parts := strings.Split(strings.TrimSpace(line), " | ")
+		key, value, _ := strings.Cut(parts[0], " ")
+		switch key {
+		case "connection":
+			f.Connection = access.ConnectionID(value)
+		case "inactive":
+			f.Active = false
+		case "now":
+			now = readTime(t, value)
+		case "certified":
+			f.Certification.Level = value
+			for _, d := range parts[1:] {
+				f.Certification.Until = readTime(t, strings.TrimPrefix(d, "until "))
+			}
+		case "group":
+			f.Memberships = append(f.Memberships, readMembership(t, len(f.Memberships)+1, value, parts[1:]))
+		default:
+			t.Fatalf("no fact is called %q", key)
+		}
+	}
+	return f, now
+}
+
+func readMembership(t *testing.T, n int, name string, details []string) Membership {
+	t.Helper()
+	m := Membership{Group: access.GroupID(fmt.Sprintf("g%d", n)), Name: name, Since: noon.AddDate(0, -1, 0)}
+	for _, d := range details {
+		switch key, value, _ := strings.Cut(d, " "); key {
+		case "since":
+			m.Since = readTime(t, value)
+		case "id":
+			m.ExternalID = value
+		case "shared":
+			m.Shared = true
+		default:
+			t.Fatalf("no detail is called %q", key)
+		}
+	}
+	return m
+}
+
+// readHeld reads "ID standing grant @ path", and its sources behind bars:
+// "request r9 guest events=standard from TIME until TIME".
+func readHeld(t *testing.T, p *Policy, text string) []access.Assignment {
+	t.Helper()
+	var held []access.Assignment
+	for line := range strings.Lines(text) {
+		parts := strings.Split(strings.TrimSpace(line), " | ")
+		words := strings.Fields(parts[0])
+		s, ok := p.Tree().Resolve(words[4])
+		if !ok {
+			t.Fatalf("no scope %q", words[4])
+		}
+		at := Pair{access.Grant(words[2]), s.ID}
+		var sources []access.Source
+		for _, d := range parts[1:] {
+			sources = addSource(sources, readSource(t, d))
+		}
+		a := unite(at, sources, noon)
+		a.ID, a.Person, a.Standing = access.AssignmentID(words[0]), "per_1", access.Standing(words[1])
+		held = append(held, a)
+	}
+	return held
+}
+
+func readSource(t *testing.T, text string) access.Source {
+	t.Helper()
+	words := strings.Fields(text)
+	s := access.Source{Kind: access.SourceKind(words[0]), ID: words[1], Standing: access.Guest}
+	for i := 2; i < len(words); i++ {
+		switch w := words[i]; w {
+		case "via":
+			i++
+			s.Group = access.GroupID(words[i])
+		case "primary", "guest":
+			s.Standing = access.Standing(w)
+		case "from":
+			i++
+			s.NotBefore = readTime(t, words[i])
+		case "until":
+			i++
+			s.Until = readTime(t, words[i])
+		default:
+			s.Flags = s.Flags.Union(readFlags(t, w))
+		}
+	}
+	return s
+}
+
+func showTime(at time.Time) string {
+	if at.IsZero() {
+		return "for ever"
+	}
+	return stamp(at)
+}
+
+func showAssignment(p *Policy, a access.Assignment) string {
+	text := fmt.Sprintf("%s %s", a.Standing, p.Describe(a.Grant, a.Scope))
+	if a.ID != "" {
+		text = string(a.ID) + " " + text
+	}
+	if a.Flags.Events != access.EventsNone {
+		text += " events=" + a.Flags.Events.String()
+	}
+	if a.Flags.Video {
+		text += " video"
+	}
+	if !a.NotBefore.IsZero() {
+		text += " from " + stamp(a.NotBefore)
+	}
+	if !a.Until.IsZero() {
+		text += " until " + stamp(a.Until)
+	}
+	for _, s := range a.Sources {
+		text += fmt.Sprintf(" | %s %s", s.Kind, s.ID)
+		if s.Group != "" {
+			text += " via " + string(s.Group)
+		}
+	}
+	return text + "\n"
+}
+
+func showWant(p *Policy, d Decision) string {
+	var b strings.Builder
+	for _, w := range d.Want {
+		b.WriteString(showAssignment(p, w.assignment()))
+	}
+	return b.String()
+}
+
+func showReasons(d Decision) string {
+	var b strings.Builder
+	for _, r := range d.Reasons {
+		near := ""
+		if r.Near {
+			near = " (near)"
+		}
+		fmt.Fprintf(&b, "%s: %s%s: %s: %s\n", r.Rule, r.Code, near, r.Group, r.Because)
+		for _, g := range r.Gives {
+			fmt.Fprintf(&b, "\tgives %s\n", g)
+		}
+	}
+	return b.String()
+}
+
+func showPlan(p *Policy, plan Plan) string {
+	var b strings.Builder
+	for _, a := range plan.Give {
+		b.WriteString("+ " + showAssignment(p, a))
+	}
+	for _, c := range plan.Change {
+		b.WriteString("~ " + showAssignment(p, c.To))
+	}
+	for _, a := range plan.Drop {
+		b.WriteString("- " + showAssignment(p, a))
+	}
+	for _, a := range plan.Keep {
+		b.WriteString("= " + showAssignment(p, a))
+	}
+	return b.String()
+}

@@ -1,0 +1,330 @@
+package mapping
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/drawbridge-id/drawbridge/internal/access"
+)
+
+// draw makes rules, facts and holdings over the scopes of pacific().
+type draw struct{ *rapid.T }
+
+func (d draw) rules() []RuleSource {
+	groups := []string{"A", "B", "C", "GL {fleet} Managers", "All {account}"}
+	paths := []string{"pacific", "pacific/ironbark", "pacific/ironbark/adelaide", "pacific/coral/cairns", "nordic", ".",
+		"pacific/ironbark/{fleet}", "pacific/{account}", "pacific/{account}/{fleet}"}
+	target := rapid.Custom(func(t *rapid.T) string {
+		return string(rapid.SampledFrom(access.Grants()).Draw(t, "grant")) + " @ " + rapid.SampledFrom(paths).Draw(t, "path")
+	})
+	return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) RuleSource {
+		return RuleSource{
+			ID:    rapid.StringMatching(`[a-z]{6}`).Draw(t, "id"),
+			From:  rapid.SampledFrom(connections()).Draw(t, "from").ID,
+			Group: rapid.SampledFrom(groups).Draw(t, "group"),
+			Give:  target.Draw(t, "give"),
+			Guest: rapid.SliceOfN(target, 0, 2).Draw(t, "guest"),
+			Flags: access.Flags{Events: rapid.SampledFrom([]access.EventFlag{"", "standard", "restricted"}).Draw(t, "events"), Video: rapid.Bool().Draw(t, "video")},
+			For:   rapid.SampledFrom([]time.Duration{0, time.Hour, 240 * time.Hour}).Draw(t, "for"),
+			Mode:  rapid.SampledFrom([]Mode{"", Enforce, Shadow}).Draw(t, "mode"),
+		}
+	}), 0, 8).Draw(d.T, "rules")
+}
+
+// policy keeps the rules that compile one by one, so that many do.
+func (d draw) policy() *Policy {
+	var good []RuleSource
+	for _, r := range d.rules() {
+		if _, err := Compile(PolicySource{Scopes: pacific(), Connections: connections(), Rules: append(slices.Clone(good), r)}); err == nil {
+			good = append(good, r)
+		}
+	}
+	p, err := Compile(PolicySource{Scopes: pacific(), Connections: connections(), Rules: good})
+	if err != nil {
+		d.Fatal(err)
+	}
+	return p
+}
+
+func (d draw) instant(name string) time.Time {
+	return noon.Add(time.Duration(rapid.IntRange(-30*24, 30*24).Draw(d.T, name)) * time.Hour)
+}
+
+func (d draw) facts() Facts {
+	names := []string{"A", "b", "C", "GL Adelaide Managers", "GL perth managers", "GL Twin Managers", "GL nowhere Managers", "All Ironbark", "all coral"}
+	f := Facts{
+		Connection: rapid.SampledFrom(connections()).Draw(d.T, "connection").ID, Person: "per_1",
+		Active: rapid.IntRange(0, 9).Draw(d.T, "active") > 0,
+	}
+	f.Certification.Level = rapid.SampledFrom([]string{"", "Trainer", "Apprentice"}).Draw(d.T, "level")
+	if rapid.Bool().Draw(d.T, "dated") {
+		f.Certification.Until = d.instant("certified until")
+	}
+	for i, n := range rapid.SliceOfNDistinct(rapid.SampledFrom(names), 0, 6, rapid.ID[string]).Draw(d.T, "groups") {
+		f.Memberships = append(f.Memberships, Membership{Group: access.GroupID(fmt.Sprintf("g%d", i)), Name: n, Since: d.instant("since")})
+	}
+	return f
+}
+
+// held is what a person may hold: given by people, or by a rule that is gone.
+func (d draw) held() []access.Assignment {
+	scopes := []access.ScopeID{"pac", "iron", "adl", "per", "cns"}
+	source := rapid.Custom(func(t *rapid.T) access.Source {
+		s := access.Source{
+			Kind:     rapid.SampledFrom([]access.SourceKind{access.SourceRule, access.SourceRequest, access.SourceAdministrator}).Draw(t, "kind"),
+			ID:       rapid.StringMatching(`[a-z]{2}`).Draw(t, "id"),
+			Standing: rapid.SampledFrom([]access.Standing{access.Primary, access.Guest}).Draw(t, "standing"),
+			Flags:    access.Flags{Video: rapid.Bool().Draw(t, "video")},
+		}
+		if rapid.Bool().Draw(t, "ends") {
+			s.Until = draw{t}.instant("until")
+		}
+		if rapid.Bool().Draw(t, "begins") {
+			s.NotBefore = draw{t}.instant("from")
+		}
+		return s
+	})
+	var held []access.Assignment
+	taken := map[Pair]bool{}
+	for i := range rapid.IntRange(0, 5).Draw(d.T, "held") {
+		at := Pair{rapid.SampledFrom(access.Grants()).Draw(d.T, "grant"), rapid.SampledFrom(scopes).Draw(d.T, "scope")}
+		if taken[at] {
+			continue
+		}
+		taken[at] = true
+		var sources []access.Source
+		for _, s := range rapid.SliceOfN(source, 1, 3).Draw(d.T, "sources") {
+			sources = addSource(sources, s)
+		}
+		a := unite(at, sources, noon)
+		a.ID, a.Person, a.Standing = access.AssignmentID(fmt.Sprintf("asg_%d", i)), "per_1", access.Guest
+		if i == 0 {
+			a.Standing = access.Primary
+		}
+		held = append(held, a)
+	}
+	return held
+}
+
+// TestI5NothingGivenIsAboveTheCeiling holds for every rule that compiles, every
+// person and every instant.
+func TestI5NothingGivenIsAboveTheCeiling(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		d := draw{t}
+		p, f := d.policy(), d.facts()
+		c, _ := p.Connection(f.Connection)
+		pairs := p.CeilingPairs(f.Connection)
+		for _, w := range Evaluate(p, f, d.instant("now")).Want {
+			if !c.Ceiling.Allows(p.Tree(), w.Grant, w.Scope) || !slices.Contains(pairs, Pair{w.Grant, w.Scope}) {
+				t.Fatalf("%s is above the ceiling of %s", p.Describe(w.Grant, w.Scope), c.ID)
+			}
+		}
+	})
+}
+
+// TestI5CompileRefusesWhatCouldRiseAboveTheCeiling proves that the second check in
+// Evaluate is never the one that decides.
+func TestI5CompileRefusesWhatCouldRiseAboveTheCeiling(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		d := draw{t}
+		p, f := d.policy(), d.facts()
+		for _, r := range Evaluate(p, f, d.instant("now")).Reasons {
+			if r.Code == AboveCeiling {
+				t.Fatalf("compiled, and yet above the ceiling: %+v", r)
+			}
+		}
+	})
+}
+
+// TestI5EvaluateChecksTheCeilingAgain: a policy that got round Compile gives
+// nothing above the ceiling, and says so.
+func TestI5EvaluateChecksTheCeilingAgain(t *testing.T) {
+	p := compile(t, RuleSource{ID: "wide", From: "ironbark-entra", Group: "A", Give: "standard @ pacific/ironbark"})
+	c := p.connections["ironbark-entra"]
+	c.Ceiling.Scope = "adl"
+	p.connections[c.ID] = c
+	d := Evaluate(p, Facts{Connection: c.ID, Active: true, Memberships: []Membership{{Group: "g1", Name: "A"}}}, noon)
+	if len(d.Want) != 0 || len(d.Reasons) != 1 || d.Reasons[0].Code != AboveCeiling || !d.Reasons[0].Near {
+		t.Errorf("want nothing, above the ceiling: %+v", d)
+	}
+}
+
+func TestTheOrderOfMembershipsDoesNotCount(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		d := draw{t}
+		p, f, now := d.policy(), d.facts(), d.instant("now")
+		one := Evaluate(p, f, now)
+		f.Memberships = rapid.Permutation(f.Memberships).Draw(t, "order")
+		if two := Evaluate(p, f, now); !reflect.DeepEqual(one, two) {
+			t.Fatalf("%+v\n%+v", one, two)
+		}
+	})
+}
+
+func TestAtMostOnePrimary(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		d := draw{t}
+		p, f, now := d.policy(), d.facts(), d.instant("now")
+		after := Diff(d.held(), Evaluate(p, f, now).Want, now).After()
+		var primary []access.Assignment
+		for _, a := range after {
+			if a.Standing == access.Primary {
+				primary = append(primary, a)
+			}
+		}
+		if len(primary) > 1 {
+			t.Fatalf("%d primaries: %+v", len(primary), primary)
+		}
+		if len(primary) == 1 && !primary[0].ValidAt(now) {
+			t.Fatalf("the primary place is taken by what is not valid: %+v", primary[0])
+		}
+	})
+}
+
+func TestDiffAfterDiffIsEmpty(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		d := draw{t}
+		p, f, now := d.policy(), d.facts(), d.instant("now")
+		want := Evaluate(p, f, now).Want
+		plan := Diff(d.held(), want, now)
+		if again := Diff(plan.After(), want, now); !again.Empty() {
+			t.Fatalf("first %+v\nthen %+v", plan, again)
+		}
+	})
+}
+
+func TestWhatPeopleGaveStaysUntilItEnds(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		d := draw{t}
+		p, f, now, held := d.policy(), d.facts(), d.instant("now"), d.held()
+		after := Diff(held, Evaluate(p, f, now).Want, now).After()
+		for _, a := range held {
+			for _, s := range a.Sources {
+				lives := s.Kind != access.SourceRule && !ended(s, now)
+				at := slices.IndexFunc(after, func(b access.Assignment) bool { return b.ID == a.ID })
+				if lives && (at < 0 || !slices.ContainsFunc(after[at].Sources, func(o access.Source) bool { return sameSource(o, s) })) {
+					t.Fatalf("%+v of %s is gone", s, a.ID)
+				}
+			}
+		}
+	})
+}
+
+// TestADecisionHoldsUntilItsEnd: between now and ValidUntil nothing else is wanted,
+// and at ValidUntil something is.
+func TestADecisionHoldsUntilItsEnd(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		d := draw{t}
+		p, f, now := d.policy(), d.facts(), d.instant("now")
+		one := Evaluate(p, f, now)
+		then := one.ValidUntil.Add(-time.Nanosecond)
+		if one.ValidUntil.IsZero() {
+			then = now.AddDate(50, 0, 0)
+		} else if !one.ValidUntil.After(now) {
+			t.Fatalf("the decision is over when it is made: %v, %v", one.ValidUntil, now)
+		}
+		if two := Evaluate(p, f, then); !reflect.DeepEqual(one.Want, two.Want) {
+			t.Fatalf("at %v:\n%+v\nat %v:\n%+v", now, one.Want, then, two.Want)
+		}
+		if at := one.ValidUntil; !at.IsZero() && reflect.DeepEqual(one.Want, Evaluate(p, f, at).Want) {
+			t.Fatalf("nothing ends at %v", at)
+		}
+	})
+}
+
+// TestWhatDoesNotFeedCannotMatch: LooksAt may say yes too often, never no.
+func TestWhatDoesNotFeedCannotMatch(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		d := draw{t}
+		p, f, now := d.policy(), d.facts(), d.instant("now")
+		for _, r := range Evaluate(p, f, now).Reasons {
+			fed := slices.Contains([]Code{Matched, ShadowOnly, TimeOver, NotCertified, CertificateLapsed}, r.Code)
+			if fed && !p.LooksAt(f.Connection, r.Group, "") {
+				t.Fatalf("%+v, but nobody looks at that group", r)
+			}
+		}
+	})
+}
+
+func TestNextChangeIsTheNextInstantAtWhichSomethingBeginsOrEnds(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		d := draw{t}
+		held, now := d.held(), d.instant("now")
+		next := NextChange(held, now)
+		if !next.IsZero() && !next.After(now) {
+			t.Fatalf("%v is not after %v", next, now)
+		}
+		then := next.Add(-time.Nanosecond)
+		if next.IsZero() {
+			then = now.AddDate(1, 0, 0)
+		}
+		for _, a := range held {
+			for _, s := range a.Sources {
+				if s.ValidAt(now) != s.ValidAt(then) {
+					t.Fatalf("%+v changes before %v", s, next)
+				}
+			}
+		}
+	})
+}
+
+// TestDiffComparesEveryField fails when a field is added to what Diff compares:
+// teach same and sameSource about it, then this list.
+func TestDiffComparesEveryField(t *testing.T) {
+	for _, c := range []struct {
+		of     any
+		fields []string
+	}{
+		{access.Assignment{}, []string{"ID", "Person", "Grant", "Scope", "Flags", "Standing", "NotBefore", "Until", "Sources"}},
+		{access.Source{}, []string{"Kind", "ID", "Group", "Standing", "Flags", "NotBefore", "Until"}},
+		{Wanted{}, []string{"Grant", "Scope", "Flags", "Standing", "NotBefore", "Until", "Sources"}},
+	} {
+		typ := reflect.TypeOf(c.of)
+		var has []string
+		for i := range typ.NumField() {
+			has = append(has, typ.Field(i).Name)
+		}
+		if !slices.Equal(has, c.fields) {
+			t.Errorf("%s has %v, compared are %v", typ, has, c.fields)
+		}
+	}
+}
+
+func TestSourcesThatDifferInAnyFieldAreWrittenAnew(t *testing.T) {
+	base := access.Source{Kind: access.SourceRequest, ID: "r1", Group: "g1", Standing: access.Guest, NotBefore: noon, Until: noon.Add(time.Hour)}
+	for name, change := range map[string]func(*access.Source){
+		"Kind":      func(s *access.Source) { s.Kind = access.SourceRule },
+		"ID":        func(s *access.Source) { s.ID = "r2" },
+		"Group":     func(s *access.Source) { s.Group = "g2" },
+		"Standing":  func(s *access.Source) { s.Standing = access.Primary },
+		"Flags":     func(s *access.Source) { s.Flags.Video = true },
+		"NotBefore": func(s *access.Source) { s.NotBefore = noon.Add(time.Second) },
+		"Until":     func(s *access.Source) { s.Until = time.Time{} },
+	} {
+		other := base
+		change(&other)
+		if sameSource(base, other) {
+			t.Errorf("%s is not compared", name)
+		}
+	}
+	abroad := base
+	abroad.Until = base.Until.In(time.FixedZone("AEDT", 11*3600))
+	if !sameSource(base, abroad) {
+		t.Error("the same instant in another zone is the same")
+	}
+}
+
+func TestLeavingDropsEverything(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		held := draw{t}.held()
+		p := DropAll(held)
+		if len(p.Drop) != len(held) || len(p.After()) != 0 {
+			t.Fatalf("%+v", p)
+		}
+	})
+}
