@@ -68,15 +68,10 @@ type Minted struct {
 // the session, whichever comes first, in whole seconds.
 func (i *Issuer) Mint(o Order) (Minted, error) {
 	const op = "credential.Mint"
-	why := o.malformed()
-	if why != "" {
+	if why := o.malformed(); why != "" {
 		return Minted{}, fault.New(fault.Internal, op, "%s", why)
 	}
-	bound := Bound{Subject: o.Subject, Epochs: o.Current.Epochs, Expires: o.Now.Add(o.Life)}
-	why = refusal(bound, o.Current, o.Now)
-	if bound.Expires = o.end(); why == "" {
-		why = refusal(bound, o.Current, o.Now)
-	}
+	bound, why := o.judge()
 	if why != "" {
 		return Minted{}, fault.New(fault.Denied, op, "no token can be issued for this session now").Because(why)
 	}
@@ -107,6 +102,17 @@ func (o Order) malformed() string {
 		return "the active grant is not a JSON object"
 	}
 	return ""
+}
+
+// judge gives what the tokens will be bound to, or why there can be none: first with
+// the life asked for, so that the reason is the directory's, then with what is left.
+func (o Order) judge() (b Bound, why string) {
+	b = Bound{Subject: o.Subject, Epochs: o.Current.Epochs, Expires: o.Now.Add(o.Life)}
+	if why := refusal(b, o.Current, o.Now); why != "" {
+		return Bound{}, why
+	}
+	b.Expires = o.end()
+	return b, refusal(b, o.Current, o.Now)
 }
 
 // end is the token's last instant in whole seconds: never later than its life, the

@@ -1,0 +1,94 @@
+package credential
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// Canary: no secret of this package leaves by printing or encoding what holds it.
+func TestSecretsDoNotPrint(t *testing.T) {
+	text := NewRootKey()
+	root, err := ParseRootKey([]byte(text.Reveal()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := root.RefreshKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	sealed, err := root.GenerateKey(ES256, KeyActive, noon())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ring, err := NewKeyring(root, []SealedKey{sealed})
+	if err != nil {
+		t.Fatal(err)
+	}
+	private, err := root.open(sealed.Sealed, sealed.place())
+	if err != nil {
+		t.Fatal(err)
+	}
+	refresh := key.Seal("fam_1", 1, "salt")
+	parsed, err := ParseRefresh(refresh.Reveal())
+	if err != nil {
+		t.Fatal(err)
+	}
+	code := NewOpaque(KindCode)
+	scim, _ := NewSCIMToken()
+	var spellings []string
+	for _, raw := range [][]byte{root.key[:], key.key[:], parsed.mac[:], private[36:68]} {
+		spellings = append(spellings, string(raw), fmt.Sprint(raw), fmt.Sprintf("%x", raw), fmt.Sprintf("%X", raw),
+			strings.Trim(fmt.Sprintf("%#v", raw), "[]byte{}"), base64.RawURLEncoding.EncodeToString(raw), base64.StdEncoding.EncodeToString(raw))
+	}
+	for _, s := range []string{text.Reveal(), refresh.Reveal(), code.Reveal(), scim.Reveal()} {
+		spellings = append(spellings, strings.TrimSpace(s), fmt.Sprintf("%x", s))
+	}
+	type wrapped struct {
+		Inner any
+	}
+	for _, holder := range []any{text, root, &root, key, &key, parsed, &parsed, ring, refresh, code, scim} {
+		for _, shown := range []any{holder, wrapped{holder}, []any{holder}, map[string]any{"k": holder}} {
+			var out []string
+			for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d"} {
+				if holder == any(ring) && shown != holder {
+					continue // printed through a pointer inside, a keyring is its address
+				}
+				out = append(out, fmt.Sprintf(verb, shown))
+			}
+			encoded, err := json.Marshal(shown)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, o := range append(out, string(encoded)) {
+				for _, s := range spellings {
+					if strings.Contains(o, s) {
+						t.Errorf("%T shows a secret: %s", holder, o)
+					}
+				}
+			}
+		}
+	}
+}
+
+// A refused credential is not repeated in the error.
+func TestErrorsDoNotRepeatTheCredential(t *testing.T) {
+	i := testIssuer(t, ES256)
+	for name, parse := range map[string]func(string) error{
+		"opaque":  func(s string) error { _, err := ParseOpaque(KindCode, s); return err },
+		"scim":    func(s string) error { _, _, err := ParseSCIMToken(s); return err },
+		"refresh": func(s string) error { _, err := ParseRefresh(s); return err },
+		"access":  func(s string) error { _, err := i.Verify(s, noon()); return err },
+		"id":      func(s string) error { _, err := i.VerifyIDToken(s); return err },
+		"root":    func(s string) error { _, err := ParseRootKey([]byte(s)); return err },
+	} {
+		for _, prefix := range []string{"", "drb_code_", "drb_scim_", "drb_refresh_", "drb_root_", "eyJh."} {
+			err := parse(prefix + "canary4711")
+			if err == nil || strings.Contains(err.Error(), "canary4711") {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	}
+}
