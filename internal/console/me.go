@@ -155,10 +155,14 @@ type hidden struct {
 
 // ConfirmSignOut asks whether to sign out; the answer is a POST of the form.
 func (c *Console) ConfirmSignOut(w http.ResponseWriter, r *http.Request, f oidc.SignOutForm) {
-	setHeaders(w.Header(), c.secure, "")
 	v := confirmView{Action: href(f.Action), Stay: pathMe}
+	next := ""
 	for _, field := range f.Fields {
+		if field.Name == "post_logout_redirect_uri" {
+			next = origin(field.Value)
+		}
 		v.Fields = append(v.Fields, hidden{opaque(field.Name), opaque(field.Value)})
 	}
+	setHeaders(w.Header(), c.secure, next) // the answer to the form goes back to the application
 	c.page(w, r, http.StatusOK, pageConfirm, "Sign out?", v)
 }

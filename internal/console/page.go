@@ -6,6 +6,7 @@ import (
 	"html/template"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/fault"
@@ -71,16 +72,24 @@ func see(w http.ResponseWriter, to string) {
 func ofRequest(path, id string) string { return path + "?" + url.Values{"request": {id}}.Encode() }
 
 // origin is what a Content-Security-Policy calls an address: scheme, host and port,
-// or the scheme alone where there is no host (RFC 8252 7.1). "" if it names none.
+// or the scheme alone where there is no host (RFC 8252 7.1). "" if it names none,
+// or one that could say more in a policy than where to go.
 func origin(address string) string {
 	u, err := url.Parse(address)
-	if err != nil || u.Scheme == "" {
+	if err != nil || u.Scheme == "" || strings.ContainsFunc(u.Host, notOfHost) {
 		return ""
 	}
-	if u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
+	switch {
+	case u.Scheme != "https" && u.Scheme != "http":
 		return u.Scheme + ":"
+	case u.Host == "":
+		return ""
 	}
 	return u.Scheme + "://" + u.Host
+}
+
+func notOfHost(r rune) bool {
+	return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune(".-:[]", r)
 }
 
 func (c *Console) style(w http.ResponseWriter, r *http.Request) {

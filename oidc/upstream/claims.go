@@ -43,7 +43,7 @@ func (l *link) verify(ctx context.Context, found *discovery, leg Leg, raw string
 		return Identity{}, notProven(err)
 	}
 	var c claims
-	if err := jsonv2.Unmarshal(payload, &c); err != nil {
+	if err := unmarshalClaims(payload, &c); err != nil {
 		return Identity{}, notProven(err)
 	}
 	if err := l.checkClaims(c, leg); err != nil {
@@ -80,6 +80,9 @@ func notProven(err error) error {
 	e.Err = errors.New(clip(err.Error()))
 	return e
 }
+
+// unmarshalClaims refuses duplicate names and invalid UTF-8, which encoding/json lets pass.
+func unmarshalClaims(payload []byte, c *claims) error { return jsonv2.Unmarshal(payload, c) }
 
 func (l *link) checkClaims(c claims, leg Leg) error {
 	now := l.now()
