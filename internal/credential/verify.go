@@ -1,7 +1,6 @@
 package credential
 
 import (
-	"crypto/sha256"
 	"encoding/json"
 	"strings"
 	"time"
@@ -32,7 +31,7 @@ func (i *Issuer) Verify(token string, now time.Time) (AccessClaims, error) {
 	if key == nil {
 		return AccessClaims{}, malformed(op)
 	}
-	digest := sha256.Sum256([]byte(token))
+	digest := DigestOf(token)
 	claims, known := i.seen.get(digest, key)
 	if !known {
 		var w accessWire

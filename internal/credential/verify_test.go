@@ -12,6 +12,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -28,6 +29,21 @@ func minted(t testing.TB, i *Issuer) Minted {
 		t.Fatal(err)
 	}
 	return m
+}
+
+// What a node has minted it knows, and what it has not it checks: both say the same.
+func TestMintedTokenIsKnownToItsMaker(t *testing.T) {
+	ring := testRing(t, testRoot(t), ES256)
+	maker, other := NewIssuer(issuerURL, func() *Keyring { return ring }), NewIssuer(issuerURL, func() *Keyring { return ring })
+	m := minted(t, maker)
+	known, ok := maker.seen.get(DigestOf(m.AccessToken), ring.keys[0])
+	if !ok {
+		t.Fatal("the maker does not know it")
+	}
+	checked, err := other.Verify(m.AccessToken, noon())
+	if err != nil || !reflect.DeepEqual(known, checked) {
+		t.Errorf("known   %+v\nchecked %+v\n%v", known, checked, err)
+	}
 }
 
 func b64(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) }
