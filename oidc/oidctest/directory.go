@@ -36,9 +36,26 @@ type Group struct {
 // Directory is the identity provider's own people and groups, safe for
 // concurrent use. What it returns are copies.
 type Directory struct {
-	mu     sync.Mutex // guards people and groups
-	people []Person
-	groups []Group
+	mu      sync.Mutex // guards the rest
+	people  []Person
+	groups  []Group
+	changed func()
+}
+
+// Watch sets what is called after each change, outside the directory's lock.
+func (d *Directory) Watch(changed func()) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.changed = changed
+}
+
+func (d *Directory) tell() {
+	d.mu.Lock()
+	changed := d.changed
+	d.mu.Unlock()
+	if changed != nil {
+		changed()
+	}
 }
 
 // NewDirectory holds these people and groups, sorted by user name and by name.
@@ -124,6 +141,7 @@ func (d *Directory) GroupsOf(objectID string) []string {
 }
 
 func (d *Directory) addPerson(p Person) error {
+	defer d.tell() // runs after the unlock
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if p.ObjectID == "" || p.UserName == "" {
@@ -138,6 +156,7 @@ func (d *Directory) addPerson(p Person) error {
 }
 
 func (d *Directory) addGroup(g Group) error {
+	defer d.tell() // runs after the unlock
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if g.ObjectID == "" || g.Name == "" {
@@ -155,6 +174,7 @@ func (d *Directory) addGroup(g Group) error {
 // change edits one person in place and returns them before and after. The object
 // id cannot be changed.
 func (d *Directory) change(name string, edit func(*Person)) (before, after Person, err error) {
+	defer d.tell() // runs after the unlock
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	at := d.personLocked(name)
@@ -170,6 +190,7 @@ func (d *Directory) change(name string, edit func(*Person)) (before, after Perso
 }
 
 func (d *Directory) changeGroup(name string, edit func(*Group)) (Group, error) {
+	defer d.tell() // runs after the unlock
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	at := d.groupLocked(name)
@@ -187,6 +208,7 @@ func (d *Directory) changeGroup(name string, edit func(*Group)) (Group, error) {
 }
 
 func (d *Directory) removePerson(objectID string) {
+	defer d.tell() // runs after the unlock
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.people = slices.DeleteFunc(d.people, func(p Person) bool { return p.ObjectID == objectID })
@@ -196,6 +218,7 @@ func (d *Directory) removePerson(objectID string) {
 }
 
 func (d *Directory) removeGroup(objectID string) {
+	defer d.tell() // runs after the unlock
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.groups = slices.DeleteFunc(d.groups, func(g Group) bool { return g.ObjectID == objectID })

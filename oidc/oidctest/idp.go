@@ -92,8 +92,18 @@ type IdP struct {
 	log    record
 	sign   *provider
 
-	mu    sync.Mutex        // guards links
+	mu    sync.Mutex        // guards the rest
+	scim  SCIM              // as Connect set it last
 	links map[string]string // object id → the bridge's id
+}
+
+// Connect sets where it sends its people, from the next request on: what an
+// administrator types in when the bridge has made a token.
+func (i *IdP) Connect(s SCIM) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	s.BaseURL = strings.TrimSuffix(s.BaseURL, "/")
+	i.scim = s
 }
 
 // NewEntra is an identity provider that behaves as Microsoft Entra ID does.
@@ -133,8 +143,8 @@ func newIdP(cfg Config, vendor string, speak func(*wire) dialect) (*IdP, error) 
 		}}
 	}
 	cfg.BaseURL = strings.TrimSuffix(cfg.BaseURL, "/")
-	cfg.SCIM.BaseURL = strings.TrimSuffix(cfg.SCIM.BaseURL, "/")
 	i := &IdP{cfg: cfg, vendor: vendor, speak: speak, links: map[string]string{}}
+	i.Connect(cfg.SCIM)
 	var err error
 	if i.sign, err = newProvider(i); err != nil {
 		return nil, err
@@ -195,7 +205,10 @@ func (i *IdP) link(objectID, id string) {
 }
 
 func (i *IdP) wire(why string) *wire {
-	return &wire{base: i.cfg.SCIM.BaseURL, token: i.cfg.SCIM.Token, client: i.cfg.HTTP, now: i.cfg.Now, log: &i.log, why: why}
+	i.mu.Lock()
+	to := i.scim
+	i.mu.Unlock()
+	return &wire{base: to.BaseURL, token: to.Token, client: i.cfg.HTTP, now: i.cfg.Now, log: &i.log, why: why}
 }
 
 // members gives those of the object ids that the bridge knows: a vendor drops
@@ -333,4 +346,15 @@ func (i *IdP) Delete(ctx context.Context, person string) ([]Exchange, error) {
 	i.link(p.ObjectID, "")
 	err := i.speak(w).deletePerson(ctx, id, p)
 	return w.sent, err
+}
+
+// Plus adds two reports of cycles that ran side by side: the longer time counts.
+func (r Report) Plus(o Report) Report {
+	return Report{
+		PeopleCreated: r.PeopleCreated + o.PeopleCreated, PeopleUpdated: r.PeopleUpdated + o.PeopleUpdated,
+		PeopleUnchanged: r.PeopleUnchanged + o.PeopleUnchanged, PeopleSkipped: r.PeopleSkipped + o.PeopleSkipped,
+		GroupsCreated: r.GroupsCreated + o.GroupsCreated, GroupsUpdated: r.GroupsUpdated + o.GroupsUpdated,
+		GroupsUnchanged: r.GroupsUnchanged + o.GroupsUnchanged, Memberships: r.Memberships + o.Memberships,
+		Requests: r.Requests + o.Requests, Took: max(r.Took, o.Took),
+	}
 }

@@ -44,7 +44,9 @@ var life = []step{
 	{"disable", func(ctx context.Context, i *oidctest.IdP) error { return sent(i.Disable(ctx, "sam@banksia.example")) }},
 	{"enable", func(ctx context.Context, i *oidctest.IdP) error { return sent(i.Enable(ctx, "oid-sam")) }},
 	{"delete", func(ctx context.Context, i *oidctest.IdP) error { return sent(i.Delete(ctx, "sam@banksia.example")) }},
-	{"delete-group", func(ctx context.Context, i *oidctest.IdP) error { return sent(i.DeleteGroup(ctx, "GL Hobart Managers")) }},
+	{"delete-group", func(ctx context.Context, i *oidctest.IdP) error {
+		return sent(i.DeleteGroup(ctx, "GL Hobart Managers"))
+	}},
 }
 
 // Each vendor sends exactly the bytes in its file, for every change.

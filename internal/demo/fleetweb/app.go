@@ -30,8 +30,8 @@ type Config struct {
 
 func (c Config) redirectURI() string { return c.BaseURL + "/callback" }
 
-// SignedOutURI is where the bridge may return people after sign-out.
-func (c Config) SignedOutURI() string { return c.BaseURL + "/signed-out" }
+// signedOutURI is where the bridge may return people after sign-out.
+func (c Config) signedOutURI() string { return c.BaseURL + "/" }
 
 // App is the application.
 type App struct {
@@ -66,7 +66,6 @@ func (a *App) Handler() http.Handler {
 	mux.HandleFunc("GET /signin", a.signIn)
 	mux.HandleFunc("GET /callback", a.callback)
 	mux.HandleFunc("POST /signout", a.signOut)
-	mux.HandleFunc("GET /signed-out", a.signedOut)
 	mux.HandleFunc("GET /fleet-web.css", stylesheet)
 	guarded := http.NewCrossOriginProtection().Handler(mux)
 	own, far := origin(a.cfg.BaseURL), origin(a.cfg.Issuer)
@@ -247,19 +246,15 @@ func (a *App) signOut(w http.ResponseWriter, r *http.Request) {
 	}
 	_, more, err := a.bridge.find(r.Context())
 	if b == nil || err != nil || more.EndSession == "" {
-		http.Redirect(w, r, "/signed-out", http.StatusSeeOther)
+		http.Redirect(w, r, "/", http.StatusSeeOther)
 		return
 	}
 	hint := b.held().ID
-	q := url.Values{"client_id": {a.cfg.ClientID}, "post_logout_redirect_uri": {a.cfg.SignedOutURI()}}
+	q := url.Values{"client_id": {a.cfg.ClientID}, "post_logout_redirect_uri": {a.cfg.signedOutURI()}}
 	if hint != "" {
 		q.Set("id_token_hint", hint)
 	}
 	http.Redirect(w, r, more.EndSession+"?"+q.Encode(), http.StatusSeeOther)
-}
-
-func (a *App) signedOut(w http.ResponseWriter, _ *http.Request) {
-	a.message(w, http.StatusOK, message{Title: "You are signed out", Text: "You are signed out of Fleet Web and of the bridge.", SignIn: true})
 }
 
 // errUnreachable says that nobody could answer whether access still holds.

@@ -1,0 +1,116 @@
+package demo
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/drawbridge-id/drawbridge/internal/secret"
+	"github.com/drawbridge-id/drawbridge/oidc/oidctest"
+)
+
+// Announcement is the one JSON object that `drawbridge demo --json` prints first.
+type Announcement struct {
+	Issuer      string                `json:"issuer"`
+	MeURL       string                `json:"me_url"`
+	APIURL      string                `json:"api_url"`
+	AdminToken  string                `json:"admin_token"`
+	AppURL      string                `json:"app_url"`
+	Connections []AnnouncedConnection `json:"connections"`
+	Clients     []AnnouncedClient     `json:"clients"`
+}
+
+// AnnouncedConnection is one connection and its identity provider.
+type AnnouncedConnection struct {
+	ID        string   `json:"id"`
+	IdP       string   `json:"idp"` // "entra" or "okta"
+	SCIMURL   string   `json:"scim_url"`
+	SCIMToken string   `json:"scim_token"`
+	IdPIssuer string   `json:"idp_issuer"`
+	People    []string `json:"people"` // who can sign in there now; the first has a grant
+}
+
+// AnnouncedClient is one registered application.
+type AnnouncedClient struct {
+	ClientID     string `json:"client_id"`
+	ClientSecret string `json:"client_secret"`
+	RedirectURI  string `json:"redirect_uri"`
+}
+
+// Announce says where everything is. The secrets in it are the demo's own and are
+// meant to be printed.
+func (s *Servers) Announce(w Wiring, adminToken secret.String) Announcement {
+	a := Announcement{
+		Issuer: s.BridgeURL(), MeURL: s.BridgeURL() + "/me/", APIURL: s.BridgeURL() + "/api/v1",
+		AdminToken: adminToken.Reveal(), AppURL: s.AppURL(),
+		Clients: []AnnouncedClient{{ClientID: w.ClientID, ClientSecret: w.ClientSecret.Reveal(), RedirectURI: s.AppRedirectURI()}},
+	}
+	for _, i := range s.idps {
+		a.Connections = append(a.Connections, AnnouncedConnection{
+			ID: i.spec.ID, IdP: i.Vendor(), SCIMURL: s.SCIMURL(i.spec.ID), SCIMToken: w.SCIMTokens[i.spec.ID].Reveal(),
+			IdPIssuer: i.Issuer(), People: i.people(),
+		})
+	}
+	return a
+}
+
+// people lists who can sign in at the provider, in the order of the sample.
+func (i *idp) people() []string {
+	out := []string{}
+	for _, m := range i.spec.members() {
+		if p, ok := i.Directory().Find(m.email(i.spec.domain())); ok && p.Active {
+			out = append(out, p.UserName)
+		}
+	}
+	return out
+}
+
+// Banner writes what a person needs: where to click, who to sign in as, what to
+// try.
+func (s *Servers) Banner(w io.Writer, r oidctest.Report) error {
+	var b strings.Builder
+	kept := "nothing is kept"
+	if s.opts.Data != "" {
+		kept = "kept in " + s.opts.Data
+	}
+	fmt.Fprintf(&b, "drawbridge demo: everything on this machine, %s\n\n", kept)
+	fmt.Fprintf(&b, "  Fleet Web    %-26s the sample application: start here\n", s.AppURL())
+	fmt.Fprintf(&b, "  bridge       %-26s your own page is %s/me/\n", s.BridgeURL(), s.BridgeURL())
+	for _, i := range s.idps {
+		fmt.Fprintf(&b, "  %-12s %-26s identity provider of %s, %d people\n", i.Vendor()+"-like", i.at.url(), i.Name(), len(i.Directory().People()))
+	}
+	fmt.Fprintf(&b, "\nSent by SCIM: %d new people and %d new groups in %d requests, %.1f s.\n", r.PeopleCreated, r.GroupsCreated, r.Requests, r.Took.Seconds())
+	if s.Moved {
+		b.WriteString("The addresses of the last run were taken, so people must sign in again.\n")
+	}
+	b.WriteString("\nSign in at Fleet Web with one of these addresses; there are no passwords:\n")
+	for _, i := range s.idps {
+		for _, m := range i.spec.members() {
+			fmt.Fprintf(&b, "  %-24s %s\n", m.email(i.spec.domain()), m.try)
+		}
+	}
+	s.tries(&b)
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func (s *Servers) tries(b *strings.Builder) {
+	first := s.idps[0].spec
+	person := first.members()[0].email(first.domain())
+	for _, i := range s.idps {
+		if i.spec.ID == "southern-entra" {
+			person = i.spec.members()[0].email(i.spec.domain())
+		}
+	}
+	data := ""
+	if s.opts.Data != "" {
+		data = " --data " + s.opts.Data
+	}
+	fmt.Fprintf(b, "\nTry:\n")
+	fmt.Fprintf(b, "  1  open %s, sign in as %s, switch grant and look at what changed\n", s.AppURL(), person)
+	fmt.Fprintf(b, "  2  in another terminal: drawbridge explain%s %s\n", data, person)
+	fmt.Fprintf(b, "  3  in another terminal: drawbridge demo disable%s %s\n", data, person)
+	fmt.Fprintf(b, "     then load Fleet Web again: the access ended with the identity provider's own request\n")
+	fmt.Fprintf(b, "  4  open %s: the identity provider's people, groups, and what it sent\n", s.idps[0].at.url())
+	fmt.Fprintf(b, "\nStop with Ctrl-C.\n")
+}
