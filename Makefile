@@ -1,0 +1,58 @@
+# Two commands do all set-up: `make demo` runs the product, `make test` passes the
+# tests. Both install what they need and say what.
+
+GO ?= go
+NODE_DIR := testdata/openid-client
+FUZZTIME ?= 5s
+
+.PHONY: demo build test unit race lint fuzz lanes browser openid-client interop bench setup-browser setup-node clean
+
+demo:
+	$(GO) run ./cmd/drawbridge demo
+
+build:
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/drawbridge ./cmd/drawbridge
+
+# Everything: what needs Go alone, then the lanes that need a browser and Node.
+test: lint unit race fuzz lanes
+
+unit:
+	$(GO) test ./...
+
+race:
+	$(GO) test -race ./...
+
+lint:
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "not gofmt-clean:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
+	$(GO) vet ./...
+	$(GO) vet -tags lanes ./...
+
+# A short run of every fuzz target; internal/archtest fails if a parsing package has none.
+fuzz:
+	@GO="$(GO)" FUZZTIME="$(FUZZTIME)" sh .ci/fuzz
+
+lanes: setup-browser setup-node
+	$(GO) test -tags lanes -count=1 -timeout 10m ./cmd/drawbridge
+
+browser: setup-browser
+	$(GO) test -tags lanes -count=1 -run 'Browser' ./cmd/drawbridge
+
+openid-client: setup-node
+	$(GO) test -tags lanes -count=1 -run 'OpenIDClient' ./cmd/drawbridge
+
+# Clients that we did not write, against the built program.
+interop:
+	sh .ci/interop
+
+bench:
+	sh .ci/bench
+
+setup-browser:
+	@sh .ci/setup chromium chromium
+
+setup-node:
+	@sh .ci/setup node nodejs npm
+	@test -d $(NODE_DIR)/node_modules/openid-client || { echo "installing openid-client with npm into $(NODE_DIR)/node_modules"; npm ci --prefix $(NODE_DIR) --no-audit --no-fund; }
+
+clean:
+	rm -rf bin data demo-data $(NODE_DIR)/node_modules
