@@ -73,7 +73,7 @@ func (p *Policy) consider(r *rule, groups []group, f Facts, now time.Time) []say
 	for _, g := range groups {
 		o, known := r.outcomes[r.key(g)]
 		switch {
-		case known && r.key(g) != "":
+		case known:
 			says = append(says, p.weigh(r, g, o, f, now)...)
 		case r.pattern.fits(g.folded) && len(r.pattern.captures()) > 0:
 			says = append(says, say{Reason: r.about(g, ScopeUnknown, true, "what the group's name captures names no scope there")})

@@ -1,6 +1,9 @@
 package mapping
 
 import (
+	"errors"
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -104,5 +107,131 @@ func TestDescribe(t *testing.T) {
 	}
 	if got := p.Describe(access.Standard, "gone"); got != "standard @ (no scope gone)" {
 		t.Error(got)
+	}
+}
+
+// twins is a tree in which names can be read in two ways.
+func twins() []access.Scope {
+	return []access.Scope{
+		{ID: "host", Level: access.Host, Name: "H"},
+		{ID: "sp", Slug: "sp", Level: access.ServiceProvider, Name: "SP", Parent: "host"},
+		{ID: "a", Slug: "a", Level: access.Account, Name: "Twin", Parent: "sp"},
+		{ID: "ab", Slug: "a-b", Level: access.Account, Name: "Twin", Parent: "sp"},
+		{ID: "a-bc", Slug: "b-c", Level: access.Fleet, Name: "North", Parent: "a"},
+		{ID: "ab-c", Slug: "c", Level: access.Fleet, Name: "South", Parent: "ab"},
+		{ID: "ab-n", Slug: "n", Level: access.Fleet, Name: "C", Parent: "ab"},
+	}
+}
+
+func wantedBy(t *testing.T, groups ...string) []string {
+	t.Helper()
+	p, err := Compile(PolicySource{
+		Scopes:      twins(),
+		Connections: []access.Connection{{ID: "c", Root: "sp", Ceiling: access.Ceiling{Scope: "sp", Grants: access.Grants()}}},
+		Rules:       []RuleSource{{ID: "r", From: "c", Group: "{account}-{fleet}", Give: "standard @ sp/{account}/{fleet}"}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := Facts{Connection: "c", Active: true}
+	for i, g := range groups {
+		f.Memberships = append(f.Memberships, Membership{Group: access.GroupID(rune('a' + i)), Name: g})
+	}
+	var got []string
+	d := Evaluate(p, f, noon)
+	for _, w := range d.Want {
+		got = append(got, string(w.Scope))
+	}
+	if len(got) == 0 && (len(d.Reasons) != 1 || d.Reasons[0].Code != ScopeUnknown) {
+		t.Errorf("%q: %+v", groups, d.Reasons)
+	}
+	return got
+}
+
+func TestANameThatCanBeReadInTwoWaysNamesNothing(t *testing.T) {
+	if got := wantedBy(t, "a-b-c"); got != nil {
+		t.Errorf("a/b-c or a-b/c? got %v", got)
+	}
+}
+
+func TestTwoAccountsOfOneNameNameNothingEvenIfOneAloneHasTheFleet(t *testing.T) {
+	if got := wantedBy(t, "Twin-South"); got != nil {
+		t.Errorf("got %v", got)
+	}
+}
+
+func TestASlugComesBeforeANameThatSpellsTheSame(t *testing.T) {
+	if got := wantedBy(t, "a-b-C"); got != nil {
+		t.Errorf("got %v", got)
+	}
+	if got := wantedBy(t, "A-B-South"); len(got) != 1 || got[0] != "ab-c" {
+		t.Errorf("got %v", got)
+	}
+	p, err := Compile(PolicySource{
+		Scopes:      twins(),
+		Connections: []access.Connection{{ID: "c", Root: "sp", Ceiling: access.Ceiling{Scope: "sp", Grants: access.Grants()}}},
+		Rules:       []RuleSource{{ID: "r", From: "c", Group: "fleet {fleet}", Give: "standard @ sp/a-b/{fleet}"}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := Evaluate(p, Facts{Connection: "c", Active: true, Memberships: []Membership{{Group: "g", Name: "Fleet C"}}}, noon)
+	if len(d.Want) != 1 || d.Want[0].Scope != "ab-c" {
+		t.Errorf("the fleet with the slug c, not the one with the name C: %+v", d)
+	}
+}
+
+func TestOneRuleThatGivesAPairTwiceGivesTheWiderOfTheTwo(t *testing.T) {
+	p := compile(t, RuleSource{ID: "r", From: "pacific-entra", Group: "All {account}", Give: "standard @ pacific/{account}", Guest: []string{"standard @ pacific/coral"}})
+	d := Evaluate(p, Facts{Connection: "pacific-entra", Active: true, Memberships: []Membership{{Group: "g", Name: "All Coral"}}}, noon)
+	if len(d.Want) != 1 || len(d.Want[0].Sources) != 1 || d.Want[0].Standing != access.Primary || d.Want[0].Sources[0].Standing != access.Primary {
+		t.Errorf("one assignment, primary, one source: %+v", d.Want)
+	}
+	sources := addSource(nil, access.Source{ID: "a", Standing: access.Guest, NotBefore: noon, Until: noon.Add(time.Hour)})
+	sources = addSource(sources, access.Source{ID: "a", Standing: access.Primary, Flags: access.Flags{Video: true}, NotBefore: noon.Add(-time.Hour), Until: noon.Add(2 * time.Hour)})
+	want := access.Source{ID: "a", Standing: access.Primary, Flags: access.Flags{Video: true}, NotBefore: noon.Add(-time.Hour), Until: noon.Add(2 * time.Hour)}
+	if len(sources) != 1 || sources[0] != want {
+		t.Errorf("%+v", sources)
+	}
+}
+
+func TestCapturesThatCouldMeanTooMuchAreRefused(t *testing.T) {
+	scopes := []access.Scope{{ID: "host", Level: access.Host, Name: "H"}}
+	for i := range 600 {
+		sp := access.ScopeID(fmt.Sprintf("sp%d", i))
+		scopes = append(scopes, access.Scope{ID: sp, Slug: string(sp), Level: access.ServiceProvider, Name: "N" + string(sp), Parent: "host"})
+		if i == 0 {
+			for j := range 600 {
+				id := fmt.Sprintf("a%d", j)
+				scopes = append(scopes, access.Scope{ID: access.ScopeID(id), Slug: id, Level: access.Account, Name: "N" + id, Parent: sp})
+			}
+		}
+	}
+	_, err := Compile(PolicySource{
+		Scopes:      scopes,
+		Connections: []access.Connection{{ID: "c", Root: "host", Ceiling: access.Ceiling{Scope: "host", Grants: access.Grants()}}},
+		Rules:       []RuleSource{{ID: "r", From: "c", Group: "{account} {service_provider}", Give: "standard @ sp0/{account}", Guest: []string{"standard @ {service_provider}"}}},
+	})
+	var faults Faults
+	if !errors.As(err, &faults) || len(faults) != 1 || !strings.Contains(faults[0].Message, "write part of the path out") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestConnectionsAreChecked(t *testing.T) {
+	conns := append(connections(),
+		access.Connection{ID: "narrow-okta", Root: "gone", Ceiling: access.Ceiling{Scope: "gone", Grants: []access.Grant{"viewer"}}, Domains: []string{"IRONBARK.example"}})
+	_, err := Compile(PolicySource{Scopes: pacific(), Connections: conns})
+	var faults Faults
+	if !errors.As(err, &faults) || len(faults) != 5 {
+		t.Errorf("an id, a root, a ceiling, a grant and a domain: %v", err)
+	}
+}
+
+func TestABrokenTreeIsReportedWhole(t *testing.T) {
+	_, err := Compile(PolicySource{Scopes: []access.Scope{{ID: "x", Slug: "x", Level: access.Account, Parent: "gone"}}})
+	var faults Faults
+	if !errors.As(err, &faults) || len(faults) != 2 {
+		t.Errorf("got %v", err)
 	}
 }

@@ -38,7 +38,10 @@ func (d draw) rules() []RuleSource {
 
 // policy keeps the rules that compile one by one, so that many do.
 func (d draw) policy() *Policy {
-	var good []RuleSource
+	good := []RuleSource{
+		{ID: "base-1", From: "ironbark-entra", Group: "GL {fleet} Managers", Give: "standard @ pacific/ironbark/{fleet}"},
+		{ID: "base-2", From: "pacific-entra", Group: "All {account}", Give: "technician @ pacific/{account}", For: 100 * time.Hour},
+	}
 	for _, r := range d.rules() {
 		if _, err := Compile(PolicySource{Scopes: pacific(), Connections: connections(), Rules: append(slices.Clone(good), r)}); err == nil {
 			good = append(good, r)
@@ -56,7 +59,7 @@ func (d draw) instant(name string) time.Time {
 }
 
 func (d draw) facts() Facts {
-	names := []string{"A", "b", "C", "GL Adelaide Managers", "GL perth managers", "GL Twin Managers", "GL nowhere Managers", "All Ironbark", "all coral"}
+	names := []string{"GL Adelaide Managers", "GL Fremantle Managers", "GL twin-1 managers", "All Coral", "A", "b", "C", "GL perth managers", "GL Twin Managers", "GL nowhere Managers", "All Ironbark"}
 	f := Facts{
 		Connection: rapid.SampledFrom(connections()).Draw(d.T, "connection").ID, Person: "per_1",
 		Active: rapid.IntRange(0, 9).Draw(d.T, "active") > 0,
