@@ -499,6 +499,32 @@ func TestTroubleIsToldWithoutInternalText(t *testing.T) {
 	}
 }
 
+// TestTheStoreIsDownBehindAGoodAddress: the application is told, and nobody is
+// taken for signed out.
+func TestTheStoreIsDownBehindAGoodAddress(t *testing.T) {
+	for name, row := range map[string]struct {
+		cookie string
+		change []string
+	}{
+		"the session cannot be read":   {"cookie-ada", nil},
+		"the hint cannot be verified":  {"", []string{"id_token_hint", "own"}},
+		"the request cannot be stored": {"", nil},
+		"silent":                       {"cookie-ada", []string{"prompt", "none"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld()
+			w.person("ada")
+			w.hints["own"] = Hint{Session: "ses_ada", Person: "per_ada", Client: "fleet-web"}
+			w.down = fault.New(fault.Unavailable, "db", "")
+			w.change = func(c *Config) { c.Clients = newWorld() }
+			wantSent(t, w.authorize(row.cookie, row.change...), "temporarily_unavailable")
+			if len(w.begun) != 0 {
+				t.Error("a page began with a request that was not stored")
+			}
+		})
+	}
+}
+
 // TestAHintIsOfTheSameClient, and a good one lets a silent request through.
 func TestAHintIsOfTheSameClient(t *testing.T) {
 	w := newWorld()

@@ -101,4 +101,8 @@ func TestNothingKnownIsRefusedOrAsked(t *testing.T) {
 	if a := decide(facts{req: hot.AuthRequest{MaxAge: -1}, browser: active}, time.Time{}); a.do != begin {
 		t.Errorf("an active session without its assignment gives %s", a.do)
 	}
+	leftOver := Browser{Session: session.Session{State: session.MustChoose}, Assignment: ActiveGrant{ID: "asg", Grant: access.Standard}}
+	if a := decide(facts{req: hot.AuthRequest{MaxAge: -1}, browser: leftOver}, time.Time{}); a.do != begin {
+		t.Errorf("a session that must choose gives %s", a.do)
+	}
 }

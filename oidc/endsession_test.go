@@ -126,6 +126,18 @@ func TestSigningOutNeverPretends(t *testing.T) {
 	if rec.Code != http.StatusServiceUnavailable || outcome(rec) != "fail" || len(rec.Result().Cookies()) != 0 {
 		t.Errorf("%d %s %v", rec.Code, rec.Body, rec.Result().Cookies())
 	}
+	for _, query := range []string{"id_token_hint=" + set["id_token"].(string), ""} { // with the clients still known
+		w.change = func(c *Config) { c.Clients = newWorld() }
+		if rec := w.do(call{path: pathEndSession, query: query, cookie: cookie}); rec.Code != http.StatusServiceUnavailable {
+			t.Errorf("%q: %d %s", query, rec.Code, rec.Body)
+		}
+	}
+	up := newWorld()
+	up.person("ada")
+	w.change = func(c *Config) { c.Clients, c.Browsers = up, up } // the hint alone cannot be verified
+	if rec := w.do(call{path: pathEndSession, query: "id_token_hint=" + set["id_token"].(string), cookie: cookie}); rec.Code != http.StatusServiceUnavailable {
+		t.Errorf("%d %s", rec.Code, rec.Body)
+	}
 	for _, query := range []string{"state=a&state=b", "id_token_hint=a&id_token_hint=b", "x=%zz", "state=" + strings.Repeat("s", maxState+1)} {
 		if rec := newWorld().do(call{path: pathEndSession, query: query}); outcome(rec) != "fail" {
 			t.Errorf("%.40s: %d %s", query, rec.Code, rec.Body)

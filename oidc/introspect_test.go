@@ -61,6 +61,18 @@ func TestIntrospectionIsForThoseTheTokenIsMeantFor(t *testing.T) {
 	}
 }
 
+// TestATokenIsItsOwnClientsEvenWhenTheAudienceHasChanged in the configuration.
+func TestATokenIsItsOwnClientsEvenWhenTheAudienceHasChanged(t *testing.T) {
+	w := newWorld()
+	set, _ := w.signIn(t, "openid")
+	c := w.clients["fleet-web"]
+	c.Audience = "fleet-api-2"
+	w.clients["fleet-web"] = c
+	if m := object(t, w.post(pathIntrospect, url.Values{"token": {set["access_token"].(string)}}, "fleet-web", webSecret)); m["active"] != true {
+		t.Errorf("%v", m)
+	}
+}
+
 func TestIntrospectionIsForClientsWithASecret(t *testing.T) {
 	w := newWorld()
 	wantError(t, w.post(pathIntrospect, url.Values{"token": {"x"}, "client_id": {"native"}}), http.StatusUnauthorized, "invalid_client")

@@ -269,6 +269,9 @@ func TestARefreshMayNarrowAndNeverWiden(t *testing.T) {
 		rec := w.post(pathToken, f, "fleet-web", webSecret)
 		if row.refused != "" {
 			wantError(t, rec, http.StatusBadRequest, row.refused)
+			if _, unused := w.refresh[f.Get("refresh_token")]; !unused {
+				t.Errorf("scope %q: a refusal used the token up", row.scope)
+			}
 			continue
 		}
 		if got := object(t, rec)["scope"]; got != row.granted {
@@ -276,6 +279,8 @@ func TestARefreshMayNarrowAndNeverWiden(t *testing.T) {
 		}
 	}
 	w := newWorld()
+	asked := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {"x"}, "scope": {"grant:a"}}
+	wantError(t, w.post(pathToken, asked, "fleet-web", webSecret), http.StatusBadRequest, "invalid_scope")
 	wantError(t, w.post(pathToken, url.Values{"grant_type": {"refresh_token"}}, "fleet-web", webSecret), http.StatusBadRequest, "invalid_request")
 }
 
@@ -283,19 +288,28 @@ func TestARefreshMayNarrowAndNeverWiden(t *testing.T) {
 func TestTheStoreIsDown(t *testing.T) {
 	for _, path := range []string{pathToken, pathIntrospect, pathRevoke} {
 		for kind, status := range map[fault.Kind]int{fault.Unavailable: 503, fault.Limited: 429, fault.Internal: 500} {
-			w := newWorld()
-			f := redemption("c", "token", "x")
-			w.down = fault.Wrap(kind, "db.Secret", fmt.Errorf("disk %s", "sda1"))
-			rec := w.post(path, f, "fleet-web", webSecret)
-			if rec.Code != status || strings.Contains(rec.Body.String(), "active") || strings.Contains(rec.Body.String(), "sda1") {
-				t.Errorf("%s, %s: %d %s", path, kind, rec.Code, rec.Body)
-			}
-			if (rec.Header().Get("Retry-After") != "") != (status != 500) {
-				t.Errorf("%s, %s: Retry-After %q", path, kind, rec.Header().Get("Retry-After"))
-			}
-			if len(w.observed) != 1 {
-				t.Errorf("%s, %s: observed %v, want it once", path, kind, w.observed)
+			for _, clientsToo := range []bool{true, false} {
+				w := newWorld()
+				if !clientsToo {
+					w.change = func(c *Config) { c.Clients = newWorld() }
+				}
+				w.down = fault.Wrap(kind, "db.Secret", fmt.Errorf("disk %s", "sda1"))
+				w.wantTrouble(t, w.post(path, redemption("c", "token", "x"), "fleet-web", webSecret), status)
 			}
 		}
+	}
+}
+
+// wantTrouble checks an answer that says that nobody knows.
+func (w *world) wantTrouble(t *testing.T, rec *httptest.ResponseRecorder, status int) {
+	t.Helper()
+	if rec.Code != status || strings.Contains(rec.Body.String(), "active") || strings.Contains(rec.Body.String(), "sda1") {
+		t.Errorf("%d %s, want %d", rec.Code, rec.Body, status)
+	}
+	if (rec.Header().Get("Retry-After") != "") != (status != http.StatusInternalServerError) {
+		t.Errorf("Retry-After %q with %d", rec.Header().Get("Retry-After"), status)
+	}
+	if len(w.observed) != 1 {
+		t.Errorf("observed %v, want it once", w.observed)
 	}
 }
