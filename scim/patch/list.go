@@ -166,18 +166,27 @@ func (c *compiler) elements(t target, clearing bool, change func(schema.Object))
 		case len(touched) == 0 && clearing:
 			return nil
 		case len(touched) == 0 && !create:
-			return schema.Errorf(schema.NoTarget, schema.Clip(t.Raw), "the path selects nothing that is there")
-		case len(touched) == 0:
-			var at int
-			list, at = missing(list, t.Pairs)
-			touched[at] = true
+			return noTarget(t)
+		}
+		made := -1
+		if len(touched) == 0 {
+			list, made = missing(list, t.Pairs)
+			touched[made] = true
 		}
 		for i := range touched {
 			change(list[i].(schema.Object))
 		}
+		// emails[value eq "a"].value = "b" would make another element each time.
+		if made >= 0 && contradicts(list[made].(schema.Object), t.Pairs) {
+			return noTarget(t)
+		}
 		doc.Put(t.Attr, list)
 		return settlePrimary(t.Attr, list, touched)
 	})
+}
+
+func noTarget(t target) error {
+	return schema.Errorf(schema.NoTarget, schema.Clip(t.Raw), "the path selects nothing that is there")
 }
 
 // missing finds or appends the element to change where a filter selected none. A
@@ -229,6 +238,15 @@ func stamped(element schema.Object, pairs []filter.Pair) bool {
 		}
 	}
 	return true
+}
+
+// contradicts says whether a new element has been given another value than the
+// filter asks for; leaving out the primary place is not another value.
+func contradicts(element schema.Object, pairs []filter.Pair) bool {
+	return slices.ContainsFunc(pairs, func(p filter.Pair) bool {
+		v := element[p.Sub.Name]
+		return !same(p.Sub, p.Value, v) && (v != nil || p.Sub.Name != "primary")
+	})
 }
 
 // addElements appends what is not there yet. An element of the same value and type

@@ -1,0 +1,89 @@
+package patch
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/drawbridge-id/drawbridge/scim/schema"
+)
+
+// An operation that is sent twice, because an answer was lost, leaves what it left
+// the first time (RFC 7644 section 3.5.2: add and replace with a value that is
+// there change nothing). A replace that renames what its own filter asks for may
+// instead find nothing to rename.
+func TestOneOperationTwiceIsOnce(t *testing.T) {
+	attributes := []string{"emails", "roles", "phoneNumbers"}
+	subs := []string{"value", "type", "primary", "display"}
+	words := []string{`"work"`, `"home"`, `"a@x.example"`, `"b@x.example"`, `"WORK"`}
+	operand := func(t *rapid.T, sub string) string {
+		if sub == "primary" {
+			return rapid.SampledFrom([]string{"true", "false", `"True"`}).Draw(t, "bool")
+		}
+		return rapid.SampledFrom(words).Draw(t, "word")
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		doc := schema.Object{"userName": "p"}
+		for _, a := range attributes {
+			doc.Put(attribute(t, a), rapid.Custom(drawElements).Draw(t, a))
+		}
+		doc.Tidy()
+		path := rapid.SampledFrom(attributes).Draw(t, "attribute")
+		if rapid.Bool().Draw(t, "filtered") {
+			sub := rapid.SampledFrom(subs).Draw(t, "filter")
+			path += fmt.Sprintf("[%s eq %s]", sub, operand(t, sub))
+		}
+		value := fmt.Sprintf(`{"value":%s,"type":%s,"primary":%s}`, operand(t, "value"), operand(t, "type"), operand(t, "primary"))
+		if rapid.Bool().Draw(t, "one sub-attribute") {
+			sub := rapid.SampledFrom(subs).Draw(t, "sub")
+			path += "." + sub
+			value = operand(t, sub)
+		}
+		verb := rapid.SampledFrom([]string{"add", "replace", "remove"}).Draw(t, "op")
+		twice(t, doc, fmt.Sprintf(`[{"op":%q,"path":%q,"value":%s}]`, verb, path, value))
+	})
+}
+
+func twice(t *rapid.T, doc schema.Object, operations string) {
+	plan, err := Compile(schema.Users(), body(operations), schema.Lenient())
+	if err != nil {
+		t.Fatalf("%s: %v", operations, err)
+	}
+	once, err := plan.Apply(doc)
+	if err != nil {
+		return
+	}
+	again, err := plan.Apply(once)
+	if e, ok := errors.AsType[*schema.Error](err); ok && e.Kind == schema.NoTarget {
+		return
+	}
+	if err != nil || string(once.Encode()) != string(again.Encode()) {
+		t.Fatalf("%s on %s\n once %s\ntwice %s %v", operations, doc.Encode(), once.Encode(), again.Encode(), err)
+	}
+}
+
+func attribute(t *rapid.T, path string) *schema.Attribute {
+	a, err := schema.Users().Attribute(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+func drawElements(t *rapid.T) []any {
+	list := []any{}
+	primary := rapid.IntRange(-1, 2).Draw(t, "primary")
+	for i := range rapid.IntRange(0, 3).Draw(t, "elements") {
+		o := schema.Object{"value": rapid.SampledFrom([]string{"a@x.example", "b@x.example"}).Draw(t, "value")}
+		if rapid.Bool().Draw(t, "typed") {
+			o["type"] = rapid.SampledFrom([]string{"work", "home"}).Draw(t, "type")
+		}
+		if i == primary {
+			o["primary"] = true
+		}
+		list = append(list, o)
+	}
+	return list
+}
