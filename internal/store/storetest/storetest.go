@@ -18,7 +18,30 @@ func Run(t *testing.T, open func(t *testing.T) *store.Store) {
 		name string
 		run  func(*testing.T, *fixture)
 	}{
-		{"people", testPeople},
+		{"what is stored is what is read", testPeople},
+		{"deleted people leave a tombstone", testTombstones},
+		{"vendor's certification outranks", testCertification},
+		{"queues of people to decide", testQueues},
+		{"pages are stable", testPages},
+		{"filters mean what they say", testFilters},
+		{"connections are apart", testIsolation},
+		{"connections end and resume", testConnections},
+		{"SCIM tokens", testTokens},
+		{"signing keys", testKeys},
+		{"all or nothing", testAtomicity},
+		{"events", testEvents},
+		{"members", testMembers},
+		{"no member is lost", testConcurrentMembers},
+		{"group names", testGroupNames},
+		{"shared external ids", testSharedExternalID},
+		{"groups dissolve", testDissolving},
+		{"fences", testFence},
+		{"plans", testPlans},
+		{"I-5: the database holds the ceiling", testCeiling},
+		{"sessions", testSessions},
+		{"current", testCurrent},
+		{"current of strangers", testCurrentOfStrangers},
+		{"the window is never stale", testWindowIsNeverStale},
 	} {
 		t.Run(s.name, func(t *testing.T) { s.run(t, newFixture(t, open(t))) })
 	}

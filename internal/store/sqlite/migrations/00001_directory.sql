@@ -37,7 +37,7 @@ create table clients (
 
 -- Instants are Unix milliseconds; 0 is none. Folded names end in _key.
 create table people (
-  key integer primary key,
+  key integer primary key autoincrement,  -- never reused: a stale key finds nobody, not somebody else
   conn bigint not null references connections (key),
   id text not null,
   user_name text not null,
@@ -92,7 +92,7 @@ create table subjects (
 create unique index subjects_person on subjects (person);
 
 create table groups (
-  key integer primary key,
+  key integer primary key autoincrement,
   conn bigint not null references connections (key),
   id text not null,
   display_name text not null,

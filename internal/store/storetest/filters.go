@@ -1,0 +1,127 @@
+package storetest
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/internal/store"
+	"github.com/drawbridge-id/drawbridge/scim/filter"
+	"github.com/drawbridge-id/drawbridge/scim/schema"
+)
+
+// filterPeople is small and full of near misses: case, absence, several values.
+func filterPeople() []schema.Object {
+	type list = []any
+	mail := func(kind, value string, primary bool) schema.Object {
+		return schema.Object{"type": kind, "value": value, "primary": primary}
+	}
+	fleet := func(o schema.Object) schema.Object { return o }
+	return []schema.Object{
+		{"userName": "Ada@x.example", "externalId": "X1", "active": true, "title": "Boss", "name": schema.Object{"familyName": "Ångström", "givenName": "Ada"},
+			"emails": list{mail("work", "Ada@X.example", true), mail("home", "ada@home.example", false)}},
+		{"userName": "bob@x.example", "externalId": "x1", "active": false, "title": "boss",
+			"emails": list{mail("work", "bob@home.example", false)}, "phoneNumbers": list{schema.Object{"value": "+61 1"}}},
+		{"userName": "cleo@y.example", "active": true, "name": schema.Object{"familyName": "ångström"}, "displayName": "100%_'\"\\"},
+		{"userName": "dan@y.example", "active": true, schema.EnterpriseURN: schema.Object{"department": "Fleet", "employeeNumber": "7"}},
+		{"userName": "eve", "active": false, "title": "", schema.EnterpriseURN: schema.Object{"department": "fleet"},
+			schema.FleetURN: fleet(schema.Object{"certificationExpires": "2026-11-21T10:00:00+01:00"})},
+		{"userName": "fay", "active": true, schema.FleetURN: fleet(schema.Object{"certificationExpires": "2026-11-21T09:00:00.5Z", "technicianCertification": "Trainer"})},
+	}
+}
+
+var filterLeaves = []string{
+	`userName eq "ADA@x.example"`, `userName sw "B"`, `userName co "X.EXAMPLE"`, `userName ew "y.example"`, `userName gt "bob@x.example"`, `userName le "cleo@y.example"`, `userName ne "eve"`, `userName pr`,
+	`externalId eq "x1"`, `externalId eq "X1"`, `externalId pr`, `externalId ne "x1"`, `externalId eq null`, `active eq true`, `active ne true`, `active eq "False"`, `active pr`,
+	`title eq "BOSS"`, `title pr`, `title ne "boss"`, `title eq null`, `title co ""`, `name pr`, `name.familyName eq "ÅNGSTRÖM"`, `name.givenName pr`, `name.familyName gt "a"`,
+	`displayName eq "100%_'\"\\"`, `displayName co "%_"`, `displayName sw "1"`, `displayName co "\""`,
+	`emails pr`, `emails eq "ada@x.example"`, `emails.type eq "work"`, `emails.value co "home"`, `emails.value ne "bob@home.example"`, `emails[type eq "work" and value co "HOME"]`, `emails[not (type eq "work")]`,
+	`emails[primary eq true]`, `emails[primary ne true or value sw "b"]`, `emails[display eq null]`, `emails[type eq "work"].value eq "Ada@x.example"`, `phoneNumbers.value pr`,
+	`urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department eq "FLEET"`, `urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:employeeNumber pr`, `manager.value pr`,
+	`certificationExpires eq "2026-11-21T09:00:00Z"`, `certificationExpires gt "2026-11-21T09:00:00Z"`, `certificationExpires lt "2026-11-21T09:00:00.75Z"`, `certificationExpires ne "2026-11-21T09:00:00Z"`,
+	`id eq "per_1"`, `id ne "per_1"`, `id pr`, `meta.created gt "2026-11-20T09:30:02Z"`, `meta.lastModified le "2026-11-20T09:30:03.123Z"`, `meta.lastModified gt "2026-11-20T09:30:03.1234Z"`, `meta.resourceType eq "User"`,
+	`groups pr`, `groups.value eq "grp_1"`, `groups.display eq "TEAM 2"`, `groups[value eq "grp_2" and display sw "team"]`, `groups.value ne "grp_1"`, `not (groups pr)`,
+}
+
+// What a filter means in SQL is what filter.Matches says (and no client's text can
+// become SQL).
+func testFilters(t *testing.T, f *fixture) {
+	docs := filterPeople()
+	var people []store.Person
+	for i, doc := range docs {
+		p := store.Person{ID: access.PersonID(fmt.Sprint("per_", i)), UserName: doc.Text("userName"), ExternalID: doc.Text("externalId"), Epoch: 1, Version: 1,
+			Created: day.Add(time.Duration(i) * time.Second), Updated: day.Add(time.Duration(i) * time.Second), Doc: doc.Encode()}
+		p.Active, _ = doc.Bool("active")
+		f.write(north, func(d *store.DirectoryTx) error { return d.InsertPerson(&p) })
+		people = append(people, p)
+	}
+	foreign := newPerson("per_1", "bob@x.example")
+	f.write(south, func(d *store.DirectoryTx) error { return d.InsertPerson(&foreign) })
+	f.group(north, "grp_1", "Team 1", people[0], people[1])
+	f.group(north, "grp_2", "Team 2", people[1], people[2])
+	groups := [][]any{{relation("grp_1", "Team 1")}, {relation("grp_1", "Team 1"), relation("grp_2", "Team 2")}, {relation("grp_2", "Team 2")}, nil, nil, nil}
+	for i := range docs {
+		docs[i] = whole(docs[i], people[i], groups[i])
+	}
+	check := func(fatal func(string, ...any), text string) {
+		e, err := filter.Parse(schema.Users(), text)
+		if err != nil {
+			fatal("%s: %v", text, err)
+			return
+		}
+		var want, got []access.PersonID
+		for i, doc := range docs {
+			if filter.Matches(e, doc) {
+				want = append(want, people[i].ID)
+			}
+		}
+		f.read(north, func(d *store.Directory) error {
+			found, total, err := d.People(store.Query{Filter: e, Start: 1, Count: 100})
+			for _, p := range found {
+				got = append(got, p.ID)
+			}
+			if err != nil || !slices.Equal(got, want) || total != len(want) {
+				fatal("%s\n got %v of %d (%v)\nwant %v", text, got, total, err, want)
+			}
+			_, counted, err := d.People(store.Query{Filter: e, Start: 1})
+			if err != nil || counted != len(want) {
+				fatal("%s: counted %d (%v)", text, counted, err)
+			}
+			return nil
+		})
+	}
+	for _, leaf := range filterLeaves {
+		check(t.Errorf, leaf)
+		check(t.Errorf, "not ("+leaf+")")
+	}
+	rapid.Check(t, func(r *rapid.T) { check(r.Fatalf, drawFilter(r, 3)) })
+}
+
+func relation(id, display string) schema.Object {
+	return schema.Object{"value": id, "display": display}
+}
+
+// whole adds what the document leaves out.
+func whole(doc schema.Object, p store.Person, groups []any) schema.Object {
+	doc["id"] = string(p.ID)
+	doc["meta"] = schema.Object{"resourceType": "User", "created": p.Created.Format(time.RFC3339Nano), "lastModified": p.Updated.Format(time.RFC3339Nano), "version": `W/"1"`}
+	if groups != nil {
+		doc["groups"] = groups
+	}
+	return doc
+}
+
+func drawFilter(r *rapid.T, depth int) string {
+	kind := rapid.IntRange(0, 3).Draw(r, "kind")
+	if depth == 0 || kind == 0 {
+		return rapid.SampledFrom(filterLeaves).Draw(r, "leaf")
+	}
+	if kind == 3 {
+		return "not (" + drawFilter(r, depth-1) + ")"
+	}
+	return "(" + drawFilter(r, depth-1) + []string{"", " and ", " or "}[kind] + drawFilter(r, depth-1) + ")"
+}

@@ -1,0 +1,255 @@
+package storetest
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/internal/fault"
+	"github.com/drawbridge-id/drawbridge/internal/store"
+)
+
+func (f *fixture) groupNow(conn access.ConnectionID, id access.GroupID) (g store.Group) {
+	f.t.Helper()
+	f.read(conn, func(d *store.Directory) (err error) { g, err = d.Group(id); return err })
+	return g
+}
+
+// Adding who is there and removing who is not change nothing; what changes moves
+// version, count and time once.
+func testMembers(t *testing.T, f *fixture) {
+	a, b := f.person(north, "per_a", "a@north.example"), f.person(north, "per_b", "b@north.example")
+	g := f.group(north, "grp_1", "Team")
+	later := day.Add(time.Minute)
+	add := func(now time.Time, keys ...store.PersonKey) (added []store.PersonKey) {
+		f.write(north, func(d *store.DirectoryTx) (err error) { added, err = d.AddMembers(g, keys, now); return err })
+		return added
+	}
+	remove := func(now time.Time, keys ...store.PersonKey) (removed []store.PersonKey) {
+		f.write(north, func(d *store.DirectoryTx) (err error) { removed, err = d.RemoveMembers(g, keys, now); return err })
+		return removed
+	}
+	expect := func(count, version int64, updated time.Time) {
+		t.Helper()
+		if now := f.groupNow(north, "grp_1"); now.MemberCount != count || now.Version != version || !now.Updated.Equal(updated) {
+			t.Errorf("count %d version %d at %v, want %d %d %v", now.MemberCount, now.Version, now.Updated, count, version, updated)
+		}
+	}
+	if got := add(day, a.Key, b.Key, a.Key); !slices.Equal(got, []store.PersonKey{a.Key, b.Key}) {
+		t.Errorf("added %v", got)
+	}
+	expect(2, 2, day)
+	if got := add(later, a.Key); got != nil {
+		t.Errorf("added again: %v", got)
+	}
+	expect(2, 2, day)
+	if got := remove(later, a.Key, 999); !slices.Equal(got, []store.PersonKey{a.Key}) {
+		t.Errorf("removed %v", got)
+	}
+	expect(1, 3, later)
+	f.read(north, func(d *store.Directory) error {
+		facts, err := d.Facts(b)
+		if err != nil || len(facts.Memberships) != 1 || !facts.Memberships[0].Since.Equal(day) || facts.Memberships[0].Name != "Team" {
+			t.Errorf("facts %+v (%v)", facts, err)
+		}
+		groups, err := d.GroupsOf(a)
+		if err != nil || len(groups) != 0 {
+			t.Errorf("a is in %v (%v)", groups, err)
+		}
+		return nil
+	})
+}
+
+// 64 writers at one group: no acknowledged member is lost, none is counted twice.
+func testConcurrentMembers(t *testing.T, f *fixture) {
+	const writers, each = 64, 4
+	g := f.group(north, "grp_1", "Team")
+	people := make([]store.Person, writers*each)
+	for i := range people {
+		people[i] = f.person(north, fmt.Sprint("per_", i), fmt.Sprintf("p%d@north.example", i))
+	}
+	var wg sync.WaitGroup
+	for w := range writers {
+		wg.Go(func() {
+			for i := range each {
+				key := people[w*each+i].Key
+				err := f.try(north, func(d *store.DirectoryTx) error {
+					_, err := d.AddMembers(g, []store.PersonKey{key}, day)
+					return err
+				})
+				if err == nil && i%2 == 1 {
+					err = f.try(north, func(d *store.DirectoryTx) error {
+						_, err := d.RemoveMembers(g, []store.PersonKey{key}, day)
+						return err
+					})
+				}
+				if err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	now := f.groupNow(north, "grp_1")
+	f.read(north, func(d *store.Directory) error {
+		keys, err := d.MemberKeys(g)
+		if err != nil || len(keys) != writers*each/2 || now.MemberCount != int64(len(keys)) || now.Version != 1+writers*each*3/2 {
+			t.Errorf("%d members, counted %d, version %d (%v)", len(keys), now.MemberCount, now.Version, err)
+		}
+		return nil
+	})
+}
+
+func testGroupNames(t *testing.T, f *fixture) {
+	first := f.group(north, "grp_1", "Field Crew")
+	second := store.Group{ID: "grp_2", DisplayName: "field CREW", Version: 1, Created: day, Updated: day, Doc: []byte("{}")}
+	insert := func(d *store.DirectoryTx) error { return d.InsertGroup(&second) }
+	if err := f.try(north, insert); !fault.Is(err, fault.Conflict) || fault.ReasonOf(err) != "display_name" {
+		t.Errorf("a second group of that name: %v", err)
+	}
+	first.DisplayName, first.Version = "Field Team", 2
+	f.write(north, func(d *store.DirectoryTx) error { return d.UpdateGroup(first) })
+	f.write(north, insert)
+	first.DisplayName = "Field Crew"
+	if err := f.try(north, func(d *store.DirectoryTx) error { return d.UpdateGroup(first) }); fault.ReasonOf(err) != "display_name" {
+		t.Errorf("renamed onto another: %v", err)
+	}
+	f.write(north, func(d *store.DirectoryTx) error { return d.DeleteGroup(second) })
+	f.write(north, func(d *store.DirectoryTx) error { return d.UpdateGroup(first) })
+	f.read(north, func(d *store.Directory) error {
+		if d.Row().Groups != 1 {
+			t.Errorf("%d groups are counted", d.Row().Groups)
+		}
+		return nil
+	})
+}
+
+// A group_id that two live groups hold is Shared; when one goes, it no longer is.
+func testSharedExternalID(t *testing.T, f *fixture) {
+	p := f.person(north, "per_a", "a@north.example")
+	one, two := f.group(north, "grp_1", "One", p), f.group(north, "grp_2", "Two")
+	for _, g := range []*store.Group{&one, &two} {
+		g.ExternalID = "x"
+		f.write(north, func(d *store.DirectoryTx) error { return d.UpdateGroup(*g) })
+	}
+	shared := func() (s bool) {
+		f.read(north, func(d *store.Directory) error {
+			facts, err := d.Facts(p)
+			s = err == nil && len(facts.Memberships) == 1 && facts.Memberships[0].Shared
+			return err
+		})
+		return s
+	}
+	if !shared() {
+		t.Error("two holders are not seen")
+	}
+	f.write(north, func(d *store.DirectoryTx) error { return d.DissolveGroup(two, day) })
+	if shared() {
+		t.Error("a dissolving group still counts")
+	}
+}
+
+// A large group that goes is invisible at once and its name free; its members are
+// fenced until decided anew, and their rows go in chunks.
+func testDissolving(t *testing.T, f *fixture) {
+	people := make([]store.Person, 5)
+	for i := range people {
+		people[i] = f.person(north, fmt.Sprint("per_", i), fmt.Sprintf("p%d@north.example", i))
+		f.write(north, func(d *store.DirectoryTx) error { return d.SetDecided(people[i].Key, 1, time.Time{}) })
+	}
+	g := f.group(north, "grp_1", "Team", people...)
+	if !f.decided(north, people[0].ID) {
+		t.Fatal("decided people count as undecided")
+	}
+	f.write(north, func(d *store.DirectoryTx) error { return d.DissolveGroup(g, day) })
+	if f.decided(north, people[0].ID) {
+		t.Error("a member is not fenced")
+	}
+	f.read(north, func(d *store.Directory) error {
+		_, err := d.Group("grp_1")
+		all, total, err2 := d.Groups(store.Query{Start: 1, Count: 10})
+		of, err3 := d.GroupsOf(people[0])
+		if !fault.Is(err, fault.NotFound) || len(all) != 0 || total != 0 || len(of) != 0 {
+			t.Errorf("still to be seen: %v %v %v %v %v", err, err2, err3, all, of)
+		}
+		return nil
+	})
+	f.group(north, "grp_2", "team")
+	f.write(north, func(d *store.DirectoryTx) error { return d.SetDecided(people[0].Key, 1, time.Time{}) })
+	if !f.decided(north, people[0].ID) || f.decided(north, people[1].ID) {
+		t.Error("a decision lifts the fence over the decided, and over nobody else")
+	}
+	var dropped []store.PersonKey
+	for done := false; !done; {
+		f.update(func(tx *store.Tx) error {
+			going, err := tx.Dissolving(10)
+			if err != nil || len(going) != 1 || going[0].Connection != north {
+				t.Fatalf("dissolving: %v (%v)", going, err)
+			}
+			d, err := tx.In(going[0].Connection)
+			if err != nil {
+				return err
+			}
+			var some []store.PersonKey
+			some, done, err = d.DropMembers(going[0], 2)
+			dropped = append(dropped, some...)
+			if err == nil && done {
+				err = d.DeleteGroup(going[0])
+			}
+			return err
+		})
+	}
+	if len(dropped) != 5 || !f.decided(north, people[4].ID) {
+		t.Errorf("dropped %v", dropped)
+	}
+	f.read(north, func(d *store.Directory) error {
+		if d.Row().Groups != 1 {
+			t.Errorf("%d groups are counted", d.Row().Groups)
+		}
+		return nil
+	})
+}
+
+// A fence over a live group refuses its members until each is decided, or until
+// all have been taken for deciding.
+func testFence(t *testing.T, f *fixture) {
+	people := make([]store.Person, 5)
+	for i := range people {
+		people[i] = f.person(north, fmt.Sprint("per_", i), fmt.Sprintf("p%d@north.example", i))
+		f.write(north, func(d *store.DirectoryTx) error { return d.SetDecided(people[i].Key, 1, time.Time{}) })
+	}
+	g := f.group(north, "grp_1", "Team", people...)
+	f.write(north, func(d *store.DirectoryTx) error { return d.FenceGroup(g) })
+	if f.decided(north, people[0].ID) || f.groupNow(north, "grp_1").MemberCount != 5 {
+		t.Error("the fence does not lie, or the group is gone")
+	}
+	var taken []store.PersonKey
+	for done := false; !done; {
+		f.write(north, func(d *store.DirectoryTx) (err error) {
+			var some []store.PersonKey
+			some, done, err = d.TakeFenced(g, 2)
+			taken = append(taken, some...)
+			for _, key := range some {
+				if err := d.SetDecided(key, 1, time.Time{}); err != nil {
+					return err
+				}
+			}
+			return err
+		})
+	}
+	f.view(func(v *store.View) error {
+		left, err := v.Fenced(10)
+		if err != nil || len(left) != 0 || len(taken) != 5 {
+			t.Errorf("taken %v, left %v (%v)", taken, left, err)
+		}
+		return nil
+	})
+	for _, p := range people {
+		if !f.decided(north, p.ID) {
+			t.Errorf("%s is still fenced", p.ID)
+		}
+	}
+}

@@ -1,0 +1,125 @@
+package storetest
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/internal/fault"
+	"github.com/drawbridge-id/drawbridge/internal/store"
+	"github.com/drawbridge-id/drawbridge/mapping"
+)
+
+func byRule(id access.AssignmentID, g access.Grant, s access.ScopeID) access.Assignment {
+	return access.Assignment{ID: id, Grant: g, Scope: s, Standing: access.Primary,
+		Sources: []access.Source{{Kind: access.SourceRule, ID: "rule", Group: "grp_1", Standing: access.Primary}}}
+}
+
+func byPeople(id access.AssignmentID, g access.Grant, s access.ScopeID) access.Assignment {
+	return access.Assignment{ID: id, Grant: g, Scope: s, Standing: access.Guest, Flags: access.Flags{Events: access.EventsRestricted, Video: true},
+		NotBefore: day, Until: day.Add(time.Hour),
+		Sources: []access.Source{{Kind: access.SourceRequest, ID: "req", Standing: access.Guest, Until: day.Add(time.Hour)}}}
+}
+
+func (f *fixture) apply(p store.Person, plan mapping.Plan) error {
+	return f.try(p.Connection, func(d *store.DirectoryTx) error { return d.ApplyPlan(p, plan) })
+}
+
+func (f *fixture) held(p store.Person) (all []access.Assignment) {
+	f.t.Helper()
+	f.read(p.Connection, func(d *store.Directory) (err error) { all, err = d.Assignments(p); return err })
+	return all
+}
+
+// A plan applied is what is held, sources and milliseconds included; primary and
+// guest may change places within one plan.
+func testPlans(t *testing.T, f *fixture) {
+	p := f.person(north, "per_1", "one@north.example")
+	a, b := byRule("asg_1", access.Standard, "scp_fleet"), byPeople("asg_2", access.Elevated, "scp_far")
+	a.Person, b.Person = p.ID, p.ID
+	if err := f.apply(p, mapping.Plan{Give: []access.Assignment{a, b}}); err != nil {
+		t.Fatal(err)
+	}
+	if got := f.held(p); fmt.Sprint(got) != fmt.Sprint([]access.Assignment{a, b}) {
+		t.Errorf("held %v", got)
+	}
+	a2, b2 := a, b
+	a2.Standing, b2.Standing, b2.Until = access.Guest, access.Primary, time.Time{}
+	swap := mapping.Plan{Change: []mapping.Change{{From: b, To: b2}, {From: a, To: a2}}}
+	if err := f.apply(p, swap); err != nil {
+		t.Fatal(err)
+	}
+	if got := f.held(p); fmt.Sprint(got) != fmt.Sprint([]access.Assignment{b2, a2}) {
+		t.Errorf("after the swap %v", got)
+	}
+	second := byPeople("asg_3", access.Standard, "scp_near")
+	second.Standing = access.Primary
+	if err := f.apply(p, mapping.Plan{Give: []access.Assignment{second}}); !fault.Is(err, fault.Conflict) {
+		t.Errorf("a second primary: %v", err)
+	}
+	drop := mapping.Plan{Drop: []access.Assignment{a2}}
+	if err := f.apply(p, drop); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.apply(p, drop); !fault.Is(err, fault.Stale) {
+		t.Errorf("dropped twice: %v", err)
+	}
+}
+
+// I-5: whatever the rules say, the database refuses what lies above the ceiling;
+// what people decided is not bound by it.
+func testCeiling(t *testing.T, f *fixture) {
+	p := f.person(north, "per_1", "one@north.example")
+	above := func(err error) bool {
+		return fault.Is(err, fault.Denied) && fault.ReasonOf(err) == store.ReasonAboveCeiling
+	}
+	for _, a := range []access.Assignment{
+		byRule("asg_1", access.Administrator, "scp_fleet"), byRule("asg_1", access.Standard, "scp_host"), byRule("asg_1", access.Standard, ""),
+	} {
+		if err := f.apply(p, mapping.Plan{Give: []access.Assignment{a}}); !above(err) {
+			t.Errorf("%s at %q: %v", a.Grant, a.Scope, err)
+		}
+	}
+	mixed := byPeople("asg_1", access.Administrator, "scp_host")
+	mixed.Sources = append(mixed.Sources, access.Source{Kind: access.SourceRule, ID: "rule"})
+	if err := f.apply(p, mapping.Plan{Give: []access.Assignment{mixed}}); !above(err) {
+		t.Errorf("a rule beside a request: %v", err)
+	}
+	requested := byPeople("asg_1", access.Administrator, "scp_host")
+	if err := f.apply(p, mapping.Plan{Give: []access.Assignment{requested}}); err != nil {
+		t.Errorf("people may: %v", err)
+	}
+	mixed.ID = "asg_1"
+	if err := f.apply(p, mapping.Plan{Change: []mapping.Change{{From: requested, To: mixed}}}); !above(err) {
+		t.Errorf("a rule joins a request: %v", err)
+	}
+	testLoweredCeiling(t, f, p)
+}
+
+// A pair that leaves the ceiling is refused at once to everything new, and goes
+// when the last assignment that a rule gave under it has gone.
+func testLoweredCeiling(t *testing.T, f *fixture, p store.Person) {
+	held := byRule("asg_5", access.Standard, "scp_fleet")
+	if err := f.apply(p, mapping.Plan{Give: []access.Assignment{held}}); err != nil {
+		t.Fatal(err)
+	}
+	f.update(func(tx *store.Tx) error {
+		return tx.PutCeiling(north, []mapping.Pair{{Grant: access.Elevated, Scope: "scp_fleet"}})
+	})
+	q := f.person(north, "per_2", "two@north.example")
+	fresh := byRule("asg_6", access.Standard, "scp_fleet")
+	if err := f.apply(q, mapping.Plan{Give: []access.Assignment{fresh}}); !fault.Is(err, fault.Denied) {
+		t.Errorf("given under a retired pair: %v", err)
+	}
+	if err := f.apply(p, mapping.Plan{Drop: []access.Assignment{held}}); err != nil {
+		t.Fatal(err)
+	}
+	f.update(func(tx *store.Tx) error { return tx.PruneCeiling(north) })
+	f.update(func(tx *store.Tx) error {
+		return tx.PutCeiling(north, []mapping.Pair{{Grant: access.Standard, Scope: "scp_fleet"}})
+	})
+	if err := f.apply(q, mapping.Plan{Give: []access.Assignment{fresh}}); err != nil {
+		t.Errorf("given after the ceiling rose again: %v", err)
+	}
+}

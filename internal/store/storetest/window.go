@@ -1,0 +1,217 @@
+package storetest
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/internal/credential"
+	"github.com/drawbridge-id/drawbridge/internal/session"
+	"github.com/drawbridge-id/drawbridge/internal/store"
+)
+
+// current asks the window and the directory, and insists that they agree.
+func (f *fixture) current(sub credential.Subject) credential.Current {
+	f.t.Helper()
+	cached, err := f.Current(f.t.Context(), sub)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	f.view(func(v *store.View) error {
+		read, err := v.Current(sub)
+		if err == nil && read != cached {
+			f.t.Errorf("the window says %+v, the directory %+v", cached, read)
+		}
+		return err
+	})
+	return cached
+}
+
+func (f *fixture) decided(conn access.ConnectionID, person access.PersonID) bool {
+	f.t.Helper()
+	return f.current(credential.Subject{Connection: conn, Person: person}).Decided
+}
+
+func newSession(id session.ID, p store.Person) store.SessionRow {
+	s := store.SessionRow{Session: session.Session{ID: id, Connection: p.Connection, Person: p.ID, State: session.Active, Active: "asg_1", Version: 1,
+		Epochs: session.Epochs{Host: 1, Connection: 1, Person: p.Epoch}, AuthTime: day, Created: day, Expires: day.Add(12 * time.Hour),
+		Upstream: session.Upstream{Issuer: "https://idp.example", Subject: "s", AMR: []string{"mfa"}}}}
+	copy(s.Cookie[:], id)
+	return s
+}
+
+// Whoever ends something is obeyed by the next call, and the reason is the
+// outermost one.
+func testCurrent(t *testing.T, f *fixture) {
+	p := f.person(north, "per_1", "one@north.example")
+	s := newSession("ses_1", p)
+	f.update(func(tx *store.Tx) error {
+		if err := tx.PutClient("app", true); err != nil {
+			return err
+		}
+		return tx.InsertSession(s)
+	})
+	sub := credential.Subject{Connection: north, Client: "app", Person: p.ID, Session: s.ID}
+	update := func(fn func(*store.Person)) func(*store.Tx) error {
+		return func(tx *store.Tx) error {
+			d, err := tx.In(north)
+			if err != nil {
+				return err
+			}
+			now, err := d.Person(p.ID)
+			fn(&now)
+			if err != nil {
+				return err
+			}
+			return d.UpdatePerson(now)
+		}
+	}
+	steps := []struct {
+		name   string
+		do     func(*store.Tx) error
+		why    string
+		epochs credential.Epochs
+	}{
+		{"nothing", func(*store.Tx) error { return nil }, "", credential.Epochs{Host: 1, Connection: 1, Client: 1, Person: 1, Session: 1}},
+		{"the host", func(tx *store.Tx) error { return tx.BumpHost() }, "", credential.Epochs{Host: 2, Connection: 1, Client: 1, Person: 1, Session: 1}},
+		{"client off", func(tx *store.Tx) error { return tx.PutClient("app", false) }, store.WhyClientDisabled, credential.Epochs{Host: 2, Connection: 1, Client: 2, Person: 1, Session: 1}},
+		{"client on", func(tx *store.Tx) error { return tx.PutClient("app", true) }, "", credential.Epochs{Host: 2, Connection: 1, Client: 3, Person: 1, Session: 1}},
+		{"client still on", func(tx *store.Tx) error { return tx.PutClient("app", true) }, "", credential.Epochs{Host: 2, Connection: 1, Client: 3, Person: 1, Session: 1}},
+		{"deactivated", update(func(p *store.Person) { p.Active = false; p.Epoch++ }), store.WhyDeactivated, credential.Epochs{Host: 2, Connection: 1, Client: 3, Person: 2, Session: 1}},
+		{"connection ended", func(tx *store.Tx) error { return tx.EndConnection(north, day) }, store.WhyConnectionEnded, credential.Epochs{Host: 2, Connection: 2, Client: 3, Person: 2, Session: 1}},
+		{"connection resumed", func(tx *store.Tx) error { return tx.ResumeConnection(north, day) }, store.WhyDeactivated, credential.Epochs{Host: 2, Connection: 3, Client: 3, Person: 2, Session: 1}},
+		{"reactivated", update(func(p *store.Person) { p.Active = true; p.Epoch++ }), "", credential.Epochs{Host: 2, Connection: 3, Client: 3, Person: 3, Session: 1}},
+		{"session switched", func(tx *store.Tx) error { s.Version++; return tx.UpdateSession(s.Session, nil) }, "", credential.Epochs{Host: 2, Connection: 3, Client: 3, Person: 3, Session: 2}},
+		{"session ended", func(tx *store.Tx) error {
+			s.State, s.EndReason, s.EndedAt = session.Ended, session.EndSignedOut, day
+			s.Version++
+			return tx.UpdateSession(s.Session, nil)
+		}, session.EndSignedOut, credential.Epochs{Host: 2, Connection: 3, Client: 3, Person: 3, Session: 3}},
+		{"deleted", func(tx *store.Tx) error {
+			d, err := tx.In(north)
+			if err != nil {
+				return err
+			}
+			return d.DeletePerson(p, day)
+		}, store.WhyNotFound, credential.Epochs{Host: 2, Connection: 3, Client: 3, Session: 3}},
+	}
+	for _, step := range steps {
+		f.update(step.do)
+		c := f.current(sub)
+		if c.Why != step.why || c.Alive != (step.why == "") || c.Epochs != step.epochs || c.Subject != sub {
+			t.Errorf("%s: %+v", step.name, c)
+		}
+	}
+}
+
+// Nobody is alive under another connection's, person's or nobody's session.
+func testCurrentOfStrangers(t *testing.T, f *fixture) {
+	p, q := f.person(north, "per_1", "one@north.example"), f.person(south, "per_1", "one@south.example")
+	f.person(north, "per_2", "two@north.example")
+	f.update(func(tx *store.Tx) error { return tx.InsertSession(newSession("ses_1", p)) })
+	for _, sub := range []credential.Subject{
+		{}, {Connection: north}, {Person: p.ID}, {Connection: "west", Person: p.ID}, {Connection: north, Person: "per_9"},
+		{Connection: north, Person: p.ID, Client: "unknown"},
+		{Connection: north, Person: p.ID, Session: "ses_9"}, {Connection: north, Person: "per_2", Session: "ses_1"}, {Connection: south, Person: q.ID, Session: "ses_1"},
+	} {
+		if c := f.current(sub); c.Alive || c.Why == "" {
+			t.Errorf("%+v is alive: %+v", sub, c)
+		}
+	}
+	if c := f.current(credential.Subject{Connection: north, Person: p.ID, Session: "ses_1"}); !c.Alive || !c.SessionExpires.Equal(day.Add(12*time.Hour)) {
+		t.Errorf("the owner is not: %+v", c)
+	}
+}
+
+// The window is never older than a commit that was acknowledged before the call,
+// however many readers race to fill it (I-1, I-13).
+func testWindowIsNeverStale(t *testing.T, f *fixture) {
+	const people, rounds, readers = 4, 60, 2
+	var acknowledged [people]atomic.Int64
+	rows := make([]store.Person, people)
+	for i := range rows {
+		rows[i] = f.person(north, fmt.Sprint("per_", i), fmt.Sprintf("p%d@north.example", i))
+		acknowledged[i].Store(1)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	var wg, writers sync.WaitGroup
+	for range readers {
+		wg.Go(func() {
+			for n := 0; ctx.Err() == nil; n++ {
+				i := n % people
+				least := acknowledged[i].Load()
+				c, err := f.Current(context.WithoutCancel(ctx), credential.Subject{Connection: north, Person: rows[i].ID})
+				if err != nil || c.Epochs.Person < least || c.Alive != (c.Epochs.Person%2 == 1) {
+					t.Errorf("epoch %d was acknowledged, the window says %+v (%v)", least, c, err)
+					return
+				}
+			}
+		})
+	}
+	for i := range rows {
+		writers.Go(func() {
+			p := rows[i]
+			for range rounds {
+				p.Epoch, p.Active = p.Epoch+1, !p.Active
+				if err := f.try(north, func(d *store.DirectoryTx) error { return d.UpdatePerson(p) }); err != nil {
+					t.Error(err)
+					return
+				}
+				acknowledged[i].Store(p.Epoch)
+			}
+		})
+	}
+	writers.Wait()
+	stop()
+	wg.Wait()
+}
+
+func testSessions(t *testing.T, f *fixture) {
+	p := f.person(north, "per_1", "one@north.example")
+	s := newSession("ses_1", p)
+	f.update(func(tx *store.Tx) error {
+		if err := tx.InsertSession(s); err != nil {
+			return err
+		}
+		if err := tx.AddSessionClient(s.ID, "app"); err != nil {
+			return err
+		}
+		return tx.AddSessionClient(s.ID, "app")
+	})
+	f.view(func(v *store.View) error {
+		got, err := v.Session(s.ID)
+		if err != nil || fmt.Sprint(got) != fmt.Sprint(s) {
+			t.Errorf("got %+v\nwant %+v (%v)", got, s, err)
+		}
+		clients, err := v.SessionClients(s.ID)
+		if err != nil || fmt.Sprint(clients) != "[app]" {
+			t.Errorf("clients %v (%v)", clients, err)
+		}
+		return nil
+	})
+	rotated := credential.Digest{7}
+	s.Version = 5
+	f.update(func(tx *store.Tx) error { return tx.UpdateSession(s.Session, &rotated) })
+	f.view(func(v *store.View) error {
+		if _, err := v.SessionByCookie(s.Cookie); err == nil {
+			t.Error("the old cookie still finds the session")
+		}
+		got, err := v.SessionByCookie(rotated)
+		if err != nil || got.ID != s.ID {
+			t.Errorf("the new cookie finds %v (%v)", got.ID, err)
+		}
+		return nil
+	})
+	s.Version = 4
+	if err := f.Update(t.Context(), func(tx *store.Tx) error { return tx.UpdateSession(s.Session, nil) }); err == nil {
+		t.Error("a version fell")
+	}
+	ghost := newSession("ses_2", store.Person{ID: "per_9", Connection: north})
+	if err := f.Update(t.Context(), func(tx *store.Tx) error { return tx.InsertSession(ghost) }); err == nil {
+		t.Error("a session of nobody was stored")
+	}
+}
