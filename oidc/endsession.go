@@ -133,8 +133,12 @@ func (p *Provider) leave(w http.ResponseWriter, r *http.Request, x logout) {
 
 // confirmation is the form behind the question. It carries the request, so that
 // nothing needs to be stored, and a proof that only this browser's page can have.
+// An address is in it only if it is registered.
 func (x logout) confirmation(cookie string) SignOutForm {
 	f := SignOutForm{Action: pathEndSession, Fields: []Field{{confirmField, confirmationOf(cookie)}}}
+	if x.to == "" {
+		return f
+	}
 	for _, name := range []string{"id_token_hint", "client_id", "post_logout_redirect_uri", "state"} {
 		if v := x.form.get(name); v != "" {
 			f.Fields = append(f.Fields, Field{name, v})

@@ -118,6 +118,16 @@ func TestTheConfirmationWorksInThisBrowserAlone(t *testing.T) {
 	}
 }
 
+// TestTheQuestionCarriesNoAddressThatNobodyRegistered, so that a page can allow the
+// form to lead to the one that it carries.
+func TestTheQuestionCarriesNoAddressThatNobodyRegistered(t *testing.T) {
+	w := newWorld()
+	w.do(call{path: pathEndSession, cookie: w.person("ada"), query: "state=s&client_id=fleet-web&post_logout_redirect_uri=https://evil.example/"})
+	if f := w.asked[0].Fields; len(f) != 1 || f[0].Name != confirmField {
+		t.Errorf("%+v", f)
+	}
+}
+
 func TestSigningOutNeverPretends(t *testing.T) {
 	w := newWorld()
 	set, cookie := w.signIn(t, "openid")

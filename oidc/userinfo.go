@@ -73,32 +73,10 @@ func bearerError(err error) *Error {
 	return noToken()
 }
 
-// userinfoJSON is sub and active_grant, and what the scopes profile and email show.
-type userinfoJSON struct {
-	Subject    string      `json:"sub"`
-	Grant      ActiveGrant `json:"active_grant"`
-	Name       string      `json:"name,omitzero"`
-	GivenName  string      `json:"given_name,omitzero"`
-	FamilyName string      `json:"family_name,omitzero"`
-	UserName   string      `json:"preferred_username,omitzero"`
-	Locale     string      `json:"locale,omitzero"`
-	ZoneInfo   string      `json:"zoneinfo,omitzero"`
-	UpdatedAt  int64       `json:"updated_at,omitzero"` // Unix seconds
-	Email      string      `json:"email,omitzero"`
-}
-
-func userinfoAnswer(a Accepted) userinfoJSON {
-	u := userinfoJSON{Subject: string(a.Bound.Subject.Person), Grant: a.Grant}
-	if slices.Contains(a.OAuthScopes, scopeProfile) {
-		q := a.Profile
-		u.Name, u.GivenName, u.FamilyName, u.UserName = q.Name, q.GivenName, q.FamilyName, q.UserName
-		u.Locale, u.ZoneInfo = q.Locale, q.ZoneInfo
-		if !q.UpdatedAt.IsZero() {
-			u.UpdatedAt = q.UpdatedAt.Unix()
-		}
-	}
-	if slices.Contains(a.OAuthScopes, scopeEmail) {
-		u.Email = a.Profile.Email
-	}
+// userinfoAnswer is sub and active_grant, and what the scopes profile and email
+// show. Nothing of a profile can take the place of the first two.
+func userinfoAnswer(a Accepted) map[string]any {
+	u := a.Profile.Claims(a.OAuthScopes)
+	u["sub"], u["active_grant"] = a.Bound.Subject.Person, a.Grant
 	return u
 }
