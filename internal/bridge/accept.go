@@ -63,6 +63,21 @@ func (c *change) settlePerson(p store.Person) error {
 	return c.decide(p)
 }
 
+// settleFirst makes a change begin with settled people: whatever they lost by a
+// fence or a policy is lost, with its sessions, before the change may give it anew.
+func (c *change) settleFirst(keys []store.PersonKey) error {
+	people, err := c.dir.Unsettled(keys, c.now)
+	if err != nil {
+		return err
+	}
+	for _, p := range people {
+		if err := c.settlePerson(p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // chunk is how many people one background transaction decides: some 20 ms of the
 // writer, so that nobody's request waits for a large change.
 const chunk = 100

@@ -237,6 +237,9 @@ func (c *change) moveMembers(g store.Group, edits []patch.MemberEdit) error {
 	if err != nil {
 		return err
 	}
+	if err := c.settleFirst(append(slices.Clone(add), remove...)); err != nil {
+		return err
+	}
 	removed, err := c.dir.RemoveMembers(g, remove, c.now)
 	if err != nil {
 		return err

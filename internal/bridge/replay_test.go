@@ -388,14 +388,14 @@ func (r *replay) stateOf(s replaySession) string {
 	if !fault.Is(err, fault.Unauthenticated) {
 		r.t.Fatal(err)
 	}
-	reason := "without a row"
+	var row store.SessionRow
 	r.must(r.store.View(ctx, func(v *store.View) error {
-		row, err := v.Session(s.id)
-		if fault.Is(err, fault.NotFound) {
-			return nil
-		}
-		reason = row.EndReason
+		var err error
+		row, err = v.Session(s.id)
 		return err
 	}))
-	return "ended " + reason
+	if row.EndReason == "" {
+		return "refused"
+	}
+	return "ended " + row.EndReason
 }

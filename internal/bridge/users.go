@@ -148,6 +148,9 @@ func (c *change) updatePerson(was store.Person, doc schema.Object) (store.Person
 	if bytes.Equal(p.Doc, was.Doc) {
 		return was, nil
 	}
+	if err := c.settleFirst([]store.PersonKey{was.Key}); err != nil {
+		return was, err
+	}
 	p.Version++
 	p.Updated = c.now
 	end, err := c.watch(was, &p)

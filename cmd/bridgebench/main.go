@@ -1,0 +1,57 @@
+// Command bridgebench measures a running bridge over HTTP from a second process:
+// it starts `drawbridge demo` in a temporary folder, drives bounded loads at
+// loopback, and prints one table with the machine's cores and memory. `make bench`
+// runs it; docs/performance.md keeps what it printed.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"time"
+)
+
+// size is how much is measured. The defaults are those of docs/performance.md.
+type size struct {
+	people      int
+	memberships int
+	perRun      time.Duration
+	conns       int
+}
+
+func main() {
+	var s size
+	program := flag.String("program", "bin/drawbridge", "the built program")
+	flag.IntVar(&s.people, "people", 100_000, "people to provision")
+	flag.IntVar(&s.memberships, "memberships", 500_000, "memberships to provision")
+	flag.DurationVar(&s.perRun, "per-run", 5*time.Second, "how long each load lasts")
+	flag.IntVar(&s.conns, "connections", 16, "connections of each load")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	ctx, cancel := context.WithTimeout(ctx, 15*time.Minute)
+	defer cancel()
+	if err := measure(ctx, *program, s); err != nil {
+		fmt.Fprintln(os.Stderr, "bridgebench:", err)
+		os.Exit(1)
+	}
+}
+
+func measure(ctx context.Context, program string, s size) error {
+	b, err := start(ctx, program)
+	if err != nil {
+		return err
+	}
+	defer b.stop()
+	t := &table{}
+	t.note("start to ready, first start (makes keys)", b.firstStart)
+	for _, step := range []func(context.Context, *bridge, size, *table) error{provision, readPeople, members, sessions, leavers, restart} {
+		if err := step(ctx, b, s, t); err != nil {
+			return err
+		}
+	}
+	t.print(os.Stdout)
+	return nil
+}

@@ -1,0 +1,169 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// wire is one keep-alive HTTP/1.1 connection, written by hand so that the load
+// costs the shared machine as little as it can.
+type wire struct {
+	host string
+	c    net.Conn
+	r    *bufio.Reader
+}
+
+func dial(host string) (*wire, error) {
+	if h, _, err := net.SplitHostPort(host); err != nil || !net.ParseIP(h).IsLoopback() {
+		return nil, fmt.Errorf("%s is not a loopback address: this program loads its own machine only", host)
+	}
+	c, err := net.DialTimeout("tcp", host, 5*time.Second)
+	if err != nil {
+		return nil, err
+	}
+	return &wire{host: host, c: c, r: bufio.NewReaderSize(c, 64<<10)}, nil
+}
+
+// do sends one request and reads the whole answer.
+func (w *wire) do(method, path, auth, contentType, body string) (status int, answer []byte, err error) {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s %s HTTP/1.1\r\nHost: %s\r\nAuthorization: %s\r\n", method, path, w.host, auth)
+	if body != "" {
+		fmt.Fprintf(&b, "Content-Type: %s\r\nContent-Length: %d\r\n", contentType, len(body))
+	}
+	b.WriteString("\r\n")
+	b.WriteString(body)
+	if err := w.c.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
+		return 0, nil, err
+	}
+	if _, err := io.WriteString(w.c, b.String()); err != nil {
+		return 0, nil, err
+	}
+	return w.read()
+}
+
+func (w *wire) read() (status int, answer []byte, err error) {
+	length, chunked := 0, false
+	for first := true; ; first = false {
+		line, err := w.r.ReadSlice('\n')
+		if err != nil {
+			return 0, nil, err
+		}
+		text := strings.TrimRight(string(line), "\r\n")
+		switch {
+		case first:
+			if len(text) < 12 {
+				return 0, nil, fmt.Errorf("%q is no HTTP answer", text)
+			}
+			if status, err = strconv.Atoi(text[9:12]); err != nil {
+				return 0, nil, err
+			}
+		case text == "":
+			if chunked {
+				answer, err = w.chunks()
+				return status, answer, err
+			}
+			answer = make([]byte, length)
+			_, err = io.ReadFull(w.r, answer)
+			return status, answer, err
+		case len(text) > 15 && strings.EqualFold(text[:15], "Content-Length:"):
+			if length, err = strconv.Atoi(strings.TrimSpace(text[15:])); err != nil {
+				return 0, nil, err
+			}
+		case strings.EqualFold(text, "Transfer-Encoding: chunked"):
+			chunked = true
+		}
+	}
+}
+
+func (w *wire) chunks() ([]byte, error) {
+	var all []byte
+	for {
+		line, err := w.r.ReadString('\n')
+		if err != nil {
+			return nil, err
+		}
+		n, err := strconv.ParseInt(strings.TrimSpace(line), 16, 32)
+		if err != nil {
+			return nil, err
+		}
+		part := make([]byte, n+2)
+		if _, err := io.ReadFull(w.r, part); err != nil {
+			return nil, err
+		}
+		if n == 0 {
+			return all, nil
+		}
+		all = append(all, part[:n]...)
+	}
+}
+
+// result is what one load measured.
+type result struct {
+	ops           int64
+	took          time.Duration
+	p50, p99, max time.Duration
+}
+
+func (r result) rate() float64 { return float64(r.ops) / r.took.Seconds() }
+
+// load runs op on conns connections until the time or the count is over: op gets
+// its connection and a number that no other call gets.
+func load(ctx context.Context, host string, conns int, d time.Duration, most int64, op func(w *wire, n int64) error) (result, error) {
+	var next atomic.Int64
+	var mu sync.Mutex // guards times and failed
+	var times []time.Duration
+	var failed error
+	var wg sync.WaitGroup
+	started := time.Now()
+	for range conns {
+		w, err := dial(host)
+		if err != nil {
+			return result{}, err
+		}
+		wg.Go(func() {
+			defer w.c.Close()
+			mine, err := run(ctx, w, started.Add(d), most, &next, op)
+			mu.Lock()
+			defer mu.Unlock()
+			times = append(times, mine...)
+			failed = errors.Join(failed, err)
+		})
+	}
+	wg.Wait()
+	r := result{ops: int64(len(times)), took: time.Since(started)}
+	if failed != nil || len(times) == 0 {
+		return r, errors.Join(failed, ctx.Err())
+	}
+	slices.Sort(times)
+	r.p50, r.p99, r.max = times[len(times)/2], times[len(times)*99/100], times[len(times)-1]
+	return r, nil
+}
+
+func run(ctx context.Context, w *wire, until time.Time, most int64, next *atomic.Int64, op func(*wire, int64) error) ([]time.Duration, error) {
+	var times []time.Duration
+	for {
+		begin := time.Now()
+		if begin.After(until) || ctx.Err() != nil {
+			return times, nil
+		}
+		n := next.Add(1) - 1
+		if n >= most {
+			return times, nil
+		}
+		if err := op(w, n); err != nil {
+			return times, err
+		}
+		times = append(times, time.Since(begin))
+	}
+}

@@ -1,0 +1,245 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/internal/api"
+	"github.com/drawbridge-id/drawbridge/internal/bridge"
+)
+
+func (c *cli) explain() *cobra.Command {
+	var conn string
+	cmd := &cobra.Command{Use: "explain PERSON", Short: "Say why a person holds what they hold",
+		Long: "explain prints the trace group → rule → grant @ scope of a person (userName, e-mail address or id),\nwith the rules that nearly matched. One address may name people of several connections.",
+		Args: cobra.ExactArgs(1), RunE: func(cmd *cobra.Command, args []string) error {
+			var found []bridge.Explanation
+			q := url.Values{"person": {args[0]}}
+			if conn != "" {
+				q.Set("connection", conn)
+			}
+			if err := c.ask(cmd.Context(), http.MethodGet, "/explain?"+q.Encode(), nil, &found); err != nil {
+				return err
+			}
+			if c.json {
+				return c.print(found)
+			}
+			for i, e := range found {
+				if i > 0 {
+					fmt.Fprintln(c.out)
+				}
+				c.tell(e)
+			}
+			return nil
+		}}
+	cmd.Flags().StringVar(&conn, "connection", "", "only this connection")
+	return cmd
+}
+
+func (c *cli) tell(e bridge.Explanation) {
+	groups := strings.Join(e.Groups, ", ")
+	if groups == "" {
+		groups = "none"
+	}
+	state := ""
+	if !e.Active {
+		state = "   inactive"
+	}
+	fmt.Fprintf(c.out, "%s   via %s%s   groups: %s\n", e.UserName, e.Connection, state, groups)
+	active := map[access.AssignmentID]int{}
+	for _, s := range e.Sessions {
+		active[s.Active]++
+	}
+	w := tabwriter.NewWriter(c.out, 0, 4, 2, ' ', 0)
+	if len(e.Holds) == 0 {
+		fmt.Fprintf(w, "none\t\t\treason %s\n", e.Refusal)
+	}
+	for _, h := range e.Holds {
+		extra := ""
+		if !h.Until.IsZero() {
+			extra += "  until " + h.Until.Local().Format("2006-01-02 15:04")
+		}
+		if n := active[h.ID]; n > 0 {
+			extra += fmt.Sprintf("  <- active in %d session(s)", n)
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\tevents %s, video %t%s\n", h.Standing, h.Is, h.Risk, h.Flags.Events, h.Flags.Video, extra)
+	}
+	w.Flush() //nolint:errcheck // c.out reports nothing that could be told elsewhere
+	fmt.Fprintln(c.out, "rules, in order:")
+	for _, r := range e.Reasons {
+		mark := "-"
+		switch {
+		case r.Matched:
+			mark = "+"
+		case r.Near:
+			mark = "~"
+		}
+		fmt.Fprintf(c.out, "  %s %s  %s\n", mark, r.Rule, r.Because)
+		for _, g := range r.Gives {
+			fmt.Fprintf(c.out, "      -> %s\n", g)
+		}
+	}
+	if e.Refusal != "" {
+		fmt.Fprintf(c.out, "At sign-in this person is refused: %s.\n", e.Refusal)
+	}
+}
+
+func (c *cli) doctor() *cobra.Command {
+	return &cobra.Command{Use: "doctor", Short: "Find what is wrong or soon will be, and say what to do", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			var found []api.Finding
+			if err := c.ask(cmd.Context(), http.MethodGet, "/doctor", nil, &found); err != nil {
+				return err
+			}
+			bad := 0
+			for _, f := range found {
+				if f.Level == "fail" {
+					bad++
+				}
+			}
+			if c.json {
+				if err := c.print(found); err != nil {
+					return err
+				}
+			} else {
+				c.findings(found)
+			}
+			if bad > 0 {
+				return &exit{code: exitNo}
+			}
+			return nil
+		}}
+}
+
+func (c *cli) findings(found []api.Finding) {
+	for _, f := range found {
+		fmt.Fprintf(c.out, "%-5s %s\n", f.Level, f.What)
+		if f.Fix != "" {
+			fmt.Fprintf(c.out, "      fix: %s\n", f.Fix)
+		}
+	}
+}
+
+func (c *cli) connection() *cobra.Command {
+	cmd := &cobra.Command{Use: "connection", Short: "Customers' links to their identity providers"}
+	cmd.AddCommand(&cobra.Command{Use: "list", Short: "List connections with their counters", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			all, err := c.allConnections(cmd.Context())
+			if err != nil {
+				return err
+			}
+			if c.json {
+				return c.print(all)
+			}
+			w := tabwriter.NewWriter(c.out, 0, 4, 2, ' ', 0)
+			fmt.Fprintln(w, "ID\tCUSTOMER\tIDP\tSTATE\tPEOPLE\tGROUPS\tTOKENS\tLAST SCIM")
+			for _, x := range all {
+				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%d\t%d\t%s\n", x.ID, x.Name, x.IdP, x.State, x.People, x.Groups, live(x.Tokens), ago(x.LastSCIM))
+			}
+			return w.Flush()
+		}})
+	return cmd
+}
+
+func (c *cli) allConnections(ctx context.Context) ([]api.Connection, error) {
+	var all []api.Connection
+	err := c.ask(ctx, http.MethodGet, "/connections", nil, &all)
+	return all, err
+}
+
+func live(tokens []api.Token) int {
+	n := 0
+	for _, t := range tokens {
+		if t.Revoked == nil && time.Now().Before(t.Expires) {
+			n++
+		}
+	}
+	return n
+}
+
+func ago(t *time.Time) string {
+	if t == nil {
+		return "never"
+	}
+	return time.Since(*t).Round(time.Second).String() + " ago"
+}
+
+func (c *cli) tokens() *cobra.Command {
+	cmd := &cobra.Command{Use: "token", Short: "SCIM bearer tokens of a connection"}
+	cmd.AddCommand(c.tokenCreate(), c.tokenList(), c.tokenRevoke())
+	return cmd
+}
+
+func (c *cli) tokenCreate() *cobra.Command {
+	var note string
+	var days int
+	cmd := &cobra.Command{Use: "create CONNECTION", Short: "Make a SCIM token; it is shown once", Args: cobra.ExactArgs(1),
+		Long: "create makes a SCIM token and prints it once: only its digest is kept. Two may live at once, so that\na new one can be put in place before the old one is revoked.",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			var made api.NewToken
+			in := map[string]any{"note": note, "days": days}
+			if err := c.ask(cmd.Context(), http.MethodPost, "/connections/"+url.PathEscape(args[0])+"/tokens", in, &made); err != nil {
+				return err
+			}
+			if c.json {
+				return c.print(made)
+			}
+			fmt.Fprintf(c.out, "SCIM URL     %s\nSecret token %s\nExpires      %s\nThe token is not shown again.\n", made.SCIMURL, made.Secret, made.Expires.Local().Format(time.DateOnly))
+			return nil
+		}}
+	cmd.Flags().StringVar(&note, "note", "", "where the token will be used")
+	cmd.Flags().IntVar(&days, "days", 365, "how long it lives, 1 to 1095 days")
+	return cmd
+}
+
+func (c *cli) tokenList() *cobra.Command {
+	return &cobra.Command{Use: "list CONNECTION", Short: "List tokens, without their secrets", Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			all, err := c.allConnections(cmd.Context())
+			if err != nil {
+				return err
+			}
+			for _, x := range all {
+				if string(x.ID) == args[0] {
+					return c.listTokens(x)
+				}
+			}
+			return failed(exitNo, "there is no connection %q", args[0])
+		}}
+}
+
+func (c *cli) listTokens(x api.Connection) error {
+	if c.json {
+		return c.print(x.Tokens)
+	}
+	w := tabwriter.NewWriter(c.out, 0, 4, 2, ' ', 0)
+	fmt.Fprintln(w, "ID\tENDS WITH\tNOTE\tEXPIRES\tLAST USED\tREVOKED")
+	for _, t := range x.Tokens {
+		revoked := "no"
+		if t.Revoked != nil {
+			revoked = t.Revoked.Local().Format(time.DateTime)
+		}
+		fmt.Fprintf(w, "%s\t…%s\t%s\t%s\t%s\t%s\n", t.ID, t.Tail, t.Note, t.Expires.Local().Format(time.DateOnly), ago(t.LastUsed), revoked)
+	}
+	return w.Flush()
+}
+
+func (c *cli) tokenRevoke() *cobra.Command {
+	return &cobra.Command{Use: "revoke CONNECTION TOKEN-ID", Short: "Revoke a token at once", Args: cobra.ExactArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			path := "/connections/" + url.PathEscape(args[0]) + "/tokens/" + url.PathEscape(args[1])
+			if err := c.ask(cmd.Context(), http.MethodDelete, path, nil, nil); err != nil {
+				return err
+			}
+			fmt.Fprintln(c.out, "Revoked: the next request with it is refused.")
+			return nil
+		}}
+}

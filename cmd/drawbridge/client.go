@@ -1,0 +1,149 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/drawbridge-id/drawbridge/internal/api"
+)
+
+// address is how the command line finds a running bridge: a file, readable by its
+// owner alone, that the bridge writes into its data folder when it starts.
+type address struct {
+	APIURL     string `json:"api_url"`
+	AdminToken string `json:"admin_token"`
+	DemoURL    string `json:"demo_control_url,omitempty"` // of a running demo
+	DemoToken  string `json:"demo_control_token,omitempty"`
+}
+
+const addressFile = "server.json"
+
+func (a address) write(folder string) error {
+	body, err := json.MarshalIndent(a, "", "  ")
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(folder, addressFile)
+	if err := os.WriteFile(path+".new", body, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(path+".new", path)
+}
+
+// find reads the address of the running bridge: from flags, else from the data
+// folder named, else from the folders that serve and demo use by default.
+func (c *cli) find() (address, error) {
+	if c.url != "" {
+		token, err := os.ReadFile(c.token)
+		if err != nil {
+			return address{}, failed(exitUsage, "--url needs --token-file with the administrator's token: %w", err)
+		}
+		return address{APIURL: strings.TrimSuffix(c.url, "/"), AdminToken: strings.TrimSpace(string(token))}, nil
+	}
+	folders := []string{c.data}
+	if c.data == "" {
+		folders = []string{"data", demoFolder()}
+	}
+	for _, folder := range folders {
+		body, err := os.ReadFile(filepath.Join(folder, addressFile))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return address{}, failed(exitNotAllowed, "cannot read the address of the bridge: %w", err)
+		}
+		var a address
+		if err := json.Unmarshal(body, &a); err != nil {
+			return address{}, failed(exitUsage, "%s: %w", filepath.Join(folder, addressFile), err)
+		}
+		return a, nil
+	}
+	return address{}, failed(exitUnreachable, "no bridge is running here: there is no %s in %s. Start one (drawbridge demo, drawbridge serve), or name its folder with --data", addressFile, strings.Join(folders, " or "))
+}
+
+// ask sends one request to the admin API and decodes the answer into out, which
+// may be nil.
+func (c *cli) ask(ctx context.Context, method, path string, in, out any) error {
+	a, err := c.find()
+	if err != nil {
+		return err
+	}
+	return call(ctx, method, a.APIURL+path, a.AdminToken, in, out)
+}
+
+func call(ctx context.Context, method, target, token string, in, out any) error {
+	var body io.Reader
+	if in != nil {
+		b, err := json.Marshal(in)
+		if err != nil {
+			return err
+		}
+		body = bytes.NewReader(b)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, target, body)
+	if err != nil {
+		return failed(exitUsage, "%s is not an address: %w", target, err)
+	}
+	req.Header.Set("Authorization", "Bearer "+token)
+	if in != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	client := &http.Client{Timeout: 30 * time.Second}
+	resp, err := client.Do(req)
+	if err != nil {
+		var u *url.Error
+		errors.As(err, &u)
+		return failed(exitUnreachable, "no bridge answers at %s: %w. Is it running?", req.URL.Host, u.Err)
+	}
+	defer resp.Body.Close()
+	return answer(resp, out)
+}
+
+// answer decodes an answer, or turns a problem into the exit code it means.
+func answer(resp *http.Response, out any) error {
+	const most = 64 << 20
+	body, err := io.ReadAll(io.LimitReader(resp.Body, most))
+	if err != nil {
+		return failed(exitUnreachable, "the bridge broke off its answer: %w", err)
+	}
+	if resp.StatusCode >= 300 {
+		var p struct{ Detail string }
+		if err := json.Unmarshal(body, &p); err != nil || p.Detail == "" {
+			p.Detail = fmt.Sprintf("the bridge answered %s", resp.Status)
+		}
+		return failed(exitCodeOf(resp.StatusCode), "%s", p.Detail)
+	}
+	if out == nil {
+		return nil
+	}
+	if err := json.Unmarshal(body, out); err != nil {
+		return failed(exitUnreachable, "what answers there is not a bridge: %w", err)
+	}
+	return nil
+}
+
+func exitCodeOf(status int) int {
+	switch {
+	case status == http.StatusUnauthorized || status == http.StatusForbidden:
+		return exitNotAllowed
+	case status == http.StatusNotFound || status == http.StatusConflict:
+		return exitNo
+	case status >= http.StatusInternalServerError:
+		return exitUnreachable
+	}
+	return exitUsage
+}
+
+// apiURL is the admin API of a bridge at that public URL.
+func apiURL(public string) string { return public + api.Prefix }

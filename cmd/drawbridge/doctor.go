@@ -1,0 +1,85 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/drawbridge-id/drawbridge/internal/api"
+	"github.com/drawbridge-id/drawbridge/internal/audit"
+	"github.com/drawbridge-id/drawbridge/internal/bridge"
+	"github.com/drawbridge-id/drawbridge/internal/fault"
+	"github.com/drawbridge-id/drawbridge/internal/store"
+)
+
+// tokenWarning is how long before its end a SCIM token is worth a line.
+const tokenWarning = 30 * 24 * time.Hour
+
+// examine makes doctor's findings anew.
+func (a *app) examine(ctx context.Context) []api.Finding {
+	var found []api.Finding
+	say := func(level, fix, format string, args ...any) {
+		found = append(found, api.Finding{Level: level, What: fmt.Sprintf(format, args...), Fix: fix})
+	}
+	rows, err := a.bridge.Connections(ctx)
+	if err != nil {
+		say("fail", "look at the disk and the log", "the store does not answer: %s", fault.KindOf(err))
+		return found
+	}
+	say("ok", "", "the store answers")
+	if policy, err := a.bridge.PolicyInForce(ctx); err != nil || policy.Version == 0 {
+		say("fail", "start with a configuration that has rules", "no policy is in force")
+	} else {
+		say("ok", "", "policy version %d, applied %s", policy.Version, policy.Applied.Local().Format(time.DateTime))
+	}
+	for _, c := range rows {
+		if c.State == store.ConnectionActive {
+			a.examineConnection(ctx, c, say)
+		}
+	}
+	return found
+}
+
+type finding func(level, fix, format string, args ...any)
+
+func (a *app) examineConnection(ctx context.Context, c bridge.ConnectionView, say finding) {
+	a.examineTokens(c, say)
+	if c.LastSCIM.IsZero() {
+		say("warn", "press Test Connection in the identity provider", "%s: the identity provider has never been heard of", c.ID)
+	} else {
+		say("ok", "", "%s: heard of %s ago, %d people in %d groups", c.ID, time.Since(c.LastSCIM).Round(time.Second), c.People, c.Groups)
+	}
+	if err := a.upstreams.Probe(ctx, c.ID); err != nil {
+		say("fail", "check sign_in.issuer, and that this machine may reach it", "%s: sign-in: %s", c.ID, orText(fault.DetailOf(err), "the identity provider does not answer"))
+	} else {
+		say("ok", "", "%s: the identity provider's discovery document answers", c.ID)
+	}
+	if err := audit.Verify(ctx, a.store, c.ID); err != nil {
+		say("fail", "keep the database as evidence and restore from a backup", "%s: the audit chain is broken: %v", c.ID, err)
+	}
+}
+
+func (a *app) examineTokens(c bridge.ConnectionView, say finding) {
+	create := "drawbridge token create " + string(c.ID)
+	live := 0
+	for _, t := range c.Tokens {
+		left := time.Until(t.Expires)
+		if !t.Revoked.IsZero() || left <= 0 {
+			continue
+		}
+		live++
+		if left < tokenWarning {
+			say("warn", create, "%s: the SCIM token ending in …%s expires in %d days", c.ID, t.Tail, int(left.Hours()/24))
+		}
+	}
+	if live == 0 {
+		say("fail", create, "%s: no live SCIM token; nobody can be provisioned", c.ID)
+	}
+}
+
+func orText(s, otherwise string) string {
+	if s == "" {
+		return otherwise
+	}
+	return s
+}

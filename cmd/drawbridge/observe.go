@@ -1,0 +1,84 @@
+package main
+
+import (
+	"context"
+	"strconv"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/drawbridge-id/drawbridge/internal/bridge"
+	"github.com/drawbridge-id/drawbridge/internal/event"
+	"github.com/drawbridge-id/drawbridge/internal/fault"
+	"github.com/drawbridge-id/drawbridge/internal/store"
+	"github.com/drawbridge-id/drawbridge/scim"
+)
+
+// metrics are the bridge's own. Labels are bounded: connections, resources, verbs
+// and codes; never a person, a group or an address.
+type metrics struct {
+	scim     *prometheus.CounterVec
+	duration *prometheus.HistogramVec
+	fixups   *prometheus.CounterVec
+}
+
+func newMetrics(r prometheus.Registerer) *metrics {
+	m := &metrics{
+		scim: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "drawbridge_scim_requests_total",
+			Help: "SCIM requests answered, by connection, resource, method and status code."}, []string{"connection", "resource", "method", "code"}),
+		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "drawbridge_scim_request_duration_seconds",
+			Help: "Time to answer a SCIM request.", Buckets: prometheus.ExponentialBuckets(.0005, 2, 14)}, []string{"resource", "method"}),
+		fixups: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "drawbridge_scim_dialect_fixups_total",
+			Help: "Requests that were understood only by a leniency, by connection."}, []string{"connection"}),
+	}
+	build := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "drawbridge_build_info", Help: "1, with the version."}, []string{"version"})
+	build.WithLabelValues(version()).Set(1)
+	r.MustRegister(m.scim, m.duration, m.fixups, build)
+	return m
+}
+
+// observeSCIM counts every SCIM request, and logs the refused ones.
+func (a *app) observeSCIM(m *metrics) func(context.Context, scim.Observation) {
+	return func(ctx context.Context, o scim.Observation) {
+		m.scim.WithLabelValues(o.Connection, o.Resource, o.Method, strconv.Itoa(o.Status)).Inc()
+		m.duration.WithLabelValues(o.Resource, o.Method).Observe(o.Duration.Seconds())
+		if len(o.Notes) > 0 {
+			m.fixups.WithLabelValues(o.Connection).Inc()
+		}
+		if o.Err == nil {
+			return
+		}
+		level := zapcore.InfoLevel
+		if o.Status >= 500 {
+			level = zapcore.ErrorLevel
+		}
+		a.log.Log(level, "scim", zap.String("request_id", bridge.RequestID(ctx)), zap.String("connection", o.Connection),
+			zap.String("method", o.Method), zap.String("resource", o.Resource), zap.Int("status", o.Status), zap.Error(o.Err))
+	}
+}
+
+// levelOf is the table of docs/architecture.md: what each kind of error is worth.
+func levelOf(err error) zapcore.Level {
+	switch fault.KindOf(err) {
+	case fault.Internal:
+		return zapcore.ErrorLevel
+	case fault.Unavailable:
+		return zapcore.WarnLevel
+	case fault.Unauthenticated, fault.Denied, fault.Stale, fault.Limited:
+		return zapcore.InfoLevel
+	}
+	return zapcore.DebugLevel
+}
+
+// AddSigningKeys stores new keys and what is told about them in one transaction.
+func (k keyRows) AddSigningKeys(ctx context.Context, made []store.SigningKey, told []event.Event) error {
+	return k.store.Update(ctx, func(tx *store.Tx) error {
+		for _, key := range made {
+			if err := tx.PutSigningKey(key); err != nil {
+				return err
+			}
+		}
+		return tx.Append(told...)
+	})
+}

@@ -1,0 +1,102 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+
+	"github.com/spf13/cobra"
+
+	"github.com/drawbridge-id/drawbridge/config"
+	"github.com/drawbridge-id/drawbridge/internal/httpserver"
+)
+
+func (c *cli) serve() *cobra.Command {
+	var file string
+	cmd := &cobra.Command{Use: "serve --config FILE", Short: "Run the bridge", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
+		cfg, err := c.load(file)
+		if err != nil {
+			return err
+		}
+		return c.serveConfig(cmd.Context(), cfg)
+	}}
+	cmd.Flags().StringVar(&file, "config", "drawbridge.yaml", "configuration file")
+	return cmd
+}
+
+// load reads a configuration, or tells all that is wrong with it.
+func (c *cli) load(file string) (*config.Config, error) {
+	cfg, err := config.Load(file, c.env)
+	if err != nil {
+		return nil, &exit{code: exitUsage, err: err}
+	}
+	if c.data != "" {
+		cfg.Server.Data = c.data
+	}
+	return cfg, nil
+}
+
+func (c *cli) serveConfig(ctx context.Context, cfg *config.Config) (err error) {
+	a, err := open(ctx, cfg, setting{log: c.err})
+	if err != nil {
+		return failed(exitUsage, "the bridge cannot start: %w", err)
+	}
+	defer func() { err = errors.Join(err, a.close()) }()
+	public, err := net.Listen("tcp", cfg.Server.Listen)
+	if err != nil {
+		return failed(exitUsage, "server.listen: %w", err)
+	}
+	operations, err := net.Listen("tcp", cfg.Server.MetricsListen)
+	if err != nil {
+		return failed(exitUsage, "server.metrics_listen: %w", errors.Join(err, public.Close()))
+	}
+	secure, err := tlsConfig(cfg.Server.TLS)
+	if err != nil {
+		return failed(exitUsage, "server.tls: %w", err)
+	}
+	if err := a.announce("", ""); err != nil {
+		return err
+	}
+	fmt.Fprintf(c.err, "drawbridge %s serves %s; health and metrics on http://%s\n", version(), cfg.Server.PublicURL, operations.Addr())
+	return a.serveOn(ctx, httpserver.Listener{Name: "public", Listener: public, Handler: a.public, TLS: secure},
+		httpserver.Listener{Name: "operations", Listener: operations, Handler: a.operations})
+}
+
+// announce writes where the command line finds this bridge.
+func (a *app) announce(demoURL, demoToken string) error {
+	return address{APIURL: apiURL(a.cfg.Server.PublicURL), AdminToken: a.admin.Reveal(), DemoURL: demoURL, DemoToken: demoToken}.write(a.cfg.Server.Data)
+}
+
+// serveOn serves until ctx ends, with the background work beside it, and ends both.
+func (a *app) serveOn(ctx context.Context, listeners ...httpserver.Listener) error {
+	working, stop := context.WithCancel(context.WithoutCancel(ctx))
+	worked := make(chan struct{})
+	go func() {
+		defer close(worked)
+		a.work(working)
+	}()
+	err := httpserver.Serve(ctx, a.log, listeners...)
+	stop()
+	<-worked
+	return err
+}
+
+func (c *cli) check() *cobra.Command {
+	return &cobra.Command{Use: "check FILE", Short: "Say all that is wrong with a configuration, at once", Args: cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			cfg, err := config.Load(args[0], c.env)
+			var problems *config.Problems
+			switch {
+			case errors.As(err, &problems) && c.json:
+				return errors.Join(c.print(problems), &exit{code: exitUsage})
+			case err != nil:
+				return &exit{code: exitUsage, err: err}
+			case c.json:
+				return c.print(map[string]any{"ok": true, "connections": len(cfg.Connections), "rules": len(cfg.Policy.Rules)})
+			}
+			fmt.Fprintf(c.out, "%s holds: %d scopes, %d connections, %d rules, %d applications.\n", args[0],
+				len(cfg.Policy.Scopes), len(cfg.Connections), len(cfg.Policy.Rules), len(cfg.Clients))
+			return nil
+		}}
+}

@@ -1,0 +1,253 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"go.uber.org/zap"
+
+	"github.com/drawbridge-id/drawbridge/config"
+	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/internal/api"
+	"github.com/drawbridge-id/drawbridge/internal/audit"
+	"github.com/drawbridge-id/drawbridge/internal/bridge"
+	"github.com/drawbridge-id/drawbridge/internal/console"
+	"github.com/drawbridge-id/drawbridge/internal/credential"
+	"github.com/drawbridge-id/drawbridge/internal/egress"
+	"github.com/drawbridge-id/drawbridge/internal/fault"
+	"github.com/drawbridge-id/drawbridge/internal/hot/embedded"
+	"github.com/drawbridge-id/drawbridge/internal/httpserver"
+	"github.com/drawbridge-id/drawbridge/internal/keys"
+	"github.com/drawbridge-id/drawbridge/internal/secret"
+	"github.com/drawbridge-id/drawbridge/internal/store"
+	"github.com/drawbridge-id/drawbridge/internal/store/sqlite"
+	"github.com/drawbridge-id/drawbridge/oidc"
+	"github.com/drawbridge-id/drawbridge/oidc/upstream"
+	"github.com/drawbridge-id/drawbridge/scim"
+)
+
+// app is a bridge put together: the only place where concrete types meet.
+type app struct {
+	cfg        *config.Config
+	log        *zap.Logger
+	store      *store.Store
+	hot        *embedded.Engine
+	bridge     *bridge.Bridge
+	upstreams  *upstream.Upstreams
+	sealer     *audit.Sealer
+	admin      secret.String
+	public     http.Handler
+	operations http.Handler
+}
+
+// setting is what differs between serve and demo.
+type setting struct {
+	// insecureLoopbackEgress lets the bridge talk to identity providers on this
+	// machine. Only the demo and tests set it.
+	insecureLoopbackEgress bool
+	log                    io.Writer
+}
+
+// open opens the data folder and puts a bridge together. The caller closes it.
+func open(ctx context.Context, cfg *config.Config, s setting) (_ *app, err error) {
+	a := &app{cfg: cfg, admin: credential.NewOpaque(credential.KindAdmin)}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, a.close())
+		}
+	}()
+	if a.log, err = httpserver.NewLogger(s.log, cfg.Server.LogLevel); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(cfg.Server.Data, 0o700); err != nil {
+		return nil, err
+	}
+	if a.store, err = sqlite.Open(ctx, filepath.Join(cfg.Server.Data, "drawbridge.db")); err != nil {
+		return nil, err
+	}
+	if a.hot, err = embedded.Open(ctx, filepath.Join(cfg.Server.Data, "hot.db"), embedded.Limits{}); err != nil {
+		return nil, err
+	}
+	ring, err := keys.Open(ctx, filepath.Join(cfg.Server.Data, "root.key"), keyRows{a.store}, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	if err := a.openBridge(ctx, ring); err != nil {
+		return nil, err
+	}
+	client := egress.New(egress.Options{InsecureAllowLoopback: s.insecureLoopbackEgress})
+	if a.upstreams, err = upstream.New(client, providers(cfg), time.Now); err != nil {
+		return nil, err
+	}
+	a.sealer = audit.NewSealer(a.store, func(err error) { a.log.Warn("audit sealer", zap.Error(err)) })
+	return a, a.route(ring)
+}
+
+func (a *app) openBridge(ctx context.Context, ring *keys.Ring) (err error) {
+	issuer := credential.NewIssuer(a.cfg.Server.PublicURL, ring.Keyring)
+	lives := bridge.DefaultLives()
+	lives.AccessToken, lives.Session, lives.Refresh = a.cfg.Sessions.AccessToken, a.cfg.Sessions.Absolute, a.cfg.Sessions.Refresh
+	a.bridge, err = bridge.New(bridge.Config{Store: a.store, Hot: a.hot, Issuer: issuer, Refresh: ring.RefreshKey(), URL: a.cfg.Server.PublicURL,
+		Clients: clients(a.cfg), Lives: lives, Now: time.Now,
+		Observe: func(op string, err error) { a.log.Warn("background work", zap.String("op", op), zap.Error(err)) }})
+	if err != nil {
+		return err
+	}
+	if _, err := a.bridge.ApplyPolicy(ctx, a.cfg.Policy); err != nil {
+		return err
+	}
+	return a.bridge.ApplyClients(ctx)
+}
+
+// route puts every handler behind the edge.
+func (a *app) route(ring *keys.Ring) error {
+	base := a.cfg.Server.PublicURL
+	reg := prometheus.NewRegistry()
+	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	metrics := newMetrics(reg)
+	pages := console.New(console.Config{Base: base, Product: console.Public(a.cfg.Vendor.Name), Support: console.Public(support(a.cfg.Vendor.Support)),
+		SignIns: a.bridge, Finder: a.bridge, Grants: a.bridge, Requests: a.hot, Clients: a.bridge, Codes: a.bridge, Upstream: a.upstreams,
+		Now: time.Now, Reference: bridge.RequestID, Observe: a.observePage})
+	provider := oidc.New(oidc.Config{Issuer: base, Clients: a.bridge, Requests: a.hot, Browsers: a.bridge, Switcher: a.bridge, Tokens: a.bridge,
+		Codes: a.bridge, Interaction: pages, JWKS: ring.JWKS, Now: time.Now, CookieName: console.SessionCookie(strings.HasPrefix(base, "https://")),
+		Observe: func(ctx context.Context, err error) { a.observePage(ctx, bridge.RequestID(ctx), err) }})
+	mux := http.NewServeMux()
+	pages.Routes(mux)
+	provider.Routes(mux)
+	mux.Handle(scim.Prefix+"/", scim.New(scim.Config{Gate: a.bridge, PublicURL: base, Now: time.Now, Observe: a.observeSCIM(metrics)}))
+	mux.Handle(api.Prefix+"/", api.New(api.Config{Bridge: a.bridge, Token: credential.DigestOf(a.admin.Reveal()), Version: version(),
+		PublicURL: base, Findings: a.examine}))
+	edge := httpserver.Edge{Log: a.log, Metrics: httpserver.NewMetrics(reg), Now: time.Now, Tag: bridge.WithRequestID, Route: routeOf}
+	a.public = edge.Wrap(mux)
+	a.operations = httpserver.Operations(reg, httpserver.Check{Name: "store", Run: a.storeAnswers}, httpserver.Check{Name: "policy", Run: a.policyApplied})
+	return nil
+}
+
+// routeOf names a request for metrics: the first one or two segments of its path,
+// if they are ours.
+func routeOf(r *http.Request) string {
+	for _, prefix := range []string{"/scim/v2", "/oauth2/authorize", "/oauth2/token", "/oauth2/introspect", "/oauth2/userinfo", "/oauth2/revoke",
+		"/oauth2/end_session", "/oauth2/keys", "/.well-known", "/connect", "/me", "/sign-in", "/api/v1", "/assets"} {
+		if r.URL.Path == prefix || strings.HasPrefix(r.URL.Path, prefix+"/") {
+			return prefix
+		}
+	}
+	return "other"
+}
+
+func (a *app) storeAnswers(ctx context.Context) error {
+	_, err := a.bridge.Connections(ctx)
+	return err
+}
+
+func (a *app) policyApplied(ctx context.Context) error {
+	p, err := a.bridge.PolicyInForce(ctx)
+	if err == nil && p.Version == 0 {
+		err = errors.New("no policy has been applied")
+	}
+	return err
+}
+
+// observePage logs an error once, where it was rendered, at the level its kind asks for.
+func (a *app) observePage(_ context.Context, reference string, err error) {
+	a.log.Log(levelOf(err), "refused", zap.String("request_id", reference), zap.String("kind", fault.KindOf(err).String()),
+		zap.String("reason", fault.ReasonOf(err)), zap.Error(err))
+}
+
+// work runs what goes on behind requests until ctx ends.
+func (a *app) work(ctx context.Context) {
+	sealed := make(chan struct{})
+	go func() {
+		defer close(sealed)
+		a.sealer.Run(ctx)
+	}()
+	a.bridge.Run(ctx)
+	<-sealed
+}
+
+func (a *app) close() error {
+	var errs []error
+	if a.hot != nil {
+		errs = append(errs, a.hot.Close())
+	}
+	if a.store != nil {
+		errs = append(errs, a.store.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// tlsConfig is nil when something in front of the bridge ends TLS.
+func tlsConfig(t config.TLS) (*tls.Config, error) {
+	if t.CertFile == "" {
+		return nil, nil
+	}
+	cert, err := tls.LoadX509KeyPair(t.CertFile, t.KeyFile)
+	if err != nil {
+		return nil, err
+	}
+	return &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}, nil
+}
+
+func support(s config.Support) string {
+	parts := []string{s.Name, s.Email, s.Hours}
+	return strings.Join(compact(parts), ", ")
+}
+
+func compact(parts []string) []string {
+	var kept []string
+	for _, p := range parts {
+		if p != "" {
+			kept = append(kept, p)
+		}
+	}
+	return kept
+}
+
+func clients(cfg *config.Config) []oidc.Client {
+	out := make([]oidc.Client, len(cfg.Clients))
+	for i, c := range cfg.Clients {
+		out[i] = oidc.Client{ID: c.ID, Name: c.Name, RedirectURIs: c.RedirectURIs, PostLogoutRedirectURIs: c.PostLogoutRedirectURIs,
+			Audience: c.Audience, Grants: c.Grants, OAuthScopes: c.OAuthScopes, IDTokenAlg: c.IDTokenAlg}
+		if !c.Public {
+			out[i].SecretDigest = credential.DigestOf(c.Secret.Reveal())
+		}
+	}
+	return out
+}
+
+func providers(cfg *config.Config) []upstream.Provider {
+	var out []upstream.Provider
+	for _, c := range cfg.Connections {
+		if c.SignIn == nil {
+			continue
+		}
+		out = append(out, upstream.Provider{Connection: c.ID, Issuer: c.SignIn.Issuer, ClientID: c.SignIn.ClientID,
+			ClientSecret: c.SignIn.ClientSecret, SubjectClaim: c.SignIn.SubjectClaim, TenantID: c.SignIn.TenantID})
+	}
+	return out
+}
+
+// keyRows lets package keys use the store.
+type keyRows struct{ store *store.Store }
+
+func (k keyRows) SigningKeys(ctx context.Context) (all []store.SigningKey, err error) {
+	err = k.store.View(ctx, func(v *store.View) error {
+		all, err = v.SigningKeys()
+		return err
+	})
+	return all, err
+}
+
+// callback is where a connection's identity provider sends people back to.
+func callback(public string, id access.ConnectionID) string {
+	return public + "/connect/" + string(id) + "/callback"
+}

@@ -1,0 +1,292 @@
+// Package api is the admin API under /api/v1: what operators and the command line
+// ask of a running bridge. Errors are RFC 9457 problem+json; the OpenAPI 3.1
+// description is at /api/v1/openapi.json.
+package api
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/internal/bridge"
+	"github.com/drawbridge-id/drawbridge/internal/credential"
+	"github.com/drawbridge-id/drawbridge/internal/fault"
+	"github.com/drawbridge-id/drawbridge/internal/store"
+)
+
+// Prefix is where the API lives.
+const Prefix = "/api/v1"
+
+// Config is what the API works with.
+type Config struct {
+	Bridge    *bridge.Bridge
+	Token     credential.Digest // of the one administrator's token; zero opens nothing
+	Version   string
+	PublicURL string
+	// Findings are doctor's, made anew at each request.
+	Findings func(ctx context.Context) []Finding
+}
+
+type api struct {
+	Config
+}
+
+// New serves the admin API. Every route but the description asks for the
+// administrator's token before anything else is looked at.
+func New(c Config) http.Handler {
+	a := &api{Config: c}
+	mux := http.NewServeMux()
+	config := huma.DefaultConfig("drawbridge admin API", c.Version)
+	config.OpenAPIPath, config.DocsPath, config.SchemasPath = Prefix+"/openapi", "", ""
+	config.CreateHooks = nil // no $schema links in answers
+	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{"admin": {Type: "http", Scheme: "bearer"}}
+	config.Security = []map[string][]string{{"admin": {}}}
+	h := humago.New(mux, config)
+	get(h, "/status", "What this bridge is and how it stands", a.status)
+	get(h, "/doctor", "Findings: what is wrong or soon will be, and what to do", a.doctor)
+	get(h, "/connections", "Every connection with its counters and tokens", a.connections)
+	get(h, "/explain", "Why a person holds what they hold", a.explain)
+	register(h, http.MethodPost, "/connections/{connection}/tokens", "Make a SCIM token; it is shown once", http.StatusCreated, a.createToken)
+	register(h, http.MethodDelete, "/connections/{connection}/tokens/{token}", "Revoke a SCIM token at once", http.StatusNoContent, a.revokeToken)
+	register(h, http.MethodPut, "/connections/{connection}/people/{person}/certification", "Record what the vendor's register says of a technician; it outranks the identity provider", http.StatusNoContent, a.certify)
+	return a.guard(mux)
+}
+
+func get[I, O any](h huma.API, path, summary string, fn func(context.Context, *I) (*O, error)) {
+	register(h, http.MethodGet, path, summary, http.StatusOK, fn)
+}
+
+func register[I, O any](h huma.API, method, path, summary string, status int, fn func(context.Context, *I) (*O, error)) {
+	huma.Register(h, huma.Operation{OperationID: strings.ToLower(method) + strings.NewReplacer("/", "-", "{", "", "}", "").Replace(path),
+		Method: method, Path: Prefix + path, Summary: summary, DefaultStatus: status, MaxBodyBytes: 64 << 10},
+		func(ctx context.Context, in *I) (*O, error) {
+			out, err := fn(ctx, in)
+			if err != nil {
+				return nil, problem(err)
+			}
+			return out, nil
+		})
+}
+
+// guard authenticates before routing, so that no route can be forgotten.
+func (a *api) guard(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "no-store")
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		if !a.authentic(r) && !described(r) {
+			w.Header().Set("WWW-Authenticate", `Bearer realm="drawbridge admin API"`)
+			w.Header().Set("Content-Type", "application/problem+json")
+			w.WriteHeader(http.StatusUnauthorized)
+			_, _ = w.Write([]byte(`{"title":"Unauthorized","status":401,"detail":"Send the administrator's token as \"Authorization: Bearer <token>\"; it stands in server.json in the data folder."}`)) //nolint:errcheck // the client has gone
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func described(r *http.Request) bool {
+	return r.Method == http.MethodGet && r.URL.Path == Prefix+"/openapi.json"
+}
+
+func (a *api) authentic(r *http.Request) bool {
+	token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	if !ok || a.Token.IsZero() {
+		return false
+	}
+	digest, err := credential.ParseOpaque(credential.KindAdmin, token)
+	return err == nil && digest.Equal(a.Token)
+}
+
+// problem is the one translation of our faults into problem+json.
+func problem(err error) error {
+	detail := fault.DetailOf(err)
+	switch fault.KindOf(err) {
+	case fault.Invalid:
+		return huma.Error400BadRequest(detail)
+	case fault.Unauthenticated:
+		return huma.Error409Conflict(detail) // the caller is known here: what it named is not usable
+	case fault.Denied:
+		return huma.Error403Forbidden(detail)
+	case fault.NotFound:
+		return huma.Error404NotFound(detail)
+	case fault.Conflict:
+		return huma.Error409Conflict(detail)
+	case fault.Stale:
+		return huma.Error412PreconditionFailed(detail)
+	case fault.Unsupported:
+		return huma.Error501NotImplemented(detail)
+	case fault.Limited:
+		return huma.Error429TooManyRequests(detail)
+	case fault.Unavailable:
+		return huma.Error503ServiceUnavailable("the store cannot answer at the moment; try again")
+	case fault.Internal:
+	}
+	return huma.Error500InternalServerError("the bridge failed; its log has the cause under this request's id")
+}
+
+// Status is what a bridge says of itself.
+type Status struct {
+	Version     string `json:"version"`
+	PublicURL   string `json:"public_url"`
+	Policy      int64  `json:"policy" doc:"version of the active policy"`
+	PolicyHash  string `json:"policy_hash"`
+	Connections int    `json:"connections"`
+	People      int64  `json:"people"`
+	Groups      int64  `json:"groups"`
+}
+
+// Finding is one line of doctor's.
+type Finding struct {
+	Level string `json:"level" enum:"ok,warn,fail"`
+	What  string `json:"what"`
+	Fix   string `json:"fix,omitempty" doc:"the command or the change that mends it"`
+}
+
+type body[T any] struct{ Body T }
+
+func (a *api) status(ctx context.Context, _ *struct{}) (*body[Status], error) {
+	rows, err := a.Bridge.Connections(ctx)
+	if err != nil {
+		return nil, err
+	}
+	policy, err := a.Bridge.PolicyInForce(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s := Status{Version: a.Version, PublicURL: a.PublicURL, Policy: policy.Version, PolicyHash: policy.Hash}
+	for _, c := range rows {
+		if c.State == store.ConnectionActive {
+			s.Connections++
+			s.People += c.People
+			s.Groups += c.Groups
+		}
+	}
+	return &body[Status]{s}, nil
+}
+
+func (a *api) doctor(ctx context.Context, _ *struct{}) (*body[[]Finding], error) {
+	return &body[[]Finding]{a.Findings(ctx)}, nil
+}
+
+// Connection is a connection as the API shows it.
+type Connection struct {
+	ID       access.ConnectionID `json:"id"`
+	Name     string              `json:"name"`
+	IdP      string              `json:"idp"`
+	State    string              `json:"state"`
+	SCIMURL  string              `json:"scim_url"`
+	Domains  []string            `json:"domains"`
+	People   int64               `json:"people"`
+	Groups   int64               `json:"groups"`
+	LastSCIM *time.Time          `json:"last_scim,omitempty"`
+	Tokens   []Token             `json:"tokens"`
+}
+
+// Token is a SCIM token without its secret.
+type Token struct {
+	ID       string     `json:"id"`
+	Tail     string     `json:"tail" doc:"the token's last four characters"`
+	Note     string     `json:"note,omitempty"`
+	Created  time.Time  `json:"created"`
+	Expires  time.Time  `json:"expires"`
+	LastUsed *time.Time `json:"last_used,omitempty"`
+	Revoked  *time.Time `json:"revoked,omitempty"`
+}
+
+func (a *api) connections(ctx context.Context, _ *struct{}) (*body[[]Connection], error) {
+	rows, err := a.Bridge.Connections(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]Connection, len(rows))
+	for i, c := range rows {
+		out[i] = Connection{ID: c.ID, Name: c.Name, IdP: c.IdP, State: string(c.State), SCIMURL: a.PublicURL + "/scim/v2/" + string(c.ID),
+			Domains: c.Domains, People: c.People, Groups: c.Groups, LastSCIM: when(c.LastSCIM), Tokens: []Token{}}
+		for _, t := range c.Tokens {
+			out[i].Tokens = append(out[i].Tokens, shown(t))
+		}
+	}
+	return &body[[]Connection]{out}, nil
+}
+
+func shown(t store.SCIMToken) Token {
+	return Token{ID: t.PublicID, Tail: t.Tail, Note: t.Note, Created: t.Created, Expires: t.Expires, LastUsed: when(t.LastUsed), Revoked: when(t.Revoked)}
+}
+
+func when(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
+
+type explainInput struct {
+	Person     string              `query:"person" required:"true" maxLength:"512" doc:"userName, e-mail address or person id"`
+	Connection access.ConnectionID `query:"connection" maxLength:"128"`
+}
+
+func (a *api) explain(ctx context.Context, in *explainInput) (*body[[]bridge.Explanation], error) {
+	found, err := a.Bridge.Explain(ctx, in.Person, in.Connection)
+	if err != nil {
+		return nil, err
+	}
+	return &body[[]bridge.Explanation]{found}, nil
+}
+
+type tokenInput struct {
+	Connection access.ConnectionID `path:"connection" maxLength:"128"`
+	Body       struct {
+		Note string `json:"note,omitempty" maxLength:"200"`
+		Days int    `json:"days,omitempty" minimum:"1" maximum:"1095" doc:"how long the token lives; 365 if left out"`
+	}
+}
+
+// NewToken is a SCIM token just made: the only time its secret is shown.
+type NewToken struct {
+	Token
+	Secret  string `json:"secret"`
+	SCIMURL string `json:"scim_url"`
+}
+
+func (a *api) createToken(ctx context.Context, in *tokenInput) (*body[NewToken], error) {
+	days := in.Body.Days
+	if days == 0 {
+		days = 365
+	}
+	token, row, err := a.Bridge.CreateSCIMToken(ctx, in.Connection, in.Body.Note, time.Duration(days)*24*time.Hour)
+	if err != nil {
+		return nil, err
+	}
+	return &body[NewToken]{NewToken{Token: shown(row), Secret: token.Reveal(), SCIMURL: a.PublicURL + "/scim/v2/" + string(in.Connection)}}, nil
+}
+
+type revokeInput struct {
+	Connection access.ConnectionID `path:"connection" maxLength:"128"`
+	Token      string              `path:"token" maxLength:"64"`
+}
+
+func (a *api) revokeToken(ctx context.Context, in *revokeInput) (*struct{}, error) {
+	return nil, a.Bridge.RevokeSCIMToken(ctx, in.Connection, in.Token)
+}
+
+type certifyInput struct {
+	Connection access.ConnectionID `path:"connection" maxLength:"128"`
+	Person     access.PersonID     `path:"person" maxLength:"128"`
+	Body       struct {
+		Level string     `json:"level" maxLength:"200" doc:"empty takes the vendor's word back"`
+		Until *time.Time `json:"until,omitempty"`
+	}
+}
+
+func (a *api) certify(ctx context.Context, in *certifyInput) (*struct{}, error) {
+	c := access.Certification{Level: in.Body.Level}
+	if in.Body.Until != nil {
+		c.Until = *in.Body.Until
+	}
+	return nil, a.Bridge.Certify(ctx, in.Connection, in.Person, c)
+}

@@ -1,0 +1,329 @@
+package bridge_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/drawbridge-id/drawbridge/config"
+	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/internal/bridge"
+	"github.com/drawbridge-id/drawbridge/internal/credential"
+	"github.com/drawbridge-id/drawbridge/internal/event"
+	"github.com/drawbridge-id/drawbridge/internal/hot"
+	"github.com/drawbridge-id/drawbridge/internal/hot/embedded"
+	"github.com/drawbridge-id/drawbridge/internal/keys"
+	"github.com/drawbridge-id/drawbridge/internal/store"
+	"github.com/drawbridge-id/drawbridge/internal/store/sqlite"
+	"github.com/drawbridge-id/drawbridge/mapping"
+	"github.com/drawbridge-id/drawbridge/oidc"
+	"github.com/drawbridge-id/drawbridge/oidc/upstream"
+	"github.com/drawbridge-id/drawbridge/scim"
+)
+
+// world is a whole bridge on real engines in a temporary folder, with a clock that
+// tests move.
+type world struct {
+	t      testing.TB
+	ctx    context.Context
+	dir    string
+	clock  *clock
+	store  *store.Store
+	hot    *embedded.Engine
+	bridge *bridge.Bridge
+	scim   http.Handler
+	tokens map[access.ConnectionID]string
+	web    oidc.Client
+}
+
+const verifier = "a-code-verifier-that-is-long-enough-for-the-rule-of-43"
+
+type clock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+func (c *clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+func (c *clock) Add(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+}
+
+// samplePolicy is the sample organisation of examples/drawbridge.yaml.
+func samplePolicy(t testing.TB) mapping.PolicySource {
+	t.Helper()
+	cfg, err := config.Load("../../examples/drawbridge.yaml", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cfg.Policy
+}
+
+func newWorld(t testing.TB) *world {
+	t.Helper()
+	w := &world{t: t, ctx: context.Background(), dir: t.TempDir(), clock: &clock{now: time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC)},
+		tokens: map[access.ConnectionID]string{},
+		web: oidc.Client{ID: "fleet-web", Name: "Fleet Web", RedirectURIs: []string{"http://127.0.0.1:9200/callback"},
+			SecretDigest: credential.DigestOf("fleet-web-secret")}}
+	w.open()
+	if _, err := w.bridge.ApplyPolicy(w.ctx, samplePolicy(t)); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.bridge.ApplyClients(w.ctx); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []access.ConnectionID{"banksia-entra", "southern-entra", "tundra-okta"} {
+		token, _, err := w.bridge.CreateSCIMToken(w.ctx, c, "test", 24*time.Hour)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.tokens[c] = token.Reveal()
+	}
+	return w
+}
+
+// open opens the engines and puts the bridge together; restart closes and opens again.
+func (w *world) open() {
+	w.t.Helper()
+	var err error
+	if w.store, err = sqlite.Open(w.ctx, filepath.Join(w.dir, "drawbridge.db")); err != nil {
+		w.t.Fatal(err)
+	}
+	if w.hot, err = embedded.Open(w.ctx, filepath.Join(w.dir, "hot.db"), embedded.Limits{}); err != nil {
+		w.t.Fatal(err)
+	}
+	w.assemble(w.hot)
+	w.t.Cleanup(w.close)
+}
+
+func (w *world) assemble(h hot.Engine) {
+	w.t.Helper()
+	ring, err := keys.Open(w.ctx, filepath.Join(w.dir, "root.key"), keyRows{w.store}, w.clock.Now())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.bridge, err = bridge.New(bridge.Config{Store: w.store, Hot: h, Issuer: credential.NewIssuer("http://127.0.0.1:8443", ring.Keyring),
+		Refresh: ring.RefreshKey(), URL: "http://127.0.0.1:8443", Clients: []oidc.Client{w.web}, Lives: bridge.DefaultLives(), Now: w.clock.Now,
+		Observe: func(op string, err error) { w.t.Logf("background: %s: %v", op, err) }})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.scim = scim.New(scim.Config{Gate: w.bridge, PublicURL: "http://127.0.0.1:8443", Now: w.clock.Now})
+}
+
+func (w *world) close() {
+	if w.store == nil {
+		return
+	}
+	if err := w.hot.Close(); err != nil {
+		w.t.Error(err)
+	}
+	if err := w.store.Close(); err != nil {
+		w.t.Error(err)
+	}
+	w.store = nil
+}
+
+func (w *world) restart() {
+	w.t.Helper()
+	w.close()
+	w.open()
+}
+
+type keyRows struct{ s *store.Store }
+
+func (k keyRows) SigningKeys(ctx context.Context) (all []store.SigningKey, err error) {
+	err = k.s.View(ctx, func(v *store.View) error {
+		all, err = v.SigningKeys()
+		return err
+	})
+	return all, err
+}
+
+func (k keyRows) AddSigningKeys(ctx context.Context, made []store.SigningKey, told []event.Event) error {
+	return k.s.Update(ctx, func(tx *store.Tx) error {
+		for _, key := range made {
+			if err := tx.PutSigningKey(key); err != nil {
+				return err
+			}
+		}
+		return tx.Append(told...)
+	})
+}
+
+// send sends a SCIM request as the identity provider of a connection.
+func (w *world) send(c access.ConnectionID, method, path, body string) (int, map[string]any) {
+	w.t.Helper()
+	r := httptest.NewRequest(method, "/scim/v2/"+string(c)+path, strings.NewReader(body))
+	r.Header.Set("Authorization", "Bearer "+w.tokens[c])
+	if body != "" {
+		r.Header.Set("Content-Type", "application/scim+json")
+	}
+	rec := httptest.NewRecorder()
+	w.scim.ServeHTTP(rec, r)
+	var out map[string]any
+	if rec.Body.Len() > 0 {
+		if err := json.Unmarshal(rec.Body.Bytes(), &out); err != nil {
+			w.t.Fatalf("%s %s answered %q: %v", method, path, rec.Body, err)
+		}
+	}
+	return rec.Code, out
+}
+
+// must is send, expecting that status.
+func (w *world) must(status int, c access.ConnectionID, method, path, body string) map[string]any {
+	w.t.Helper()
+	got, out := w.send(c, method, path, body)
+	if got != status {
+		w.t.Fatalf("%s %s answered %d %v, want %d", method, path, got, out, status)
+	}
+	return out
+}
+
+// person provisions somebody and gives their id.
+func (w *world) person(c access.ConnectionID, userName, externalID string) string {
+	w.t.Helper()
+	return w.must(201, c, "POST", "/Users", fmt.Sprintf(`{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"userName":%q,"externalId":%q,"active":true,
+		"name":{"givenName":"Test","familyName":"Person"},"emails":[{"value":%q,"type":"work","primary":true}]}`, userName, externalID, userName))["id"].(string)
+}
+
+// group provisions a group with these members and gives its id.
+func (w *world) group(c access.ConnectionID, name string, members ...string) string {
+	w.t.Helper()
+	return w.must(201, c, "POST", "/Groups", fmt.Sprintf(`{"schemas":["urn:ietf:params:scim:schemas:core:2.0:Group"],"displayName":%q,"members":%s}`, name, memberList(members)))["id"].(string)
+}
+
+func memberList(ids []string) string {
+	list := []map[string]string{}
+	for _, id := range ids {
+		list = append(list, map[string]string{"value": id})
+	}
+	b, _ := json.Marshal(list)
+	return string(b)
+}
+
+func (w *world) addMember(c access.ConnectionID, group string, members ...string) {
+	w.t.Helper()
+	w.must(204, c, "PATCH", "/Groups/"+group, fmt.Sprintf(`{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[{"op":"add","path":"members","value":%s}]}`, memberList(members)))
+}
+
+func (w *world) removeMember(c access.ConnectionID, group, member string) {
+	w.t.Helper()
+	w.must(204, c, "PATCH", "/Groups/"+group, fmt.Sprintf(`{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[{"op":"remove","path":"members[value eq \"%s\"]"}]}`, member))
+}
+
+// patchUser sends one PatchOp whose Operations are ops.
+func (w *world) patchUser(c access.ConnectionID, id, ops string) {
+	w.t.Helper()
+	w.must(200, c, "PATCH", "/Users/"+id, `{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[`+ops+`]}`)
+}
+
+// holds are a person's assignments as explain shows them: "primary standard @ …".
+func (w *world) holds(userName string) []string {
+	w.t.Helper()
+	found, err := w.bridge.Explain(w.ctx, userName, "")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	out := []string{}
+	for _, e := range found {
+		for _, h := range e.Holds {
+			out = append(out, string(h.Standing)+" "+h.Is)
+		}
+	}
+	return out
+}
+
+// signIn signs a person in at the bridge and gives the cookie.
+func (w *world) signIn(c access.ConnectionID, subject string) (string, oidc.Browser, error) {
+	cookie, b, err := w.bridge.SignIn(w.ctx, upstream.Identity{Connection: c, Issuer: "https://login.example/" + string(c), Subject: subject, AuthTime: w.clock.Now()})
+	return cookie.Reveal(), b, err
+}
+
+// mustSignIn is signIn that must succeed.
+func (w *world) mustSignIn(c access.ConnectionID, subject string) (string, oidc.Browser) {
+	w.t.Helper()
+	cookie, b, err := w.signIn(c, subject)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return cookie, b
+}
+
+// code issues an authorization code for the browser's session.
+func (w *world) code(b oidc.Browser, scopes ...string) (string, error) {
+	w.t.Helper()
+	sum := sha256.Sum256([]byte(verifier))
+	redirect, err := w.bridge.Issue(w.ctx, hot.AuthRequest{ID: credential.NewID("req"), Client: w.web.ID, RedirectURI: w.web.RedirectURIs[0],
+		CodeChallenge: base64.RawURLEncoding.EncodeToString(sum[:]), OAuthScopes: append([]string{"openid"}, scopes...), Expires: w.clock.Now().Add(time.Minute)}, b.Session)
+	if err != nil {
+		return "", err
+	}
+	u, err := url.Parse(redirect)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return u.Query().Get("code"), nil
+}
+
+func (w *world) redeem(code string) (oidc.TokenSet, error) {
+	return w.bridge.Redeem(w.ctx, oidc.CodeExchange{Code: code, RedirectURI: w.web.RedirectURIs[0], CodeVerifier: verifier, Client: w.web})
+}
+
+func (w *world) refresh(token string) (oidc.TokenSet, error) {
+	return w.bridge.Refresh(w.ctx, oidc.RefreshExchange{RefreshToken: token, Client: w.web})
+}
+
+// session is one sign-in with everything that came of it.
+type visit struct {
+	cookie  string
+	browser oidc.Browser
+	tokens  oidc.TokenSet
+}
+
+func (w *world) session(c access.ConnectionID, subject string, scopes ...string) visit {
+	w.t.Helper()
+	cookie, b := w.mustSignIn(c, subject)
+	code, err := w.code(b, scopes...)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	tokens, err := w.redeem(code)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return visit{cookie, b, tokens}
+}
+
+// alive reports which of a sign-in's credentials the bridge accepts now. Refreshing
+// is tried last, since it uses the token up.
+func (w *world) alive(s visit) (browser, access, refresh bool) {
+	_, errBrowser := w.bridge.Browser(w.ctx, s.cookie)
+	_, errAccess := w.bridge.Accept(w.ctx, s.tokens.AccessToken)
+	_, errRefresh := w.refresh(s.tokens.RefreshToken)
+	return errBrowser == nil, errAccess == nil, errRefresh == nil
+}
+
+// allDead fails unless nothing of the sign-in is accepted.
+func (w *world) allDead(s visit, when string) {
+	w.t.Helper()
+	if b, a, r := w.alive(s); b || a || r {
+		w.t.Errorf("%s: browser %t, access token %t, refresh token %t are accepted; none may be", when, b, a, r)
+	}
+}
