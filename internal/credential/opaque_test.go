@@ -38,7 +38,8 @@ func TestSCIMTokenNamesItsRow(t *testing.T) {
 // T-B12: a token is good whole or not at all.
 func TestEveryDamageIsRefused(t *testing.T) {
 	scim, _ := NewSCIMToken()
-	refresh := RefreshKey{[32]byte{1}}.Seal("fam_1", 7, "salt").Reveal()
+	key := refreshKey(t)
+	refresh := key.Seal("fam_1", 7, "salt").Reveal()
 	for name, c := range map[string]struct {
 		text  string
 		parse func(string) bool
@@ -47,7 +48,7 @@ func TestEveryDamageIsRefused(t *testing.T) {
 		"scim":   {scim.Reveal(), func(s string) bool { _, _, err := ParseSCIMToken(s); return err == nil }},
 		"refresh": {refresh, func(s string) bool {
 			r, err := ParseRefresh(s)
-			return err == nil && RefreshKey{[32]byte{1}}.Verify(r, "salt")
+			return err == nil && key.Verify(r, "salt")
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -17,7 +17,7 @@ import (
 // RootKey is the one secret of a deployment that is not in the database: private
 // keys at rest are sealed under it and the refresh key is derived from it. The
 // zero RootKey opens nothing and seals nothing.
-type RootKey struct{ key [32]byte }
+type RootKey struct{ key hidden }
 
 const rootPrefix = "drb_root_"
 
@@ -47,7 +47,7 @@ func ParseRootKey(text []byte) (RootKey, error) {
 	if strings.Count(string(raw), string(raw[:1])) == len(raw) {
 		return RootKey{}, errors.New("credential: the root key is one byte repeated")
 	}
-	return RootKey{[32]byte(raw)}, nil
+	return RootKey{hide([32]byte(raw))}, nil
 }
 
 // Format redacts for every verb.
@@ -56,7 +56,10 @@ func (r RootKey) Format(f fmt.State, _ rune) { fmt.Fprint(f, secret.String{}) }
 // RefreshKey derives the key that seals refresh tokens.
 func (r RootKey) RefreshKey() (RefreshKey, error) {
 	k, err := r.derive("drawbridge refresh tokens v1")
-	return RefreshKey{k}, err
+	if err != nil {
+		return RefreshKey{}, err
+	}
+	return RefreshKey{hide(k)}, nil
 }
 
 // seal encrypts under AES-256-GCM. place says where the result will be stored
@@ -95,10 +98,10 @@ func (r RootKey) aead() (cipher.AEAD, error) {
 
 // derive gives each use its own key, so that none tells anything about another.
 func (r RootKey) derive(use string) (k [32]byte, err error) {
-	if r == (RootKey{}) {
+	if r.key == nil {
 		return k, errors.New("credential: there is no root key")
 	}
-	b, err := hkdf.Key(sha256.New, r.key[:], nil, use, len(k))
+	b, err := hkdf.Key(sha256.New, r.key()[:], nil, use, len(k))
 	if err != nil {
 		return k, fmt.Errorf("credential: %w", err)
 	}
