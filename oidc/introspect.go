@@ -46,7 +46,7 @@ type introspection struct {
 	JTI       string      `json:"jti,omitzero"`
 	TokenType string      `json:"token_type,omitzero"`
 	AuthTime  int64       `json:"auth_time"`
-	Grant     ActiveGrant `json:"active_grant"`
+	Grant     ActiveGrant `json:"active_grant,omitzero"` // of an access token always
 }
 
 // inspect asks about the token as the kind it is said to be, then as the other

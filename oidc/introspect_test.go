@@ -73,6 +73,23 @@ func TestATokenIsItsOwnClientsEvenWhenTheAudienceHasChanged(t *testing.T) {
 	}
 }
 
+// TestNoGrantIsNotAnEmptyGrant: what is not known of a refresh token is left out.
+func TestNoGrantIsNotAnEmptyGrant(t *testing.T) {
+	w := newWorld()
+	a := Accepted{OAuthScopes: []string{"openid"}}
+	a.Bound.Subject.Client = "fleet-web"
+	w.refresh["r"] = a
+	m := object(t, w.post(pathIntrospect, url.Values{"token": {"r"}}, "fleet-web", webSecret))
+	for _, name := range []string{"active_grant", "aud", "iat", "jti", "token_type"} {
+		if _, there := m[name]; there {
+			t.Errorf("%s is there: %v", name, m[name])
+		}
+	}
+	if m["active"] != true {
+		t.Errorf("%v", m)
+	}
+}
+
 func TestIntrospectionIsForClientsWithASecret(t *testing.T) {
 	w := newWorld()
 	wantError(t, w.post(pathIntrospect, url.Values{"token": {"x"}, "client_id": {"native"}}), http.StatusUnauthorized, "invalid_client")
