@@ -123,3 +123,5 @@ func testLoweredCeiling(t *testing.T, f *fixture, p store.Person) {
 		t.Errorf("given after the ceiling rose again: %v", err)
 	}
 }
+
+func planOf(give ...access.Assignment) mapping.Plan { return mapping.Plan{Give: give} }
