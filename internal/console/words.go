@@ -2,6 +2,7 @@ package console
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -44,19 +45,22 @@ func levelName(l access.Level) Public {
 	return ""
 }
 
-// flagWords says what the flags let a person see.
-func flagWords(f access.Flags) []Public {
-	var words []Public
-	switch f.Events {
-	case access.EventsStandard:
-		words = append(words, "Standard events")
-	case access.EventsRestricted:
-		words = append(words, "Standard and restricted events")
+// sees says what the flags let a person see, and what they do not. Elevated users
+// and administrators see events whatever the flag says.
+func sees(f access.Flags, opens []access.Workflow) []Public {
+	events, video := Public("No event details"), Public("No in-cabin video")
+	switch {
+	case f.Events == access.EventsRestricted:
+		events = "Standard and restricted events"
+	case f.Events == access.EventsStandard:
+		events = "Standard events"
+	case slices.Contains(opens, access.EventsView):
+		events = "Events"
 	}
 	if f.Video {
-		words = append(words, "In-cabin video and stills")
+		video = "In-cabin video and stills"
 	}
-	return words
+	return []Public{events, video}
 }
 
 // workflowName is what a workflow is to the person who does it.
@@ -104,28 +108,28 @@ func workflowNames(ws []access.Workflow) []Public {
 
 // card is one assignment as a page shows it.
 type card struct {
-	ID      opaque
-	Grant   Public
-	Level   Public
-	Ring    Public   // which ring of the drawing is filled: host, service_provider, account or fleet
-	Names   []Public // outermost first; the last is the scope itself
-	Where   Public   // the last of Names
-	Kind    Public
-	Guest   bool
-	Flags   []Public
-	Opens   []Public
-	Risk    Public
-	Until   Public // "" if it has no end
-	Ends    Public // "in 6 days"
-	Active  bool
-	Primary bool
+	ID     opaque
+	Grant  Public
+	Level  Public
+	Ring   Public   // which ring of the drawing is filled: host, service_provider, account or fleet
+	Names  []Public // outermost first; the last is the scope itself
+	Where  Public   // the last of Names
+	Kind   Public
+	Guest  bool
+	Flags  []Public
+	Opens  []Public
+	Risk   Public
+	Until  Public // "" if it has no end
+	Ends   Public // "in 6 days"
+	Active bool
 }
 
 func newCard(a oidc.ActiveGrant, active bool, now time.Time) card {
+	opens := access.Opens(a.Grant, a.Flags, a.Standing)
 	k := card{
 		ID: opaque(a.ID), Grant: grantName(a.Grant), Level: levelName(a.Scope.Level), Ring: Public(a.Scope.Level.String()),
-		Kind: standingName(a.Standing), Guest: a.Standing == access.Guest, Primary: a.Standing == access.Primary,
-		Flags: flagWords(a.Flags), Opens: workflowNames(access.Opens(a.Grant, a.Flags, a.Standing)),
+		Kind: standingName(a.Standing), Guest: a.Standing == access.Guest,
+		Flags: sees(a.Flags, opens), Opens: workflowNames(opens),
 		Risk: Public(access.RiskOf(a.Scope.Level, a.Grant, a.Flags).String()), Active: active,
 	}
 	for _, n := range a.Scope.Names {
