@@ -94,3 +94,114 @@ func report1(t *testing.T, file string) {
 		t.Errorf("got:\n%s\nwant:\n%s", got, want.Data)
 	}
 }
+
+const small = `version: 1
+vendor: { name: Lantern Fleet Safety }
+server: { public_url: "https://id.lantern.example" }
+scopes:
+  southern: { name: Southern Telematics }
+`
+
+func TestASmallFileIsComplete(t *testing.T) {
+	c, err := Parse("small.yaml", []byte(small), nil, noFiles)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Server{Listen: "127.0.0.1:8443", PublicURL: "https://id.lantern.example", MetricsListen: "127.0.0.1:9464", Data: "./data", LogLevel: "info"}
+	if c.Server != want {
+		t.Errorf("%+v", c.Server)
+	}
+	if c.Sessions != (Sessions{AccessToken: 5 * time.Minute, Absolute: 12 * time.Hour, Refresh: 12 * time.Hour}) {
+		t.Errorf("%+v", c.Sessions)
+	}
+}
+
+func TestTheEnvironmentOverridesFourValues(t *testing.T) {
+	c, err := Parse("small.yaml", []byte(small), []string{
+		"DRAWBRIDGE_SERVER_LISTEN=:9443", "DRAWBRIDGE_SERVER_PUBLIC_URL=http://localhost:9443", "DRAWBRIDGE_SERVER_DATA=/var/lib/drawbridge",
+		"DRAWBRIDGE_LOG_LEVEL=debug", "PATH=/bin", "ODD",
+	}, noFiles)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := c.Server
+	if s.Listen != ":9443" || s.PublicURL != "http://localhost:9443" || s.Data != "/var/lib/drawbridge" || s.LogLevel != "debug" {
+		t.Errorf("%+v", s)
+	}
+}
+
+func TestSecretsComeFromOutside(t *testing.T) {
+	file := small + `clients:
+  - { id: a, name: A, secret_env: DRAWBRIDGE_A, redirect_uris: ["https://a.example/cb"] }
+  - { id: b, name: B, secret_file: /run/b, redirect_uris: ["https://b.example/cb"] }
+  - { id: c, name: C, public: true, redirect_uris: ["http://127.0.0.1:8080/cb"], id_token_alg: RS256, scopes: [reports] }
+`
+	read := func(path string) ([]byte, error) { return []byte("from " + path + "\n"), nil }
+	c, err := Parse("x.yaml", []byte(file), []string{"DRAWBRIDGE_A=from env"}, read)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Clients[0].Secret.Reveal() != "from env" || c.Clients[1].Secret.Reveal() != "from /run/b" || !c.Clients[2].Public || !c.Clients[2].Secret.Empty() {
+		t.Errorf("%+v", c.Clients)
+	}
+	if c.Clients[0].IDTokenAlg != "ES256" || c.Clients[2].IDTokenAlg != "RS256" {
+		t.Errorf("%+v", c.Clients)
+	}
+}
+
+// TestNoReportShowsASecret: whatever else is wrong on the line.
+func TestNoReportShowsASecret(t *testing.T) {
+	for _, line := range []string{
+		`  - { id: a, name: A, secret: hunter2, redirect_uri: [] }`,
+		`  - { id: a b, name: 4, secret: "hunter2", redirect_uris: [x] }`,
+		`  - { id: a, name: A, "secret": 'hunter2', public: true`,
+		`  - { id: a, name: A, public: true, redirect_uris: ["https://u:hunter2@a.example/"] }`,
+		"  - id: a\n    name: A\n    secret: [hunter2]",
+		"  - id: a\n    name: A\n    secret: &x hunter2",
+	} {
+		_, err := Parse("x.yaml", []byte(small+"clients:\n"+line+"\n"), nil, noFiles)
+		if err == nil {
+			t.Errorf("%s was accepted", line)
+		} else if strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%s\n%v", line, err)
+		}
+	}
+}
+
+func TestLoadReadsRegularFilesOfABoundedSize(t *testing.T) {
+	dir := t.TempDir()
+	large := filepath.Join(dir, "large.yaml")
+	if err := os.WriteFile(large, make([]byte, maxFile+1), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{dir, large, filepath.Join(dir, "none.yaml"), os.DevNull} {
+		if _, err := Load(path, nil); err == nil {
+			t.Errorf("%s was read", path)
+		}
+	}
+}
+
+// TestBrokenExamplesTeach: each file under examples/broken has what its first line
+// says, and nothing else.
+func TestBrokenExamplesTeach(t *testing.T) {
+	files, err := filepath.Glob("../examples/broken/*.yaml")
+	if err != nil || len(files) < 4 {
+		t.Fatalf("%d files, %v", len(files), err)
+	}
+	for _, file := range files {
+		data, err := ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		first, _, _ := strings.Cut(string(data), "\n")
+		_, err = Load(file, nil)
+		var ps *Problems
+		if !errors.As(err, &ps) {
+			t.Errorf("%s: %v", file, err)
+			continue
+		}
+		if len(ps.List) != 1 || !strings.Contains(first, ps.List[0].Message) {
+			t.Errorf("%s says %q, but:\n%v", file, first, err)
+		}
+	}
+}
