@@ -27,7 +27,7 @@ type AnnouncedConnection struct {
 	SCIMURL   string   `json:"scim_url"`
 	SCIMToken string   `json:"scim_token"`
 	IdPIssuer string   `json:"idp_issuer"`
-	People    []string `json:"people"` // who can sign in there now; the first has a grant
+	People    []string `json:"people"` // who can sign in now, by what the sample's rules give
 }
 
 // AnnouncedClient is one registered application.
@@ -54,11 +54,11 @@ func (s *Servers) Announce(w Wiring, adminToken secret.String) Announcement {
 	return a
 }
 
-// people lists who can sign in at the provider, in the order of the sample.
+// people lists who can sign in through the provider, in the order of the sample.
 func (i *idp) people() []string {
 	out := []string{}
 	for _, m := range i.spec.members() {
-		if p, ok := i.Directory().Find(m.email(i.spec.domain())); ok && p.Active {
+		if p, ok := i.Directory().Find(m.email(i.spec.domain())); ok && p.Active && !m.refused {
 			out = append(out, p.UserName)
 		}
 	}

@@ -16,6 +16,7 @@ type member struct {
 	certification string
 	certified     time.Duration // from now until the certificate ends; negative: it lapsed
 	try           string        // what signing in as this person shows
+	refused       bool          // has an account, but nothing opens the bridge
 }
 
 const (
@@ -31,18 +32,18 @@ func sample() map[string][]member {
 			{given: "Ada", family: "Marsh", groups: []string{"GL Account Admins"}, try: "administrator of the whole account"},
 			{given: "Sam", family: "Ryder", groups: []string{"GL Geelong Managers"}, try: "sees Geelong and nothing beside it"},
 			{given: "Joe", family: "Lindqvist", groups: []string{"GL Geelong Managers", "GL Hobart Managers"}, try: "has a guest grant: switches between Geelong and Hobart"},
-			{given: "Noor", family: "Haddad", groups: []string{"GL FIP Contacts"}, try: "a contact: reads why contacts do not sign in"},
-			{given: "Pia", family: "Okonjo", try: "in no group: reads that none of her groups opens anything"},
+			{given: "Noor", family: "Haddad", groups: []string{"GL FIP Contacts"}, try: "a contact: reads why contacts do not sign in", refused: true},
+			{given: "Pia", family: "Okonjo", try: "in no group: reads that none of her groups opens anything", refused: true},
 		},
 		"southern-entra": {
 			{given: "Kim", family: "Oakes", groups: []string{"Field Installers"}, certification: installer, certified: year, try: "certified installer with a guest place in Cairns: switch, and switch back"},
-			{given: "Lee", family: "Tran", groups: []string{"Field Installers"}, certification: installer, certified: -30 * 24 * time.Hour, try: "certificate lapsed: reads why there is no access"},
+			{given: "Lee", family: "Tran", groups: []string{"Field Installers"}, certification: installer, certified: -30 * 24 * time.Hour, try: "certificate lapsed: reads why there is no access", refused: true},
 			{given: "Max", family: "Ferrar", groups: []string{"Service Desk"}, try: "elevated over a whole service provider"},
 		},
 		"tundra-okta": {
 			{given: "Liv", family: "Solberg", groups: []string{"gl-tromso-ops", "gl-safety"}, try: "one primary and one guest, never both at once"},
 			{given: "Nils", family: "Aronsen", groups: []string{"gl-lulea-ops"}, try: "sees Luleå and nothing beside it"},
-			{given: "Ola", family: "Berge", groups: []string{"gl-office"}, try: "her group's rule is in shadow mode: no access yet"},
+			{given: "Ola", family: "Berge", groups: []string{"gl-office"}, try: "her group's rule is in shadow mode: no access yet", refused: true},
 		},
 	}
 }
@@ -87,7 +88,7 @@ func (s Spec) members() []member {
 		}
 		out = append(out, member{given: name, family: "Demo", groups: []string{g}, certification: installer, certified: year, try: "in " + g})
 	}
-	return append(out, member{given: "Zoe", family: "Demo", try: "in no group"})
+	return append(out, member{given: "Zoe", family: "Demo", try: "in no group", refused: true})
 }
 
 func (m member) email(domain string) string { return strings.ToLower(m.given) + "@" + domain }
