@@ -62,8 +62,9 @@ func stylesheet(w http.ResponseWriter, r *http.Request) {
 	http.ServeFileFS(w, r, pageFiles, "pages/idp.css")
 }
 
-// authorize signs in the person that login_hint or the page's own pick names, and
-// shows the list of people otherwise. Nothing is redirected to an address that
+// authorize signs in the person that login_hint or the page's own pick names, with
+// prompt=none the one who signed in last, and shows the list of people otherwise.
+// Nothing is redirected to an address that
 // is not registered.
 func (i *IdP) authorize(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
@@ -105,7 +106,7 @@ func (i *IdP) identify(w http.ResponseWriter, r *http.Request, q url.Values) {
 		name = q.Get("login_hint")
 	}
 	prompts := strings.Fields(q.Get("prompt"))
-	if name == "" && (slices.Contains(prompts, "none") || len(prompts) == 0) {
+	if name == "" && slices.Contains(prompts, "none") {
 		name = i.remembered(r)
 	}
 	person, known := i.cfg.Directory.Find(name)

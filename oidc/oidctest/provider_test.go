@@ -188,11 +188,14 @@ func TestPeopleChooseThemselves(t *testing.T) {
 	if res.StatusCode != http.StatusFound {
 		t.Fatalf("the pick was answered %d", res.StatusCode)
 	}
-	if res, _ = visit(t, jar, authorizeURL(idp, url.Values{"login_hint": {""}})); res.StatusCode != http.StatusFound {
-		t.Errorf("the browser was not remembered: %d", res.StatusCode)
+	res, _ = visit(t, jar, authorizeURL(idp, url.Values{"login_hint": {""}, "prompt": {"none"}}))
+	if to, err := res.Location(); err != nil || to.Query().Get("code") == "" {
+		t.Errorf("the browser was not remembered: %v", to)
 	}
-	if res, _ = visit(t, jar, authorizeURL(idp, url.Values{"login_hint": {""}, "prompt": {"select_account"}})); res.StatusCode != 200 {
-		t.Errorf("select_account was answered %d", res.StatusCode)
+	for _, prompt := range []string{"", "select_account", "login"} {
+		if res, _ = visit(t, jar, authorizeURL(idp, url.Values{"login_hint": {""}, "prompt": {prompt}})); res.StatusCode != 200 {
+			t.Errorf("prompt %q was answered %d", prompt, res.StatusCode)
+		}
 	}
 	res, page = visit(t, nil, authorizeURL(idp, url.Values{"login_hint": {"old@banksia.example"}}))
 	if res.StatusCode != http.StatusForbidden || !strings.Contains(page, "disabled") {
