@@ -117,6 +117,11 @@ type Tokens interface {
 	IDTokenHint(ctx context.Context, idToken string) (Hint, error)
 }
 
+// Profiles is what /userinfo asks beside Accept, which reads no rows.
+type Profiles interface {
+	Profile(ctx context.Context, a Accepted) (Profile, error)
+}
+
 // Hint is what an id_token_hint says.
 type Hint struct {
 	Session session.ID
@@ -157,7 +162,6 @@ type Accepted struct {
 	IssuedAt    time.Time
 	AuthTime    time.Time
 	JTI         string
-	Profile     Profile
 }
 
 // Profile is what the profile and email scopes show.

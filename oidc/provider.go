@@ -16,6 +16,7 @@ type Config struct {
 	Browsers    Browsers
 	Switcher    Switcher
 	Tokens      Tokens
+	Profiles    Profiles
 	Codes       Codes
 	Interaction Interaction
 	JWKS        func() []byte // the public keys as a JSON document (RFC 7517)

@@ -24,7 +24,12 @@ func (p *Provider) userinfo(w http.ResponseWriter, r *http.Request) {
 			challenge: `Bearer realm="oauth2", error="insufficient_scope", scope="openid"`})
 		return
 	}
-	writeJSON(w, http.StatusOK, userinfoAnswer(a))
+	profile, err := p.Profiles.Profile(r.Context(), a)
+	if err != nil {
+		p.refuse(w, r, err, bearerError)
+		return
+	}
+	writeJSON(w, http.StatusOK, userinfoAnswer(a, profile))
 }
 
 // bearer finds the access token in the header or the form of a POST, in one place
@@ -75,8 +80,8 @@ func bearerError(err error) *Error {
 
 // userinfoAnswer is sub and active_grant, and what the scopes profile and email
 // show. Nothing of a profile can take the place of the first two.
-func userinfoAnswer(a Accepted) map[string]any {
-	u := a.Profile.Claims(a.OAuthScopes)
+func userinfoAnswer(a Accepted, q Profile) map[string]any {
+	u := q.Claims(a.OAuthScopes)
 	u["sub"], u["active_grant"] = a.Bound.Subject.Person, a.Grant
 	return u
 }

@@ -185,9 +185,7 @@ func (w *world) Redeem(_ context.Context, x CodeExchange) (TokenSet, error) {
 func (w *world) mint(row *codeRow, c Client) TokenSet {
 	a := Accepted{Grant: row.active, OAuthScopes: row.req.OAuthScopes, Audience: c.TokenAudience(), IssuedAt: w.now,
 		AuthTime: row.s.AuthTime, JTI: w.serial("jti"),
-		Bound: credential.Bound{Subject: credential.Subject{Client: c.ID, Person: row.s.Person, Session: row.s.ID}, Expires: w.now.Add(5 * time.Minute)},
-		Profile: Profile{Name: "Ada Field", GivenName: "Ada", FamilyName: "Field", UserName: "ada@reefline.example",
-			Email: "ada@reefline.example", Locale: "en-AU", ZoneInfo: "Australia/Brisbane", UpdatedAt: time.Unix(1_700_000_000, 0)}}
+		Bound: credential.Bound{Subject: credential.Subject{Client: c.ID, Person: row.s.Person, Session: row.s.ID}, Expires: w.now.Add(5 * time.Minute)}}
 	set := TokenSet{AccessToken: w.serial("access"), RefreshToken: w.serial("refresh"), IDToken: w.serial("id"),
 		ExpiresIn: 5 * time.Minute, OAuthScopes: append(row.req.OAuthScopes, "grant:asg_home")}
 	w.tokens[set.AccessToken], w.refresh[set.RefreshToken] = a, a
@@ -224,6 +222,11 @@ func (w *world) Accept(_ context.Context, t string) (Accepted, error) { return w
 
 func (w *world) AcceptRefresh(_ context.Context, t string) (Accepted, error) {
 	return w.accept(w.refresh, t)
+}
+
+func (w *world) Profile(context.Context, Accepted) (Profile, error) {
+	return Profile{Name: "Ada Field", GivenName: "Ada", FamilyName: "Field", UserName: "ada@reefline.example",
+		Email: "ada@reefline.example", Locale: "en-AU", ZoneInfo: "Australia/Brisbane", UpdatedAt: time.Unix(1_700_000_000, 0)}, w.down
 }
 
 func (w *world) accept(from map[string]Accepted, t string) (Accepted, error) {
@@ -279,7 +282,7 @@ func (w *world) SignedOut(rw http.ResponseWriter, _ *http.Request) {
 // serve opens the endpoints on the world.
 func (w *world) serve() *http.ServeMux {
 	mux := http.NewServeMux()
-	c := Config{Issuer: w.issuer, Clients: w, Requests: w, Browsers: w, Switcher: w, Tokens: w, Codes: w, Interaction: w,
+	c := Config{Issuer: w.issuer, Clients: w, Requests: w, Browsers: w, Switcher: w, Tokens: w, Profiles: w, Codes: w, Interaction: w,
 		JWKS: func() []byte { return []byte(`{"keys":[]}`) }, Now: func() time.Time { return w.now }, CookieName: cookieName,
 		Observe: func(_ context.Context, err error) { w.observed = append(w.observed, err) }}
 	if w.change != nil {

@@ -23,8 +23,6 @@ import (
 type address struct {
 	APIURL     string `json:"api_url"`
 	AdminToken string `json:"admin_token"`
-	DemoURL    string `json:"demo_control_url,omitempty"` // of a running demo
-	DemoToken  string `json:"demo_control_token,omitempty"`
 }
 
 const addressFile = "server.json"

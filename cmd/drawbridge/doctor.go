@@ -54,8 +54,13 @@ func (a *app) examineConnection(ctx context.Context, c bridge.ConnectionView, sa
 	} else {
 		say("ok", "", "%s: the identity provider's discovery document answers", c.ID)
 	}
-	if err := audit.Verify(ctx, a.store, c.ID); err != nil {
-		say("fail", "keep the database as evidence and restore from a backup", "%s: the audit chain is broken: %v", c.ID, err)
+	switch chain, err := audit.Verify(ctx, a.store, c.ID); {
+	case err != nil:
+		say("fail", "look at the log", "%s: the audit chain cannot be read", c.ID)
+	case chain.Bad != 0:
+		say("fail", "keep the database as evidence and restore from a backup", "%s: the audit chain is broken at row %d: %s", c.ID, chain.Bad, chain.Why)
+	default:
+		say("ok", "", "%s: the audit chain is intact: %d rows", c.ID, chain.Rows)
 	}
 }
 

@@ -55,7 +55,7 @@ func (c *cli) serveConfig(ctx context.Context, cfg *config.Config) (err error) {
 	if err != nil {
 		return failed(exitUsage, "server.tls: %w", err)
 	}
-	if err := a.announce("", ""); err != nil {
+	if err := a.announce(cfg.Server.Data); err != nil {
 		return err
 	}
 	fmt.Fprintf(c.err, "drawbridge %s serves %s; health and metrics on http://%s\n", version(), cfg.Server.PublicURL, operations.Addr())
@@ -63,9 +63,9 @@ func (c *cli) serveConfig(ctx context.Context, cfg *config.Config) (err error) {
 		httpserver.Listener{Name: "operations", Listener: operations, Handler: a.operations})
 }
 
-// announce writes where the command line finds this bridge.
-func (a *app) announce(demoURL, demoToken string) error {
-	return address{APIURL: apiURL(a.cfg.Server.PublicURL), AdminToken: a.admin.Reveal(), DemoURL: demoURL, DemoToken: demoToken}.write(a.cfg.Server.Data)
+// announce writes into a folder where the command line finds this bridge.
+func (a *app) announce(folder string) error {
+	return address{APIURL: apiURL(a.cfg.Server.PublicURL), AdminToken: a.admin.Reveal()}.write(folder)
 }
 
 // serveOn serves until ctx ends, with the background work beside it, and ends both.

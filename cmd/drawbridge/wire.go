@@ -49,6 +49,9 @@ type app struct {
 	operations http.Handler
 }
 
+// sealEvery is how far the audit chain may lag behind commits.
+const sealEvery = 200 * time.Millisecond
+
 // setting is what differs between serve and demo.
 type setting struct {
 	// insecureLoopbackEgress lets the bridge talk to identity providers on this
@@ -88,7 +91,7 @@ func open(ctx context.Context, cfg *config.Config, s setting) (_ *app, err error
 	if a.upstreams, err = upstream.New(client, providers(cfg), time.Now); err != nil {
 		return nil, err
 	}
-	a.sealer = audit.NewSealer(a.store, func(err error) { a.log.Warn("audit sealer", zap.Error(err)) })
+	a.sealer = audit.NewSealer(a.store, sealEvery, func(err error) { a.log.Warn("audit sealer", zap.Error(err)) })
 	return a, a.route(ring)
 }
 
@@ -117,7 +120,7 @@ func (a *app) route(ring *keys.Ring) error {
 	pages := console.New(console.Config{Base: base, Product: console.Public(a.cfg.Vendor.Name), Support: console.Public(support(a.cfg.Vendor.Support)),
 		SignIns: a.bridge, Finder: a.bridge, Grants: a.bridge, Requests: a.hot, Clients: a.bridge, Codes: a.bridge, Upstream: a.upstreams,
 		Now: time.Now, Reference: bridge.RequestID, Observe: a.observePage})
-	provider := oidc.New(oidc.Config{Issuer: base, Clients: a.bridge, Requests: a.hot, Browsers: a.bridge, Switcher: a.bridge, Tokens: a.bridge,
+	provider := oidc.New(oidc.Config{Issuer: base, Clients: a.bridge, Requests: a.hot, Browsers: a.bridge, Switcher: a.bridge, Tokens: a.bridge, Profiles: a.bridge,
 		Codes: a.bridge, Interaction: pages, JWKS: ring.JWKS, Now: time.Now, CookieName: console.SessionCookie(strings.HasPrefix(base, "https://")),
 		Observe: func(ctx context.Context, err error) { a.observePage(ctx, bridge.RequestID(ctx), err) }})
 	mux := http.NewServeMux()
@@ -168,7 +171,9 @@ func (a *app) work(ctx context.Context) {
 	sealed := make(chan struct{})
 	go func() {
 		defer close(sealed)
-		a.sealer.Run(ctx)
+		if err := a.sealer.Run(ctx); err != nil {
+			a.log.Error("audit sealer", zap.Error(err))
+		}
 	}()
 	a.bridge.Run(ctx)
 	<-sealed

@@ -43,6 +43,7 @@ func TestReplays(t *testing.T) {
 	for _, file := range files {
 		name := strings.TrimSuffix(filepath.Base(filepath.Dir(file))+"/"+filepath.Base(file), ".txtar")
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			conversation, err := txtar.ParseFile(file)
 			if err != nil {
 				t.Fatal(err)

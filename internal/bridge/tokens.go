@@ -331,12 +331,18 @@ func (b *Bridge) AcceptRefresh(ctx context.Context, refreshToken string) (oidc.A
 	if r.N != f.N {
 		return oidc.Accepted{}, notGranted("bridge.AcceptRefresh", "this refresh token has been exchanged")
 	}
-	if _, err := b.accept(ctx, f.Bound); err != nil {
-		return oidc.Accepted{}, err
-	}
 	bd := f.Bound
 	bd.Expires = f.Expires
-	return oidc.Accepted{Bound: bd, OAuthScopes: f.OAuthScopes, IssuedAt: f.Rotated, AuthTime: f.AuthTime}, nil
+	w, err := b.warrant(ctx, bd, f.Active)
+	if err != nil {
+		return oidc.Accepted{}, err
+	}
+	client, err := b.Client(ctx, bd.Subject.Client)
+	if err != nil {
+		return oidc.Accepted{}, err
+	}
+	return oidc.Accepted{Bound: bd, Grant: activeGrant(w.policy.Tree(), w.active), Audience: client.TokenAudience(),
+		OAuthScopes: opened(f.OAuthScopes, client, w.active), IssuedAt: f.Rotated, AuthTime: f.AuthTime}, nil
 }
 
 // Revoke ends what a token of this client belongs to (RFC 7009): its refresh family

@@ -1,0 +1,255 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+	"go.uber.org/zap"
+
+	"github.com/drawbridge-id/drawbridge/config"
+	"github.com/drawbridge-id/drawbridge/examples"
+	"github.com/drawbridge-id/drawbridge/internal/demo"
+	"github.com/drawbridge-id/drawbridge/internal/httpserver"
+	"github.com/drawbridge-id/drawbridge/internal/secret"
+)
+
+// demoFolder is where a demo without --data leaves its address for other terminals;
+// "" if this user has no folder for such things.
+func demoFolder() string {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return ""
+	}
+	return filepath.Join(cache, "drawbridge-demo")
+}
+
+const controlFile = "demo-control.json"
+
+func (c *cli) demo() *cobra.Command {
+	var listen, file string
+	cmd := &cobra.Command{Use: "demo", Short: "Run everything on this machine: bridge, identity providers, an application",
+		Long: "demo starts the bridge, an Entra-like and an Okta-like identity provider and a sample application in one\nprocess, provisions the sample organisation over SCIM, and says what to try. With --data its state is kept.",
+		Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
+			return c.runDemo(cmd.Context(), listen, file)
+		}}
+	cmd.Flags().StringVar(&listen, "listen", "127.0.0.1:8443", "the bridge's address, on loopback; port 0 takes free ports")
+	cmd.Flags().StringVar(&file, "config", "", "another configuration than the sample organisation")
+	cmd.AddCommand(c.demoChange("disable", "Make the demo's identity provider send its real deactivation of a person"),
+		c.demoChange("enable", "Make the demo's identity provider restore a person"))
+	return cmd
+}
+
+// demoRun is one running demo.
+type demoRun struct {
+	folder  string // the bridge's data
+	address string // the folder that other terminals look in
+	kept    bool
+	servers *demo.Servers
+	cfg     *config.Config
+	secret  secret.String // Fleet Web's
+}
+
+func (c *cli) runDemo(ctx context.Context, listen, file string) (err error) {
+	cfg, err := c.demoConfig(file)
+	if err != nil {
+		return err
+	}
+	d, err := c.demoFolders()
+	if err != nil {
+		return failed(exitUsage, "the demo cannot start: %w", err)
+	}
+	defer func() { err = errors.Join(err, d.cleanUp()) }()
+	d.cfg, d.secret = cfg, secret.New(rand.Text()+rand.Text())
+	d.servers, err = demo.Open(demo.Options{Listen: listen, Data: c.data, Control: filepath.Join(d.address, controlFile),
+		Connections: specs(cfg), Now: time.Now, Problem: func(err error) { fmt.Fprintln(c.err, err) }})
+	if err != nil {
+		return failed(exitUsage, "the demo cannot start: %w", err)
+	}
+	defer func() {
+		stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancel()
+		err = errors.Join(err, d.servers.Stop(stopping))
+	}()
+	d.adapt()
+	a, err := open(ctx, d.cfg, setting{insecureLoopbackEgress: true, log: c.err})
+	if err != nil {
+		return failed(exitUsage, "the demo cannot start: %w", err)
+	}
+	defer func() { err = errors.Join(err, a.close()) }()
+	return c.play(ctx, d, a)
+}
+
+// play runs the bridge and the demo's servers until ctx ends.
+func (c *cli) play(ctx context.Context, d *demoRun, a *app) error {
+	tokens, err := a.demoTokens(ctx)
+	if err != nil {
+		return err
+	}
+	w := demo.Wiring{SCIMTokens: tokens, ClientID: string(d.cfg.Clients[0].ID), ClientSecret: d.secret}
+	if err := d.servers.Start(w); err != nil {
+		return err
+	}
+	if err := a.announce(d.address); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	served := make(chan error, 1)
+	go func() {
+		served <- a.serveOn(ctx, httpserver.Listener{Name: "public", Listener: d.servers.BridgeListener(), Handler: a.public})
+		cancel()
+	}()
+	report, err := d.servers.Sync(ctx)
+	if err != nil && ctx.Err() == nil {
+		a.log.Error("the demo's identity providers could not send everything", zap.Error(err))
+	}
+	if c.json {
+		err = json.NewEncoder(c.out).Encode(d.servers.Announce(w, a.admin))
+	} else {
+		err = d.servers.Banner(c.out, report)
+	}
+	if err != nil {
+		cancel()
+	}
+	return errors.Join(err, <-served)
+}
+
+// demoConfig is the sample organisation, or another configuration.
+func (c *cli) demoConfig(file string) (*config.Config, error) {
+	if file != "" {
+		return c.load(file)
+	}
+	cfg, err := config.Parse("examples/drawbridge.yaml", examples.Drawbridge, c.env, config.ReadFile)
+	if err != nil {
+		return nil, &exit{code: exitUsage, err: err}
+	}
+	cfg.Server.LogLevel = "warn" // a demo's terminal is for people
+	return cfg, nil
+}
+
+// demoFolders makes the folders: --data keeps everything; without it the bridge's
+// data is thrown away at the end, and only the address is left for other terminals.
+func (c *cli) demoFolders() (*demoRun, error) {
+	if c.data != "" {
+		return &demoRun{folder: c.data, address: c.data, kept: true}, os.MkdirAll(c.data, 0o700)
+	}
+	folder, err := os.MkdirTemp("", "drawbridge-demo-")
+	if err != nil {
+		return nil, err
+	}
+	d := &demoRun{folder: folder, address: demoFolder()}
+	if d.address == "" {
+		d.address = folder
+	}
+	return d, os.MkdirAll(d.address, 0o700)
+}
+
+func (d *demoRun) cleanUp() error {
+	if d.kept {
+		return nil
+	}
+	return os.RemoveAll(d.folder)
+}
+
+// adapt points the configuration at the demo's own servers.
+func (d *demoRun) adapt() {
+	d.cfg.Server.Data = d.folder
+	d.cfg.Server.PublicURL = d.servers.BridgeURL()
+	for _, p := range d.servers.Providers() {
+		at := slices.IndexFunc(d.cfg.Connections, func(c config.Connection) bool { return string(c.ID) == p.Connection })
+		d.cfg.Connections[at].SignIn = &config.SignIn{Issuer: p.Issuer, ClientID: p.ClientID, ClientSecret: p.ClientSecret,
+			SubjectClaim: subjectClaim(p.Vendor), TenantID: p.TenantID}
+	}
+	if len(d.cfg.Clients) == 0 {
+		d.cfg.Clients = []config.Client{{ID: "fleet-web", Name: "Fleet Web"}}
+	}
+	app := &d.cfg.Clients[0]
+	app.Secret, app.Public = d.secret, false
+	app.RedirectURIs, app.PostLogoutRedirectURIs = []string{d.servers.AppRedirectURI()}, []string{d.servers.AppPostLogoutURI()}
+}
+
+func subjectClaim(vendor string) string {
+	if vendor == "entra" {
+		return "oid"
+	}
+	return "sub"
+}
+
+// specs says which identity providers a configuration needs.
+func specs(cfg *config.Config) []demo.Spec {
+	var out []demo.Spec
+	for _, c := range cfg.Connections {
+		s := demo.Spec{ID: string(c.ID), IdP: c.IdP, Name: c.Name, Domains: c.Domains}
+		for _, r := range cfg.Policy.Rules {
+			if r.From == c.ID && r.Group != "" {
+				s.Groups = append(s.Groups, r.Group)
+			}
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+// demoNote marks the tokens that a demo made for its own identity providers.
+const demoNote = "demo"
+
+// demoTokens gives each connection a fresh SCIM token and revokes the ones that
+// an earlier run of the demo made.
+func (a *app) demoTokens(ctx context.Context) (map[string]secret.String, error) {
+	rows, err := a.bridge.Connections(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]secret.String{}
+	for _, c := range rows {
+		if !slices.ContainsFunc(a.cfg.Connections, func(x config.Connection) bool { return x.ID == c.ID }) {
+			continue
+		}
+		for _, t := range c.Tokens {
+			if t.Note == demoNote && t.Revoked.IsZero() {
+				if err := a.bridge.RevokeSCIMToken(ctx, c.ID, t.PublicID); err != nil {
+					return nil, err
+				}
+			}
+		}
+		token, _, err := a.bridge.CreateSCIMToken(ctx, c.ID, demoNote, 30*24*time.Hour)
+		if err != nil {
+			return nil, err
+		}
+		out[string(c.ID)] = token
+	}
+	return out, nil
+}
+
+// demoChange tells a running demo's identity provider to change a person.
+func (c *cli) demoChange(act, short string) *cobra.Command {
+	return &cobra.Command{Use: act + " PERSON", Short: short, Args: cobra.ExactArgs(1), RunE: func(cmd *cobra.Command, args []string) error {
+		folder := c.data
+		if folder == "" {
+			folder = demoFolder()
+		}
+		control, err := demo.ReadControl(filepath.Join(folder, controlFile))
+		if err != nil {
+			return failed(exitUnreachable, "%w", err)
+		}
+		out, err := control.Change(cmd.Context(), act, args[0])
+		switch {
+		case errors.Is(err, demo.ErrNotRunning):
+			return failed(exitUnreachable, "%w", err)
+		case err != nil:
+			return failed(exitNo, "%w", err)
+		case c.json:
+			return c.print(out)
+		}
+		fmt.Fprint(c.out, out)
+		return nil
+	}}
+}
