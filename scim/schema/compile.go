@@ -105,8 +105,11 @@ func (rt *ResourceType) enterCore() {
 			continue
 		}
 		shown = append(shown, a)
-		if !a.Relation {
+		switch {
+		case !a.Relation:
 			rt.ordered = append(rt.ordered, a)
+		case a.Mutability != ReadOnly:
+			rt.relation = a
 		}
 	}
 	rt.Core.Attributes = shown

@@ -1,5 +1,7 @@
 package schema
 
+import "slices"
+
 // Checked is a POST or PUT body that has met the schema.
 type Checked struct {
 	Doc     Object   // without schemas, id, meta and relations
@@ -35,8 +37,10 @@ func (rt *ResourceType) Decode(body []byte, l Leniency) (Checked, error) {
 
 // DeferRelation is a Defer that keeps lists of members out of what is built.
 func (rt *ResourceType) DeferRelation(_ int, name string) bool {
-	a := rt.find(name)
-	return a != nil && a.Relation && a.Mutability != ReadOnly
+	if rt.relation == nil {
+		return false
+	}
+	return rt.find(name) == rt.relation
 }
 
 // Complete refuses a document that lacks a required attribute.
@@ -53,7 +57,8 @@ type decoder struct {
 	Checker
 	doc     Object
 	members []string
-	set     map[*Attribute]bool // by their own place, so that an alias cannot change them
+	set     []*Attribute // in the object that is being read
+	nested  []*Attribute // in an extension's own object, which outranks other spellings
 }
 
 func (d *decoder) resource(fields Fields) error {
@@ -61,7 +66,6 @@ func (d *decoder) resource(fields Fields) error {
 	if err := d.schemas(listed, fields); err != nil {
 		return err
 	}
-	d.set = map[*Attribute]bool{}
 	for _, f := range fields {
 		if s := d.Type.Schema(f.Name); s != nil {
 			if err := d.extension(s, f.Value); err != nil {
@@ -69,6 +73,7 @@ func (d *decoder) resource(fields Fields) error {
 			}
 		}
 	}
+	d.nested, d.set = d.set, nil
 	for _, f := range fields {
 		if d.Type.Schema(f.Name) != nil {
 			continue
@@ -106,7 +111,7 @@ func (d *decoder) attribute(f Field) error {
 		return d.unknown(f.Name)
 	case a.Extension && !d.Leniency.UnknownNames:
 		return d.unknown(f.Name)
-	case a.Extension && d.set[a]:
+	case slices.Contains(d.nested, a):
 		return nil
 	}
 	return d.put(a, f.Value)
@@ -137,10 +142,10 @@ func (d *decoder) put(a *Attribute, raw Raw) error {
 	if err != nil {
 		return err
 	}
-	if d.set[a] {
+	if slices.Contains(d.set, a) {
 		return Errorf(InvalidSyntax, a.path, "the attribute stands twice")
 	}
-	d.set[a] = true
+	d.set = append(d.set, a)
 	d.doc.Put(a, v)
 	return nil
 }

@@ -14,10 +14,8 @@ const (
 // maxValues is how many values a body for this resource type may hold: where there
 // are members, room for MaxMembers of them.
 func (rt *ResourceType) maxValues() int {
-	for _, a := range rt.Core.Attributes {
-		if a.Relation && a.Mutability != ReadOnly {
-			return MaxValues + MaxMembers*valuesOfMember
-		}
+	if rt.relation != nil {
+		return MaxValues + MaxMembers*valuesOfMember
 	}
 	return MaxValues
 }

@@ -58,6 +58,9 @@ func Read(body []byte, later Defer) (Raw, error) {
 	return v, nil
 }
 
+// usual is how many members an object of a request has, more or less.
+const usual = 4
+
 type reader struct {
 	body  []byte
 	dec   *jsontext.Decoder
@@ -103,7 +106,7 @@ func (r *reader) array(depth int) (Raw, error) {
 }
 
 func (r *reader) object(depth int) (Raw, error) {
-	fields := Fields{}
+	fields := make(Fields, 0, usual)
 	var seen names
 	for r.dec.PeekKind() != '}' {
 		t, err := r.dec.ReadToken()

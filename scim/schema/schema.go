@@ -107,7 +107,8 @@ type ResourceType struct {
 	Core        *Schema
 	Extensions  []Extension
 
-	index   map[string]*Attribute // ASCII lower-case spellings
-	schemas map[string]*Schema    // ASCII lower-case URNs
-	ordered []*Attribute          // what a document may hold, in the order it is written
+	index    map[string]*Attribute // ASCII lower-case spellings
+	schemas  map[string]*Schema    // ASCII lower-case URNs
+	ordered  []*Attribute          // what a document may hold, in the order it is written
+	relation *Attribute            // the one that clients write, members; nil for none
 }
