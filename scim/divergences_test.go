@@ -24,6 +24,14 @@ func TestAPutThatDoesNotNameActiveKeepsIt(t *testing.T) {
 	f.send("PUT", "/Users/"+id, user("kim@southern.example")).is(200).has(false, "active")
 }
 
+func TestAUsersVersionIsItsOwn(t *testing.T) {
+	f := newFixture(t)
+	id := f.addUser("kim@southern.example")
+	f.addGroup("Depot", id)
+	f.send("GET", "/Users/"+id, "").is(200).has(`W/"1"`, "meta", "version").has("Depot", "groups", 0, "display")
+	f.send("GET", "/Users/"+id, "", `If-None-Match: W/"1"`).is(304)
+}
+
 func TestAPasswordIsTakenAndForgotten(t *testing.T) {
 	f := newFixture(t)
 	made := f.send("POST", "/Users", `{"userName":"kim@southern.example","password":"1mz050nq","groups":[]}`).is(201)
