@@ -40,14 +40,16 @@ func Evaluate(p *Policy, f Facts, now time.Time) Decision {
 // group is a membership with its name ready for comparing.
 type group struct {
 	Membership
-	folded string
+	folded   string
+	squashed string // for near misses
 }
 
 // prepare orders memberships by when they began, then by name and id.
 func prepare(ms []Membership) []group {
 	groups := make([]group, len(ms))
 	for i, m := range ms {
-		groups[i] = group{m, fold(m.Name)}
+		folded := fold(m.Name)
+		groups[i] = group{m, folded, squash(folded)}
 	}
 	slices.SortFunc(groups, func(a, b group) int {
 		return cmp.Or(a.Since.Compare(b.Since), cmp.Compare(a.folded, b.folded), cmp.Compare(a.Group, b.Group))
@@ -104,7 +106,7 @@ func (r *rule) resembles(g group) bool {
 	if r.pattern == nil {
 		return g.ExternalID != "" && fold(g.ExternalID) == fold(r.GroupID)
 	}
-	return len(r.loose) > 0 && r.loose[0].literal != "" && r.loose.fits(squash(g.folded))
+	return len(r.loose) > 0 && r.loose[0].literal != "" && r.loose.fits(g.squashed)
 }
 
 // weigh is the say of a rule about a group it asks for.

@@ -11,11 +11,23 @@ import (
 // of its simple case orbit. Two names fold equal exactly when
 // strings.EqualFold holds for their composed forms.
 func fold(name string) string {
+	if isASCII(name) { // nearly all are, and lower case is their fold
+		return strings.ToLower(name)
+	}
 	return strings.Map(foldRune, norm.NFC.String(name))
 }
 
+func isASCII(s string) bool {
+	for i := range len(s) {
+		if s[i] > unicode.MaxASCII {
+			return false
+		}
+	}
+	return true
+}
+
 func foldRune(r rune) rune {
-	if r < unicode.MaxASCII {
+	if r <= unicode.MaxASCII {
 		return unicode.ToLower(r)
 	}
 	least := r

@@ -1,0 +1,63 @@
+package mapping
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/drawbridge-id/drawbridge/internal/access"
+)
+
+// wide is an account of n fleets, with one rule that captures them.
+func wide(n int) PolicySource {
+	src := PolicySource{
+		Scopes: []access.Scope{
+			{ID: "host", Level: access.Host, Name: "H"},
+			{ID: "sp", Slug: "sp", Level: access.ServiceProvider, Name: "SP", Parent: "host"},
+			{ID: "acc", Slug: "acc", Level: access.Account, Name: "Acc", Parent: "sp"},
+		},
+		Connections: []access.Connection{{ID: "c", Root: "acc", Ceiling: access.Ceiling{Scope: "acc", Grants: access.Grants()}}},
+		Rules:       []RuleSource{{ID: "r", From: "c", Group: "GL {fleet} Managers", Give: "standard @ sp/acc/{fleet}"}},
+	}
+	for i := range n {
+		id := fmt.Sprintf("f%d", i)
+		src.Scopes = append(src.Scopes, access.Scope{ID: access.ScopeID(id), Slug: id, Level: access.Fleet, Name: "Fleet " + id, Parent: "acc"})
+	}
+	return src
+}
+
+func BenchmarkCompile5000Fleets(b *testing.B) {
+	src := wide(5000)
+	for b.Loop() {
+		if _, err := Compile(src); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkEvaluateAndDiff(b *testing.B) {
+	src := wide(5000)
+	for i := range 20 {
+		src.Rules = append(src.Rules, RuleSource{ID: fmt.Sprintf("r%d", i), From: "c", Group: fmt.Sprintf("Group %d", i), Give: "elevated @ sp/acc"})
+	}
+	p, err := Compile(src)
+	if err != nil {
+		b.Fatal(err)
+	}
+	f := Facts{Connection: "c", Active: true, Memberships: []Membership{
+		{Group: "g1", Name: "GL Fleet f77 Managers", Since: noon}, {Group: "g2", Name: "Group 7", Since: noon}, {Group: "g3", Name: "Everyone", Since: noon}}}
+	b.ReportAllocs()
+	for b.Loop() {
+		Diff(nil, Evaluate(p, f, noon).Want, noon)
+	}
+}
+
+func BenchmarkLooksAt(b *testing.B) {
+	p, err := Compile(wide(5000))
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		p.LooksAt("c", "Everyone in the company", "4d0c")
+	}
+}
