@@ -30,7 +30,7 @@ func (tx *Tx) Append(events ...event.Event) error {
 		if err != nil {
 			return err
 		}
-		if _, err := tx.exec(op, `insert into outbox (audit, at) values ($1, $2)`, id, ms(e.At)); err != nil {
+		if _, err := tx.exec(op, `insert into outbox (id, at) values ($1, $2)`, id, ms(e.At)); err != nil {
 			return err
 		}
 	}
@@ -168,8 +168,8 @@ func (v *View) Outbox(after int64, limit int) ([]OutboxRow, error) {
 		err := r.Scan(&o.ID, &o.Connection, &when, &body)
 		o.At, o.Body = at(when), []byte(body)
 		return o, err
-	}, `select o.id, coalesce(c.id, ''), o.at, a.body from (select id, audit, at from outbox where id > $1 order by id limit $2) o
-		join audit a on a.id = o.audit left join connections c on c.key = a.conn order by o.id`, after, limit)
+	}, `select o.id, coalesce(c.id, ''), o.at, a.body from (select id, at from outbox where id > $1 order by id limit $2) o
+		join audit a on a.id = o.id left join connections c on c.key = a.conn order by o.id`, after, limit)
 }
 
 // trimAtOnce is how many outbox rows one transaction removes: some milliseconds.

@@ -6,9 +6,10 @@ import (
 
 // Directory reads one connection. No row of another can be reached through it.
 type Directory struct {
-	v    *View
-	conn int64
-	row  ConnectionRow
+	v     *View
+	conn  int64
+	fence int64 // the last fence laid in the connection
+	row   ConnectionRow
 }
 
 // DirectoryTx reads and writes one connection.
@@ -28,8 +29,9 @@ func (v *View) In(id access.ConnectionID) (*Directory, error) {
 }
 
 func (v *View) in(id access.ConnectionID) (Directory, error) {
-	key, row, err := v.scanConnection(v.q.QueryRow(`select `+connectionColumns+` from connections where id = $1`, string(id)))
-	return Directory{v: v, conn: key, row: row}, v.found(err, "store.In", "connection")
+	d, err := v.scanConnection(v.q.QueryRow(`select `+connectionColumns+` from connections where id = $1`, string(id)))
+	d.v = v
+	return d, v.found(err, "store.In", "connection")
 }
 
 // In opens a connection's directory for writing.

@@ -202,12 +202,11 @@ func (d *DirectoryTx) DissolveGroup(g Group, now time.Time) error {
 // decided anew (SetDecided), or TakeFenced has come to the end of the group.
 func (d *DirectoryTx) FenceGroup(g Group) error {
 	const op = "store.FenceGroup"
-	var fence int64
-	err := d.v.q.QueryRow(`update connections set fence = fence + 1 where key = $1 returning fence`, d.conn).Scan(&fence)
+	err := d.v.q.QueryRow(`update connections set fence = fence + 1 where key = $1 returning fence`, d.conn).Scan(&d.fence)
 	if err != nil {
 		return d.v.failed(err, op)
 	}
-	n, err := d.tx.exec(op, `update groups set fence = $1, fence_done = 0 where conn = $2 and key = $3`, fence, d.conn, int64(g.Key))
+	n, err := d.tx.exec(op, `update groups set fence = $1, fence_done = 0 where conn = $2 and key = $3`, d.fence, d.conn, int64(g.Key))
 	if err != nil {
 		return err
 	}

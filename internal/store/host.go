@@ -4,6 +4,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
@@ -18,31 +19,59 @@ func (v *View) Host() (epoch int64, err error) {
 	return epoch, v.failed(err, "store.Host")
 }
 
-const connectionColumns = `key, definition, active, epoch, people, groups, created_at, last_scim_at`
+const connectionColumns = `key, fence, definition, active, epoch, people, groups, created_at, last_scim_at`
 
-func (v *View) scanConnection(r row) (key int64, c ConnectionRow, err error) {
+func (v *View) scanConnection(r row) (d Directory, err error) {
 	var definition string
 	var active bool
 	var created, last int64
-	if err = r.Scan(&key, &definition, &active, &c.Epoch, &c.People, &c.Groups, &created, &last); err != nil {
-		return 0, c, err
+	c := &d.row
+	if err = r.Scan(&d.conn, &d.fence, &definition, &active, &c.Epoch, &c.People, &c.Groups, &created, &last); err != nil {
+		return d, err
 	}
-	if err = json.Unmarshal([]byte(definition), &c.Connection); err != nil {
-		return 0, c, err
+	if c.Connection, err = v.defined.read(definition); err != nil {
+		return d, err
 	}
 	c.State = ConnectionEnded
 	if active {
 		c.State = ConnectionActive
 	}
 	c.Created, c.LastSCIM = at(created), at(last)
-	return key, c, nil
+	return d, nil
+}
+
+// definitions remembers what definitions read as: every transaction opens a
+// connection, and they change with the policy only. Those who read share the slices.
+type definitions struct {
+	mu    sync.Mutex
+	known map[string]access.Connection
+}
+
+// maxDefinitions bounds what is remembered; beyond it all is forgotten.
+const maxDefinitions = 4096
+
+func (m *definitions) read(definition string) (access.Connection, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if c, ok := m.known[definition]; ok {
+		return c, nil
+	}
+	var c access.Connection
+	if err := json.Unmarshal([]byte(definition), &c); err != nil {
+		return c, err
+	}
+	if m.known == nil || len(m.known) >= maxDefinitions {
+		m.known = map[string]access.Connection{}
+	}
+	m.known[definition] = c
+	return c, nil
 }
 
 // Connections lists all, by id.
 func (v *View) Connections() ([]ConnectionRow, error) {
 	return list(v, "store.Connections", func(r row) (ConnectionRow, error) {
-		_, c, err := v.scanConnection(r)
-		return c, err
+		d, err := v.scanConnection(r)
+		return d.row, err
 	}, `select `+connectionColumns+` from connections order by id`)
 }
 

@@ -177,7 +177,8 @@ func jsonList[T any](values []T) string {
 
 func (d *Directory) dialect() Dialect { return d.v.engine.Dialect() }
 
-// InsertPerson adds a person and sets its Key. fault.Conflict with the reason
+// InsertPerson adds a person, decided as Policy and ValidUntil say, and sets its
+// Key. fault.Conflict with the reason
 // "user_name" if another person of the connection has that name, in any case.
 func (d *DirectoryTx) InsertPerson(p *Person) error {
 	const op = "store.InsertPerson"
@@ -186,7 +187,7 @@ func (d *DirectoryTx) InsertPerson(p *Person) error {
 		version, policy, fence, valid_until, claimed_level, claimed_until, asserted, asserted_level, asserted_until, created_at, updated_at, doc)
 		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22) returning key`,
 		d.conn, string(p.ID), p.UserName, Fold(p.UserName), nullable(p.ExternalID), p.DisplayName, p.Email, nullable(Fold(p.Email)), p.Active, p.Epoch,
-		p.Version, p.Policy, int64(0), ms(p.ValidUntil), p.Claimed.Level, ms(p.Claimed.Until), asserted, level, until, ms(p.Created), ms(p.Updated), string(p.Doc)).
+		p.Version, p.Policy, d.fence, ms(p.ValidUntil), p.Claimed.Level, ms(p.Claimed.Until), asserted, level, until, ms(p.Created), ms(p.Updated), string(p.Doc)).
 		Scan(&p.Key)
 	if err != nil {
 		return d.taken(err, op, "user_name_key", "user_name", "a user with this userName exists already")
@@ -311,8 +312,8 @@ func (d *DirectoryTx) PinSubject(p Person, issuer, subject string) error {
 // validUntil (zero: no end), which also lifts every fence laid over them so far.
 func (d *DirectoryTx) SetDecided(p PersonKey, policy int64, validUntil time.Time) error {
 	var id access.PersonID
-	err := d.v.q.QueryRow(`update people set policy = $1, valid_until = $2, fence = (select fence from connections where key = $3)
-		where conn = $3 and key = $4 returning id`, policy, ms(validUntil), d.conn, int64(p)).Scan(&id)
+	err := d.v.q.QueryRow(`update people set policy = $1, valid_until = $2, fence = $3
+		where conn = $4 and key = $5 returning id`, policy, ms(validUntil), d.fence, d.conn, int64(p)).Scan(&id)
 	if err != nil {
 		return d.v.found(err, "store.SetDecided", "person")
 	}
@@ -339,16 +340,16 @@ func (d *DirectoryTx) MarkDue(keys []PersonKey) error {
 
 // Due lists people whose last decision has run out, longest ago first.
 func (v *View) Due(now time.Time, limit int) ([]DueKey, error) {
-	return list(v, "store.Due", scanDue, `select c.id, p.id from
-		(select conn, id, valid_until from people where valid_until > 0 and valid_until <= $1 order by valid_until limit $2) p
-		join connections c on c.key = p.conn order by p.valid_until`, ms(now), limit)
+	return list(v, "store.Due", scanDue, `select c.id, k.id from
+		(select conn, id, valid_until from people where valid_until > 0 and valid_until <= $1 order by valid_until limit $2) k
+		join connections c on c.key = k.conn order by k.valid_until`, ms(now), limit)
 }
 
 // Undecided lists people of active connections whose last decision was made under
-// an older policy.
+// an older policy. The plus keeps a planner from starting with the people.
 func (v *View) Undecided(limit int) ([]DueKey, error) {
 	return list(v, "store.Undecided", scanDue, `select c.id, p.id from connections c
-		join people p on p.conn = c.key and p.policy < (select version from policy) where c.active limit $1`, limit)
+		join people p on p.conn = +c.key and p.policy < (select version from policy) where c.active limit $1`, limit)
 }
 
 func scanDue(r row) (k DueKey, err error) { return k, r.Scan(&k.Connection, &k.Person) }

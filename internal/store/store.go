@@ -73,13 +73,14 @@ func instantKey(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05
 
 // Store is the durable truth of all connections, with this node's window of epochs.
 type Store struct {
-	engine Engine
-	window *window
+	engine  Engine
+	window  *window
+	defined *definitions
 }
 
 // New makes a Store over an engine whose schema is in place.
 func New(ctx context.Context, e Engine) (*Store, error) {
-	s := &Store{engine: e, window: newWindow(windowEntries)}
+	s := &Store{engine: e, window: newWindow(windowEntries), defined: &definitions{}}
 	err := s.View(ctx, func(v *View) error { return s.window.prime(v) })
 	if err != nil {
 		return nil, err
@@ -93,7 +94,7 @@ func New(ctx context.Context, e Engine) (*Store, error) {
 func (s *Store) Update(ctx context.Context, fn func(*Tx) error) error {
 	var tx *Tx
 	return s.engine.Update(ctx, func(q Querier) error {
-		tx = &Tx{View: View{q: q, ctx: ctx, engine: s.engine}}
+		tx = &Tx{View: View{q: q, ctx: ctx, engine: s.engine, defined: s.defined}}
 		return fn(tx)
 	}, func() { s.window.apply(tx.touched) })
 }
@@ -101,7 +102,7 @@ func (s *Store) Update(ctx context.Context, fn func(*Tx) error) error {
 // View runs fn on a snapshot.
 func (s *Store) View(ctx context.Context, fn func(*View) error) error {
 	return s.engine.View(ctx, func(q Querier) error {
-		return fn(&View{q: q, ctx: ctx, engine: s.engine})
+		return fn(&View{q: q, ctx: ctx, engine: s.engine, defined: s.defined})
 	})
 }
 
@@ -110,9 +111,10 @@ func (s *Store) Close() error { return s.engine.Close() }
 
 // View reads across connections. It ends with the function it was given to.
 type View struct {
-	q      Querier
-	ctx    context.Context //nolint:containedctx // a View lives inside one call
-	engine Engine
+	q       Querier
+	ctx     context.Context //nolint:containedctx // a View lives inside one call
+	engine  Engine
+	defined *definitions
 }
 
 // Tx reads and writes across connections. It ends with the function it was given to.

@@ -181,7 +181,7 @@ func checkAfterCrash(t *testing.T, dir string, acknowledged []string) {
 		for what, query := range map[string]string{
 			"memberships": `select p.id from memberships m join people p on p.key = m.person`,
 			"audit rows":  `select person from audit`,
-			"outbox rows": `select a.person from outbox o join audit a on a.id = o.audit`,
+			"outbox rows": `select a.person from outbox o join audit a on a.id = o.id`,
 		} {
 			if got := idSet(t, q, query); len(got) != len(there) {
 				t.Errorf("%d people and %d %s", len(there), len(got), what)

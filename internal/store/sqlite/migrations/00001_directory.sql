@@ -212,7 +212,7 @@ create table signing_keys (
 
 -- conn 0 is the host's own chain. seq, prev and hash are set by the sealer.
 create table audit (
-  id integer primary key autoincrement,
+  id integer primary key,                 -- rows are never removed
   conn bigint not null,
   person text,
   body text not null,
@@ -239,7 +239,6 @@ create table audit_sealed (
 insert into audit_sealed (one, id) values (1, 0);
 
 create table outbox (
-  id integer primary key autoincrement,
-  audit bigint not null,
+  id integer primary key,                 -- of the audit row it tells
   at bigint not null
 );

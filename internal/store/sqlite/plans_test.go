@@ -1,0 +1,213 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/internal/credential"
+	"github.com/drawbridge-id/drawbridge/internal/event"
+	"github.com/drawbridge-id/drawbridge/internal/session"
+	"github.com/drawbridge-id/drawbridge/internal/store"
+	"github.com/drawbridge-id/drawbridge/mapping"
+	"github.com/drawbridge-id/drawbridge/scim/filter"
+	"github.com/drawbridge-id/drawbridge/scim/schema"
+)
+
+// explained is an engine that looks at the plan of every statement before it runs.
+type explained struct {
+	store.Engine
+	t    *testing.T
+	seen map[string]bool
+}
+
+func (e *explained) Update(ctx context.Context, fn func(store.Querier) error, committed func()) error {
+	return e.Engine.Update(ctx, func(q store.Querier) error { return fn(explainer{q, e}) }, committed)
+}
+
+func (e *explained) View(ctx context.Context, fn func(store.Querier) error) error {
+	return e.Engine.View(ctx, func(q store.Querier) error { return fn(explainer{q, e}) })
+}
+
+type explainer struct {
+	store.Querier
+	e *explained
+}
+
+// scanned is a step that reads a whole table. What may be scanned is small: the
+// connections, the clients, the keys, the one-row tables, JSON lists, subqueries,
+// and the outbox up to a limit.
+var (
+	scanned = regexp.MustCompile(`^SCAN (\w+)( USING.*)?`)
+	small   = regexp.MustCompile(`^(connections|c|clients|signing_keys|policy|host|audit_sealed|outbox|json_each|CONSTANT|k|m|o|s\d+|e\d+|\d+)$`)
+)
+
+func (q explainer) look(query string, args []any) {
+	if q.e.seen[query] || strings.HasPrefix(query, "explain") {
+		return
+	}
+	q.e.seen[query] = true
+	rows, err := q.Querier.Scan(context.Background(), "explain query plan "+query, args...)
+	if err != nil {
+		q.e.t.Errorf("%s\n%v", query, err)
+		return
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var id, parent, unused int
+		var detail string
+		if err := rows.Scan(&id, &parent, &unused, &detail); err != nil {
+			q.e.t.Error(err)
+		}
+		if m := scanned.FindStringSubmatch(detail); m != nil && !small.MatchString(m[1]) && m[2] == "" {
+			q.e.t.Errorf("%s\nreads a whole table: %s", query, detail)
+		}
+	}
+	if err := rows.Err(); err != nil {
+		q.e.t.Error(err)
+	}
+}
+
+func (q explainer) Exec(query string, args ...any) (int64, error) {
+	q.look(query, args)
+	return q.Querier.Exec(query, args...)
+}
+
+func (q explainer) Query(query string, args ...any) (*sql.Rows, error) {
+	q.look(query, args)
+	return q.Querier.Query(query, args...)
+}
+
+func (q explainer) QueryRow(query string, args ...any) *sql.Row {
+	q.look(query, args)
+	return q.Querier.QueryRow(query, args...)
+}
+
+func (q explainer) Scan(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	q.look(query, args)
+	return q.Querier.Scan(ctx, query, args...)
+}
+
+// No query of the ordinary walks, nor of the filters that identity providers send,
+// reads a whole table.
+func TestHotQueriesUseAnIndex(t *testing.T) {
+	looking := &explained{t: t, seen: map[string]bool{}}
+	s := wrapped(t, func(e store.Engine) store.Engine { looking.Engine = e; return looking })
+	walk(t, s)
+	if len(looking.seen) < 60 {
+		t.Errorf("only %d statements were looked at", len(looking.seen))
+	}
+}
+
+type steps []error
+
+func (s *steps) add(errs ...error) { *s = append(*s, errs...) }
+
+func walk(t *testing.T, s *store.Store) {
+	t.Helper()
+	p := store.Person{ID: "per_1", UserName: "u", ExternalID: "x", Active: true, Epoch: 1, Version: 1, Doc: []byte(`{}`), Created: crashDay, Updated: crashDay}
+	err := s.Update(t.Context(), func(tx *store.Tx) error {
+		var did steps
+		_, err := tx.PutConnection(access.Connection{ID: crashConn}, crashDay)
+		_, err2 := tx.PutPolicy("h", []byte(`{}`), crashDay)
+		did.add(err, err2, tx.PutClient("app", true), tx.PutCeiling(crashConn, []mapping.Pair{{Grant: access.Standard, Scope: "s"}}),
+			tx.PutSCIMToken(store.SCIMToken{PublicID: "t", Connection: crashConn}), tx.TouchSCIMTokens(map[string]time.Time{"t": crashDay}))
+		d, err := tx.In(crashConn)
+		if err != nil {
+			return err
+		}
+		did.add(d.InsertPerson(&p))
+		g := store.Group{ID: "grp_1", DisplayName: "Team", Version: 1, Doc: []byte(`{}`), Created: crashDay, Updated: crashDay}
+		did.add(d.InsertGroup(&g))
+		_, err = d.AddMembers(g, []store.PersonKey{p.Key}, crashDay)
+		did.add(err, d.UpdatePerson(p), d.UpdateGroup(g), d.PinSubject(p, "i", "s"), d.SetDecided(p.Key, 1, crashDay), d.MarkDue([]store.PersonKey{p.Key, 7}))
+		a := access.Assignment{ID: "asg_1", Grant: access.Standard, Scope: "s", Standing: access.Primary, Sources: []access.Source{{Kind: access.SourceRule}}}
+		did.add(d.ApplyPlan(p, mapping.Plan{Give: []access.Assignment{a}}), d.ApplyPlan(p, mapping.Plan{Change: []mapping.Change{{From: a, To: a}}}))
+		row := store.SessionRow{Session: session.Session{ID: "ses_1", Connection: crashConn, Person: p.ID, State: session.Active, Version: 1}, Cookie: credential.Digest{1}}
+		did.add(tx.InsertSession(row), tx.UpdateSession(row.Session, &credential.Digest{2}), tx.AddSessionClient("ses_1", "app"),
+			tx.Append(event.Event{Connection: crashConn, Person: p.ID, At: crashDay}), read(&tx.View, &d.Directory, p, g))
+		_, err = d.RemoveMembers(g, []store.PersonKey{p.Key}, crashDay)
+		_, _, err2 = d.DropMembers(g, 10)
+		did.add(err, err2, d.FenceGroup(g))
+		_, _, err = d.TakeFenced(g, 10)
+		_, err2 = tx.TrimOutbox(crashDay)
+		did.add(err, err2, d.DissolveGroup(g, crashDay), d.DeleteGroup(g), d.DeletePerson(p, crashDay), tx.PruneCeiling(crashConn), tx.EndConnection(crashConn, crashDay))
+		for i, err := range did {
+			if err != nil {
+				t.Errorf("step %d: %v", i, err)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func read(v *store.View, d *store.Directory, p store.Person, g store.Group) error {
+	ask := []func() error{
+		func() error { _, err := d.Person(p.ID); return err },
+		func() error { _, err := d.PersonByUserName("u"); return err },
+		func() error { _, err := d.PersonBySubject("i", "s"); return err },
+		func() error { _, err := d.PeopleByExternalID("x"); return err },
+		func() error { _, err := d.PeopleByKey([]store.PersonKey{1, 2}); return err },
+		func() error { _, err := d.Keys([]access.PersonID{"a", "b"}); return err },
+		func() error { _, err := d.IDs([]store.PersonKey{1, 2}); return err },
+		func() error { _, err := d.Sessions(p); return err },
+		func() error { _, err := d.Facts(p); return err },
+		func() error { _, err := d.Assignments(p); return err },
+		func() error { _, err := d.GroupsOf(p); return err },
+		func() error { _, err := d.GroupsByExternalID("x"); return err },
+		func() error { _, err := d.Members(g, 0, 10); return err },
+		func() error { _, err := d.MemberKeys(g); return err },
+		func() error { _, err := d.InDissolving(p); return err },
+		func() error { _, err := d.Tombstones("x", "i", "s"); return err },
+		func() error { _, err := v.Due(crashDay, 10); return err },
+		func() error { _, err := v.Undecided(10); return err },
+		func() error { _, err := v.Fenced(10); return err },
+		func() error { _, err := v.Dissolving(10); return err },
+		func() error { _, err := v.PeopleNamed("u"); return err },
+		func() error { _, err := v.SessionByCookie(credential.Digest{2}); return err },
+		func() error { _, err := v.AuditTrail(crashConn, 0, 10); return err },
+		func() error { _, err := v.AuditOf(crashConn, p.ID, 10); return err },
+		func() error { _, err := v.Unsealed(10); return err },
+		func() error { _, err := v.Outbox(0, 10); return err },
+		func() error {
+			_, err := v.Current(credential.Subject{Connection: crashConn, Person: p.ID, Client: "app", Session: "ses_1"})
+			return err
+		},
+	}
+	for i, fn := range ask {
+		if err := fn(); err != nil {
+			return fmt.Errorf("question %d: %w", i, err)
+		}
+	}
+	return readFiltered(d)
+}
+
+func readFiltered(d *store.Directory) error {
+	for _, text := range []string{`userName eq "u"`, `externalId eq "x"`, `id eq "per_1"`, `userName eq "u" and active eq true`, `externalId eq "x" or userName eq "u"`} {
+		e, err := filter.Parse(schema.Users(), text)
+		if err != nil {
+			return err
+		}
+		if _, _, err := d.People(store.Query{Filter: e, Start: 1, Count: 10}); err != nil {
+			return err
+		}
+	}
+	for _, text := range []string{`displayName eq "team"`, `externalId eq "x"`, `id eq "grp_1" and members.value eq "per_1"`} {
+		e, err := filter.Parse(schema.Groups(), text)
+		if err != nil {
+			return err
+		}
+		if _, _, err := d.Groups(store.Query{Filter: e, Start: 1, Count: 10}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
