@@ -39,7 +39,8 @@ type Config struct {
 }
 
 // Observation is one request as it ended: what logs and metrics are made of. It
-// holds no personal data and no credential.
+// holds no credential; Notes and Err may quote what was sent, so they are for the
+// log, and dialect.Reliances makes labels of Notes.
 type Observation struct {
 	Method     string // one of the seven that HTTP clients use here, or "other"
 	Resource   string // "Users", "Groups", "Schemas" …; "" if no route matched
