@@ -28,6 +28,11 @@ func TestContract(t *testing.T) {
 	hottest.Run(t, func(t *testing.T) hot.Engine { return open(t, t.TempDir(), Limits{}) })
 }
 
+func TestI4_OneLiveLeafPerFamily(t *testing.T) {
+	hottest.OneLiveLeafPerFamily(t, open(t, t.TempDir(), Limits{}))
+	hottest.OneLiveLeafPerFamily(t, forgetful{open(t, t.TempDir(), Limits{})})
+}
+
 // forgetful drops every family from memory before each verb.
 type forgetful struct{ *Engine }
 

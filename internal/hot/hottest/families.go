@@ -61,9 +61,10 @@ func familyEnds(t *testing.T, e hot.Engine) {
 	must(t, e.EndFamily(t.Context(), "fam_1"))
 }
 
-// oneLiveLeaf: of 64 uses of one token at once, one gets the successor; the reuse
-// that the others are kills the family, so at most one leaf ever lives.
-func oneLiveLeaf(t *testing.T, e hot.Engine) {
+// OneLiveLeafPerFamily is invariant I-4, which Run asserts too: of 64 uses of one
+// token at once, one gets the successor; the reuse that the others are kills the
+// family, so at most one leaf ever lives.
+func OneLiveLeafPerFamily(t *testing.T, e hot.Engine) {
 	for i := range 20 {
 		id := fmt.Sprint("fam_", i)
 		must(t, e.PutFamily(t.Context(), family(id)))

@@ -35,7 +35,7 @@ func Run(t *testing.T, open func(t *testing.T) hot.Engine) {
 		{"64 exchanges of one code: one OK", codeRaced},
 		{"a family comes back as it was stored", familyRoundTrip},
 		{"a family ends", familyEnds},
-		{"TestI4_OneLiveLeafPerFamily", oneLiveLeaf},
+		{"one live leaf per family", OneLiveLeafPerFamily},
 		{"a rotation chain moves one by one", chain},
 		{"a retry inside the grace is told apart", graceRetries},
 		{"reuse ends the family", reuseEnds},
