@@ -147,7 +147,7 @@ func open(t *testing.T, make vendor, scim string, change func(*oidctest.Config))
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { h.ServeHTTP(w, r) }))
 	t.Cleanup(s.Close)
 	cfg := oidctest.Config{
-		Name: "Banksia Haulage", ID: "banksia", BaseURL: s.URL, TenantID: tenant, ClientID: "bridge", ClientSecret: secret.New("s p:e%c"),
+		Name: "Banksia Freight", ID: "banksia", BaseURL: s.URL, TenantID: tenant, ClientID: "bridge", ClientSecret: secret.New("s p:e%c"),
 		RedirectURIs: []string{"http://127.0.0.1:1/connect/banksia/callback"},
 		SCIM:         oidctest.SCIM{BaseURL: scim, Token: secret.New("tok")}, Directory: people(),
 	}

@@ -152,25 +152,22 @@ func (i *IdP) logout(w http.ResponseWriter, r *http.Request) {
 	i.fail(w, http.StatusOK, "You are signed out", "Close this window, or go back to the application.")
 }
 
-// act is a button of a person's row: disable, enable or delete.
+// act is a button of a person's row: disable or enable.
 func (i *IdP) act(w http.ResponseWriter, r *http.Request) {
 	do, ok := map[string]func() ([]Exchange, error){
 		"disable": func() ([]Exchange, error) { return i.Disable(r.Context(), r.PathValue("person")) },
 		"enable":  func() ([]Exchange, error) { return i.Enable(r.Context(), r.PathValue("person")) },
-		"delete":  func() ([]Exchange, error) { return i.Delete(r.Context(), r.PathValue("person")) },
 	}[r.PathValue("act")]
 	i.finish(w, r, do, ok)
 }
 
-// actOnGroup is a button of a group's row: add or remove the person in the form,
-// or push the whole group.
+// actOnGroup is a button of a group: add or remove the person in the form.
 func (i *IdP) actOnGroup(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, 4<<10)
 	group, person := r.PathValue("group"), r.PostFormValue("person")
 	do, ok := map[string]func() ([]Exchange, error){
 		"add":    func() ([]Exchange, error) { return i.AddToGroup(r.Context(), group, person) },
 		"remove": func() ([]Exchange, error) { return i.RemoveFromGroup(r.Context(), group, person) },
-		"push":   func() ([]Exchange, error) { return i.PushGroup(r.Context(), group) },
 	}[r.PathValue("act")]
 	i.finish(w, r, do, ok)
 }

@@ -21,7 +21,7 @@ type SCIM struct {
 // Config describes one identity provider. The zero fields that say so have a
 // default; the others are needed.
 type Config struct {
-	Name         string // what its pages call it, e.g. "Banksia Haulage"
+	Name         string // what its pages call it, e.g. "Banksia Freight"
 	ID           string // short and unique among those of one host: part of its cookie's name
 	BaseURL      string // its own origin, e.g. http://127.0.0.1:9101
 	TenantID     string // Entra only: the directory's GUID
