@@ -108,8 +108,8 @@ func (s *Servers) tries(b *strings.Builder) {
 	}
 	fmt.Fprintf(b, "\nTry:\n")
 	fmt.Fprintf(b, "  1  open %s, sign in as %s, switch grant and look at what changed\n", s.AppURL(), person)
-	fmt.Fprintf(b, "  2  in another terminal: drawbridge explain%s %s\n", data, person)
-	fmt.Fprintf(b, "  3  in another terminal: drawbridge demo disable%s %s\n", data, person)
+	fmt.Fprintf(b, "  2  in another terminal: %s explain%s %s\n", s.opts.Command, data, person)
+	fmt.Fprintf(b, "  3  in another terminal: %s demo disable%s %s\n", s.opts.Command, data, person)
 	fmt.Fprintf(b, "     then load Fleet Web again: the access ended with the identity provider's own request\n")
 	fmt.Fprintf(b, "  4  open %s: the identity provider's people, groups, and what it sent\n", s.idps[0].at.url())
 	fmt.Fprintf(b, "\nStop with Ctrl-C.\n")

@@ -22,6 +22,7 @@ type Options struct {
 	Data        string // folder that keeps addresses, directories and sessions; "": nothing is kept
 	Control     string // file that tells `drawbridge demo disable` where to go, mode 0600; default Data/demo-control.json
 	Connections []Spec // default: the sample organisation
+	Command     string // how the banner calls this program; default "drawbridge"
 	Now         func() time.Time
 	Problem     func(error) // what goes wrong in the background; called from several goroutines
 }
@@ -73,6 +74,9 @@ func Open(o Options) (*Servers, error) {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Command == "" {
+		o.Command = "drawbridge"
 	}
 	if o.Control == "" && o.Data != "" {
 		o.Control = filepath.Join(o.Data, "demo-control.json")
