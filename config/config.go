@@ -7,6 +7,7 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -124,6 +125,7 @@ func ReadFile(path string) ([]byte, error) {
 // supplies secrets; read opens the files that secrets stand in. The error is
 // *Problems.
 func Parse(name string, data []byte, environ []string, read func(string) ([]byte, error)) (*Config, error) {
+	data = bytes.TrimPrefix(data, []byte("\ufeff")) // some editors begin a file with a byte order mark
 	r := newReport(name, data)
 	root, ok := r.document(data)
 	if !ok {

@@ -59,11 +59,11 @@ func TestReports(t *testing.T) {
 		t.Fatalf("%d broken files, %v", len(files), err)
 	}
 	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) { report1(t, file) })
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) { checkReport(t, file) })
 	}
 }
 
-func report1(t *testing.T, file string) {
+func checkReport(t *testing.T, file string) {
 	a, err := txtar.ParseFile(file)
 	if err != nil {
 		t.Fatal(err)
@@ -113,6 +113,14 @@ func TestASmallFileIsComplete(t *testing.T) {
 	}
 	if c.Sessions != (Sessions{AccessToken: 5 * time.Minute, Absolute: 12 * time.Hour, Refresh: 12 * time.Hour}) {
 		t.Errorf("%+v", c.Sessions)
+	}
+}
+
+func TestHowTheFileWasSavedDoesNotCount(t *testing.T) {
+	for how, file := range map[string]string{"byte order mark": "\ufeff" + small, "CRLF": strings.ReplaceAll(small, "\n", "\r\n")} {
+		if _, err := Parse("small.yaml", []byte(file), nil, noFiles); err != nil {
+			t.Errorf("%s: %v", how, err)
+		}
 	}
 }
 
