@@ -79,10 +79,9 @@ func (c *Console) enter(w http.ResponseWriter, r *http.Request, req hot.AuthRequ
 }
 
 // serves reports whether a session that the browser has is as good as a new one:
-// the same identity, and no fresh sign-in was asked for.
+// the same identity, and what the request asks for.
 func serves(s session.Session, req hot.AuthRequest, id upstream.Identity) bool {
-	return s.Connection == id.Connection && s.Upstream.Issuer == id.Issuer && s.Upstream.Subject == id.Subject &&
-		!slices.Contains(req.Prompt, oidc.PromptLogin) && req.MaxAge < 0
+	return s.Connection == id.Connection && s.Upstream.Issuer == id.Issuer && s.Upstream.Subject == id.Subject && suits(s, req)
 }
 
 // arrive ends the sign-in: at the person's own page, at the chooser, or back in the

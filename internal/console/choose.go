@@ -42,7 +42,8 @@ func (c *Console) choose(w http.ResponseWriter, r *http.Request) {
 	c.offer(w, r, http.StatusOK, req, b, problem)
 }
 
-// chooser gives the browser's session; without one the person signs in first.
+// chooser gives the browser's session; without one that suits the request the
+// person signs in first.
 func (c *Console) chooser(w http.ResponseWriter, r *http.Request, req hot.AuthRequest) (oidc.Browser, bool) {
 	b, err := c.browser(r)
 	switch {
@@ -50,6 +51,8 @@ func (c *Console) chooser(w http.ResponseWriter, r *http.Request, req hot.AuthRe
 		see(w, c.addressPath(req, false))
 	case err != nil:
 		c.refuse(w, r, err, c.about(r, req, ""))
+	case !suits(b.Session, req):
+		see(w, ofRequest(pathSignIn, req.ID))
 	case req.Client == "":
 		see(w, pathMe)
 	default:

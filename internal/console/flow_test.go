@@ -22,11 +22,28 @@ func TestAKnownConnectionOrAUniqueHintSkipsTheAddressPage(t *testing.T) {
 			t.Errorf("%s: %d %s", query, got.status, got.to)
 		}
 	}
-	for _, query := range []string{"", "&hint=sam@shared.example", "&hint=sam@nowhere.example", "&hint=nonsense", "&connection=unknown"} {
+	for _, query := range []string{"", "&hint=sam@shared.example", "&hint=sam@nowhere.example", "&hint=nonsense"} {
 		got := w.browserTab(t).get("/test/begin?client=fleet-web" + query)
 		if got.status != http.StatusSeeOther || !strings.HasPrefix(got.to, pathSignIn+"?") {
 			t.Errorf("%s: %d %s, want the address page", query, got.status, got.to)
 		}
+	}
+}
+
+func TestTheApplicationsConnectionIsTheOnlyOne(t *testing.T) {
+	w := newWorld(t)
+	b := w.browserTab(t)
+	if got := b.get("/test/begin?client=fleet-web&connection=unknown"); got.status != http.StatusForbidden || !strings.Contains(got.body, "no sign-in page") {
+		t.Errorf("an unknown connection: %d", got.status)
+	}
+	b.get("/test/begin?client=fleet-web&connection=ironbark-entra")
+	id := w.lastRequest()
+	if got := b.get(ofRequest(pathSignIn, id) + "&ask=1"); !strings.Contains(got.to, "connection=ironbark-entra") {
+		t.Errorf("the address page is shown: %d %s", got.status, got.to)
+	}
+	got := b.post(pathSignIn, url.Values{"request": {id}, "email": {"liv@fjord.example"}})
+	if got.header.Get("Refresh") != "" || !strings.HasPrefix(got.to, pathSignIn) {
+		t.Errorf("another connection can be reached: %d %s", got.status, got.header.Get("Refresh"))
 	}
 }
 
@@ -256,6 +273,29 @@ func TestTheGrantThatWasAskedForIsTheOneThatIsUsed(t *testing.T) {
 	got := b.signIn("sam", "&grant=asg_cairns")
 	if page := b.get(got.to); !strings.Contains(page.body, "not yours to use now") {
 		t.Errorf("a grant that is not held: %s", page.body)
+	}
+}
+
+func TestTheChooserIsNoWayAroundAFreshSignIn(t *testing.T) {
+	w := newWorld(t)
+	b := w.browserTab(t)
+	b.signIn("kim", "")
+	w.mu.Lock()
+	w.now = w.now.Add(time.Hour)
+	w.mu.Unlock()
+	for _, query := range []string{"&prompt=login", "&max_age=60", "&connection=fjord-okta"} {
+		start := b.get("/test/begin?client=fleet-web" + query)
+		id := w.lastRequest()
+		if strings.HasPrefix(start.to, pathChoose) {
+			t.Errorf("%s: the old session will do", query)
+		}
+		if got := b.get(ofRequest(pathChoose, id)); !strings.HasPrefix(got.to, pathSignIn) {
+			t.Errorf("%s: the chooser answers %d %s", query, got.status, got.to)
+		}
+		got := b.post(pathChoose, url.Values{"request": {id}, "assignment": {"asg_perth"}})
+		if strings.Contains(got.to, "code=") {
+			t.Errorf("%s: the chooser gave a code", query)
+		}
 	}
 }
 

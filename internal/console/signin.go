@@ -9,6 +9,7 @@ import (
 	"github.com/drawbridge-id/drawbridge/internal/credential"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
 	"github.com/drawbridge-id/drawbridge/internal/hot"
+	"github.com/drawbridge-id/drawbridge/internal/session"
 	"github.com/drawbridge-id/drawbridge/oidc"
 	"github.com/drawbridge-id/drawbridge/oidc/upstream"
 )
@@ -58,7 +59,7 @@ func (c *Console) Begin(w http.ResponseWriter, r *http.Request, req hot.AuthRequ
 // proceed goes to the chooser where the browser's session will do, else to the
 // identity provider where it is known, else to the address page.
 func (c *Console) proceed(w http.ResponseWriter, r *http.Request, req hot.AuthRequest, another bool) {
-	if !another && !slices.Contains(req.Prompt, oidc.PromptLogin) {
+	if !another {
 		live, err := c.liveFor(r, req)
 		if err != nil {
 			c.refuse(w, r, err, c.about(r, req, req.Connection))
@@ -100,7 +101,27 @@ func (c *Console) liveFor(r *http.Request, req hot.AuthRequest) (bool, error) {
 	if fault.Is(err, fault.Unauthenticated) {
 		return false, nil
 	}
-	return err == nil && (req.Connection == "" || b.Session.Connection == req.Connection), err
+	return err == nil && suits(b.Session, req), err
+}
+
+// skew is how far the clock of an identity provider may be from ours.
+const skew = 60 * time.Second
+
+// suits reports whether a session is what the request asks for: of its connection,
+// and as fresh. Every page asks, also those that come after a sign-in: otherwise a
+// chooser that is opened by hand would be a way around prompt=login.
+func suits(s session.Session, req hot.AuthRequest) bool {
+	login := slices.Contains(req.Prompt, oidc.PromptLogin)
+	switch {
+	case req.Connection != "" && s.Connection != req.Connection:
+		return false
+	case login && (s.Created.Before(req.Created.Truncate(time.Second)) || // stores may keep whole seconds
+		s.AuthTime.Before(req.Created.Add(-skew))):
+		return false
+	case req.MaxAge >= 0 && s.AuthTime.Before(req.Created.Add(-req.MaxAge-skew)):
+		return false
+	}
+	return true
 }
 
 func (c *Console) browser(r *http.Request) (oidc.Browser, error) {
@@ -117,7 +138,9 @@ func (c *Console) connectionOf(r *http.Request, req hot.AuthRequest, another boo
 	if req.Connection != "" {
 		found, err := c.Finder.Connection(r.Context(), req.Connection)
 		if fault.Is(err, fault.NotFound) {
-			return "", nil
+			e := fault.New(fault.NotFound, "console.connection", "the application names a connection that there is not").Because(upstream.ReasonUnknown)
+			e.Err = err
+			return "", e
 		}
 		return found.ID, err
 	}
@@ -193,7 +216,7 @@ func (c *Console) signIn(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	another := q.Get("another") == "1"
-	if q.Get("ask") != "1" {
+	if q.Get("ask") != "1" || req.Connection != "" { // what the application chose is not asked
 		c.proceed(w, r, req, another)
 		return
 	}
@@ -241,6 +264,10 @@ func (c *Console) address(w http.ResponseWriter, r *http.Request) {
 	req, err := c.open(r, r.PostForm.Get("request"))
 	if err != nil {
 		c.refuse(w, r, err, place{})
+		return
+	}
+	if req.Connection != "" {
+		see(w, ofRequest(pathSignIn, req.ID))
 		return
 	}
 	email, another := r.PostForm.Get("email"), r.PostForm.Get("another") == "1"

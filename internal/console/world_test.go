@@ -8,6 +8,7 @@ import (
 	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -40,6 +41,7 @@ type world struct {
 	observed []error
 	clients  map[access.ClientID]oidc.Client
 	n        int
+	last     string // the id of the last request
 }
 
 const canary = `"><script>alert(1)</script><img src=x onerror=alert(2)>'{{.}}javascript:`
@@ -85,6 +87,9 @@ func (w *world) clock() time.Time { w.mu.Lock(); defer w.mu.Unlock(); return w.n
 
 // begin is /oauth2/authorize for tests: it stores a request, binds it and hands over.
 func (w *world) begin(rw http.ResponseWriter, r *http.Request) {
+	w.mu.Lock()
+	w.now = w.now.Add(time.Second)
+	w.mu.Unlock()
 	q := r.URL.Query()
 	value := credential.NewOpaque(credential.KindRequest).Reveal()
 	req := hot.AuthRequest{
@@ -94,6 +99,9 @@ func (w *world) begin(rw http.ResponseWriter, r *http.Request) {
 	}
 	if p := q.Get("prompt"); p != "" {
 		req.Prompt = strings.Fields(p)
+	}
+	if n, err := strconv.Atoi(q.Get("max_age")); err == nil {
+		req.MaxAge = time.Duration(n) * time.Second
 	}
 	if err := w.PutAuthRequest(r.Context(), req); err != nil {
 		http.Error(rw, err.Error(), http.StatusInternalServerError)
@@ -107,8 +115,11 @@ func (w *world) PutAuthRequest(_ context.Context, r hot.AuthRequest) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.requests[r.ID] = r
+	w.last = r.ID
 	return nil
 }
+
+func (w *world) lastRequest() string { w.mu.Lock(); defer w.mu.Unlock(); return w.last }
 
 func (w *world) AuthRequest(_ context.Context, id string, now time.Time) (hot.AuthRequest, error) {
 	w.mu.Lock()
@@ -176,7 +187,7 @@ func (w *world) SignIn(_ context.Context, id upstream.Identity) (secret.String, 
 	}
 	w.n++
 	b := &oidc.Browser{Choices: choices, Session: session.Session{ID: session.ID(fmt.Sprint("ses_", w.n)), Connection: id.Connection, Person: access.PersonID("per_" + id.Subject),
-		State: session.MustChoose, Version: 1, AuthTime: id.AuthTime, Expires: w.now.Add(8 * time.Hour),
+		State: session.MustChoose, Version: 1, AuthTime: id.AuthTime, Created: w.now, Expires: w.now.Add(8 * time.Hour),
 		Upstream: session.Upstream{Issuer: id.Issuer, Subject: id.Subject}}}
 	if choices[0].Standing == access.Primary {
 		b.Session.State, b.Session.Active, b.Assignment = session.Active, choices[0].ID, choices[0]

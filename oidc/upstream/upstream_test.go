@@ -16,6 +16,7 @@ import (
 	"time"
 
 	jose "github.com/go-jose/go-jose/v4"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/drawbridge-id/drawbridge/internal/fault"
 	"github.com/drawbridge-id/drawbridge/internal/secret"
@@ -130,6 +131,14 @@ func TestAMinuteBetweenTheClocksIsForgiven(t *testing.T) {
 	p.claims["nbf"] = p.clock().Add(59 * time.Second).Unix()
 	if _, err := u.Finish(context.Background(), "ironbark-entra", leg(), answer()); err != nil {
 		t.Error(err)
+	}
+}
+
+// go-oidc lets Google leave the scheme out of iss; we do not.
+func TestAnIssuerWithoutItsSchemeIsAnotherIssuer(t *testing.T) {
+	short := claims{"iss": jsontext.Value(`"accounts.google.com"`)}
+	if err := short.equals("iss", "https://accounts.google.com"); fault.ReasonOf(err) != ReasonToken {
+		t.Errorf("got %v", err)
 	}
 }
 
