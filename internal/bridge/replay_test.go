@@ -113,13 +113,23 @@ func (r *replay) start() {
 	r.must(err)
 	_, err = r.bridge.ApplyPolicy(ctx, sample.Policy)
 	r.must(err)
-	token, _, err := r.bridge.CreateSCIMToken(ctx, r.connection, "replay", 365*24*time.Hour)
-	r.must(err)
-	r.token = token.Reveal()
-	r.vars["token"] = r.token
 	r.server = httptest.NewServer(scim.New(scim.Config{Gate: r.bridge, PublicURL: sample.Server.PublicURL, Now: clock}))
 	r.t.Cleanup(r.server.Close)
-	r.vars["base"] = sample.Server.PublicURL + scim.Prefix + string(r.connection)
+	r.vars["server"] = sample.Server.PublicURL
+	r.speakFor(r.connection)
+}
+
+// speakFor makes the following steps another connection's, with a token of its own.
+func (r *replay) speakFor(connection access.ConnectionID) {
+	r.t.Helper()
+	known := "token:" + string(connection)
+	if r.vars[known] == "" {
+		token, _, err := r.bridge.CreateSCIMToken(context.Background(), connection, "replay", 365*24*time.Hour)
+		r.must(err)
+		r.vars[known] = token.Reveal()
+	}
+	r.connection, r.token = connection, r.vars[known]
+	r.vars["token"], r.vars["base"] = r.token, r.vars["server"]+scim.Prefix+string(connection)
 }
 
 func (r *replay) must(err error) {
@@ -164,6 +174,8 @@ func (r *replay) step(verb, rest, text string) {
 		r.liveSessions(text)
 	case "sign":
 		r.signIn(strings.TrimPrefix(rest, "in "), text)
+	case "connection":
+		r.speakFor(access.ConnectionID(rest))
 	case "wait":
 		d, err := time.ParseDuration(rest)
 		r.must(err)
