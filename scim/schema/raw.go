@@ -109,11 +109,14 @@ func (r *reader) object(depth int) (Raw, error) {
 	fields := make(Fields, 0, usual)
 	var seen names
 	for r.dec.PeekKind() != '}' {
-		t, err := r.dec.ReadToken()
+		quoted, err := r.dec.ReadValue()
 		if err != nil {
 			return nil, err
 		}
-		name := t.String()
+		name, err := nameOf(quoted)
+		if err != nil {
+			return nil, err
+		}
 		if seen.again(fields, name) {
 			return nil, Errorf(InvalidSyntax, Clip(name), "the name stands twice in one object; names differ by more than case")
 		}
@@ -125,6 +128,41 @@ func (r *reader) object(depth int) (Raw, error) {
 	}
 	_, err := r.dec.ReadToken()
 	return fields, err
+}
+
+// nameOf gives the names that every request has without making them anew.
+func nameOf(quoted jsontext.Value) (string, error) {
+	if known, ok := knownNames[string(quoted)]; ok {
+		return known, nil
+	}
+	name, err := jsontext.AppendUnquote(nil, quoted)
+	return string(name), err
+}
+
+// knownNames are the names of the core schemas and of PATCH requests, by their JSON.
+var knownNames = quotedNames("op", "path", "schemas", "Operations")
+
+func quotedNames(more ...string) map[string]string {
+	known := map[string]string{}
+	var enter func(attributes []*Attribute)
+	enter = func(attributes []*Attribute) {
+		for _, a := range attributes {
+			known[`"`+a.Name+`"`] = a.Name
+			enter(a.Sub)
+		}
+	}
+	for _, rt := range []*ResourceType{users, groups} {
+		enter(rt.Common)
+		enter(rt.Core.Attributes)
+		for _, e := range rt.Extensions {
+			known[`"`+e.Schema.ID+`"`] = e.Schema.ID
+			enter(e.Schema.Attributes)
+		}
+	}
+	for _, name := range more {
+		known[`"`+name+`"`] = name
+	}
+	return known
 }
 
 func (r *reader) member(depth int, name string) (Raw, error) {

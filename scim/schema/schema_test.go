@@ -137,8 +137,8 @@ func TestFoldIsOneCaseOfEveryLetter(t *testing.T) {
 		if foldRune(foldRune(r)) != foldRune(r) {
 			t.Errorf("%U is not folded by folding once", r)
 		}
-		if r >= 0xD800 && r <= 0xDFFF {
-			continue
+		if r >= 0xD800 && r <= 0xDFFF || r >= 0x20000 {
+			continue // no characters, or ideographs, which have no case
 		}
 		if once := Fold(string(r)); Fold(once) != once {
 			t.Errorf("%U: folded twice it is another text", r)
