@@ -79,6 +79,16 @@ func (s *session) Exec(query string, args ...any) (int64, error) {
 	return n, Classify(err)
 }
 
+// Insert implements Querier. RETURNING would build a table of its own for one number.
+func (s *session) Insert(query string, args ...any) (int64, error) {
+	res, err := s.exec(query, args...)
+	if err != nil {
+		return 0, err
+	}
+	key, err := res.LastInsertId()
+	return key, Classify(err)
+}
+
 // Query implements Querier.
 func (s *session) Query(query string, args ...any) (*sql.Rows, error) {
 	st, err := s.prepare(query)

@@ -59,6 +59,8 @@ type Options struct {
 type Querier interface {
 	// Exec returns the number of rows changed.
 	Exec(query string, args ...any) (rows int64, err error)
+	// Insert runs an insert of one row and returns its integer primary key.
+	Insert(query string, args ...any) (key int64, err error)
 	Query(query string, args ...any) (*sql.Rows, error)
 	QueryRow(query string, args ...any) *sql.Row
 	// Scan is Query for a statement that may be slow or is one of very many texts:

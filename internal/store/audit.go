@@ -16,7 +16,7 @@ import (
 // Append records events: for each, a row of the audit trail and one of the outbox.
 func (tx *Tx) Append(events ...event.Event) error {
 	const op = "store.Append"
-	keys := map[access.ConnectionID]int64{"": 0}
+	keys := map[access.ConnectionID]int64{tx.lastID: tx.lastKey, "": 0}
 	for _, e := range events {
 		conn, known := keys[e.Connection]
 		if !known {
@@ -52,8 +52,8 @@ func (tx *Tx) audit(op string, conn int64, e event.Event) (id int64, err error) 
 		_, _ = rand.Read(fresh) // never fails (crypto/rand)
 		personal, salt, digest = string(text), fresh, PersonalDigest(fresh, text)
 	}
-	err = tx.q.QueryRow(`insert into audit (conn, person, body, personal, salt, personal_digest) values ($1, $2, $3, $4, $5, $6) returning id`,
-		conn, nullable(string(e.Person)), string(body), personal, salt, digest).Scan(&id)
+	id, err = tx.q.Insert(`insert into audit (conn, person, body, personal, salt, personal_digest) values ($1, $2, $3, $4, $5, $6)`,
+		conn, nullable(string(e.Person)), string(body), personal, salt, digest)
 	return id, tx.failed(err, op)
 }
 

@@ -10,6 +10,7 @@ type Directory struct {
 	conn  int64
 	fence int64 // the last fence laid in the connection
 	row   ConnectionRow
+	ids   map[PersonKey]access.PersonID // of those read in this transaction, if it writes
 }
 
 // DirectoryTx reads and writes one connection.
@@ -40,7 +41,8 @@ func (tx *Tx) In(id access.ConnectionID) (*DirectoryTx, error) {
 	if err != nil {
 		return nil, err
 	}
-	d.v = &tx.View
+	d.v, d.ids = &tx.View, map[PersonKey]access.PersonID{}
+	tx.lastID, tx.lastKey = id, d.conn
 	return &DirectoryTx{Directory: d, tx: tx}, nil
 }
 

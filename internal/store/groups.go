@@ -76,13 +76,13 @@ func scanKey(r row) (k PersonKey, err error) { return k, r.Scan(&k) }
 // the reason "display_name" if another live group has that name, in any case.
 func (d *DirectoryTx) InsertGroup(g *Group) error {
 	const op = "store.InsertGroup"
-	err := d.v.q.QueryRow(`insert into groups (conn, id, display_name, name_key, external_id, version, created_at, updated_at, doc)
-		values ($1, $2, $3, $4, $5, $6, $7, $8, $9) returning key`,
-		d.conn, string(g.ID), g.DisplayName, Fold(g.DisplayName), nullable(g.ExternalID), g.Version, ms(g.Created), ms(g.Updated), string(g.Doc)).Scan(&g.Key)
+	key, err := d.v.q.Insert(`insert into groups (conn, id, display_name, name_key, external_id, version, created_at, updated_at, doc)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+		d.conn, string(g.ID), g.DisplayName, Fold(g.DisplayName), nullable(g.ExternalID), g.Version, ms(g.Created), ms(g.Updated), string(g.Doc))
 	if err != nil {
 		return d.nameTaken(err, op)
 	}
-	g.Connection, g.MemberCount = d.row.ID, 0
+	g.Key, g.Connection, g.MemberCount = GroupKey(key), d.row.ID, 0
 	_, err = d.tx.exec(op, `update connections set groups = groups + 1 where key = $1`, d.conn)
 	return err
 }

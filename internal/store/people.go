@@ -36,6 +36,9 @@ func scanPerson(r row, more ...any) (Person, error) {
 func (d *Directory) scanPerson(r row) (Person, error) {
 	p, err := scanPerson(r)
 	p.Connection = d.row.ID
+	if d.ids != nil && err == nil {
+		d.ids[p.Key] = p.ID
+	}
 	return p, err
 }
 
@@ -183,16 +186,16 @@ func (d *Directory) dialect() Dialect { return d.v.engine.Dialect() }
 func (d *DirectoryTx) InsertPerson(p *Person) error {
 	const op = "store.InsertPerson"
 	asserted, level, until := assertedColumns(p.Asserted)
-	err := d.v.q.QueryRow(`insert into people (conn, id, user_name, user_name_key, external_id, display_name, email, email_key, active, epoch,
+	key, err := d.v.q.Insert(`insert into people (conn, id, user_name, user_name_key, external_id, display_name, email, email_key, active, epoch,
 		version, policy, fence, valid_until, claimed_level, claimed_until, asserted, asserted_level, asserted_until, created_at, updated_at, doc)
-		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22) returning key`,
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)`,
 		d.conn, string(p.ID), p.UserName, Fold(p.UserName), nullable(p.ExternalID), p.DisplayName, p.Email, nullable(Fold(p.Email)), p.Active, p.Epoch,
-		p.Version, p.Policy, d.fence, ms(p.ValidUntil), p.Claimed.Level, ms(p.Claimed.Until), asserted, level, until, ms(p.Created), ms(p.Updated), string(p.Doc)).
-		Scan(&p.Key)
+		p.Version, p.Policy, d.fence, ms(p.ValidUntil), p.Claimed.Level, ms(p.Claimed.Until), asserted, level, until, ms(p.Created), ms(p.Updated), string(p.Doc))
 	if err != nil {
 		return d.taken(err, op, "user_name_key", "user_name", "a user with this userName exists already")
 	}
-	p.Connection = d.row.ID
+	p.Key, p.Connection = PersonKey(key), d.row.ID
+	d.ids[p.Key] = p.ID
 	d.touchPerson(p.ID)
 	_, err = d.tx.exec(op, `update connections set people = people + 1 where key = $1`, d.conn)
 	return err
@@ -311,14 +314,20 @@ func (d *DirectoryTx) PinSubject(p Person, issuer, subject string) error {
 // SetDecided records that a person's assignments are what that policy wants until
 // validUntil (zero: no end), which also lifts every fence laid over them so far.
 func (d *DirectoryTx) SetDecided(p PersonKey, policy int64, validUntil time.Time) error {
-	var id access.PersonID
-	err := d.v.q.QueryRow(`update people set policy = $1, valid_until = $2, fence = $3
-		where conn = $4 and key = $5 returning id`, policy, ms(validUntil), d.fence, d.conn, int64(p)).Scan(&id)
-	if err != nil {
-		return d.v.found(err, "store.SetDecided", "person")
+	const op = "store.SetDecided"
+	id, known := d.ids[p]
+	if !known {
+		if err := d.v.q.QueryRow(`select id from people where conn = $1 and key = $2`, d.conn, int64(p)).Scan(&id); err != nil {
+			return d.v.found(err, op, "person")
+		}
 	}
 	d.touchPerson(id)
-	return nil
+	n, err := d.tx.exec(op, `update people set policy = $1, valid_until = $2, fence = $3 where conn = $4 and key = $5`,
+		policy, ms(validUntil), d.fence, d.conn, int64(p))
+	if err == nil && n == 0 {
+		return fault.New(fault.NotFound, op, "there is no such person")
+	}
+	return err
 }
 
 // due is an instant that has always passed.

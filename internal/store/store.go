@@ -6,6 +6,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
 	"github.com/drawbridge-id/drawbridge/scim/schema"
 )
@@ -14,6 +15,9 @@ import (
 // set, so engines prepare them once; parameters are $1, $2, … in any order.
 type Querier interface {
 	Exec(query string, args ...any) (rows int64, err error)
+	// Insert inserts one row and returns its key, the table's first column, which
+	// the database makes.
+	Insert(query string, args ...any) (key int64, err error)
 	Query(query string, args ...any) (*sql.Rows, error)
 	QueryRow(query string, args ...any) *sql.Row
 	// Scan is for filters: interrupted when ctx ends, never kept.
@@ -121,6 +125,8 @@ type View struct {
 type Tx struct {
 	View
 	touched []touch
+	lastID  access.ConnectionID // the connection opened last, for Append
+	lastKey int64
 }
 
 // found turns sql.ErrNoRows into fault.NotFound and classifies the rest.

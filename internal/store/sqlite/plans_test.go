@@ -78,6 +78,11 @@ func (q explainer) Exec(query string, args ...any) (int64, error) {
 	return q.Querier.Exec(query, args...)
 }
 
+func (q explainer) Insert(query string, args ...any) (int64, error) {
+	q.look(query, args)
+	return q.Querier.Insert(query, args...)
+}
+
 func (q explainer) Query(query string, args ...any) (*sql.Rows, error) {
 	q.look(query, args)
 	return q.Querier.Query(query, args...)

@@ -140,6 +140,13 @@ func (q faultyQuerier) Exec(query string, args ...any) (int64, error) {
 	return q.Querier.Exec(query, args...)
 }
 
+func (q faultyQuerier) Insert(query string, args ...any) (int64, error) {
+	if q.e.fails() {
+		return 0, errInjected
+	}
+	return q.Querier.Insert(query, args...)
+}
+
 func (q faultyQuerier) Query(query string, args ...any) (*sql.Rows, error) {
 	if q.e.fails() {
 		return nil, errInjected

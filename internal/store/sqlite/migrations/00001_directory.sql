@@ -156,8 +156,8 @@ create table assignments (
   foreign key (conn, grant_kind, ceiling_scope) references ceilings (conn, grant_kind, scope)
 );
 create unique index assignments_id on assignments (conn, id);
-create unique index assignments_grant on assignments (person, grant_kind, scope);
-create unique index assignments_primary on assignments (person) where standing = 'primary';
+create unique index assignments_grant on assignments (conn, person, grant_kind, scope);
+create unique index assignments_primary on assignments (conn, person) where standing = 'primary';
 create index assignments_ceiling on assignments (conn, grant_kind, ceiling_scope) where ceiling_scope is not null;
 
 -- Ended sessions outlive their person, so they name it by id.
