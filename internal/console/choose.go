@@ -126,7 +126,7 @@ func (c *Console) chosen(w http.ResponseWriter, r *http.Request) {
 	}
 	to := access.AssignmentID(r.PostForm.Get("assignment"))
 	if !holds(acceptedBy(client, b.Choices), to) {
-		c.offer(w, r, http.StatusConflict, req, b, sentence(reasonNotHeld, names{}).Sentence)
+		c.offer(w, r, http.StatusConflict, req, b, sentence(session.ReasonNotHeld, names{}).Sentence)
 		return
 	}
 	if !standsOn(b, to) {

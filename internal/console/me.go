@@ -33,7 +33,7 @@ func (c *Console) me(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	at := c.about(r, hot.AuthRequest{}, b.Session.Connection)
-	v := meView{Customer: Public(at.connection.Name), Support: c.Support, Since: instant(b.Session.AuthTime)}
+	v := meView{Customer: Public(at.connection.Name), Support: c.Support, Since: instant(b.Session.Created)}
 	v.Contact, v.ContactLink = contact(at.connection.Contact)
 	for _, a := range b.Choices {
 		k := newCard(a, standsOn(b, a.ID), c.Now())
@@ -93,7 +93,7 @@ func heldNoMore(err error) error {
 	if fault.ReasonOf(err) != "" || !fault.Is(err, fault.Denied) && !fault.Is(err, fault.NotFound) {
 		return err
 	}
-	e := fault.New(fault.Denied, "console.switch", "the assignment is not held now").Because(reasonNotHeld)
+	e := fault.New(fault.Denied, "console.switch", "the assignment is not held now").Because(session.ReasonNotHeld)
 	e.Err = err
 	return e
 }

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/internal/credential"
 	"github.com/drawbridge-id/drawbridge/internal/session"
 	"github.com/drawbridge-id/drawbridge/mapping"
 	"github.com/drawbridge-id/drawbridge/oidc"
@@ -241,6 +242,9 @@ func TestEveryReasonHasASentence(t *testing.T) {
 	reasons := []string{
 		"not_provisioned", "deactivated_by_idp", "no_rule_matched", "condition_false", "attribute_missing", "certificate_lapsed", "grant_expired",
 		"suspended_by_vendor", "contact_only", "app_not_allowed_for_grant", "email_domain_mismatch", "connection_paused", "ambiguous",
+		session.ReasonNoRule, session.ReasonContact, session.ReasonNotYet, session.ReasonExpired, session.ReasonNotHeld, session.ReasonEnded,
+		credential.ReasonMalformed, credential.ReasonExpired, credential.ReasonSuperseded, credential.ReasonSubject, credential.ReasonEnded, credential.ReasonUndecided,
+		"subject_mismatch", "client_disabled", "not_found",
 		session.EndDeactivated, session.EndDeleted, session.EndNoAssignment, session.EndSignedOut, session.EndReplaced, session.EndExpired,
 		session.EndConnection, session.EndRefreshReused, session.EndSubject, session.EndAdministrator,
 		upstream.ReasonIdP, upstream.ReasonMixUp, upstream.ReasonToken, upstream.ReasonStale, upstream.ReasonSetUp, upstream.ReasonDown, upstream.ReasonUnknown,

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"github.com/drawbridge-id/drawbridge/internal/credential"
 	"github.com/drawbridge-id/drawbridge/internal/session"
 	"github.com/drawbridge-id/drawbridge/oidc/upstream"
 )
@@ -24,7 +25,7 @@ const (
 // it on the page.
 func sentences() map[string]say {
 	all := map[string]say{}
-	for _, table := range []map[string]say{noAccess(), noSignIn(), endings()} {
+	for _, table := range []map[string]say{noAccess(), noSignIn(), endings(), stale()} {
 		for reason, s := range table {
 			all[reason] = s
 		}
@@ -35,29 +36,32 @@ func sentences() map[string]say {
 // noAccess: the person is who they say, and may not.
 func noAccess() map[string]say {
 	return map[string]say{
-		"not_provisioned":       {titleNoAccess, "{customer} has not given you an account here yet. New accounts can take an hour to arrive."},
-		"deactivated_by_idp":    {titleEnded, "{customer} has switched your account off."},
-		"not_active":            {titleEnded, "{customer} has switched your account off."},
-		"suspended_by_vendor":   {titleNoAccess, "Your account is paused. Support can tell you why."},
-		"no_rule_matched":       {titleNoAccess, "{customer} has given you an account, but none of your groups opens {application}."},
-		"not_in_group":          {titleNoAccess, "{customer} has given you an account, but none of your groups opens {application}."},
-		"condition_false":       {titleNoAccess, "You are in a group that could open {application}, but something it asks for is not met."},
-		"attribute_missing":     {titleNoAccess, "You are in a group that could open {application}, but {customer} has not sent a detail about you that it needs."},
-		"scope_unknown":         {titleNoAccess, "You are in a group for a part of {customer} that is not set up here."},
-		"above_ceiling":         {titleNoAccess, "You are in a group that asks for more than {customer} may give here."},
-		"ambiguous_group":       {titleNoAccess, "Two of your groups look like the same one, so neither opens {application}."},
-		"certificate_lapsed":    {titleNoAccess, "Your technician certificate has ended. Renew it to get your access back."},
-		"not_certified":         {titleNoAccess, "This access is for certified technicians, and no certificate of yours is on record."},
-		"grant_expired":         {titleEnded, "Your access was for a limited time, and that time is over."},
-		"time_over":             {titleEnded, "Your access was for a limited time, and that time is over."},
-		"contact_only":          {titleNoAccess, "You are registered as a contact for fatigue calls. Contacts do not sign in."},
-		"app_not_allowed":       {titleNoAccess, "What you may do here does not include {application}."},
-		reasonNotForApplication: {titleNoAccess, "What you may do here does not include {application}."},
-		"ambiguous":             {titleNoSignIn, "Two accounts at {customer} answer to your sign-in, so none was opened. An administrator must settle which one is yours."},
-		"connection_paused":     {titleNoSignIn, "Sign-in for {customer} is paused."},
-		"email_domain_mismatch": {titleNoSignIn, "The address you typed and the account you signed in with belong to different companies."},
-		"shadow":                {titleNoAccess, "Access through your groups is being prepared and is not switched on yet."},
-		reasonNotHeld:           {"That access is not yours to use now", "It may have ended since the page was shown. Choose another one."},
+		"not_provisioned":          {titleNoAccess, "{customer} has not given you an account here yet. New accounts can take an hour to arrive."},
+		"deactivated_by_idp":       {titleEnded, "{customer} has switched your account off."},
+		"not_active":               {titleEnded, "{customer} has switched your account off."},
+		"suspended_by_vendor":      {titleNoAccess, "Your account is paused. Support can tell you why."},
+		session.ReasonNoRule:       {titleNoAccess, "{customer} has given you an account, but none of your groups opens {application}."},
+		"not_in_group":             {titleNoAccess, "{customer} has given you an account, but none of your groups opens {application}."},
+		"condition_false":          {titleNoAccess, "You are in a group that could open {application}, but something it asks for is not met."},
+		"attribute_missing":        {titleNoAccess, "You are in a group that could open {application}, but {customer} has not sent a detail about you that it needs."},
+		"scope_unknown":            {titleNoAccess, "You are in a group for a part of {customer} that is not set up here."},
+		"above_ceiling":            {titleNoAccess, "You are in a group that asks for more than {customer} may give here."},
+		"ambiguous_group":          {titleNoAccess, "Two of your groups look like the same one, so neither opens {application}."},
+		"certificate_lapsed":       {titleNoAccess, "Your technician certificate has ended. Renew it to get your access back."},
+		"not_certified":            {titleNoAccess, "This access is for certified technicians, and no certificate of yours is on record."},
+		session.ReasonExpired:      {titleEnded, "Your access was for a limited time, and that time is over."},
+		"time_over":                {titleEnded, "Your access was for a limited time, and that time is over."},
+		session.ReasonContact:      {titleNoAccess, "You are registered as a contact for fatigue calls. Contacts do not sign in."},
+		reasonNotForApplication:    {titleNoAccess, "What you may do here does not include {application}."},
+		"ambiguous":                {titleNoSignIn, "Two accounts at {customer} answer to your sign-in, so none was opened. An administrator must settle which one is yours."},
+		"connection_paused":        {titleNoSignIn, "Sign-in for {customer} is paused."},
+		"email_domain_mismatch":    {titleNoSignIn, "The address you typed and the account you signed in with belong to different companies."},
+		"shadow":                   {titleNoAccess, "Access through your groups is being prepared and is not switched on yet."},
+		session.ReasonNotYet:       {titleNoAccess, "Access has been given to you, but it has not begun yet."},
+		"subject_mismatch":         {titleNoSignIn, "Your sign-in does not match the one that your account here was linked to. An administrator must look at it."},
+		"client_disabled":          {titleNoAccess, "{application} is switched off here."},
+		credential.ReasonUndecided: {"One moment", "What you may open is being worked out. Try again in a moment."},
+		session.ReasonNotHeld:      {"That access is not yours to use now", "It may have ended since the page was shown. Choose another one."},
 	}
 }
 
@@ -91,11 +95,19 @@ func endings() map[string]say {
 	}
 }
 
-// The reasons that only pages give.
-const (
-	reasonNotForApplication = "app_not_allowed_for_grant"
-	reasonNotHeld           = "not_held"
-)
+// stale: what the browser brought counts no more, and there is nothing else to say.
+func stale() map[string]say {
+	again := say{titleSignedOut, "Your sign-in here is over. Sign in again to go on."}
+	all := map[string]say{}
+	for _, reason := range []string{session.ReasonEnded, credential.ReasonMalformed, credential.ReasonSuperseded, credential.ReasonSubject,
+		credential.ReasonEnded, "not_found"} {
+		all[reason] = again
+	}
+	return all
+}
+
+// reasonNotForApplication is the one reason that only these pages give.
+const reasonNotForApplication = "app_not_allowed_for_grant"
 
 // sentence is what a reason says; one that nobody has worded yet gets a sentence
 // that is true of all of them.
