@@ -14,8 +14,8 @@ import (
 type table struct{ rows [][]string }
 
 func (t *table) add(what string, r result) {
-	t.rows = append(t.rows, []string{what, fmt.Sprintf("%.0f/s", r.rate()), short(r.p50), short(r.p99), short(r.max)})
-	fmt.Fprintf(os.Stderr, "%-60s %8.0f/s  p50 %s  p99 %s\n", what, r.rate(), short(r.p50), short(r.p99))
+	t.rows = append(t.rows, []string{what, fmt.Sprintf("%.0f/s", r.rate()), short(r.p50), short(r.p99), short(r.cpu / time.Duration(r.ops))})
+	fmt.Fprintf(os.Stderr, "%-60s %8.0f/s  p50 %s  p99 %s  cpu %s\n", what, r.rate(), short(r.p50), short(r.p99), short(r.cpu/time.Duration(r.ops)))
 }
 
 func (t *table) note(what string, d time.Duration) { t.say(what, short(d)) }
@@ -39,7 +39,7 @@ func (t *table) print(w io.Writer) {
 	fmt.Fprintf(w, "%d cores, %s RAM, %s, %s/%s, SQLite with synchronous=FULL; load and bridge share the cores.\n\n",
 		runtime.NumCPU(), memory(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 	tw := tabwriter.NewWriter(w, 0, 4, 1, ' ', 0)
-	fmt.Fprintln(tw, "| what\t| rate or value\t| p50\t| p99\t| max\t|")
+	fmt.Fprintln(tw, "| what\t| rate or value\t| p50\t| p99\t| bridge CPU each\t|")
 	fmt.Fprintln(tw, "|---\t|---\t|---\t|---\t|---\t|")
 	for _, r := range t.rows {
 		fmt.Fprintf(tw, "| %s\t| %s\t| %s\t| %s\t| %s\t|\n", r[0], r[1], r[2], r[3], r[4])
