@@ -204,6 +204,7 @@ func (a *App) callback(w http.ResponseWriter, r *http.Request) {
 		})
 		return
 	}
+	t.Unproven = p.silent
 	b.hold(t, a.cfg.Now())
 	id = a.sessions.rotate(id, b)
 	a.setCookie(w, id, 0)
@@ -288,6 +289,9 @@ func (a *App) check(ctx context.Context, b *browser) (says, tokens, error) {
 		return says{}, held, fmt.Errorf("%w: %w", errUnreachable, err)
 	case !s.Active:
 		return says{}, held, errEnded
+	case held.Unproven:
+		held.Unproven = false
+		b.hold(held, a.cfg.Now())
 	}
 	return s, held, nil
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -134,6 +135,51 @@ func TestRenewsBeforeTheEnd(t *testing.T) {
 			t.Error("a refresh token was used twice")
 		}
 	}
+}
+
+// Many windows that load at once renew once: no refresh token is used twice.
+func TestManyWindowsRenewOnce(t *testing.T) {
+	o := newOP(t)
+	o.set(func(o *op) { o.life = 10 * time.Second })
+	s := open(t, o, "")
+	s.shows("/signin", 200, "You work as")
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			res, err := s.browser.Get(s.url + "/") //nolint:noctx // bounded by the client
+			if err != nil || res.StatusCode != 200 {
+				t.Errorf("%v, %v", res, err)
+				return
+			}
+			_ = res.Body.Close()
+		})
+	}
+	all.Wait()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, l := range o.used {
+		if *l.family {
+			t.Error("a refresh token was used twice")
+		}
+	}
+}
+
+// A bridge that gives tokens and accepts none gets a goodbye, not a redirect loop.
+func TestTokensThatNeverCountEndTheSession(t *testing.T) {
+	o := newOP(t)
+	s := open(t, o, "")
+	o.set(func(o *op) { o.deny = true })
+	s.shows("/signin", 403, "your access ended")
+	s.shows("/", 200, `href="/signin"`)
+}
+
+// An ID token that answers another sign-in signs nobody in.
+func TestAnotherNonceIsRefused(t *testing.T) {
+	o := newOP(t)
+	s := open(t, o, "")
+	o.set(func(o *op) { o.nonce = "another" })
+	s.shows("/signin", 502, "could not be finished")
+	s.shows("/", 200, `href="/signin"`)
 }
 
 // Without an answer from the bridge nothing is shown, and nobody is signed out.

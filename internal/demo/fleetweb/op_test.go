@@ -31,6 +31,8 @@ type op struct {
 	mu      sync.Mutex // guards the rest
 	disable bool       // the person has left
 	down    bool       // nothing answers
+	deny    bool       // tokens are given, and none counts
+	nonce   string     // instead of the one that was asked for
 	life    time.Duration
 	codes   map[string]*live
 	tokens  map[string]*live // access and refresh
@@ -239,6 +241,9 @@ func (o *op) mint(w http.ResponseWriter, l *live) {
 	o.tokens[access], o.tokens[refresh] = &a, &f
 	claims := map[string]any{"iss": o.server.URL, "aud": "fleet-web", "sub": "per_1", "sid": l.s.sid, "iat": now.Unix(), "exp": now.Add(time.Hour).Unix(),
 		"nonce": l.nonce, "name": "Kim Oakes", "active_grant": claim(l.grant)}
+	if o.nonce != "" {
+		claims["nonce"] = o.nonce
+	}
 	id, err := jwt.Signed(o.signer).Claims(claims).Serialize()
 	if err != nil {
 		o.t.Error(err)
@@ -249,7 +254,7 @@ func (o *op) mint(w http.ResponseWriter, l *live) {
 
 func (o *op) introspect(w http.ResponseWriter, r *http.Request) {
 	l := o.tokens[r.PostForm.Get("token")]
-	if !o.holds(l) {
+	if !o.holds(l) || o.deny {
 		answer(w, 200, map[string]any{"active": false})
 		return
 	}

@@ -96,6 +96,12 @@ func (a *App) home(w http.ResponseWriter, r *http.Request) {
 	}
 	s, t, err := a.check(r.Context(), b)
 	switch {
+	case errors.Is(err, errEnded) && t.Unproven:
+		b.hold(tokens{}, a.cfg.Now())
+		if a.kept(w) {
+			a.message(w, http.StatusForbidden, endedMessage(t.Name, "", ""))
+		}
+		return
 	case errors.Is(err, errEnded):
 		// Perhaps only the grant was switched in another window: ask without showing
 		// a page. The answer is either a new token or the reason to say goodbye.

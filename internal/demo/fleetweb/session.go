@@ -49,6 +49,9 @@ type tokens struct {
 	ID      string    `json:"id"`
 	Expires time.Time `json:"expires"` // of the access token
 	Name    string    `json:"name"`
+	// Unproven tokens came without showing a page and were not accepted yet: if they
+	// never are, asking again would go round in circles.
+	Unproven bool `json:"unproven,omitzero"`
 }
 
 // pending is a sign-in that has left for the bridge.
