@@ -79,6 +79,23 @@ func TestCodeIsUsedOnceAndBound(t *testing.T) {
 	}
 }
 
+// Somebody who is disabled between the redirect and the exchange gets no token.
+func TestDisabledPersonGetsNoToken(t *testing.T) {
+	_, scim := newFar(t)
+	idp, base := open(t, oidctest.NewOkta, scim, nil)
+	if _, err := idp.SyncAll(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	verifier := strings.Repeat("v", 43)
+	form := exchange(codeFor(t, idp, verifier), verifier)
+	if _, err := idp.Disable(t.Context(), "sam@banksia.example"); err != nil {
+		t.Fatal(err)
+	}
+	if status := post(t, base+"/oauth2/v1/token", form); status != 400 {
+		t.Errorf("status %d", status)
+	}
+}
+
 func exchange(code, verifier string) url.Values {
 	return url.Values{"grant_type": {"authorization_code"}, "code": {code}, "code_verifier": {verifier}, "redirect_uri": {callback},
 		"client_id": {"bridge"}, "client_secret": {"s p:e%c"}}
