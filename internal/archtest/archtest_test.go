@@ -6,7 +6,9 @@ package archtest
 import (
 	"bytes"
 	"encoding/json"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -41,7 +43,7 @@ var layers = []struct {
 	{"oidc", []string{"internal/access", "internal/credential", "internal/fault", "internal/hot", "internal/secret", "internal/session"}},
 	{"oidc/upstream", []string{"internal/access", "internal/fault", "internal/secret"}},
 	// L3: use cases
-	{"internal/bridge", []string{"internal/access", "internal/credential", "internal/event", "internal/fault", "internal/hot", "internal/secret", "internal/session", "internal/store", "mapping", "oidc", "oidc/upstream", "scim", "scim/filter", "scim/patch", "scim/schema"}},
+	{"internal/bridge", []string{"internal/access", "internal/credential", "internal/event", "internal/fault", "internal/hot", "internal/secret", "internal/session", "internal/store", "mapping", "oidc", "oidc/upstream", "scim", "scim/patch", "scim/schema"}},
 	// L4: engines
 	{"internal/sqlitedb", []string{"internal/fault"}},
 	{"internal/store/sqlite", []string{"internal/fault", "internal/sqlitedb", "internal/store"}},
@@ -52,11 +54,13 @@ var layers = []struct {
 	// L5: files, sockets, pages
 	{"config", []string{"internal/access", "internal/secret", "internal/suggest", "mapping"}},
 	{"internal/httpserver", []string{"internal/fault", "internal/secret"}},
-	{"internal/api", []string{"internal/access", "internal/bridge", "internal/credential", "internal/fault", "internal/secret", "internal/store", "mapping"}},
+	{"internal/api", []string{"internal/access", "internal/bridge", "internal/credential", "internal/fault", "internal/store"}},
 	{"internal/console", []string{"internal/access", "internal/credential", "internal/fault", "internal/hot", "internal/secret", "internal/session", "oidc", "oidc/upstream"}},
 	{"oidc/oidctest", []string{"internal/secret"}},
 	{"internal/demo/fleetweb", nil}, // could be anyone's application: nothing of ours
+	{"examples", nil},
 	{"internal/demo", []string{"internal/demo/fleetweb", "internal/secret", "oidc/oidctest"}},
+	{"cmd/bridgebench", []string{"internal/secret", "oidc/oidctest"}},
 }
 
 // suites are contract suites and test helpers: only tests import them.
@@ -180,6 +184,27 @@ func TestEveryPackageSaysWhatItIs(t *testing.T) {
 		}
 		if !said {
 			t.Errorf("%s has no package comment", p.ImportPath)
+		}
+	}
+}
+
+// TestEveryParserIsFuzzed lists who reads what strangers send.
+func TestEveryParserIsFuzzed(t *testing.T) {
+	for _, pkg := range []string{"scim", "scim/schema", "scim/filter", "scim/patch", "mapping", "config", "oidc", "internal/credential", "internal/console"} {
+		tests, err := filepath.Glob(filepath.Join("../..", pkg, "*_test.go"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		fuzzed := false
+		for _, f := range tests {
+			src, err := os.ReadFile(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			fuzzed = fuzzed || bytes.Contains(src, []byte("\nfunc Fuzz"))
+		}
+		if !fuzzed {
+			t.Errorf("%s reads what strangers send, but has no fuzz target", pkg)
 		}
 	}
 }
