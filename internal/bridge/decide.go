@@ -61,7 +61,7 @@ func (c *change) decideNew(p store.Person) error {
 func (c *change) settle(p store.Person, held []access.Assignment, d mapping.Decision) error {
 	plan := mapping.Diff(held, d.Want, c.now)
 	if !p.Active { // deactivation ends what people decided, too
-		plan = mapping.Plan{Drop: held}
+		plan = mapping.DropAll(held)
 	}
 	for i := range plan.Give {
 		plan.Give[i].ID = access.AssignmentID(credential.NewID("asg"))

@@ -31,7 +31,7 @@ func (b *Bridge) Open(ctx context.Context, connection, bearer string) (scim.Dire
 		if string(conn.ID) != connection {
 			return fault.New(fault.Unauthenticated, "bridge.Open", "the token is another connection's")
 		}
-		dir = b.directory(conn.ID)
+		dir = b.directory(conn)
 		return nil
 	})
 	switch fault.KindOf(err) {
@@ -69,10 +69,11 @@ func liveToken(v *store.View, publicID string, digest credential.Digest, now tim
 	return store.ConnectionRow{}, fault.New(fault.Unauthenticated, op, "the connection has ended")
 }
 
-func (b *Bridge) directory(id access.ConnectionID) scim.Directory {
+func (b *Bridge) directory(c store.ConnectionRow) scim.Directory {
 	return scim.Directory{
-		Users:  users{b: b, conn: id, rt: schema.Users()},
-		Groups: groups{b: b, conn: id, rt: schema.Groups()},
+		IdP:    c.IdP,
+		Users:  users{b: b, conn: c.ID, rt: schema.Users()},
+		Groups: groups{b: b, conn: c.ID, rt: schema.Groups()},
 	}
 }
 

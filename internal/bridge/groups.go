@@ -44,7 +44,7 @@ func (g groups) Create(ctx context.Context, in scim.Input) (scim.Resource, error
 	if err != nil {
 		return scim.Resource{}, edge(err)
 	}
-	return g.resource(made, scim.Want{Relations: true}), nil
+	return g.resource(ctx, made, in.Want), nil
 }
 
 func (g groups) Get(ctx context.Context, id string, w scim.Want) (scim.Resource, error) {
@@ -60,7 +60,7 @@ func (g groups) Get(ctx context.Context, id string, w scim.Want) (scim.Resource,
 	if err != nil {
 		return scim.Resource{}, edgeID(err, id)
 	}
-	return g.resource(found, w), nil
+	return g.resource(ctx, found, w), nil
 }
 
 func (g groups) List(ctx context.Context, q scim.Query) (scim.Page, error) {
@@ -76,7 +76,7 @@ func (g groups) List(ctx context.Context, q scim.Query) (scim.Page, error) {
 		}
 		page = scim.Page{Total: total}
 		for _, f := range found {
-			page.Resources = append(page.Resources, g.resource(f, q.Want))
+			page.Resources = append(page.Resources, g.resource(ctx, f, q.Want))
 		}
 		return nil
 	})
@@ -91,7 +91,7 @@ func (g groups) Replace(ctx context.Context, id string, m scim.Match, in scim.In
 	if in.HasMembers {
 		edits = []patch.MemberEdit{{Kind: patch.ReplaceMembers, IDs: in.Members}}
 	}
-	return g.update(ctx, id, m, scim.Want{Relations: true}, edits, func(store.Group) (schema.Object, error) { return in.Doc, nil })
+	return g.update(ctx, id, m, in.Want, edits, func(store.Group) (schema.Object, error) { return in.Doc, nil })
 }
 
 func (g groups) Patch(ctx context.Context, id string, m scim.Match, plan patch.Plan, w scim.Want) (scim.Resource, error) {
@@ -99,7 +99,7 @@ func (g groups) Patch(ctx context.Context, id string, m scim.Match, plan patch.P
 		if len(plan.Edits) == 0 {
 			return nil, nil
 		}
-		doc, err := g.rt.Stored(was.Doc)
+		doc, err := stored(g.rt, was.Doc)
 		if err != nil {
 			return nil, err
 		}
@@ -132,7 +132,7 @@ func (g groups) update(ctx context.Context, id string, m scim.Match, w scim.Want
 	if err != nil {
 		return scim.Resource{}, edgeID(err, id)
 	}
-	return g.resource(now, w), nil
+	return g.resource(ctx, now, w), nil
 }
 
 // write runs fn as a change and reads the group again as it stands at the end of it.
@@ -414,10 +414,10 @@ func fillGroup(g *store.Group, doc schema.Object) {
 	g.Doc = doc.Encode()
 }
 
-func (g groups) resource(row store.Group, w scim.Want) scim.Resource {
+func (g groups) resource(ctx context.Context, row store.Group, w scim.Want) scim.Resource {
 	r := scim.Resource{ID: string(row.ID), Version: row.Version, Created: row.Created, LastModified: row.Updated, Doc: row.Doc}
 	if w.Relations {
-		r.Relations = g.members(row)
+		r.Relations = g.members(ctx, row)
 	}
 	return r
 }
@@ -427,11 +427,11 @@ func (g groups) resource(row store.Group, w scim.Want) scim.Resource {
 const memberPage = 1000
 
 // members streams a group's members in the order in which they were provisioned.
-func (g groups) members(row store.Group) iter.Seq2[scim.Relation, error] {
+func (g groups) members(ctx context.Context, row store.Group) iter.Seq2[scim.Relation, error] {
 	return func(yield func(scim.Relation, error) bool) {
 		var after store.PersonKey
 		for {
-			page, err := g.memberPage(row, after)
+			page, err := g.memberPage(ctx, row, after)
 			if err != nil {
 				yield(scim.Relation{}, edge(err))
 				return
@@ -449,9 +449,9 @@ func (g groups) members(row store.Group) iter.Seq2[scim.Relation, error] {
 	}
 }
 
-func (g groups) memberPage(row store.Group, after store.PersonKey) ([]store.Member, error) {
+func (g groups) memberPage(ctx context.Context, row store.Group, after store.PersonKey) ([]store.Member, error) {
 	var page []store.Member
-	err := g.b.store.View(context.Background(), func(v *store.View) error {
+	err := g.b.store.View(ctx, func(v *store.View) error {
 		dir, err := v.In(g.conn)
 		if err != nil {
 			return err

@@ -8,6 +8,7 @@ import (
 	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/credential"
 	"github.com/drawbridge-id/drawbridge/internal/event"
+	"github.com/drawbridge-id/drawbridge/internal/fault"
 	"github.com/drawbridge-id/drawbridge/internal/session"
 	"github.com/drawbridge-id/drawbridge/internal/store"
 	"github.com/drawbridge-id/drawbridge/mapping"
@@ -42,7 +43,15 @@ func (u users) Create(ctx context.Context, in scim.Input) (scim.Resource, error)
 	if err != nil {
 		return scim.Resource{}, edge(err)
 	}
-	return userResource(p, nil), nil
+	return userResource(p, none(in.Want)), nil
+}
+
+// none is the relations of somebody who has none yet, if they are wanted.
+func none(w scim.Want) iter.Seq2[scim.Relation, error] {
+	if !w.Relations {
+		return nil
+	}
+	return func(func(scim.Relation, error) bool) {}
 }
 
 func (u users) Get(ctx context.Context, id string, w scim.Want) (scim.Resource, error) {
@@ -91,7 +100,7 @@ func (u users) List(ctx context.Context, q scim.Query) (scim.Page, error) {
 }
 
 func (u users) Replace(ctx context.Context, id string, m scim.Match, in scim.Input) (scim.Resource, error) {
-	return u.update(ctx, id, m, scim.Want{}, func(was store.Person) (schema.Object, error) {
+	return u.update(ctx, id, m, in.Want, func(was store.Person) (schema.Object, error) {
 		doc := in.Doc.Clone()
 		if !in.HasActive {
 			doc["active"] = was.Active
@@ -102,7 +111,7 @@ func (u users) Replace(ctx context.Context, id string, m scim.Match, in scim.Inp
 
 func (u users) Patch(ctx context.Context, id string, m scim.Match, plan patch.Plan, w scim.Want) (scim.Resource, error) {
 	return u.update(ctx, id, m, w, func(was store.Person) (schema.Object, error) {
-		doc, err := u.rt.Stored(was.Doc)
+		doc, err := stored(u.rt, was.Doc)
 		if err != nil {
 			return nil, err
 		}
@@ -227,6 +236,16 @@ func (c *change) deletePerson(p store.Person) error {
 	c.tell(p.ID, mapping.Plan{Drop: held})
 	c.say(event.PersonDeleted, p.ID, nil)
 	return c.dir.DeletePerson(p, c.now)
+}
+
+// stored reads a document that this bridge wrote. A damaged one is our fault, not
+// the client's: what is wrong with it must not be answered as a bad request.
+func stored(rt *schema.ResourceType, doc []byte) (schema.Object, error) {
+	o, err := rt.Stored(doc)
+	if err != nil {
+		return nil, fault.New(fault.Internal, "bridge.stored", "a stored document cannot be read: %v", err)
+	}
+	return o, nil
 }
 
 // fill copies out of the document what the bridge itself looks at.
