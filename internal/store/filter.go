@@ -21,6 +21,7 @@ type table struct {
 	resource *schema.ResourceType
 	column   map[string]string // attribute path to expression, folded where the attribute is not case exact
 	ready    []string          // paths whose expression is folded already
+	indexed  []string          // attributes that an index finds by equality
 	relation relation
 }
 
@@ -34,7 +35,7 @@ type relation struct {
 func peopleTable(d Dialect) table {
 	return table{dialect: d, name: "people", alias: "p", columns: personColumns, always: "true", resource: schema.Users(),
 		column: columns("p", "User", map[string]string{"userName": "p.user_name_key", "active": "p.active"}),
-		ready:  []string{"id", "userName"},
+		ready:  []string{"id", "userName"}, indexed: []string{"id", "userName", "externalId"},
 		relation: relation{name: "groups",
 			from: "memberships m%[1]s join groups g%[1]s on g%[1]s.key = m%[1]s.grp and not g%[1]s.dissolving where m%[1]s.person = p.key",
 			sub:  map[string]string{"value": "g%[1]s.id", "display": "g%[1]s.display_name", "type": "'direct'"}}}
@@ -43,7 +44,7 @@ func peopleTable(d Dialect) table {
 func groupsTable(d Dialect) table {
 	return table{dialect: d, name: "groups", alias: "g", columns: groupColumns, always: "not g.dissolving", resource: schema.Groups(),
 		column: columns("g", "Group", map[string]string{"displayName": "g.name_key"}),
-		ready:  []string{"id", "displayName"},
+		ready:  []string{"id", "displayName"}, indexed: []string{"id", "displayName", "externalId"},
 		relation: relation{name: "members",
 			from: "memberships m%[1]s join people p%[1]s on p%[1]s.key = m%[1]s.person where m%[1]s.grp = g.key",
 			sub:  map[string]string{"value": "p%[1]s.id", "display": "p%[1]s.display_name", "type": "'User'"}}}
@@ -72,6 +73,20 @@ func (t table) where(conn int64, e filter.Expr) (string, []any, error) {
 		where += " and " + c.expr(e, element{})
 	}
 	return where, c.args, c.err
+}
+
+// narrow reports whether an index finds what e asks for.
+func (t table) narrow(e filter.Expr) bool {
+	switch e := e.(type) {
+	case *filter.And:
+		return slices.ContainsFunc(e.Terms, t.narrow)
+	case *filter.Or:
+		return !slices.ContainsFunc(e.Terms, func(term filter.Expr) bool { return !t.narrow(term) })
+	case *filter.Compare:
+		top := e.Attr.Parent == nil && !e.Attr.Extension
+		return top && e.Op == filter.Equal && !e.Value.Null && slices.Contains(t.indexed, e.Attr.Name)
+	}
+	return false
 }
 
 type compiler struct {

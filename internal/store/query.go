@@ -9,10 +9,18 @@ import (
 	"github.com/drawbridge-id/drawbridge/internal/fault"
 )
 
-// scanTime is how long a filter may search.
-const scanTime = 5 * time.Second
+// A filter that no index serves may search for scanTime. Where there are more than
+// freeScan rows, at most wideScans of them search at once: every search holds a
+// reader, and the others need some too.
+const (
+	scanTime  = 5 * time.Second
+	freeScan  = 5_000
+	wideScans = 2
+)
 
 // People lists a page of people, oldest first, with the number of all that match.
+// fault.Limited if a filter that no index serves takes longer than 5 seconds, or
+// too many are searching already. In a DirectoryTx it holds the writer: do not.
 func (d *Directory) People(q Query) ([]Person, int, error) {
 	return page(d, "store.People", peopleTable(d.dialect()), q, int(d.row.People), d.scanPerson)
 }
@@ -31,6 +39,14 @@ func page[T any](d *Directory, op string, t table, q Query, all int, scan func(r
 	where, args, err := t.where(d.conn, q.Filter)
 	if err != nil {
 		return nil, 0, err
+	}
+	if q.Filter != nil && all > freeScan && !t.narrow(q.Filter) {
+		select {
+		case d.v.scans <- struct{}{}:
+			defer func() { <-d.v.scans }()
+		default:
+			return nil, 0, fault.New(fault.Limited, op, "other searches are under way: try again in a few seconds, or filter by userName, externalId or id")
+		}
 	}
 	ctx, cancel := context.WithTimeout(d.v.ctx, scanTime)
 	defer cancel()

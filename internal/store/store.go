@@ -80,11 +80,12 @@ type Store struct {
 	engine  Engine
 	window  *window
 	defined *definitions
+	scans   chan struct{} // a slot for each search that no index serves
 }
 
 // New makes a Store over an engine whose schema is in place.
 func New(ctx context.Context, e Engine) (*Store, error) {
-	s := &Store{engine: e, window: newWindow(windowEntries), defined: &definitions{}}
+	s := &Store{engine: e, window: newWindow(windowEntries), defined: &definitions{}, scans: make(chan struct{}, wideScans)}
 	err := s.View(ctx, func(v *View) error { return s.window.prime(v) })
 	if err != nil {
 		return nil, err
@@ -98,7 +99,7 @@ func New(ctx context.Context, e Engine) (*Store, error) {
 func (s *Store) Update(ctx context.Context, fn func(*Tx) error) error {
 	var tx *Tx
 	return s.engine.Update(ctx, func(q Querier) error {
-		tx = &Tx{View: View{q: q, ctx: ctx, engine: s.engine, defined: s.defined}}
+		tx = &Tx{View: View{q: q, ctx: ctx, engine: s.engine, defined: s.defined, scans: s.scans}}
 		return fn(tx)
 	}, func() { s.window.apply(tx.touched) })
 }
@@ -106,7 +107,7 @@ func (s *Store) Update(ctx context.Context, fn func(*Tx) error) error {
 // View runs fn on a snapshot.
 func (s *Store) View(ctx context.Context, fn func(*View) error) error {
 	return s.engine.View(ctx, func(q Querier) error {
-		return fn(&View{q: q, ctx: ctx, engine: s.engine, defined: s.defined})
+		return fn(&View{q: q, ctx: ctx, engine: s.engine, defined: s.defined, scans: s.scans})
 	})
 }
 
@@ -119,6 +120,7 @@ type View struct {
 	ctx     context.Context //nolint:containedctx // a View lives inside one call
 	engine  Engine
 	defined *definitions
+	scans   chan struct{}
 }
 
 // Tx reads and writes across connections. It ends with the function it was given to.
