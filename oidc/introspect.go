@@ -95,7 +95,10 @@ func (p *Provider) inspectRefresh(ctx context.Context, token string, c Client) (
 func (p *Provider) describe(a Accepted) introspection {
 	i := introspection{Active: true, Scope: scopeText(a.OAuthScopes), ClientID: string(a.Bound.Subject.Client),
 		Subject: string(a.Bound.Subject.Person), Audience: a.Audience, Issuer: p.Issuer, Expires: a.Bound.Expires.Unix(),
-		SessionID: string(a.Bound.Subject.Session), JTI: a.JTI, AuthTime: a.AuthTime.Unix(), Grant: a.Grant}
+		SessionID: string(a.Bound.Subject.Session), JTI: a.JTI, Grant: a.Grant}
+	if !a.AuthTime.IsZero() {
+		i.AuthTime = a.AuthTime.Unix()
+	}
 	if !a.IssuedAt.IsZero() {
 		i.IssuedAt = a.IssuedAt.Unix()
 	}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/drawbridge-id/drawbridge/config"
 	"github.com/drawbridge-id/drawbridge/examples"
+	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/demo"
 	"github.com/drawbridge-id/drawbridge/internal/httpserver"
 	"github.com/drawbridge-id/drawbridge/internal/secret"
@@ -69,7 +71,7 @@ func (c *cli) runDemo(ctx context.Context, listen, file string) (err error) {
 	defer func() { err = errors.Join(err, d.cleanUp()) }()
 	d.cfg, d.secret = cfg, secret.New(rand.Text()+rand.Text())
 	d.servers, err = demo.Open(demo.Options{Listen: listen, Data: c.data, Control: filepath.Join(d.address, controlFile),
-		Connections: specs(cfg), Now: time.Now, Problem: func(err error) { fmt.Fprintln(c.err, err) }})
+		Connections: specs(cfg), Command: called(), Now: time.Now, Problem: func(err error) { fmt.Fprintln(c.err, err) }})
 	if err != nil {
 		return failed(exitUsage, "the demo cannot start: %w", err)
 	}
@@ -190,12 +192,37 @@ func specs(cfg *config.Config) []demo.Spec {
 		s := demo.Spec{ID: string(c.ID), IdP: c.IdP, Name: c.Name, Domains: c.Domains}
 		for _, r := range cfg.Policy.Rules {
 			if r.From == c.ID && r.Group != "" {
-				s.Groups = append(s.Groups, r.Group)
+				s.Groups = append(s.Groups, fits(cfg.Policy.Scopes, c.Ceiling.Scope, r.Group))
 			}
 		}
 		out = append(out, s)
 	}
 	return out
+}
+
+// fits replaces the captures of a group pattern by the slug of the first scope of
+// that level under the ceiling, so that invented people match the rule.
+func fits(scopes []access.Scope, ceiling access.ScopeID, pattern string) string {
+	tree, err := access.NewTree(scopes)
+	if err != nil {
+		return pattern // the configuration has been checked: unreachable
+	}
+	for _, level := range []access.Level{access.ServiceProvider, access.Account, access.Fleet} {
+		for _, s := range tree.All() {
+			if s.Level == level && tree.Covers(ceiling, s.ID) {
+				pattern = strings.ReplaceAll(pattern, "{"+level.String()+"}", s.Slug)
+			}
+		}
+	}
+	return pattern
+}
+
+// called is how this program was started, as people would type it again.
+func called() string {
+	if strings.Contains(os.Args[0], "go-build") {
+		return "go run ./cmd/drawbridge"
+	}
+	return os.Args[0]
 }
 
 // demoNote marks the tokens that a demo made for its own identity providers.

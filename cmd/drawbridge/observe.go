@@ -13,6 +13,7 @@ import (
 	"github.com/drawbridge-id/drawbridge/internal/fault"
 	"github.com/drawbridge-id/drawbridge/internal/store"
 	"github.com/drawbridge-id/drawbridge/scim"
+	"github.com/drawbridge-id/drawbridge/scim/dialect"
 )
 
 // metrics are the bridge's own. Labels are bounded: connections, resources, verbs
@@ -30,7 +31,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "drawbridge_scim_request_duration_seconds",
 			Help: "Time to answer a SCIM request.", Buckets: prometheus.ExponentialBuckets(.0005, 2, 14)}, []string{"resource", "method"}),
 		fixups: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "drawbridge_scim_dialect_fixups_total",
-			Help: "Requests that were understood only by a leniency, by connection."}, []string{"connection"}),
+			Help: "Requests that were understood only by a leniency, by connection and kind."}, []string{"connection", "fixup"}),
 	}
 	build := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "drawbridge_build_info", Help: "1, with the version."}, []string{"version"})
 	build.WithLabelValues(version()).Set(1)
@@ -43,8 +44,8 @@ func (a *app) observeSCIM(m *metrics) func(context.Context, scim.Observation) {
 	return func(ctx context.Context, o scim.Observation) {
 		m.scim.WithLabelValues(o.Connection, o.Resource, o.Method, strconv.Itoa(o.Status)).Inc()
 		m.duration.WithLabelValues(o.Resource, o.Method).Observe(o.Duration.Seconds())
-		if len(o.Notes) > 0 {
-			m.fixups.WithLabelValues(o.Connection).Inc()
+		for _, fixup := range dialect.Reliances(o.Notes) {
+			m.fixups.WithLabelValues(o.Connection, fixup).Inc()
 		}
 		if o.Err == nil {
 			return

@@ -83,20 +83,30 @@ func (a *app) serveOn(ctx context.Context, listeners ...httpserver.Listener) err
 }
 
 func (c *cli) check() *cobra.Command {
-	return &cobra.Command{Use: "check FILE", Short: "Say all that is wrong with a configuration, at once", Args: cobra.ExactArgs(1),
+	file := "drawbridge.yaml"
+	cmd := &cobra.Command{Use: "check [FILE]", Short: "Say all that is wrong with a configuration, at once", Args: cobra.MaximumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			cfg, err := config.Load(args[0], c.env)
-			var problems *config.Problems
-			switch {
-			case errors.As(err, &problems) && c.json:
-				return errors.Join(c.print(problems), &exit{code: exitUsage})
-			case err != nil:
-				return &exit{code: exitUsage, err: err}
-			case c.json:
-				return c.print(map[string]any{"ok": true, "connections": len(cfg.Connections), "rules": len(cfg.Policy.Rules)})
+			if len(args) == 1 {
+				file = args[0]
 			}
-			fmt.Fprintf(c.out, "%s holds: %d scopes, %d connections, %d rules, %d applications.\n", args[0],
-				len(cfg.Policy.Scopes), len(cfg.Connections), len(cfg.Policy.Rules), len(cfg.Clients))
-			return nil
+			return c.checkFile(file)
 		}}
+	cmd.Flags().StringVar(&file, "config", file, "configuration file, if none is named")
+	return cmd
+}
+
+func (c *cli) checkFile(file string) error {
+	cfg, err := config.Load(file, c.env)
+	var problems *config.Problems
+	switch {
+	case errors.As(err, &problems) && c.json:
+		return errors.Join(c.print(problems), &exit{code: exitUsage})
+	case err != nil:
+		return &exit{code: exitUsage, err: err}
+	case c.json:
+		return c.print(map[string]any{"ok": true, "connections": len(cfg.Connections), "rules": len(cfg.Policy.Rules)})
+	}
+	fmt.Fprintf(c.out, "%s holds. Scopes: %d. Connections: %d. Rules: %d. Applications: %d.\n", file,
+		len(cfg.Policy.Scopes), len(cfg.Connections), len(cfg.Policy.Rules), len(cfg.Clients))
+	return nil
 }
