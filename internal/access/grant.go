@@ -124,6 +124,17 @@ func (r Risk) String() string { return [...]string{"low", "medium", "high"}[min(
 // MarshalText writes low, medium or high.
 func (r Risk) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
 
+// UnmarshalText reads low, medium or high.
+func (r *Risk) UnmarshalText(b []byte) error {
+	for known := RiskLow; known <= RiskHigh; known++ {
+		if known.String() == string(b) {
+			*r = known
+			return nil
+		}
+	}
+	return fmt.Errorf("access: a risk is low, medium or high, not %q", b)
+}
+
 // RiskOf is the highest of the scope's, the grant's and the flags' risk.
 func RiskOf(l Level, g Grant, f Flags) Risk {
 	scope := map[Level]Risk{Fleet: RiskLow, Account: RiskMedium}

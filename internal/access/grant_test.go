@@ -154,6 +154,16 @@ func TestRiskNeverLooksLowerThanItIs(t *testing.T) {
 	if text, err := RiskMedium.MarshalText(); err != nil || string(text) != "medium" {
 		t.Errorf("%s %v", text, err)
 	}
+	for _, r := range []Risk{RiskLow, RiskMedium, RiskHigh} {
+		var back Risk
+		if err := back.UnmarshalText([]byte(r.String())); err != nil || back != r {
+			t.Errorf("%s is read %s, %v", r, back, err)
+		}
+	}
+	high := RiskHigh
+	if err := high.UnmarshalText([]byte("none")); err == nil || high != RiskHigh {
+		t.Error("an unknown risk is refused and changes nothing")
+	}
 }
 
 func TestListsAreCopies(t *testing.T) {
