@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/fault"
 	"github.com/drawbridge-id/drawbridge/scim/filter"
@@ -79,5 +80,28 @@ func TestSearchesLeaveReadersToOthers(t *testing.T) {
 	<-v.scans
 	if err := ask(freeScan+1, `title pr`); !errors.Is(err, errNoRows) {
 		t.Errorf("a second search: %v", err)
+	}
+}
+
+type slowRows struct{ Querier }
+
+func (slowRows) Scan(ctx context.Context, _ string, _ ...any) (*sql.Rows, error) {
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+func TestASearchThatTakesTooLongSaysWhatToDo(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Millisecond)
+	defer cancel()
+	e, err := filter.Parse(schema.Users(), `title eq "x"`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &Directory{v: &View{q: slowRows{}, ctx: ctx, engine: noEngine{}, scans: make(chan struct{}, wideScans)}}
+	for _, count := range []int{0, 10} {
+		_, _, err := d.People(Query{Filter: e, Start: 1, Count: count})
+		if !fault.Is(err, fault.Limited) || fault.DetailOf(err) == "" {
+			t.Errorf("count %d: %v", count, err)
+		}
 	}
 }

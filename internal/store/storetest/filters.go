@@ -98,7 +98,45 @@ func testFilters(t *testing.T, f *fixture) {
 		check(t.Errorf, leaf)
 		check(t.Errorf, "not ("+leaf+")")
 	}
+	testGroupFilters(t, f)
 	rapid.Check(t, func(r *rapid.T) { check(r.Fatalf, drawFilter(r, 3)) })
+}
+
+// testGroupFilters finds groups by name and by whom they contain; one that dissolves
+// is not found.
+func testGroupFilters(t *testing.T, f *fixture) {
+	gone := f.group(north, "grp_3", "Team 3")
+	f.write(north, func(d *store.DirectoryTx) error { return d.DissolveGroup(gone, day) })
+	f.group(south, "grp_9", "Team 1")
+	for text, want := range map[string][]access.GroupID{
+		`displayName eq "TEAM 1"`:                         {"grp_1"},
+		`displayName sw "team"`:                           {"grp_1", "grp_2"},
+		`displayName eq "Team 3"`:                         nil,
+		`members.value eq "per_1"`:                        {"grp_1", "grp_2"},
+		`members[value eq "per_0"]`:                       {"grp_1"},
+		`id eq "grp_2" and members.value eq "per_2"`:      {"grp_2"},
+		`not (members.value eq "per_0")`:                  {"grp_2"},
+		`members pr and externalId eq null`:               {"grp_1", "grp_2"},
+		`members.value eq "per_5"`:                        nil,
+		`displayName eq "x') or 1=1 --" or id eq "grp_1"`: {"grp_1"},
+	} {
+		e, err := filter.Parse(schema.Groups(), text)
+		if err != nil {
+			t.Errorf("%s: %v", text, err)
+			continue
+		}
+		f.read(north, func(d *store.Directory) error {
+			var got []access.GroupID
+			found, total, err := d.Groups(store.Query{Filter: e, Start: 1, Count: 10})
+			for _, g := range found {
+				got = append(got, g.ID)
+			}
+			if err != nil || !slices.Equal(got, want) || total != len(want) {
+				t.Errorf("%s: %v of %d (%v), want %v", text, got, total, err, want)
+			}
+			return nil
+		})
+	}
 }
 
 func relation(id, display string) schema.Object {

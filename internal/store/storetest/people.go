@@ -183,6 +183,11 @@ func testQueues(t *testing.T, f *fixture) {
 	if got := ask(dueAt(day.Add(-time.Hour))); !slices.Equal(got, []access.PersonID{"per_0"}) {
 		t.Errorf("marked: %v", got)
 	}
+	f.unsettled(people, day.Add(-time.Second), "per_0")
+	f.unsettled(people, day.Add(time.Hour), "per_0", "per_2", "per_3")
+	g := f.group(north, "grp_1", "Team", people[1])
+	f.write(north, func(d *store.DirectoryTx) error { return d.FenceGroup(g) })
+	f.unsettled(people, day, "per_0", "per_1", "per_3")
 	if c := f.current(credential.Subject{Connection: north, Person: "per_0"}); c.ValidUntil.IsZero() || c.ValidUntil.After(day) {
 		t.Errorf("who is marked is valid until %v", c.ValidUntil)
 	}
@@ -204,6 +209,26 @@ func testQueues(t *testing.T, f *fixture) {
 		named, err := v.PeopleNamed("P1@NORTH.example")
 		if err != nil || len(named) != 1 || named[0].ID != "per_1" || named[0].Connection != north {
 			t.Errorf("named %v (%v)", named, err)
+		}
+		return nil
+	})
+}
+
+// unsettled checks who must be decided anew at that instant.
+func (f *fixture) unsettled(people []store.Person, now time.Time, want ...access.PersonID) {
+	f.t.Helper()
+	keys := make([]store.PersonKey, len(people))
+	for i, p := range people {
+		keys[i] = p.Key
+	}
+	f.read(north, func(d *store.Directory) error {
+		var got []access.PersonID
+		left, err := d.Unsettled(keys, now)
+		for _, p := range left {
+			got = append(got, p.ID)
+		}
+		if err != nil || !slices.Equal(got, want) {
+			f.t.Errorf("at %v %v are unsettled, want %v (%v)", now, got, want, err)
 		}
 		return nil
 	})

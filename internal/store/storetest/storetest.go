@@ -39,6 +39,7 @@ func Run(t *testing.T, open func(t *testing.T) *store.Store) {
 		{"plans", testPlans},
 		{"I-5: the database holds the ceiling", testCeiling},
 		{"sessions", testSessions},
+		{"clients", testClients},
 		{"current", testCurrent},
 		{"current of strangers", testCurrentOfStrangers},
 		{"the window is never stale", testWindowIsNeverStale},

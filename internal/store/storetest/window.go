@@ -2,7 +2,9 @@ package storetest
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -106,6 +108,17 @@ func testCurrent(t *testing.T, f *fixture) {
 			t.Errorf("%s: %+v", step.name, c)
 		}
 	}
+}
+
+func testClients(t *testing.T, f *fixture) {
+	f.update(func(tx *store.Tx) error { return errors.Join(tx.PutClient("b", true), tx.PutClient("a", false)) })
+	f.view(func(v *store.View) error {
+		all, err := v.Clients()
+		if err != nil || !slices.Equal(all, []access.ClientID{"a", "b"}) {
+			t.Errorf("clients %v (%v)", all, err)
+		}
+		return nil
+	})
 }
 
 // Nobody is alive under another connection's, person's or nobody's session.
