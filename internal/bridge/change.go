@@ -73,3 +73,15 @@ func (c *change) decideAll(keys []store.PersonKey) (due bool, err error) {
 	}
 	return false, nil
 }
+
+// read runs fn on a snapshot of one connection. It asks nothing of its state: who
+// may look has been decided by then.
+func (b *Bridge) read(ctx context.Context, conn access.ConnectionID, fn func(*store.Directory) error) error {
+	return b.store.View(ctx, func(v *store.View) error {
+		dir, err := v.In(conn)
+		if err != nil {
+			return err
+		}
+		return fn(dir)
+	})
+}

@@ -55,11 +55,7 @@ func profile(p store.Person) oidc.Profile {
 // Profile reads what userinfo shows of the person behind an accepted token.
 func (b *Bridge) Profile(ctx context.Context, a oidc.Accepted) (oidc.Profile, error) {
 	var out oidc.Profile
-	err := b.store.View(ctx, func(v *store.View) error {
-		dir, err := v.In(a.Bound.Subject.Connection)
-		if err != nil {
-			return err
-		}
+	err := b.read(ctx, a.Bound.Subject.Connection, func(dir *store.Directory) error {
 		p, err := dir.Person(a.Bound.Subject.Person)
 		if err != nil {
 			return err

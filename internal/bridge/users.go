@@ -56,11 +56,7 @@ func none(w scim.Want) iter.Seq2[scim.Relation, error] {
 
 func (u users) Get(ctx context.Context, id string, w scim.Want) (scim.Resource, error) {
 	var r scim.Resource
-	err := u.b.store.View(ctx, func(v *store.View) error {
-		dir, err := v.In(u.conn)
-		if err != nil {
-			return err
-		}
+	err := u.b.read(ctx, u.conn, func(dir *store.Directory) error {
 		p, err := dir.Person(access.PersonID(id))
 		if err != nil {
 			return err
@@ -76,11 +72,7 @@ func (u users) Get(ctx context.Context, id string, w scim.Want) (scim.Resource, 
 
 func (u users) List(ctx context.Context, q scim.Query) (scim.Page, error) {
 	var page scim.Page
-	err := u.b.store.View(ctx, func(v *store.View) error {
-		dir, err := v.In(u.conn)
-		if err != nil {
-			return err
-		}
+	err := u.b.read(ctx, u.conn, func(dir *store.Directory) error {
 		people, total, err := dir.People(store.Query{Filter: q.Filter, Start: q.Start, Count: q.Count})
 		if err != nil {
 			return err

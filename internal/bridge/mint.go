@@ -1,0 +1,116 @@
+package bridge
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"time"
+
+	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/internal/credential"
+	"github.com/drawbridge-id/drawbridge/internal/fault"
+	"github.com/drawbridge-id/drawbridge/internal/hot"
+	"github.com/drawbridge-id/drawbridge/internal/session"
+	"github.com/drawbridge-id/drawbridge/internal/store"
+	"github.com/drawbridge-id/drawbridge/oidc"
+)
+
+// warrant is what minting needs beside the client: the directory's say and the
+// active assignment, read after the code or the token was consumed.
+type warrant struct {
+	current credential.Current
+	session session.Session
+	active  access.Assignment
+	policy  *activePolicy
+	profile oidc.Profile
+}
+
+func (b *Bridge) warrant(ctx context.Context, bd credential.Bound, active access.AssignmentID) (warrant, error) {
+	var w warrant
+	var err error
+	if w.current, err = b.accept(ctx, bd); err != nil {
+		return w, asNotGranted(err)
+	}
+	err = b.store.View(ctx, func(v *store.View) error {
+		row, err := v.Session(bd.Subject.Session)
+		if err != nil {
+			return err
+		}
+		w.session = row.Session
+		w.policy, err = b.active(v)
+		if err != nil {
+			return err
+		}
+		dir, err := v.In(bd.Subject.Connection)
+		if err != nil {
+			return err
+		}
+		p, err := dir.Person(bd.Subject.Person)
+		if err != nil {
+			return err
+		}
+		w.profile = profile(p)
+		held, err := dir.Assignments(p)
+		if err != nil {
+			return err
+		}
+		at := slices.IndexFunc(held, func(a access.Assignment) bool { return a.ID == active })
+		if at < 0 || row.Active != active || !held[at].MaySignIn(b.now()) {
+			return notGranted("bridge.warrant", "the grant this was given for is no longer active; sign in again")
+		}
+		w.active = held[at]
+		return nil
+	})
+	return w, asNotGranted(err)
+}
+
+// mint orders the tokens of one session, client and assignment. OAuth scopes are
+// what was granted, as far as the client may have it and the assignment opens it now.
+func (b *Bridge) mint(w warrant, f hot.Family, client oidc.Client, nonce string, now time.Time) (oidc.TokenSet, error) {
+	conn, _ := w.policy.Connection(f.Bound.Subject.Connection)
+	if !client.Accepts(w.active.Grant) || !withinCeiling(w, conn) {
+		return oidc.TokenSet{}, notGranted("bridge.mint", "this application does not accept the active grant")
+	}
+	scopes := opened(f.OAuthScopes, client, w.active)
+	claim := activeGrant(w.policy.Tree(), w.active)
+	raw, err := json.Marshal(claim)
+	if err != nil {
+		return oidc.TokenSet{}, fault.Wrap(fault.Internal, "bridge.mint", err)
+	}
+	order := credential.Order{Current: w.current, Subject: f.Bound.Subject, Grant: raw, GrantUntil: w.active.Until,
+		Audience: client.TokenAudience(), OAuthScopes: scopes, SessionAMR: w.session.Upstream.AMR, ACR: w.session.Upstream.ACR,
+		AuthTime: f.AuthTime, Now: now, Life: b.lives.AccessToken}
+	if slices.Contains(scopes, "openid") {
+		order.ID = &credential.IDOrder{Alg: client.IDTokenAlg, Nonce: nonce, Claims: w.profile.Claims(scopes)}
+	}
+	m, err := b.issuer.Mint(order)
+	if err != nil {
+		return oidc.TokenSet{}, asNotGranted(err)
+	}
+	return oidc.TokenSet{AccessToken: m.AccessToken, IDToken: m.IDToken, ExpiresIn: m.Expires.Sub(now).Truncate(time.Second),
+		RefreshToken: b.refresh.Seal(f.ID, f.N, f.Salt).Reveal(), OAuthScopes: scopes}, nil
+}
+
+// withinCeiling is the last of the four places where a ceiling is checked. Only
+// people's decisions may reach beyond it.
+func withinCeiling(w warrant, conn access.Connection) bool {
+	byRule := func(s access.Source) bool { return s.Kind == access.SourceRule }
+	return !slices.ContainsFunc(w.active.Sources, byRule) || conn.Ceiling.Allows(w.policy.Tree(), w.active.Grant, w.active.Scope)
+}
+
+// notGranted is a refusal that the token endpoint answers as invalid_grant.
+func notGranted(op, detail string) error {
+	return fault.New(fault.NotFound, op, "%s", detail)
+}
+
+// asNotGranted turns the refusal of a credential into the token endpoint's answer
+// and keeps the reason; faults of the store stay what they are.
+func asNotGranted(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case fault.Is(err, fault.Unauthenticated), fault.Is(err, fault.Denied):
+		return fault.New(fault.NotFound, "bridge.mint", "access has ended or changed; sign in again").Because(fault.ReasonOf(err))
+	}
+	return err
+}
