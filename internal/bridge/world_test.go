@@ -6,9 +6,11 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -44,6 +46,13 @@ type world struct {
 	scim   http.Handler
 	tokens map[access.ConnectionID]string
 	web    oidc.Client
+	ring   *keys.Ring
+
+	clients []oidc.Client // the applications of the configuration
+	lives   bridge.Lives
+	// Tests put something between the engines and the bridge; nil: nothing.
+	aroundStore func(store.Engine) store.Engine
+	aroundHot   func(hot.Engine) hot.Engine
 }
 
 const verifier = "a-code-verifier-that-is-long-enough-for-the-rule-of-43"
@@ -75,12 +84,46 @@ func samplePolicy(t testing.TB) mapping.PolicySource {
 	return cfg.Policy
 }
 
-func newWorld(t testing.TB) *world {
+// newWorld is a bridge with the sample policy applied and a token per connection.
+// Options change the world before its engines are opened.
+func newWorld(t testing.TB, options ...func(*world)) *world {
 	t.Helper()
-	w := &world{t: t, ctx: context.Background(), dir: t.TempDir(), clock: &clock{now: time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC)},
-		tokens: map[access.ConnectionID]string{},
-		web: oidc.Client{ID: "fleet-web", Name: "Fleet Web", RedirectURIs: []string{"http://127.0.0.1:9200/callback"},
-			SecretDigest: credential.DigestOf("fleet-web-secret")}}
+	sample.once.Do(func() { makeSample(t) })
+	if sample.files == nil {
+		t.Fatal("there is no sample to copy: the test that made it failed")
+	}
+	w := emptyWorld(t)
+	for _, o := range options {
+		o(w)
+	}
+	for name, content := range sample.files {
+		if err := os.WriteFile(filepath.Join(w.dir, name), content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.tokens = maps.Clone(sample.tokens)
+	w.open()
+	return w
+}
+
+func emptyWorld(t testing.TB) *world {
+	web := oidc.Client{ID: "fleet-web", Name: "Fleet Web", RedirectURIs: []string{"http://127.0.0.1:9200/callback"},
+		SecretDigest: credential.DigestOf("fleet-web-secret")}
+	return &world{t: t, ctx: context.Background(), dir: t.TempDir(), clock: &clock{now: time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC)},
+		tokens: map[access.ConnectionID]string{}, web: web, clients: []oidc.Client{web}, lives: bridge.DefaultLives()}
+}
+
+// sample is a closed data folder, made once: a new world copies it, since keys and a
+// first policy cost half a second.
+var sample struct {
+	once   sync.Once
+	files  map[string][]byte
+	tokens map[access.ConnectionID]string
+}
+
+func makeSample(t testing.TB) {
+	t.Helper()
+	w := emptyWorld(t)
 	w.open()
 	if _, err := w.bridge.ApplyPolicy(w.ctx, samplePolicy(t)); err != nil {
 		t.Fatal(err)
@@ -89,37 +132,57 @@ func newWorld(t testing.TB) *world {
 		t.Fatal(err)
 	}
 	for _, c := range []access.ConnectionID{"banksia-entra", "southern-entra", "tundra-okta"} {
-		token, _, err := w.bridge.CreateSCIMToken(w.ctx, c, "test", 24*time.Hour)
+		token, _, err := w.bridge.CreateSCIMToken(w.ctx, c, "test", 365*24*time.Hour)
 		if err != nil {
 			t.Fatal(err)
 		}
 		w.tokens[c] = token.Reveal()
 	}
-	return w
+	w.close()
+	files := map[string][]byte{}
+	for _, name := range []string{"drawbridge.db", "hot.db", "root.key"} {
+		content, err := os.ReadFile(filepath.Join(w.dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		files[name] = content
+	}
+	sample.files, sample.tokens = files, w.tokens
 }
 
 // open opens the engines and puts the bridge together; restart closes and opens again.
 func (w *world) open() {
 	w.t.Helper()
-	var err error
-	if w.store, err = sqlite.Open(w.ctx, filepath.Join(w.dir, "drawbridge.db")); err != nil {
+	rows, err := sqlite.OpenEngine(w.ctx, filepath.Join(w.dir, "drawbridge.db"))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if w.aroundStore != nil {
+		rows = w.aroundStore(rows)
+	}
+	if w.store, err = store.New(w.ctx, rows); err != nil {
 		w.t.Fatal(err)
 	}
 	if w.hot, err = embedded.Open(w.ctx, filepath.Join(w.dir, "hot.db"), embedded.Limits{}); err != nil {
 		w.t.Fatal(err)
 	}
-	w.assemble(w.hot)
 	w.t.Cleanup(w.close)
-}
-
-func (w *world) assemble(h hot.Engine) {
-	w.t.Helper()
-	ring, err := keys.Open(w.ctx, filepath.Join(w.dir, "root.key"), keyRows{w.store}, w.clock.Now())
-	if err != nil {
+	if w.ring, err = keys.Open(w.ctx, filepath.Join(w.dir, "root.key"), keyRows{w.store}, w.clock.Now()); err != nil {
 		w.t.Fatal(err)
 	}
-	w.bridge, err = bridge.New(bridge.Config{Store: w.store, Hot: h, Issuer: credential.NewIssuer("http://127.0.0.1:8443", ring.Keyring),
-		Refresh: ring.RefreshKey(), URL: "http://127.0.0.1:8443", Clients: []oidc.Client{w.web}, Lives: bridge.DefaultLives(), Now: w.clock.Now,
+	w.assemble()
+}
+
+// assemble makes a bridge of the world's engines, clients and lives.
+func (w *world) assemble() {
+	w.t.Helper()
+	var h hot.Engine = w.hot
+	if w.aroundHot != nil {
+		h = w.aroundHot(h)
+	}
+	var err error
+	w.bridge, err = bridge.New(bridge.Config{Store: w.store, Hot: h, Issuer: credential.NewIssuer("http://127.0.0.1:8443", w.ring.Keyring),
+		Refresh: w.ring.RefreshKey(), URL: "http://127.0.0.1:8443", Clients: w.clients, Lives: w.lives, Now: w.clock.Now,
 		Observe: func(op string, err error) { w.t.Logf("background: %s: %v", op, err) }})
 	if err != nil {
 		w.t.Fatal(err)
