@@ -12,17 +12,17 @@ import (
 
 // Problem is one thing that is wrong with a configuration.
 type Problem struct {
-	Pos        mapping.Pos // line 0: it does not stand in the file
-	Message    string
-	Suggestion string // what was probably meant, "" if nothing is near
-	Line       string // the line as written; "" if there is none, or if it holds a secret
-	Width      int    // how many columns of Line, from Pos.Col on, are meant
+	Pos        mapping.Pos `json:"pos"` // line 0: it does not stand in the file
+	Message    string      `json:"message"`
+	Suggestion string      `json:"suggestion,omitzero"` // what was probably meant, "" if nothing is near
+	Line       string      `json:"text,omitzero"`       // the line as written; "" if there is none, or if it holds a secret
+	Width      int         `json:"width,omitzero"`      // how many columns of Line, from Pos.Col on, are meant
 }
 
 // Problems is everything that is wrong with a configuration, in the order of the file.
 type Problems struct {
-	File string
-	List []Problem
+	File string    `json:"file"`
+	List []Problem `json:"problems"`
 }
 
 // Error is the whole report: for each problem the place, a sentence, the line
