@@ -58,11 +58,15 @@ type world struct {
 const verifier = "a-code-verifier-that-is-long-enough-for-the-rule-of-43"
 
 type clock struct {
-	mu  sync.Mutex
-	now time.Time
+	look func() // called at every look at the clock, unless nil
+	mu   sync.Mutex
+	now  time.Time
 }
 
 func (c *clock) Now() time.Time {
+	if c.look != nil {
+		c.look()
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.now
