@@ -236,9 +236,19 @@ func providers(cfg *config.Config) []upstream.Provider {
 			continue
 		}
 		out = append(out, upstream.Provider{Connection: c.ID, Issuer: c.SignIn.Issuer, ClientID: c.SignIn.ClientID,
-			ClientSecret: c.SignIn.ClientSecret, SubjectClaim: c.SignIn.SubjectClaim, TenantID: c.SignIn.TenantID})
+			ClientSecret: c.SignIn.ClientSecret, SubjectClaim: c.SignIn.SubjectClaim, TenantID: c.SignIn.TenantID,
+			OAuthScopes: upstreamScopes(c.SignIn.SubjectClaim)})
 	}
 	return out
+}
+
+// upstreamScopes is what an identity provider is asked for beside openid: Entra
+// puts oid and tid into an ID token only with profile.
+func upstreamScopes(subjectClaim string) []string {
+	if subjectClaim == "oid" {
+		return []string{"profile"}
+	}
+	return nil
 }
 
 // keyRows lets package keys use the store.
