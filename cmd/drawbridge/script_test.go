@@ -1,0 +1,189 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/drawbridge-id/drawbridge/examples"
+)
+
+// TestMain lets the test binary be the program: scripts run it as a process.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"drawbridge": main})
+}
+
+// TestScripts runs testdata/script: what somebody types, and what they read. In
+// each, drawbridge.yaml is the sample organisation. Commands of our own:
+//
+//	exits CODE PROGRAM ARG…  the program ends with exactly this code
+//	demo DIR                 a demo with its state in DIR, for as long as the script
+//	answers DIR              waits until the bridge of DIR answers
+//	eventually PATTERN PROGRAM ARG…  runs the program again until its output matches
+//	port NAME                puts a free port of loopback into the variable
+//	provision TOKEN NAME     creates a person over SCIM, with what token create --json printed
+//	revoke-all DIR CONNECTION TOKENS   revokes all that token list --json printed
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script", RequireExplicitExec: true, RequireUniqueNames: true,
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("HOME", e.WorkDir)
+			return os.WriteFile(filepath.Join(e.WorkDir, "drawbridge.yaml"), examples.Drawbridge, 0o600)
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "demo": scriptDemo, "answers": answers, "port": port,
+			"provision": provision, "revoke-all": revokeAll, "eventually": eventually},
+	})
+}
+
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE PROGRAM ARG…")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	err, got := ts.Exec(args[1], args[2:]...), 0
+	var e *exec.ExitError
+	if errors.As(err, &e) {
+		got = e.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if got != want {
+		ts.Fatalf("%v ended with %d, not %d", args[1:], got, want)
+	}
+}
+
+// eventually is for what goes on behind requests: last-used times, the audit chain.
+func eventually(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: eventually PATTERN PROGRAM ARG…")
+	}
+	pattern, err := regexp.Compile("(?m)" + args[0])
+	ts.Check(err)
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+		ts.Check(ts.Exec(args[1], args[2:]...))
+		if pattern.MatchString(ts.ReadFile("stdout")) {
+			return
+		}
+	}
+	ts.Fatalf("the output of %v never matched %s", args[1:], args[0])
+}
+
+func scriptDemo(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: demo DIR")
+	}
+	cmd := exec.Command(program(ts), "demo", "--listen", "127.0.0.1:0", "--json", "--data", ts.MkAbs(args[0])) //nolint:gosec // our own program
+	cmd.Dir, cmd.Env = ts.MkAbs("."), append(os.Environ(), "HOME="+ts.Getenv("HOME"))
+	out, err := cmd.StdoutPipe()
+	ts.Check(err)
+	ts.Check(cmd.Start())
+	ts.Defer(func() {
+		_ = cmd.Process.Signal(os.Interrupt) //nolint:errcheck // it may have ended
+		_ = cmd.Wait()                       //nolint:errcheck // its end is another script's promise
+	})
+	var said struct {
+		Issuer string `json:"issuer"`
+	}
+	ts.Check(json.NewDecoder(out).Decode(&said))
+	go io.Copy(io.Discard, out) //nolint:errcheck // nothing follows; it ends with the process
+	ts.Setenv("ISSUER", said.Issuer)
+}
+
+// program is where the scripts' own PATH has it.
+func program(ts *testscript.TestScript) string {
+	for _, dir := range filepath.SplitList(ts.Getenv("PATH")) {
+		if path := filepath.Join(dir, "drawbridge"); isFile(path) {
+			return path
+		}
+	}
+	ts.Fatalf("drawbridge is not in the script's PATH")
+	return ""
+}
+
+func isFile(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular()
+}
+
+func answers(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: answers DIR")
+	}
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		if body, err := os.ReadFile(filepath.Join(ts.MkAbs(args[0]), addressFile)); err == nil && bridgeAnswers(body) {
+			return
+		}
+	}
+	ts.Fatalf("no bridge answers from %s", args[0])
+}
+
+func bridgeAnswers(addressJSON []byte) bool {
+	var a address
+	if json.Unmarshal(addressJSON, &a) != nil {
+		return false
+	}
+	res, err := (&http.Client{Timeout: time.Second}).Get(a.APIURL + "/openapi.json")
+	if err != nil {
+		return false
+	}
+	return res.Body.Close() == nil && res.StatusCode == http.StatusOK
+}
+
+func port(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: port NAME")
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	ts.Check(err)
+	_, free, err := net.SplitHostPort(l.Addr().String())
+	ts.Check(errors.Join(err, l.Close()))
+	ts.Setenv(args[0], free)
+}
+
+func provision(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: provision TOKEN NAME")
+	}
+	var token struct {
+		Secret  string `json:"secret"`
+		SCIMURL string `json:"scim_url"`
+	}
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[0])), &token))
+	body := `{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"userName":"` + args[1] + `","active":true}`
+	req, err := http.NewRequest(http.MethodPost, token.SCIMURL+"/Users", strings.NewReader(body))
+	ts.Check(err)
+	req.Header.Set("Authorization", "Bearer "+token.Secret)
+	req.Header.Set("Content-Type", "application/scim+json")
+	res, err := (&http.Client{Timeout: 5 * time.Second}).Do(req)
+	ts.Check(err)
+	ts.Check(res.Body.Close())
+	if res.StatusCode != http.StatusCreated {
+		ts.Fatalf("POST /Users answered %s", res.Status)
+	}
+}
+
+func revokeAll(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: revoke-all DIR CONNECTION TOKENS")
+	}
+	var tokens []struct {
+		ID string `json:"id"`
+	}
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[2])), &tokens))
+	for _, t := range tokens {
+		ts.Check(ts.Exec("drawbridge", "token", "revoke", "--data", args[0], args[1], t.ID))
+	}
+}
