@@ -54,11 +54,11 @@ func (b *Bridge) freshen(ctx context.Context, id upstream.Identity) error {
 	var who access.PersonID
 	err := b.read(ctx, id.Connection, func(dir *store.Directory) error {
 		p, err := findPerson(dir, id)
-		if err != nil {
-			return nil //nolint:nilerr // SignIn finds out the same and says it properly
+		if fault.Is(err, fault.Denied) {
+			return nil // SignIn finds out the same, and records it
 		}
 		who = p.ID
-		return nil
+		return err
 	})
 	if err != nil || who == "" {
 		return err

@@ -41,6 +41,7 @@ type world struct {
 	dir    string
 	clock  *clock
 	store  *store.Store
+	rows   store.Engine
 	hot    *embedded.Engine
 	bridge *bridge.Bridge
 	scim   http.Handler
@@ -157,14 +158,14 @@ func makeSample(t testing.TB) {
 // open opens the engines and puts the bridge together; restart closes and opens again.
 func (w *world) open() {
 	w.t.Helper()
-	rows, err := sqlite.OpenEngine(w.ctx, filepath.Join(w.dir, "drawbridge.db"))
-	if err != nil {
+	var err error
+	if w.rows, err = sqlite.OpenEngine(w.ctx, filepath.Join(w.dir, "drawbridge.db")); err != nil {
 		w.t.Fatal(err)
 	}
 	if w.aroundStore != nil {
-		rows = w.aroundStore(rows)
+		w.rows = w.aroundStore(w.rows)
 	}
-	if w.store, err = store.New(w.ctx, rows); err != nil {
+	if w.store, err = store.New(w.ctx, w.rows); err != nil {
 		w.t.Fatal(err)
 	}
 	if w.hot, err = embedded.Open(w.ctx, filepath.Join(w.dir, "hot.db"), embedded.Limits{}); err != nil {
@@ -205,6 +206,17 @@ func (w *world) close() {
 		w.t.Error(err)
 	}
 	w.store = nil
+}
+
+// forget puts the bridge together anew on the open engines: nothing is remembered
+// of epochs or policy, and all is read again.
+func (w *world) forget() {
+	w.t.Helper()
+	var err error
+	if w.store, err = store.New(w.ctx, w.rows); err != nil {
+		w.t.Fatal(err)
+	}
+	w.assemble()
 }
 
 func (w *world) restart() {
