@@ -40,7 +40,8 @@ func (a address) write(folder string) error {
 }
 
 // find reads the address of the running bridge: from flags, else from the data
-// folder named, else from the folders that serve and demo use by default.
+// folder named, else from the folder of those that serve and demo use by default
+// whose bridge was started last.
 func (c *cli) find() (address, error) {
 	if c.url != "" {
 		token, err := os.ReadFile(c.token)
@@ -53,21 +54,39 @@ func (c *cli) find() (address, error) {
 	if c.data == "" {
 		folders = []string{"data", demoFolder()}
 	}
-	for _, folder := range folders {
-		body, err := os.ReadFile(filepath.Join(folder, addressFile))
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			return address{}, failed(exitNotAllowed, "cannot read the address of the bridge: %w", err)
-		}
-		var a address
-		if err := json.Unmarshal(body, &a); err != nil {
-			return address{}, failed(exitUsage, "%s: %w", filepath.Join(folder, addressFile), err)
-		}
-		return a, nil
+	folder, found := latest(folders)
+	if !found {
+		return address{}, failed(exitUnreachable, "no bridge is running here: there is no %s in %s. Start one (drawbridge demo, drawbridge serve), or name its folder with --data", addressFile, strings.Join(folders, " or "))
 	}
-	return address{}, failed(exitUnreachable, "no bridge is running here: there is no %s in %s. Start one (drawbridge demo, drawbridge serve), or name its folder with --data", addressFile, strings.Join(folders, " or "))
+	body, err := os.ReadFile(filepath.Join(folder, addressFile))
+	if err != nil {
+		return address{}, failed(exitNotAllowed, "cannot read the address of the bridge: %w", err)
+	}
+	var a address
+	if err := json.Unmarshal(body, &a); err != nil {
+		return address{}, failed(exitUsage, "%s: %w", filepath.Join(folder, addressFile), err)
+	}
+	return a, nil
+}
+
+// latest is the folder that a bridge announced itself in last: an address that an
+// ended bridge left behind must not hide the one that runs. One that may not be
+// looked at counts as the oldest: reading it says why.
+func latest(folders []string) (folder string, found bool) {
+	var newest time.Time
+	for _, f := range folders {
+		var at time.Time
+		switch info, err := os.Stat(filepath.Join(f, addressFile)); {
+		case errors.Is(err, fs.ErrNotExist):
+			continue
+		case err == nil:
+			at = info.ModTime()
+		}
+		if !found || at.After(newest) {
+			folder, newest, found = f, at, true
+		}
+	}
+	return folder, found
 }
 
 // ask sends one request to the admin API and decodes the answer into out, which

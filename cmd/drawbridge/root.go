@@ -83,7 +83,7 @@ func (c *cli) root() *cobra.Command {
 	root.SetErr(c.err)
 	f := root.PersistentFlags()
 	f.BoolVar(&c.json, "json", false, "print JSON instead of text")
-	f.StringVar(&c.data, "data", "", "data folder of the running bridge (default ./data, then ./demo-data)")
+	f.StringVar(&c.data, "data", "", "data folder of the running bridge (default: ./data, or a demo without --data, whichever was started last)")
 	f.StringVar(&c.url, "url", "", "address of the running bridge's admin API, instead of the data folder's")
 	f.StringVar(&c.token, "token-file", "", "file with the administrator's token, instead of the data folder's")
 	root.AddCommand(c.serve(), c.demo(), c.check(), c.explain(), c.doctor(), c.connection(), c.tokens(), c.version())

@@ -16,7 +16,6 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/drawbridge-id/drawbridge/config"
-	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/api"
 	"github.com/drawbridge-id/drawbridge/internal/audit"
 	"github.com/drawbridge-id/drawbridge/internal/bridge"
@@ -260,9 +259,4 @@ func (k keyRows) SigningKeys(ctx context.Context) (all []store.SigningKey, err e
 		return err
 	})
 	return all, err
-}
-
-// callback is where a connection's identity provider sends people back to.
-func callback(public string, id access.ConnectionID) string {
-	return public + "/connect/" + string(id) + "/callback"
 }
