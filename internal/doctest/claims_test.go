@@ -14,6 +14,7 @@ import (
 
 	"github.com/goccy/go-yaml"
 
+	"github.com/drawbridge-id/drawbridge/config"
 	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/secret"
 	"github.com/drawbridge-id/drawbridge/oidc"
@@ -208,6 +209,33 @@ func TestComposeStartsWhatWorks(t *testing.T) {
 	for name := range bridge.Environment {
 		if !slices.Contains(documentedNames, name) {
 			t.Errorf("%s is not documented", name)
+		}
+	}
+}
+
+// The file that the quickstart shows holds, alone and with the sign-in block that
+// it adds later.
+func TestTheFileOfTheQuickstartHolds(t *testing.T) {
+	var blocks []string
+	for _, m := range fence.FindAllStringSubmatch(read(t, "docs/quickstart.md"), -1) {
+		if m[1] == "yaml" {
+			blocks = append(blocks, m[2])
+		}
+	}
+	if len(blocks) != 2 {
+		t.Fatalf("the quickstart has %d blocks of YAML", len(blocks))
+	}
+	before, rules, found := strings.Cut(blocks[0], "\nrules:")
+	if !found {
+		t.Fatal("the first block has no rules")
+	}
+	env := []string{"FLEET_WEB_SECRET=of-the-application", "BANKSIA_CLIENT_SECRET=of-the-connection"}
+	for name, text := range map[string]string{"alone": blocks[0], "with sign-in": before + "\n" + blocks[1] + "\nrules:" + rules} {
+		cfg, err := config.Parse("quickstart.yaml", []byte(text), env, config.ReadFile)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		} else if signsIn := cfg.Connections[0].SignIn != nil; signsIn != (name != "alone") {
+			t.Errorf("%s: signs in: %t", name, signsIn)
 		}
 	}
 }

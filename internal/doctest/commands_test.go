@@ -320,6 +320,11 @@ func (p program) play(t *testing.T, ours []command) {
 			t.Errorf("%s: %s: exit code %d, documented %d\n%s", c.page, c.line, code, c.exit, out)
 		}
 	}
+	for _, who := range regexp.MustCompile("`(\\w+@(banksia|southern|tundra)\\.example)`").FindAllStringSubmatch(read(t, "README.md"), -1) {
+		if out, code := p.run(t, "explain", who[1]); code != 0 {
+			t.Errorf("README.md: %s is nobody in the demo: %s", who[1], out)
+		}
+	}
 	if ran < 15 {
 		t.Errorf("only %d commands were run", ran)
 	}
