@@ -86,3 +86,23 @@ func BenchmarkCreateUser(b *testing.B) {
 		}
 	})
 }
+
+// BenchmarkGetUser is GET /Users/{id} from sixteen clients at once.
+func BenchmarkGetUser(b *testing.B) {
+	w := newWorld(b)
+	id := w.person(banksia, "sam@banksia.example", "oid-sam")
+	b.SetParallelism(8)
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			r := httptest.NewRequest("GET", "/scim/v2/banksia-entra/Users/"+id, nil)
+			r.Header.Set("Authorization", "Bearer "+w.tokens[banksia])
+			rec := httptest.NewRecorder()
+			w.scim.ServeHTTP(rec, r)
+			if rec.Code != 200 {
+				b.Error(rec.Code, rec.Body)
+				return
+			}
+		}
+	})
+}

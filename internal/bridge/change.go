@@ -85,3 +85,14 @@ func (b *Bridge) read(ctx context.Context, conn access.ConnectionID, fn func(*st
 		return fn(dir)
 	})
 }
+
+// look is read for a single statement.
+func (b *Bridge) look(ctx context.Context, conn access.ConnectionID, fn func(*store.Directory) error) error {
+	return b.store.Look(ctx, func(v *store.View) error {
+		dir, err := v.In(conn)
+		if err != nil {
+			return err
+		}
+		return fn(dir)
+	})
+}

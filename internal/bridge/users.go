@@ -56,7 +56,11 @@ func none(w scim.Want) iter.Seq2[scim.Relation, error] {
 
 func (u users) Get(ctx context.Context, id string, w scim.Want) (scim.Resource, error) {
 	var r scim.Resource
-	err := u.b.read(ctx, u.conn, func(dir *store.Directory) error {
+	look := u.b.look // one statement is a snapshot by itself
+	if w.Relations {
+		look = u.b.read
+	}
+	err := look(ctx, u.conn, func(dir *store.Directory) error {
 		p, err := dir.Person(access.PersonID(id))
 		if err != nil {
 			return err

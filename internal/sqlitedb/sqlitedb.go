@@ -162,6 +162,16 @@ func (d *DB) lockFile(path string) error {
 // View runs fn in one read transaction: a snapshot of the last commit. The Querier
 // ends with fn.
 func (d *DB) View(ctx context.Context, fn func(Querier) error) error {
+	return d.reading(ctx, func(s *session) error { return s.view(fn) })
+}
+
+// Look runs fn without a transaction: for one statement, which is a snapshot by
+// itself. Statements after the first may see later commits.
+func (d *DB) Look(ctx context.Context, fn func(Querier) error) error {
+	return d.reading(ctx, func(s *session) error { return Classify(guard(fn, s)) })
+}
+
+func (d *DB) reading(ctx context.Context, fn func(*session) error) error {
 	select {
 	case <-d.closed:
 		return closedErr(op + ".View")
@@ -170,7 +180,7 @@ func (d *DB) View(ctx context.Context, fn func(Querier) error) error {
 	select {
 	case s := <-d.readers:
 		defer func() { d.readers <- s }()
-		return s.view(fn)
+		return fn(s)
 	case <-ctx.Done():
 		return fault.Wrap(fault.Unavailable, op+".View", ctx.Err())
 	case <-d.closed:

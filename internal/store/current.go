@@ -44,12 +44,16 @@ type wide struct {
 	policy      int64
 	connections map[access.ConnectionID]connectionState
 	clients     map[access.ClientID]clientState
+	tokens      map[string]SCIMToken // by public id; LastUsed is not kept up
 }
 
 type connectionState struct {
-	active bool
-	epoch  int64
-	fences int64 // rises with every fence laid or lifted; people remembered under another number are read again
+	key     int64
+	fence   int64 // the last fence laid
+	defined access.Connection
+	active  bool
+	epoch   int64
+	fences  int64 // rises with every fence laid or lifted; people remembered under another number are read again
 }
 
 type clientState struct {
@@ -128,12 +132,15 @@ func (w *window) apply(touched []touch) {
 func (w *wide) clone() *wide {
 	c := &wide{host: w.host, policy: w.policy,
 		connections: make(map[access.ConnectionID]connectionState, len(w.connections)+1),
-		clients:     make(map[access.ClientID]clientState, len(w.clients)+1)}
+		clients:     make(map[access.ClientID]clientState, len(w.clients)+1), tokens: make(map[string]SCIMToken, len(w.tokens)+1)}
 	for id, s := range w.connections {
 		c.connections[id] = s
 	}
 	for id, s := range w.clients {
 		c.clients[id] = s
+	}
+	for id, t := range w.tokens {
+		c.tokens[id] = t
 	}
 	return c
 }

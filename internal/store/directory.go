@@ -29,7 +29,16 @@ func (v *View) In(id access.ConnectionID) (*Directory, error) {
 	return &d, nil
 }
 
+// in reads the connection from the window, which no acknowledged commit is ahead
+// of; a transaction that has changed what the window holds reads its own rows.
 func (v *View) in(id access.ConnectionID) (Directory, error) {
+	if c, known := v.window.wide.Load().connections[id]; known && (v.changed == nil || !*v.changed) {
+		return c.directory(v), nil
+	}
+	return v.stored(id)
+}
+
+func (v *View) stored(id access.ConnectionID) (Directory, error) {
 	d, err := v.scanConnection(v.q.QueryRow(`select `+connectionColumns+` from connections where id = $1`, string(id)))
 	d.v = v
 	return d, v.found(err, "store.In", "connection")
@@ -46,8 +55,33 @@ func (tx *Tx) In(id access.ConnectionID) (*DirectoryTx, error) {
 	return &DirectoryTx{Directory: d, tx: tx}, nil
 }
 
-// Row is the connection as it was when the directory was opened.
+// state is what the window keeps of a connection.
+func (d Directory) state(fences int64) connectionState {
+	return connectionState{key: d.conn, fence: d.fence, defined: d.row.Connection, active: d.row.State == ConnectionActive, epoch: d.row.Epoch, fences: fences}
+}
+
+func (c connectionState) directory(v *View) Directory {
+	return Directory{v: v, conn: c.key, fence: c.fence, row: c.row()}
+}
+
+// row is the connection without its counters and times.
+func (c connectionState) row() ConnectionRow {
+	r := ConnectionRow{Connection: c.defined, State: ConnectionEnded, Epoch: c.epoch}
+	if c.active {
+		r.State = ConnectionActive
+	}
+	return r
+}
+
+// Row is the connection as it was when the directory was opened, without its
+// counters and times, which Connections lists.
 func (d *Directory) Row() ConnectionRow { return d.row }
+
+// Counted is Row with its counters and times, as this transaction sees them.
+func (d *Directory) Counted() (ConnectionRow, error) {
+	now, err := d.v.stored(d.row.ID)
+	return now.row, err
+}
 
 func (d *DirectoryTx) touchPerson(id access.PersonID) {
 	d.tx.touched = append(d.tx.touched, touch{person: personRef{d.row.ID, id}})
@@ -55,10 +89,11 @@ func (d *DirectoryTx) touchPerson(id access.PersonID) {
 
 // touchFences makes the window read the connection's people again.
 func (d *DirectoryTx) touchFences() {
-	id := d.row.ID
+	id, fence := d.row.ID, d.fence
 	d.tx.touchWide(func(w *wide) {
 		c := w.connections[id]
 		c.fences++
+		c.fence = max(c.fence, fence)
 		w.connections[id] = c
 	})
 }

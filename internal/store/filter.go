@@ -17,6 +17,7 @@ type table struct {
 	name     string
 	alias    string
 	columns  string
+	counter  string // of connections: how many rows there are for the client
 	always   string // holds for every row that exists for the client
 	resource *schema.ResourceType
 	column   map[string]string // attribute path to expression, folded where the attribute is not case exact
@@ -33,7 +34,7 @@ type relation struct {
 }
 
 func peopleTable(d Dialect) table {
-	return table{dialect: d, name: "people", alias: "p", columns: personColumns, always: "true", resource: schema.Users(),
+	return table{dialect: d, name: "people", alias: "p", columns: personColumns, counter: "people", always: "true", resource: schema.Users(),
 		column: columns("p", "User", map[string]string{"userName": "p.user_name_key", "active": "p.active"}),
 		ready:  []string{"id", "userName"}, indexed: []string{"id", "userName", "externalId"},
 		relation: relation{name: "groups",
@@ -42,7 +43,7 @@ func peopleTable(d Dialect) table {
 }
 
 func groupsTable(d Dialect) table {
-	return table{dialect: d, name: "groups", alias: "g", columns: groupColumns, always: "not g.dissolving", resource: schema.Groups(),
+	return table{dialect: d, name: "groups", alias: "g", columns: groupColumns, counter: "groups", always: "not g.dissolving", resource: schema.Groups(),
 		column: columns("g", "Group", map[string]string{"displayName": "g.name_key"}),
 		ready:  []string{"id", "displayName"}, indexed: []string{"id", "displayName", "externalId"},
 		relation: relation{name: "members",

@@ -88,8 +88,17 @@ func (v *View) Policy() (Policy, error) {
 	return p, v.failed(err, "store.Policy")
 }
 
-// PolicyVersion is Policy's version alone.
-func (v *View) PolicyVersion() (version int64, err error) {
+// PolicyVersion is the version of the policy in force on this node: what a decision
+// made now is recorded under. One that a commit overtakes is of an older version,
+// and so counts for nothing (Current.Decided).
+func (v *View) PolicyVersion() (int64, error) {
+	if v.changed != nil && *v.changed {
+		return v.storedPolicyVersion()
+	}
+	return v.window.wide.Load().policy, nil
+}
+
+func (v *View) storedPolicyVersion() (version int64, err error) {
 	err = v.q.QueryRow(`select version from policy`).Scan(&version)
 	if errors.Is(err, sql.ErrNoRows) {
 		return 0, nil
@@ -100,21 +109,27 @@ func (v *View) PolicyVersion() (version int64, err error) {
 // wide reads what the window keeps as one value.
 func (v *View) wide() (*wide, error) {
 	const op = "store.Current"
-	w := &wide{connections: map[access.ConnectionID]connectionState{}, clients: map[access.ClientID]clientState{}}
+	w := &wide{connections: map[access.ConnectionID]connectionState{}, clients: map[access.ClientID]clientState{}, tokens: map[string]SCIMToken{}}
 	var err error
 	if w.host, err = v.Host(); err != nil {
 		return nil, err
 	}
-	if w.policy, err = v.PolicyVersion(); err != nil {
+	if w.policy, err = v.storedPolicyVersion(); err != nil {
 		return nil, err
 	}
 	err = v.each(op, func(r row) error {
-		var id access.ConnectionID
-		var c connectionState
-		err := r.Scan(&id, &c.active, &c.epoch)
-		w.connections[id] = c
+		d, err := v.scanConnection(r)
+		w.connections[d.row.ID] = d.state(0)
 		return err
-	}, `select id, active, epoch from connections`)
+	}, `select `+connectionColumns+` from connections`)
+	if err != nil {
+		return nil, err
+	}
+	err = v.each(op, func(r row) error {
+		t, err := scanToken(r)
+		w.tokens[t.PublicID] = t
+		return err
+	}, `select `+tokenColumns)
 	if err != nil {
 		return nil, err
 	}
@@ -134,7 +149,7 @@ func (v *View) wideOf(sub credential.Subject) (*wide, error) {
 	if w.host, err = v.Host(); err != nil {
 		return nil, err
 	}
-	if w.policy, err = v.PolicyVersion(); err != nil {
+	if w.policy, err = v.storedPolicyVersion(); err != nil {
 		return nil, err
 	}
 	var c connectionState
@@ -154,7 +169,20 @@ func (v *View) wideOf(sub credential.Subject) (*wide, error) {
 	return w, nil
 }
 
-func (tx *Tx) touchWide(fn func(*wide)) { tx.touched = append(tx.touched, touch{wide: fn}) }
+func (tx *Tx) touchWide(fn func(*wide)) {
+	tx.wideChanged = true
+	tx.touched = append(tx.touched, touch{wide: fn})
+}
+
+// touchConnection puts a connection in the window as it stands in this transaction.
+func (tx *Tx) touchConnection(id access.ConnectionID) error {
+	d, err := tx.stored(id)
+	if err != nil {
+		return err
+	}
+	tx.touchWide(func(w *wide) { w.connections[id] = d.state(w.connections[id].fences) })
+	return nil
+}
 
 // BumpHost ends every credential of the bridge.
 func (tx *Tx) BumpHost() error {
@@ -188,16 +216,18 @@ func (tx *Tx) PutConnection(c access.Connection, now time.Time) (created bool, e
 		return false, fault.Wrap(fault.Internal, op, err)
 	}
 	n, err := tx.exec(op, `update connections set definition = $1 where id = $2`, string(definition), string(c.ID))
-	if err != nil || n > 0 {
+	if err != nil {
 		return false, err
+	}
+	if n > 0 {
+		return false, tx.touchConnection(c.ID)
 	}
 	_, err = tx.exec(op, `insert into connections (id, definition, active, epoch, created_at) values ($1, $2, $3, 1, $4)`,
 		string(c.ID), string(definition), true, ms(now))
 	if err != nil {
 		return false, err
 	}
-	tx.touchWide(func(w *wide) { w.connections[c.ID] = connectionState{active: true, epoch: 1} })
-	return true, nil
+	return true, tx.touchConnection(c.ID)
 }
 
 // EndConnection refuses everybody of the connection from the commit on.
@@ -212,18 +242,11 @@ func (tx *Tx) ResumeConnection(id access.ConnectionID, _ time.Time) error {
 }
 
 func (tx *Tx) setConnection(op string, id access.ConnectionID, active bool) error {
-	var epoch int64
-	err := tx.q.QueryRow(`update connections set epoch = epoch + (case when active = $1 then 0 else 1 end), active = $1
-		where id = $2 returning epoch`, active, string(id)).Scan(&epoch)
+	_, err := tx.exec(op, `update connections set epoch = epoch + (case when active = $1 then 0 else 1 end), active = $1 where id = $2`, active, string(id))
 	if err != nil {
-		return tx.found(err, op, "connection")
+		return err
 	}
-	tx.touchWide(func(w *wide) {
-		c := w.connections[id]
-		c.active, c.epoch = active, epoch
-		w.connections[id] = c
-	})
-	return nil
+	return tx.touchConnection(id)
 }
 
 // PutClient adds an application or sets whether it is active. Each change of active

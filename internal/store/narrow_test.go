@@ -51,6 +51,8 @@ type noRows struct{ Querier }
 
 var errNoRows = errors.New("searched")
 
+func (noRows) Query(string, ...any) (*sql.Rows, error) { return nil, errNoRows }
+
 func (noRows) Scan(context.Context, string, ...any) (*sql.Rows, error) { return nil, errNoRows }
 
 // While two searches are under way in a large directory, a third is told to come
@@ -60,13 +62,13 @@ func TestSearchesLeaveReadersToOthers(t *testing.T) {
 	for range wideScans {
 		v.scans <- struct{}{}
 	}
-	ask := func(rows int64, text string) error {
+	ask := func(rows int, text string) error {
 		e, err := filter.Parse(schema.Users(), text)
 		if err != nil {
 			t.Fatal(err)
 		}
-		d := &Directory{v: v, row: ConnectionRow{People: rows}}
-		_, _, err = d.People(Query{Filter: e, Start: 1, Count: 1})
+		d := &Directory{v: v}
+		_, _, err = page(d, "test", peopleTable(d.dialect()), Query{Filter: e, Start: 1, Count: 1}, func(string) (int, error) { return rows, nil }, d.scanPerson)
 		return err
 	}
 	if err := ask(freeScan+1, `title pr`); !fault.Is(err, fault.Limited) {
@@ -99,7 +101,7 @@ func TestASearchThatTakesTooLongSaysWhatToDo(t *testing.T) {
 	}
 	d := &Directory{v: &View{q: slowRows{}, ctx: ctx, engine: noEngine{}, scans: make(chan struct{}, wideScans)}}
 	for _, count := range []int{0, 10} {
-		_, _, err := d.People(Query{Filter: e, Start: 1, Count: count})
+		_, _, err := page(d, "test", peopleTable(d.dialect()), Query{Filter: e, Start: 1, Count: count}, func(string) (int, error) { return 1, nil }, d.scanPerson)
 		if !fault.Is(err, fault.Limited) || fault.DetailOf(err) == "" {
 			t.Errorf("count %d: %v", count, err)
 		}

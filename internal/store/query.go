@@ -2,11 +2,14 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/fault"
+	"github.com/drawbridge-id/drawbridge/scim/filter"
 )
 
 // A filter that no index serves may search for scanTime. Where there are more than
@@ -22,17 +25,17 @@ const (
 // fault.Limited if a filter that no index serves takes longer than 5 seconds, or
 // too many are searching already. In a DirectoryTx it holds the writer: do not.
 func (d *Directory) People(q Query) ([]Person, int, error) {
-	return page(d, "store.People", peopleTable(d.dialect()), q, int(d.row.People), d.scanPerson)
+	return page(d, "store.People", peopleTable(d.dialect()), q, d.counted, d.scanPerson)
 }
 
 // Groups lists a page of live groups, oldest first, with the number of all that match.
 func (d *Directory) Groups(q Query) ([]Group, int, error) {
-	return page(d, "store.Groups", groupsTable(d.dialect()), q, int(d.row.Groups), d.scanGroup)
+	return page(d, "store.Groups", groupsTable(d.dialect()), q, d.counted, d.scanGroup)
 }
 
 // page finds the keys of a page on the narrow index first and joins the wide rows
 // outside, so that a deep page does not read what it skips.
-func page[T any](d *Directory, op string, t table, q Query, all int, scan func(row) (T, error)) ([]T, int, error) {
+func page[T any](d *Directory, op string, t table, q Query, count func(column string) (int, error), scan func(row) (T, error)) ([]T, int, error) {
 	if q.Start < 1 || q.Count < 0 || q.Count > MaxPage {
 		return nil, 0, fault.New(fault.Invalid, op, "a page starts at 1 or later and has at most %d entries", MaxPage)
 	}
@@ -40,7 +43,13 @@ func page[T any](d *Directory, op string, t table, q Query, all int, scan func(r
 	if err != nil {
 		return nil, 0, err
 	}
-	if q.Filter != nil && all > freeScan && !t.narrow(q.Filter) {
+	all := 0
+	if q.Filter == nil || !t.narrow(q.Filter) {
+		if all, err = count(t.counter); err != nil {
+			return nil, 0, err
+		}
+	}
+	if q.Filter != nil && all > freeScan {
 		select {
 		case d.v.scans <- struct{}{}:
 			defer func() { <-d.v.scans }()
@@ -52,9 +61,9 @@ func page[T any](d *Directory, op string, t table, q Query, all int, scan func(r
 	defer cancel()
 	var found []T
 	if q.Count > 0 {
-		text := fmt.Sprintf(`select %s from (select %s.key from %s %s where %s order by %s.key limit %d offset %d) k join %s %s on %s.key = k.key order by k.key`,
-			t.columns, t.alias, t.name, t.alias, where, t.alias, q.Count, q.Start-1, t.name, t.alias, t.alias)
-		rows, err := d.v.q.Scan(ctx, text, args...)
+		text := fmt.Sprintf(`select %s from (select %s.key from %s %s where %s order by %s.key limit $%d offset $%d) k join %s %s on %s.key = k.key order by k.key`,
+			t.columns, t.alias, t.name, t.alias, where, t.alias, len(args)+1, len(args)+2, t.name, t.alias, t.alias)
+		rows, err := d.run(ctx, t, q.Filter, text, append(slices.Clone(args), q.Count, q.Start-1)...)
 		err = d.v.drain(op, rows, err, func(r row) error {
 			one, err := scan(r)
 			found = append(found, one)
@@ -66,6 +75,21 @@ func page[T any](d *Directory, op string, t table, q Query, all int, scan func(r
 	}
 	total, err := t.total(ctx, d, op, q, all, len(found), where, args)
 	return found, total, err
+}
+
+// counted is one of the connection's counters.
+func (d *Directory) counted(column string) (n int, err error) {
+	err = d.v.q.QueryRow(`select `+column+` from connections where key = $1`, d.conn).Scan(&n)
+	return n, d.v.failed(err, "store.counted")
+}
+
+// run runs a search. Every identity provider asks the same few questions before
+// each change: those are prepared once; others are interruptible and forgotten.
+func (d *Directory) run(ctx context.Context, t table, f filter.Expr, text string, args ...any) (*sql.Rows, error) {
+	if c, one := f.(*filter.Compare); f == nil || one && c.Op == filter.Equal && t.narrow(f) {
+		return d.v.q.Query(text, args...)
+	}
+	return d.v.q.Scan(ctx, text, args...)
 }
 
 // total counts what matches, where the page has not already shown it.

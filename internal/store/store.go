@@ -30,6 +30,8 @@ type Querier interface {
 type Engine interface {
 	Update(ctx context.Context, fn func(Querier) error, committed func()) error
 	View(ctx context.Context, fn func(Querier) error) error
+	// Look is View for one statement, outside a transaction.
+	Look(ctx context.Context, fn func(Querier) error) error
 	// Classify turns a driver's error into a fault.Error: a unique index that
 	// refuses is fault.Conflict with the index's last column as Reason, a foreign key
 	// ReasonForeignKey, a check ReasonCheck.
@@ -99,7 +101,8 @@ func New(ctx context.Context, e Engine) (*Store, error) {
 func (s *Store) Update(ctx context.Context, fn func(*Tx) error) error {
 	var tx *Tx
 	return s.engine.Update(ctx, func(q Querier) error {
-		tx = &Tx{View: View{q: q, ctx: ctx, engine: s.engine, defined: s.defined, scans: s.scans}}
+		tx = &Tx{View: *s.over(ctx, q)}
+		tx.changed = &tx.wideChanged
 		return fn(tx)
 	}, func() { s.window.apply(tx.touched) })
 }
@@ -107,8 +110,18 @@ func (s *Store) Update(ctx context.Context, fn func(*Tx) error) error {
 // View runs fn on a snapshot.
 func (s *Store) View(ctx context.Context, fn func(*View) error) error {
 	return s.engine.View(ctx, func(q Querier) error {
-		return fn(&View{q: q, ctx: ctx, engine: s.engine, defined: s.defined, scans: s.scans})
+		return fn(s.over(ctx, q))
 	})
+}
+
+// Look is View for a single statement, which is a snapshot by itself: it spares the
+// two that a transaction costs. What runs more than one sees several instants.
+func (s *Store) Look(ctx context.Context, fn func(*View) error) error {
+	return s.engine.Look(ctx, func(q Querier) error { return fn(s.over(ctx, q)) })
+}
+
+func (s *Store) over(ctx context.Context, q Querier) *View {
+	return &View{q: q, ctx: ctx, engine: s.engine, window: s.window, defined: s.defined, scans: s.scans}
 }
 
 // Close closes the engine.
@@ -119,6 +132,8 @@ type View struct {
 	q       Querier
 	ctx     context.Context //nolint:containedctx // a View lives inside one call
 	engine  Engine
+	window  *window
+	changed *bool // the transaction has changed what the window holds; nil: it cannot
 	defined *definitions
 	scans   chan struct{}
 }
@@ -126,9 +141,10 @@ type View struct {
 // Tx reads and writes across connections. It ends with the function it was given to.
 type Tx struct {
 	View
-	touched []touch
-	lastID  access.ConnectionID // the connection opened last, for Append
-	lastKey int64
+	touched     []touch
+	wideChanged bool
+	lastID      access.ConnectionID // the connection opened last, for Append
+	lastKey     int64
 }
 
 // found turns sql.ErrNoRows into fault.NotFound and classifies the rest.

@@ -43,7 +43,32 @@ func (tx *Tx) PutSCIMToken(t SCIMToken) error {
 	}
 	_, err = tx.exec("store.PutSCIMToken", `insert into scim_tokens (public_id, conn, digest, note, tail, created_at, expires_at)
 		values ($1, $2, $3, $4, $5, $6, $7)`, t.PublicID, key, t.Digest[:], t.Note, t.Tail, ms(t.Created), ms(t.Expires))
-	return err
+	if err != nil {
+		return err
+	}
+	return tx.touchToken(t.PublicID)
+}
+
+// touchToken puts a token in the window as it stands in this transaction.
+func (tx *Tx) touchToken(publicID string) error {
+	t, err := tx.SCIMToken(publicID)
+	if err != nil {
+		return err
+	}
+	tx.touchWide(func(w *wide) { w.tokens[publicID] = t })
+	return nil
+}
+
+// Door is the token with that public id and the connection it belongs to, from the
+// window: what every SCIM request asks first. LastUsed and the connection's
+// counters and times are not kept up there.
+func (s *Store) Door(publicID string) (SCIMToken, ConnectionRow, bool) {
+	w := s.window.wide.Load()
+	t, known := w.tokens[publicID]
+	if !known {
+		return SCIMToken{}, ConnectionRow{}, false
+	}
+	return t, w.connections[t.Connection].row(), true
 }
 
 // RevokeSCIMToken ends a token; the first time counts.
@@ -53,7 +78,10 @@ func (tx *Tx) RevokeSCIMToken(publicID string, now time.Time) error {
 	if err == nil && n == 0 {
 		return fault.New(fault.NotFound, op, "there is no such token")
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return tx.touchToken(publicID)
 }
 
 // TouchSCIMTokens records when tokens were last used, and their connections with them.

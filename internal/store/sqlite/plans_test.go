@@ -34,6 +34,10 @@ func (e *explained) View(ctx context.Context, fn func(store.Querier) error) erro
 	return e.Engine.View(ctx, func(q store.Querier) error { return fn(explainer{q, e}) })
 }
 
+func (e *explained) Look(ctx context.Context, fn func(store.Querier) error) error {
+	return e.Engine.Look(ctx, func(q store.Querier) error { return fn(explainer{q, e}) })
+}
+
 type explainer struct {
 	store.Querier
 	e *explained

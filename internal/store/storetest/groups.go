@@ -120,8 +120,8 @@ func testGroupNames(t *testing.T, f *fixture) {
 	f.write(north, func(d *store.DirectoryTx) error { return d.DeleteGroup(second) })
 	f.write(north, func(d *store.DirectoryTx) error { return d.UpdateGroup(first) })
 	f.read(north, func(d *store.Directory) error {
-		if d.Row().Groups != 1 {
-			t.Errorf("%d groups are counted", d.Row().Groups)
+		if counted(f.t, d).Groups != 1 {
+			t.Errorf("%d groups are counted", counted(f.t, d).Groups)
 		}
 		return nil
 	})
@@ -206,8 +206,8 @@ func testDissolving(t *testing.T, f *fixture) {
 		t.Errorf("dropped %v", dropped)
 	}
 	f.read(north, func(d *store.Directory) error {
-		if d.Row().Groups != 1 {
-			t.Errorf("%d groups are counted", d.Row().Groups)
+		if counted(f.t, d).Groups != 1 {
+			t.Errorf("%d groups are counted", counted(f.t, d).Groups)
 		}
 		return nil
 	})

@@ -93,8 +93,8 @@ func testTombstones(t *testing.T, f *fixture) {
 		if none, err := d.Tombstones("", "", ""); err != nil || len(none) != 0 {
 			t.Errorf("by nothing: %v (%v)", none, err)
 		}
-		if d.Row().People != 0 {
-			t.Errorf("%d people are counted", d.Row().People)
+		if counted(f.t, d).People != 0 {
+			t.Errorf("%d people are counted", counted(f.t, d).People)
 		}
 		return nil
 	})

@@ -154,3 +154,13 @@ func (f *fixture) group(conn access.ConnectionID, id, name string, members ...st
 	})
 	return g
 }
+
+// counted is a connection with its counters.
+func counted(t testing.TB, d *store.Directory) store.ConnectionRow {
+	t.Helper()
+	row, err := d.Counted()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return row
+}
