@@ -14,7 +14,7 @@ import (
 //go:embed pages
 var pageFiles embed.FS
 
-const idpCSP = "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+const idpCSP = "default-src 'none'; style-src 'self'; img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
 // cookieName differs for each identity provider: cookies do not know ports.
 func (i *IdP) cookieName() string { return "idp_" + i.cfg.ID }

@@ -70,7 +70,7 @@ func (a *App) Handler() http.Handler {
 	guarded := http.NewCrossOriginProtection().Handler(mux)
 	own, far := origin(a.cfg.BaseURL), origin(a.cfg.Issuer)
 	// The sign-out form is answered with a redirect to the bridge: form-action must name it.
-	policy := "default-src 'none'; style-src 'self'; form-action 'self' " + far + "; base-uri 'none'; frame-ancestors 'none'"
+	policy := "default-src 'none'; style-src 'self'; img-src data:; form-action 'self' " + far + "; base-uri 'none'; frame-ancestors 'none'"
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if "http://"+r.Host != own && "https://"+r.Host != own {
 			http.Error(w, "Fleet Web is at "+own, http.StatusMisdirectedRequest)
