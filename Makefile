@@ -3,9 +3,10 @@
 
 GO ?= go
 NODE_DIR := testdata/openid-client
+AXE_DIR := testdata/axe
 FUZZTIME ?= 5s
 
-.PHONY: demo build test unit race lint fuzz lanes browser openid-client interop bench setup-browser setup-node clean
+.PHONY: demo build test unit race lint fuzz lanes browser openid-client interop bench setup-browser setup-axe setup-node clean
 
 demo:
 	$(GO) run ./cmd/drawbridge demo
@@ -31,10 +32,10 @@ lint:
 fuzz:
 	@GO="$(GO)" FUZZTIME="$(FUZZTIME)" sh .ci/fuzz
 
-lanes: setup-browser setup-node
+lanes: setup-browser setup-axe setup-node
 	$(GO) test -tags lanes -count=1 -timeout 10m ./cmd/drawbridge
 
-browser: setup-browser
+browser: setup-browser setup-axe
 	$(GO) test -tags lanes -count=1 -run 'Browser' ./cmd/drawbridge
 
 openid-client: setup-node
@@ -50,9 +51,13 @@ bench:
 setup-browser:
 	@sh .ci/setup chromium chromium
 
+setup-axe:
+	@sh .ci/setup npm nodejs npm
+	@test -d $(AXE_DIR)/node_modules/axe-core || { echo "installing axe-core with npm into $(AXE_DIR)/node_modules"; npm ci --prefix $(AXE_DIR) --no-audit --no-fund; }
+
 setup-node:
 	@sh .ci/setup node nodejs npm
 	@test -d $(NODE_DIR)/node_modules/openid-client || { echo "installing openid-client with npm into $(NODE_DIR)/node_modules"; npm ci --prefix $(NODE_DIR) --no-audit --no-fund; }
 
 clean:
-	rm -rf bin data demo-data $(NODE_DIR)/node_modules
+	rm -rf bin data demo-data $(NODE_DIR)/node_modules $(AXE_DIR)/node_modules
