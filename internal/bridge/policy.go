@@ -1,10 +1,12 @@
 package bridge
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"slices"
 	"strconv"
 	"time"
 
@@ -35,6 +37,9 @@ func (b *Bridge) ApplyPolicy(ctx context.Context, src mapping.PolicySource) (App
 		done, err = b.applyPolicy(tx, src, now)
 		return err
 	})
+	if err == nil {
+		b.policy.Store(nil) // read again: its rules may stand elsewhere in their file
+	}
 	if err == nil && done.Changed {
 		b.nudge()
 	}
@@ -59,10 +64,12 @@ func (b *Bridge) applyPolicy(tx *store.Tx, src mapping.PolicySource, now time.Ti
 	if err != nil {
 		return Applied{}, fault.Wrap(fault.Internal, op, err)
 	}
-	sum := sha256.Sum256(body)
-	hash := hex.EncodeToString(sum[:])
+	hash, err := policyHash(src)
+	if err != nil {
+		return Applied{}, fault.Wrap(fault.Internal, op, err)
+	}
 	if hash == before.Hash {
-		return Applied{Version: before.Version, Hash: hash}, nil
+		return Applied{Version: before.Version, Hash: hash}, movePolicy(tx, before, body)
 	}
 	if err := b.applyConnections(tx, compiled, now); err != nil {
 		return Applied{}, err
@@ -73,6 +80,27 @@ func (b *Bridge) applyPolicy(tx *store.Tx, src mapping.PolicySource, now time.Ti
 	}
 	return Applied{Version: version, Hash: hash, Changed: true}, tx.Append(fact(event.PolicyApplied, event.ByAdministrator, "", "", now,
 		map[string]string{"version": strconv.FormatInt(version, 10), "hash": hash}))
+}
+
+// policyHash is the identity of a policy: all that it says, but not where in its
+// file. A comment above a rule makes no new version, and nobody is decided anew.
+func policyHash(src mapping.PolicySource) (string, error) {
+	src.Rules = slices.Clone(src.Rules)
+	for i := range src.Rules {
+		src.Rules[i].Pos, src.Rules[i].FieldPos = mapping.Pos{}, nil
+	}
+	body, err := json.Marshal(src)
+	sum := sha256.Sum256(body)
+	return hex.EncodeToString(sum[:]), err
+}
+
+// movePolicy keeps where the active policy's rules stand in their file, for reasons
+// and faults; its version stays.
+func movePolicy(tx *store.Tx, before store.Policy, body []byte) error {
+	if bytes.Equal(body, before.Source) {
+		return nil
+	}
+	return tx.MovePolicy(body)
 }
 
 // applyConnections adds and changes what the policy names, and ends what it no

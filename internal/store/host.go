@@ -207,6 +207,13 @@ func (tx *Tx) PutPolicy(hash string, source []byte, now time.Time) (version int6
 	return version, nil
 }
 
+// MovePolicy replaces the active policy's source by one that says the same at other
+// places of its file. The version stays: nobody is decided anew.
+func (tx *Tx) MovePolicy(source []byte) error {
+	_, err := tx.exec("store.MovePolicy", `update policy set source = $1`, string(source))
+	return err
+}
+
 // PutConnection adds a connection, active, or changes the definition of one that is
 // there, whose state and epoch stay.
 func (tx *Tx) PutConnection(c access.Connection, now time.Time) (created bool, err error) {

@@ -114,7 +114,7 @@ type SessionRow struct {
 // Policy is the active policy: one row, one version for every node.
 type Policy struct {
 	Version int64
-	Hash    string // hex SHA-256 of Source
+	Hash    string // hex SHA-256 of what Source says, wherever in its file
 	Source  []byte // JSON of mapping.PolicySource
 	Applied time.Time
 }
