@@ -88,9 +88,13 @@ const chunk = 100
 func (b *Bridge) Run(ctx context.Context) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
+	tidy := time.NewTicker(time.Hour)
+	defer tidy.Stop()
 	for {
 		b.work(ctx)
 		select {
+		case <-tidy.C:
+			b.note("bridge.trimOutbox", b.trimOutbox(ctx))
 		case <-ctx.Done():
 			b.note("bridge.writeTouches", b.writeTouches(context.WithoutCancel(ctx)))
 			return
@@ -98,6 +102,24 @@ func (b *Bridge) Run(ctx context.Context) {
 		case <-b.wake:
 		}
 	}
+}
+
+// outboxKept is how long an event waits to be told. Nothing receives events yet in
+// this version; the audit trail keeps them for good.
+const outboxKept = 7 * 24 * time.Hour
+
+func (b *Bridge) trimOutbox(ctx context.Context) error {
+	before := b.now().Add(-outboxKept)
+	for removed := int64(1); removed > 0; {
+		err := b.store.Update(ctx, func(tx *store.Tx) (err error) {
+			removed, err = tx.TrimOutbox(before)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (b *Bridge) work(ctx context.Context) {

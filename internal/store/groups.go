@@ -214,7 +214,8 @@ func (d *DirectoryTx) FenceGroup(g Group) error {
 	return d.changed(n, op)
 }
 
-// Fenced lists live groups that a fence lies over, Dissolving those that are going.
+// Fenced lists live groups of active connections that a fence lies over, Dissolving
+// those that are going.
 func (v *View) Fenced(limit int) ([]Group, error) {
 	return v.groupsAtWork("store.Fenced", false, limit)
 }
@@ -230,7 +231,7 @@ func (v *View) groupsAtWork(op string, dissolving bool, limit int) ([]Group, err
 		g, err := scanGroup(r, &conn)
 		g.Connection = conn
 		return g, err
-	}, `select `+groupColumns+`, c.id from groups g join connections c on c.key = g.conn
+	}, `select `+groupColumns+`, c.id from groups g join connections c on c.key = g.conn and c.active
 		where g.fence > 0 and g.dissolving = $1 order by g.key limit $2`, dissolving, limit)
 }
 

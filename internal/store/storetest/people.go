@@ -168,7 +168,14 @@ func testQueues(t *testing.T, f *fixture) {
 	if got := ask(undecided); len(got) != 5 {
 		t.Errorf("new people to decide: %v", got)
 	}
+	f.write(south, func(d *store.DirectoryTx) error { return d.MarkDue([]store.PersonKey{elsewhere.Key}) })
+	if got := ask(dueAt(day)); !slices.Equal(got, []access.PersonID{"per_s"}) {
+		t.Errorf("due elsewhere: %v", got)
+	}
 	f.update(func(tx *store.Tx) error { return tx.EndConnection(south, day) })
+	if got := ask(dueAt(day)); len(got) != 0 {
+		t.Errorf("due in an ended connection: %v", got)
+	}
 	for i, p := range people {
 		until := day.Add(time.Duration(3-i) * time.Hour)
 		f.write(north, func(d *store.DirectoryTx) error { return d.SetDecided(p.Key, 1, until) })
