@@ -347,12 +347,10 @@ func (d *DirectoryTx) MarkDue(keys []PersonKey) error {
 	}, `update people set valid_until = $1 where conn = $2 and key in (`+d.dialect().Keys("$3")+`) returning id`, due, d.conn, jsonList(keys))
 }
 
-// Due lists people of active connections whose last decision has run out, longest
-// ago first. Nobody asks for those of an ended one.
+// Due lists people whose last decision has run out, longest ago first.
 func (v *View) Due(now time.Time, limit int) ([]DueKey, error) {
 	return list(v, "store.Due", scanDue, `select c.id, k.id from
-		(select conn, id, valid_until from people where valid_until > 0 and valid_until <= $1
-			and exists (select 1 from connections a where a.key = people.conn and a.active) order by valid_until limit $2) k
+		(select conn, id, valid_until from people where valid_until > 0 and valid_until <= $1 order by valid_until limit $2) k
 		join connections c on c.key = k.conn order by k.valid_until`, ms(now), limit)
 }
 
@@ -365,8 +363,8 @@ func (v *View) Undecided(limit int) ([]DueKey, error) {
 
 func scanDue(r row) (k DueKey, err error) { return k, r.Scan(&k.Connection, &k.Person) }
 
-// PeopleNamed lists who has that userName or e-mail address, in any case, in
-// every connection.
+// PeopleNamed lists who has that userName or e-mail address, in any case, or that
+// id, in every connection.
 func (v *View) PeopleNamed(name string) ([]Person, error) {
 	return list(v, "store.PeopleNamed", func(r row) (Person, error) {
 		var conn access.ConnectionID
@@ -375,5 +373,6 @@ func (v *View) PeopleNamed(name string) ([]Person, error) {
 		return p, err
 	}, `select `+personColumns+`, c.id from connections c join people p on p.conn = c.key
 		where p.key in (select key from people where conn = c.key and user_name_key = $1 union
-			select key from people where conn = c.key and email_key = $1) order by c.id, p.key`, Fold(name))
+			select key from people where conn = c.key and email_key = $1 union
+			select key from people where conn = c.key and id = $2) order by c.id, p.key`, Fold(name), name)
 }
