@@ -189,7 +189,8 @@ func (tb *tab) evaluate(e proto.RuntimeEvaluate) (string, error) {
 	return res.Result.Value.Str(), nil
 }
 
-const loaded = `document.readyState === "complete" ? location.href + "\n" + document.querySelector("main")?.innerText : ""`
+// loaded is empty until a page is there that came after the last leave.
+const loaded = `document.readyState === "complete" && !document.documentElement.dataset.left ? location.href + "\n" + document.querySelector("main")?.innerText : ""`
 
 // rest waits until the tab shows a page below origin whose text has all parts.
 func (tb *tab) rest(origin string, parts ...string) {
@@ -206,6 +207,14 @@ func (tb *tab) rest(origin string, parts ...string) {
 		}
 	}
 	tb.t.Fatalf("the tab did not come to %s with %q; it shows\n%s", origin, parts, last)
+}
+
+// leave marks the page that the next click or key leads away from.
+func (tb *tab) leave() {
+	tb.t.Helper()
+	if _, err := tb.eval(`document.documentElement.dataset.left = "yes"`); err != nil {
+		tb.t.Fatal(err)
+	}
 }
 
 // find is the first element of a CSS selector whose HTML holds the text. Like click,
@@ -233,7 +242,8 @@ func (tb *tab) find(selector, text string) proto.DOMNodeID {
 	return 0
 }
 
-// click clicks in the middle of what find finds, as a hand does.
+// click clicks in the middle of what find finds, as a hand does. It leads to
+// another page.
 func (tb *tab) click(selector, text string) {
 	tb.t.Helper()
 	id := tb.find(selector, text)
@@ -245,6 +255,7 @@ func (tb *tab) click(selector, text string) {
 		tb.t.Fatalf("%s %q cannot be seen: %v", selector, text, err)
 	}
 	q := box.Quads[0]
+	tb.leave()
 	for _, kind := range []proto.InputDispatchMouseEventType{proto.InputDispatchMouseEventTypeMousePressed, proto.InputDispatchMouseEventTypeMouseReleased} {
 		e := proto.InputDispatchMouseEvent{Type: kind, X: (q[0] + q[4]) / 2, Y: (q[1] + q[5]) / 2, Button: proto.InputMouseButtonLeft, ClickCount: 1}
 		if err := e.Call(tb.page); err != nil {

@@ -118,8 +118,10 @@ const focused = `(() => {
 	return (seen ? "" : "!") + (e.innerText || e.value || e.id || e.tagName);
 })()`
 
+// enter presses Enter, which leads to another page.
 func (tb *tab) enter() {
 	tb.t.Helper()
+	tb.leave()
 	if err := tb.page.Keyboard.Type(input.Enter); err != nil {
 		tb.t.Fatal(err)
 	}
