@@ -347,10 +347,12 @@ func (d *DirectoryTx) MarkDue(keys []PersonKey) error {
 	}, `update people set valid_until = $1 where conn = $2 and key in (`+d.dialect().Keys("$3")+`) returning id`, due, d.conn, jsonList(keys))
 }
 
-// Due lists people whose last decision has run out, longest ago first.
+// Due lists people of active connections whose last decision has run out, longest
+// ago first. Nobody asks for those of an ended one.
 func (v *View) Due(now time.Time, limit int) ([]DueKey, error) {
 	return list(v, "store.Due", scanDue, `select c.id, k.id from
-		(select conn, id, valid_until from people where valid_until > 0 and valid_until <= $1 order by valid_until limit $2) k
+		(select conn, id, valid_until from people where valid_until > 0 and valid_until <= $1
+			and exists (select 1 from connections a where a.key = people.conn and a.active) order by valid_until limit $2) k
 		join connections c on c.key = k.conn order by k.valid_until`, ms(now), limit)
 }
 
