@@ -39,6 +39,24 @@ func (a address) write(folder string) error {
 	return os.Rename(path+".new", path)
 }
 
+// withdraw takes the address away when the bridge stops, unless another bridge has
+// put its own there since.
+func (a address) withdraw(folder string) error {
+	path := filepath.Join(folder, addressFile)
+	body, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	var there address
+	if err == nil {
+		err = json.Unmarshal(body, &there)
+	}
+	if err != nil || there != a {
+		return err
+	}
+	return os.Remove(path)
+}
+
 // find reads the address of the running bridge: from flags, else from the data
 // folder named, else from the folder of those that serve and demo use by default
 // whose bridge was started last.

@@ -90,7 +90,7 @@ func (c *cli) runDemo(ctx context.Context, listen, file string) (err error) {
 }
 
 // play runs the bridge and the demo's servers until ctx ends.
-func (c *cli) play(ctx context.Context, d *demoRun, a *app) error {
+func (c *cli) play(ctx context.Context, d *demoRun, a *app) (err error) {
 	tokens, err := a.demoTokens(ctx)
 	if err != nil {
 		return err
@@ -99,9 +99,11 @@ func (c *cli) play(ctx context.Context, d *demoRun, a *app) error {
 	if err := d.servers.Start(w); err != nil {
 		return err
 	}
-	if err := a.announce(d.address); err != nil {
+	withdraw, err := a.announce(d.address)
+	if err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, withdraw()) }()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	served := make(chan error, 1)

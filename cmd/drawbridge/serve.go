@@ -55,17 +55,21 @@ func (c *cli) serveConfig(ctx context.Context, cfg *config.Config) (err error) {
 	if err != nil {
 		return failed(exitUsage, "server.tls: %w", err)
 	}
-	if err := a.announce(cfg.Server.Data); err != nil {
+	withdraw, err := a.announce(cfg.Server.Data)
+	if err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, withdraw()) }()
 	fmt.Fprintf(c.err, "drawbridge %s serves %s; health and metrics on http://%s\n", version(), cfg.Server.PublicURL, operations.Addr())
 	return a.serveOn(ctx, httpserver.Listener{Name: "public", Listener: public, Handler: a.public, TLS: secure},
 		httpserver.Listener{Name: "operations", Listener: operations, Handler: a.operations})
 }
 
-// announce writes into a folder where the command line finds this bridge.
-func (a *app) announce(folder string) error {
-	return address{APIURL: apiURL(a.cfg.Server.PublicURL), AdminToken: a.admin.Reveal()}.write(folder)
+// announce writes into a folder where the command line finds this bridge, and gives
+// what takes it away again.
+func (a *app) announce(folder string) (withdraw func() error, err error) {
+	at := address{APIURL: apiURL(a.cfg.Server.PublicURL), AdminToken: a.admin.Reveal()}
+	return func() error { return at.withdraw(folder) }, at.write(folder)
 }
 
 // serveOn serves until ctx ends, with the background work beside it, and ends both.

@@ -258,7 +258,10 @@ func (p *provider) claims(code pendingCode, person Person, access string, now ti
 		c["jti"] = "ID." + rand.Text()
 		return c
 	}
-	c["sub"], c["oid"], c["tid"], c["ver"], c["uti"] = p.pairwise(person), person.ObjectID, p.idp.cfg.TenantID, "2.0", rand.Text()
+	c["sub"], c["ver"], c["uti"] = p.pairwise(person), "2.0", rand.Text()
+	if slices.Contains(strings.Fields(code.scope), "profile") { // Entra tells who it is only to those who ask for it
+		c["oid"], c["tid"] = person.ObjectID, p.idp.cfg.TenantID
+	}
 	return c
 }
 

@@ -102,7 +102,7 @@ func exchange(code, verifier string) url.Values {
 }
 
 func authorizeURL(idp *oidctest.IdP, change url.Values) string {
-	q := url.Values{"response_type": {"code"}, "client_id": {"bridge"}, "redirect_uri": {callback}, "scope": {"openid"}, "state": {"st"},
+	q := url.Values{"response_type": {"code"}, "client_id": {"bridge"}, "redirect_uri": {callback}, "scope": {"openid profile"}, "state": {"st"},
 		"login_hint": {"sam@banksia.example"}, "code_challenge": {s256("unused")}, "code_challenge_method": {"S256"}}
 	for k, v := range change {
 		q[k] = v
