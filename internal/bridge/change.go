@@ -86,7 +86,7 @@ func (b *Bridge) read(ctx context.Context, conn access.ConnectionID, fn func(*st
 	})
 }
 
-// look is read for a single statement.
+// look is read for a single statement, or for several whose instants may differ.
 func (b *Bridge) look(ctx context.Context, conn access.ConnectionID, fn func(*store.Directory) error) error {
 	return b.store.Look(ctx, func(v *store.View) error {
 		dir, err := v.In(conn)

@@ -25,8 +25,8 @@ func (g groups) Create(ctx context.Context, in scim.Input) (scim.Resource, error
 	fresh := store.Group{ID: access.GroupID(credential.NewID("grp")), Connection: g.conn, Version: 1}
 	fillGroup(&fresh, in.Doc)
 	var made store.Group
-	err := g.write(ctx, &made, func(c *change) error {
-		made = fresh
+	err := g.write(ctx, func(c *change) error {
+		made = fresh // fn may run again
 		made.Created, made.Updated = c.now, c.now
 		if err := c.dir.InsertGroup(&made); err != nil {
 			return err
@@ -35,7 +35,7 @@ func (g groups) Create(ctx context.Context, in scim.Input) (scim.Resource, error
 		if err := c.followShared(made.ExternalID, made.Key); err != nil {
 			return err
 		}
-		return c.moveMembers(made, []patch.MemberEdit{{Kind: patch.AddMembers, IDs: in.Members}})
+		return c.moveMembers(&made, []patch.MemberEdit{{Kind: patch.AddMembers, IDs: in.Members}})
 	})
 	if err != nil {
 		return scim.Resource{}, edge(err)
@@ -99,7 +99,7 @@ func (g groups) Patch(ctx context.Context, id string, m scim.Match, plan patch.P
 // stays as it is.
 func (g groups) update(ctx context.Context, id string, m scim.Match, w scim.Want, edits []patch.MemberEdit, edit func(store.Group) (schema.Object, error)) (scim.Resource, error) {
 	var now store.Group
-	err := g.write(ctx, &now, func(c *change) error {
+	err := g.write(ctx, func(c *change) error {
 		was, err := c.dir.Group(access.GroupID(id))
 		if err != nil {
 			return err
@@ -115,7 +115,7 @@ func (g groups) update(ctx context.Context, id string, m scim.Match, w scim.Want
 		if err != nil {
 			return err
 		}
-		return c.moveMembers(now, edits)
+		return c.moveMembers(&now, edits)
 	})
 	if err != nil {
 		return scim.Resource{}, edgeID(err, id)
@@ -123,16 +123,12 @@ func (g groups) update(ctx context.Context, id string, m scim.Match, w scim.Want
 	return g.resource(ctx, now, w), nil
 }
 
-// write runs fn as a change and reads the group again as it stands at the end of it.
-func (g groups) write(ctx context.Context, result *store.Group, fn func(*change) error) error {
+// write runs fn as a change, and wakes the background work if it left people to it.
+func (g groups) write(ctx context.Context, fn func(*change) error) error {
 	due := false
 	err := g.b.change(ctx, g.conn, event.ByScim, func(c *change) error {
-		if err := fn(c); err != nil {
-			return err
-		}
+		err := fn(c)
 		due = c.due
-		now, err := c.dir.Group(result.ID)
-		*result = now
 		return err
 	})
 	if err == nil && due {
@@ -142,8 +138,7 @@ func (g groups) write(ctx context.Context, result *store.Group, fn func(*change)
 }
 
 func (g groups) Delete(ctx context.Context, id string, m scim.Match) error {
-	due := false
-	err := g.b.change(ctx, g.conn, event.ByScim, func(c *change) error {
+	err := g.write(ctx, func(c *change) error {
 		was, err := c.dir.Group(access.GroupID(id))
 		if err != nil {
 			return err
@@ -151,13 +146,8 @@ func (g groups) Delete(ctx context.Context, id string, m scim.Match) error {
 		if !m.Allows(was.Version) {
 			return scim.PreconditionFailed(was.Version)
 		}
-		err = c.deleteGroup(was)
-		due = c.due
-		return err
+		return c.deleteGroup(was)
 	})
-	if due {
-		g.b.nudge()
-	}
 	return edgeID(err, id)
 }
 

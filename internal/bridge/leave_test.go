@@ -194,3 +194,24 @@ func TestALargeGroupIsFencedAtOnce(t *testing.T) {
 		t.Errorf("the member of the new group holds %v", got)
 	}
 }
+
+// TestAWritesVersionIsTheNextReadsVersion: what a write answers as the group's version is what the
+// next read finds, whatever the write moved.
+func TestAWritesVersionIsTheNextReadsVersion(t *testing.T) {
+	w := newWorld(t)
+	one, two := w.person(banksia, "one@banksia.example", "oid-1"), w.person(banksia, "two@banksia.example", "oid-2")
+	group := w.group(banksia, "GL Geelong Managers", one)
+	for _, ops := range []string{
+		`{"op":"add","path":"members","value":[{"value":"` + two + `"}]}`,
+		`{"op":"add","path":"members","value":[{"value":"` + two + `"}]}`,
+		`{"op":"replace","path":"members","value":[{"value":"` + two + `"}]}`,
+		`{"op":"replace","value":{"displayName":"GL Hobart Managers","members":[{"value":"` + one + `"}]}}`,
+		`{"op":"remove","path":"members"}`,
+	} {
+		said := w.must(200, banksia, "PATCH", "/Groups/"+group+"?attributes=displayName,meta,members", `{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[`+ops+`]}`)
+		read := w.must(200, banksia, "GET", "/Groups/"+group, "")
+		if a, b := said["meta"].(map[string]any)["version"], read["meta"].(map[string]any)["version"]; a != b {
+			t.Errorf("%s answered version %v, the next read %v", ops, a, b)
+		}
+	}
+}

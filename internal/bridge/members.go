@@ -90,11 +90,11 @@ func (c *change) decideMembers(g store.Group) error {
 
 // moveMembers applies member edits in order, as one set difference: a member that
 // is removed and added again in one request keeps the instant it joined.
-func (c *change) moveMembers(g store.Group, edits []patch.MemberEdit) error {
+func (c *change) moveMembers(g *store.Group, edits []patch.MemberEdit) error {
 	if len(edits) == 0 {
 		return nil
 	}
-	add, remove, err := c.membersAfter(g, edits)
+	add, remove, err := c.membersAfter(*g, edits)
 	if err != nil {
 		return err
 	}
@@ -109,13 +109,13 @@ func (c *change) moveMembers(g store.Group, edits []patch.MemberEdit) error {
 	if err != nil {
 		return err
 	}
-	if err := c.sayMembers(g, event.MemberRemoved, removed); err != nil {
+	if err := c.sayMembers(*g, event.MemberRemoved, removed); err != nil {
 		return err
 	}
-	if err := c.sayMembers(g, event.MemberAdded, added); err != nil {
+	if err := c.sayMembers(*g, event.MemberAdded, added); err != nil {
 		return err
 	}
-	if !c.looksAt(g) {
+	if !c.looksAt(*g) {
 		return nil
 	}
 	return c.decideKeys(append(removed, added...))

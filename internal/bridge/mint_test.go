@@ -192,7 +192,7 @@ func (w *world) enlarge(group string) {
 			}
 			keys = append(keys, p.Key)
 		}
-		_, err = dir.AddMembers(g, keys, w.clock.Now())
+		_, err = dir.AddMembers(&g, keys, w.clock.Now())
 		return err
 	}))
 }

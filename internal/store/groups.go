@@ -111,8 +111,8 @@ func (d *Directory) changed(n int64, op string) error {
 }
 
 // AddMembers adds those who are not members yet and returns them. Version, count
-// and time move once, if anybody was added.
-func (d *DirectoryTx) AddMembers(g Group, keys []PersonKey, now time.Time) (added []PersonKey, err error) {
+// and time move once, in the row and in g, if anybody was added.
+func (d *DirectoryTx) AddMembers(g *Group, keys []PersonKey, now time.Time) (added []PersonKey, err error) {
 	const op = "store.AddMembers"
 	for _, key := range keys {
 		n, err := d.tx.exec(op, `insert into memberships (conn, grp, person, since) values ($1, $2, $3, $4) on conflict (grp, person) do nothing`,
@@ -127,8 +127,8 @@ func (d *DirectoryTx) AddMembers(g Group, keys []PersonKey, now time.Time) (adde
 	return added, d.countMembers(op, g, int64(len(added)), len(added), now)
 }
 
-// RemoveMembers removes those who are members and returns them.
-func (d *DirectoryTx) RemoveMembers(g Group, keys []PersonKey, now time.Time) (removed []PersonKey, err error) {
+// RemoveMembers removes those who are members and returns them; g moves as in AddMembers.
+func (d *DirectoryTx) RemoveMembers(g *Group, keys []PersonKey, now time.Time) (removed []PersonKey, err error) {
 	const op = "store.RemoveMembers"
 	for _, key := range keys {
 		n, err := d.tx.exec(op, `delete from memberships where grp = $1 and person = $2 and conn = $3`, int64(g.Key), int64(key), d.conn)
@@ -142,10 +142,13 @@ func (d *DirectoryTx) RemoveMembers(g Group, keys []PersonKey, now time.Time) (r
 	return removed, d.countMembers(op, g, -int64(len(removed)), len(removed), now)
 }
 
-func (d *DirectoryTx) countMembers(op string, g Group, by int64, moved int, now time.Time) error {
+func (d *DirectoryTx) countMembers(op string, g *Group, by int64, moved int, now time.Time) error {
 	if moved == 0 {
 		return nil
 	}
+	g.MemberCount += by
+	g.Version++
+	g.Updated = at(ms(now))
 	n, err := d.tx.exec(op, `update groups set member_count = member_count + $1, version = version + 1, updated_at = $2
 		where conn = $3 and key = $4 and not dissolving`, by, ms(now), d.conn, int64(g.Key))
 	if err != nil {

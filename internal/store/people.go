@@ -254,7 +254,7 @@ func (d *DirectoryTx) DeletePerson(p Person, now time.Time) error {
 		return err
 	}
 	for _, g := range groups {
-		if _, err := d.RemoveMembers(g, []PersonKey{p.Key}, now); err != nil {
+		if _, err := d.RemoveMembers(&g, []PersonKey{p.Key}, now); err != nil {
 			return err
 		}
 	}

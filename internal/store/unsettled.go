@@ -8,11 +8,11 @@ func (d *Directory) Unsettled(keys []PersonKey, now time.Time) ([]Person, error)
 	if len(keys) == 0 {
 		return nil, nil
 	}
-	return list(d.v, "store.Unsettled", func(r row) (Person, error) {
-		p, err := scanPerson(r)
-		p.Connection = d.row.ID
-		return p, err
-	}, `select `+personColumns+` from people p where p.conn = $1 and p.key in (`+d.dialect().Keys("$2")+`)
+	which, arg := `= $2`, any(int64(keys[0])) // one member a request is the commonest by far
+	if len(keys) > 1 {
+		which, arg = `in (`+d.dialect().Keys("$2")+`)`, jsonList(keys)
+	}
+	return list(d.v, "store.Unsettled", d.scanPerson, `select `+personColumns+` from people p where p.conn = $1 and p.key `+which+`
 		and (p.policy < (select version from policy) or p.valid_until > 0 and p.valid_until <= $3 or `+fencedSQL+`) order by p.key`,
-		d.conn, jsonList(keys), ms(now))
+		d.conn, arg, ms(now))
 }

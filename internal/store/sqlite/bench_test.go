@@ -150,7 +150,7 @@ func BenchmarkAddMember(b *testing.B) {
 			if err := d.InsertGroup(&g); err != nil {
 				return err
 			}
-			_, err = d.AddMembers(g, keys, crashDay)
+			_, err = d.AddMembers(&g, keys, crashDay)
 			return err
 		})
 		b.Run(fmt.Sprint(size), func(b *testing.B) {
@@ -161,10 +161,10 @@ func BenchmarkAddMember(b *testing.B) {
 					if err != nil {
 						return err
 					}
-					if _, err := d.RemoveMembers(g, []store.PersonKey{key}, crashDay); err != nil {
+					if _, err := d.RemoveMembers(&g, []store.PersonKey{key}, crashDay); err != nil {
 						return err
 					}
-					if _, err := d.AddMembers(g, []store.PersonKey{key}, crashDay); err != nil {
+					if _, err := d.AddMembers(&g, []store.PersonKey{key}, crashDay); err != nil {
 						return err
 					}
 					return tx.Append(event.Event{Type: event.MemberAdded, Actor: event.ByScim, At: crashDay, Connection: benchConn})

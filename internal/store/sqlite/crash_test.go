@@ -75,7 +75,7 @@ func provision(tx *store.Tx, id string) error {
 	if err != nil {
 		return err
 	}
-	if _, err := d.AddMembers(g, []store.PersonKey{p.Key}, crashDay); err != nil {
+	if _, err := d.AddMembers(&g, []store.PersonKey{p.Key}, crashDay); err != nil {
 		return err
 	}
 	return tx.Append(event.Event{Type: event.PersonProvisioned, Actor: event.ByScim, At: crashDay, Connection: crashConn, Person: p.ID})

@@ -133,14 +133,14 @@ func walk(t *testing.T, s *store.Store) {
 		did.add(d.InsertPerson(&p))
 		g := store.Group{ID: "grp_1", DisplayName: "Team", Version: 1, Doc: []byte(`{}`), Created: crashDay, Updated: crashDay}
 		did.add(d.InsertGroup(&g))
-		_, err = d.AddMembers(g, []store.PersonKey{p.Key}, crashDay)
+		_, err = d.AddMembers(&g, []store.PersonKey{p.Key}, crashDay)
 		did.add(err, d.UpdatePerson(p), d.UpdateGroup(g), d.PinSubject(p, "i", "s"), d.SetDecided(p.Key, 1, crashDay), d.MarkDue([]store.PersonKey{p.Key, 7}))
 		a := access.Assignment{ID: "asg_1", Grant: access.Standard, Scope: "s", Standing: access.Primary, Sources: []access.Source{{Kind: access.SourceRule}}}
 		did.add(d.ApplyPlan(p, mapping.Plan{Give: []access.Assignment{a}}), d.ApplyPlan(p, mapping.Plan{Change: []mapping.Change{{From: a, To: a}}}))
 		row := store.SessionRow{Session: session.Session{ID: "ses_1", Connection: crashConn, Person: p.ID, State: session.Active, Version: 1}, Cookie: credential.Digest{1}}
 		did.add(tx.InsertSession(row), tx.UpdateSession(row.Session, &credential.Digest{2}), tx.AddSessionClient("ses_1", "app"),
 			tx.Append(event.Event{Connection: crashConn, Person: p.ID, At: crashDay}), read(&tx.View, &d.Directory, p, g))
-		_, err = d.RemoveMembers(g, []store.PersonKey{p.Key}, crashDay)
+		_, err = d.RemoveMembers(&g, []store.PersonKey{p.Key}, crashDay)
 		_, _, err2 = d.DropMembers(g, 10)
 		did.add(err, err2, d.FenceGroup(g))
 		_, _, err = d.TakeFenced(g, 10)

@@ -78,11 +78,11 @@ func foreignKeysSeeNothing(t *testing.T, f *fixture, p store.Person, g store.Gro
 	own := f.group(north, "grp_own", "Own Team")
 	for what, do := range map[string]func(*store.DirectoryTx) error{
 		"a foreign member": func(d *store.DirectoryTx) error {
-			_, err := d.AddMembers(own, []store.PersonKey{p.Key}, day)
+			_, err := d.AddMembers(&own, []store.PersonKey{p.Key}, day)
 			return err
 		},
 		"a foreign group": func(d *store.DirectoryTx) error {
-			_, err := d.AddMembers(g, []store.PersonKey{other.Key}, day)
+			_, err := d.AddMembers(&g, []store.PersonKey{other.Key}, day)
 			return err
 		},
 		"a foreign subject":  func(d *store.DirectoryTx) error { return d.PinSubject(p, "https://idp.example", "new") },

@@ -25,11 +25,11 @@ func testMembers(t *testing.T, f *fixture) {
 	g := f.group(north, "grp_1", "Team")
 	later := day.Add(time.Minute)
 	add := func(now time.Time, keys ...store.PersonKey) (added []store.PersonKey) {
-		f.write(north, func(d *store.DirectoryTx) (err error) { added, err = d.AddMembers(g, keys, now); return err })
+		f.write(north, func(d *store.DirectoryTx) (err error) { added, err = d.AddMembers(&g, keys, now); return err })
 		return added
 	}
 	remove := func(now time.Time, keys ...store.PersonKey) (removed []store.PersonKey) {
-		f.write(north, func(d *store.DirectoryTx) (err error) { removed, err = d.RemoveMembers(g, keys, now); return err })
+		f.write(north, func(d *store.DirectoryTx) (err error) { removed, err = d.RemoveMembers(&g, keys, now); return err })
 		return removed
 	}
 	expect := func(count, version int64, updated time.Time) {
@@ -75,14 +75,14 @@ func testConcurrentMembers(t *testing.T, f *fixture) {
 	for w := range writers {
 		wg.Go(func() {
 			for i := range each {
-				key := people[w*each+i].Key
+				key, g := people[w*each+i].Key, g
 				err := f.try(north, func(d *store.DirectoryTx) error {
-					_, err := d.AddMembers(g, []store.PersonKey{key}, day)
+					_, err := d.AddMembers(&g, []store.PersonKey{key}, day)
 					return err
 				})
 				if err == nil && i%2 == 1 {
 					err = f.try(north, func(d *store.DirectoryTx) error {
-						_, err := d.RemoveMembers(g, []store.PersonKey{key}, day)
+						_, err := d.RemoveMembers(&g, []store.PersonKey{key}, day)
 						return err
 					})
 				}

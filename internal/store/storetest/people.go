@@ -282,7 +282,7 @@ func testPages(t *testing.T, f *fixture) {
 			return err
 		}
 		for _, p := range people {
-			if _, err := d.AddMembers(g, []store.PersonKey{p.Key}, day); err != nil {
+			if _, err := d.AddMembers(&g, []store.PersonKey{p.Key}, day); err != nil {
 				return err
 			}
 		}

@@ -149,7 +149,7 @@ func (f *fixture) group(conn access.ConnectionID, id, name string, members ...st
 		if err := d.InsertGroup(&g); err != nil {
 			return err
 		}
-		_, err := d.AddMembers(g, keys, day)
+		_, err := d.AddMembers(&g, keys, day)
 		return err
 	})
 	return g
