@@ -227,6 +227,9 @@ func called() string {
 	return os.Args[0]
 }
 
+// demoTokenLife is longer than what doctor warns of.
+const demoTokenLife = 90 * 24 * time.Hour
+
 // demoNote marks the tokens that a demo made for its own identity providers.
 const demoNote = "demo"
 
@@ -249,7 +252,7 @@ func (a *app) demoTokens(ctx context.Context) (map[string]secret.String, error) 
 				}
 			}
 		}
-		token, _, err := a.bridge.CreateSCIMToken(ctx, c.ID, demoNote, 30*24*time.Hour)
+		token, _, err := a.bridge.CreateSCIMToken(ctx, c.ID, demoNote, demoTokenLife)
 		if err != nil {
 			return nil, err
 		}

@@ -116,18 +116,19 @@ func (a *app) route(ring *keys.Ring) error {
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	metrics := newMetrics(reg)
+	observe := func(ctx context.Context, err error) { a.observePage(ctx, bridge.RequestID(ctx), err) }
 	pages := console.New(console.Config{Base: base, Product: console.Public(a.cfg.Vendor.Name), Support: console.Public(support(a.cfg.Vendor.Support)),
 		SignIns: a.bridge, Finder: a.bridge, Grants: a.bridge, Requests: a.hot, Clients: a.bridge, Codes: a.bridge, Upstream: a.upstreams,
 		Now: time.Now, Reference: bridge.RequestID, Observe: a.observePage})
 	provider := oidc.New(oidc.Config{Issuer: base, Clients: a.bridge, Requests: a.hot, Browsers: a.bridge, Switcher: a.bridge, Tokens: a.bridge, Profiles: a.bridge,
 		Codes: a.bridge, Interaction: pages, JWKS: ring.JWKS, Now: time.Now, CookieName: console.SessionCookie(strings.HasPrefix(base, "https://")),
-		Observe: func(ctx context.Context, err error) { a.observePage(ctx, bridge.RequestID(ctx), err) }})
+		Observe: observe})
 	mux := http.NewServeMux()
 	pages.Routes(mux)
 	provider.Routes(mux)
 	mux.Handle(scim.Prefix+"/", scim.New(scim.Config{Gate: a.bridge, PublicURL: base, Now: time.Now, Observe: a.observeSCIM(metrics)}))
 	mux.Handle(api.Prefix+"/", api.New(api.Config{Bridge: a.bridge, Token: credential.DigestOf(a.admin.Reveal()), Version: version(),
-		PublicURL: base, Findings: a.examine}))
+		PublicURL: base, Findings: a.examine, Observe: observe}))
 	edge := httpserver.Edge{Log: a.log, Metrics: httpserver.NewMetrics(reg), Now: time.Now, Tag: bridge.WithRequestID, Route: routeOf}
 	a.public = edge.Wrap(mux)
 	a.operations = httpserver.Operations(reg, httpserver.Check{Name: "store", Run: a.storeAnswers}, httpserver.Check{Name: "policy", Run: a.policyApplied})

@@ -30,6 +30,8 @@ type Config struct {
 	PublicURL string
 	// Findings are doctor's, made anew at each request.
 	Findings func(ctx context.Context) []Finding
+	// Observe hears of every error once, where it is rendered. It may be nil.
+	Observe func(ctx context.Context, err error)
 }
 
 type api struct {
@@ -47,26 +49,29 @@ func New(c Config) http.Handler {
 	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{"admin": {Type: "http", Scheme: "bearer"}}
 	config.Security = []map[string][]string{{"admin": {}}}
 	h := humago.New(mux, config)
-	get(h, "/status", "What this bridge is and how it stands", a.status)
-	get(h, "/doctor", "Findings: what is wrong or soon will be, and what to do", a.doctor)
-	get(h, "/connections", "Every connection with its counters and tokens", a.connections)
-	get(h, "/explain", "Why a person holds what they hold", a.explain)
-	register(h, http.MethodPost, "/connections/{connection}/tokens", "Make a SCIM token; it is shown once", http.StatusCreated, a.createToken)
-	register(h, http.MethodDelete, "/connections/{connection}/tokens/{token}", "Revoke a SCIM token at once", http.StatusNoContent, a.revokeToken)
-	register(h, http.MethodPut, "/connections/{connection}/people/{person}/certification", "Record what the vendor's register says of a technician; it outranks the identity provider", http.StatusNoContent, a.certify)
+	get(a, h, "/status", "What this bridge is and how it stands", a.status)
+	get(a, h, "/doctor", "Findings: what is wrong or soon will be, and what to do", a.doctor)
+	get(a, h, "/connections", "Every connection with its counters and tokens", a.connections)
+	get(a, h, "/explain", "Why a person holds what they hold", a.explain)
+	register(a, h, http.MethodPost, "/connections/{connection}/tokens", "Make a SCIM token; it is shown once", http.StatusCreated, a.createToken)
+	register(a, h, http.MethodDelete, "/connections/{connection}/tokens/{token}", "Revoke a SCIM token at once", http.StatusNoContent, a.revokeToken)
+	register(a, h, http.MethodPut, "/connections/{connection}/people/{person}/certification", "Record what the vendor's register says of a technician; it outranks the identity provider", http.StatusNoContent, a.certify)
 	return a.guard(mux)
 }
 
-func get[I, O any](h huma.API, path, summary string, fn func(context.Context, *I) (*O, error)) {
-	register(h, http.MethodGet, path, summary, http.StatusOK, fn)
+func get[I, O any](a *api, h huma.API, path, summary string, fn func(context.Context, *I) (*O, error)) {
+	register(a, h, http.MethodGet, path, summary, http.StatusOK, fn)
 }
 
-func register[I, O any](h huma.API, method, path, summary string, status int, fn func(context.Context, *I) (*O, error)) {
+func register[I, O any](a *api, h huma.API, method, path, summary string, status int, fn func(context.Context, *I) (*O, error)) {
 	huma.Register(h, huma.Operation{OperationID: strings.ToLower(method) + strings.NewReplacer("/", "-", "{", "", "}", "").Replace(path),
 		Method: method, Path: Prefix + path, Summary: summary, DefaultStatus: status, MaxBodyBytes: 64 << 10},
 		func(ctx context.Context, in *I) (*O, error) {
 			out, err := fn(ctx, in)
 			if err != nil {
+				if a.Observe != nil {
+					a.Observe(ctx, err)
+				}
 				return nil, problem(err)
 			}
 			return out, nil
