@@ -13,13 +13,8 @@ import (
 // The scimType words of RFC 7644 table 9 that this package and its callers use.
 const (
 	TypeInvalidFilter = "invalidFilter"
-	TypeInvalidPath   = "invalidPath"
 	TypeInvalidSyntax = "invalidSyntax"
 	TypeInvalidValue  = "invalidValue"
-	TypeInvalidVers   = "invalidVers"
-	TypeMutability    = "mutability"
-	TypeNoTarget      = "noTarget"
-	TypeTooMany       = "tooMany"
 	TypeUniqueness    = "uniqueness"
 )
 
@@ -82,9 +77,6 @@ func PreconditionFailed(current int64) *Error {
 func TooLarge(detail string) *Error {
 	return &Error{Status: http.StatusRequestEntityTooLarge, Detail: detail}
 }
-
-// TooManyResults is 400 tooMany: the filter would return more than can be served.
-func TooManyResults(detail string) *Error { return Invalid(TypeTooMany, detail) }
 
 // TooManyRequests is 429: the same, later.
 func TooManyRequests(retryAfter time.Duration) *Error {

@@ -1,6 +1,7 @@
 package scim
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -88,22 +89,14 @@ type call struct {
 // New returns the SCIM front, to be mounted at Prefix.
 func New(c Config) *Server {
 	s := &Server{gate: c.Gate, base: strings.TrimRight(c.PublicURL, "/") + Prefix, now: c.Now, observe: c.Observe,
-		timeout: orElse(c.Timeout, defaultTimeout), maxUser: orElse(c.MaxUserBody, defaultUserBody),
-		maxGroup: orElse(c.MaxGroupBody, defaultGroupBody), routes: map[string]methods{}}
+		timeout: cmp.Or(c.Timeout, defaultTimeout), maxUser: cmp.Or(c.MaxUserBody, defaultUserBody),
+		maxGroup: cmp.Or(c.MaxGroupBody, defaultGroupBody), routes: map[string]methods{}}
 	s.buffers.New = func() any { b := make([]byte, 0, 4<<10); return &b }
 	if s.observe == nil {
 		s.observe = func(context.Context, Observation) {}
 	}
 	s.register()
 	return s
-}
-
-func orElse[T comparable](v, otherwise T) T {
-	var zero T
-	if v == zero {
-		return otherwise
-	}
-	return v
 }
 
 // register is the list of all that this server does.
