@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -172,15 +173,8 @@ func count(n int, unit string) Public {
 // fill puts names into a sentence: {customer}, {application}, {product}.
 func fill(sentence Public, n names) Public {
 	return Public(strings.NewReplacer(
-		"{customer}", string(orElse(n.Customer, "your company")),
-		"{application}", string(orElse(n.Application, "the application")),
-		"{product}", string(orElse(n.Product, "this service")),
+		"{customer}", string(cmp.Or(n.Customer, "your company")),
+		"{application}", string(cmp.Or(n.Application, "the application")),
+		"{product}", string(cmp.Or(n.Product, "this service")),
 	).Replace(string(sentence)))
-}
-
-func orElse(p, other Public) Public {
-	if p == "" {
-		return other
-	}
-	return p
 }
