@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -171,14 +172,7 @@ func denied(reason, detail string) error {
 // audit row only.
 func (b *Bridge) Refused(ctx context.Context, conn access.ConnectionID, cause error) error {
 	return b.change(ctx, conn, event.ByPerson, func(c *change) error {
-		c.say(event.SignInRefused, "", map[string]string{"reason": orElse(fault.ReasonOf(cause), "idp_error")})
+		c.say(event.SignInRefused, "", map[string]string{"reason": cmp.Or(fault.ReasonOf(cause), upstream.ReasonIdP)})
 		return nil
 	})
-}
-
-func orElse(s, fallback string) string {
-	if s == "" {
-		return fallback
-	}
-	return s
 }
