@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -50,7 +51,7 @@ func (a *app) examineConnection(ctx context.Context, c bridge.ConnectionView, sa
 		say("ok", "", "%s: heard of %s ago, %d people in %d groups", c.ID, time.Since(c.LastSCIM).Round(time.Second), c.People, c.Groups)
 	}
 	if err := a.upstreams.Probe(ctx, c.ID); err != nil {
-		say("fail", "check sign_in.issuer, and that this machine may reach it", "%s: sign-in: %s", c.ID, orText(fault.DetailOf(err), "the identity provider does not answer"))
+		say("fail", "check sign_in.issuer, and that this machine may reach it", "%s: sign-in: %s", c.ID, cmp.Or(fault.DetailOf(err), "the identity provider does not answer"))
 	} else {
 		say("ok", "", "%s: the identity provider's discovery document answers", c.ID)
 	}
@@ -80,11 +81,4 @@ func (a *app) examineTokens(c bridge.ConnectionView, say finding) {
 	if live == 0 {
 		say("fail", create, "%s: no live SCIM token; nobody can be provisioned", c.ID)
 	}
-}
-
-func orText(s, otherwise string) string {
-	if s == "" {
-		return otherwise
-	}
-	return s
 }
