@@ -128,11 +128,8 @@ type Certification struct {
 	Until time.Time `json:"until,omitzero"` // zero: no end is recorded
 }
 
-// certificationLevels opens the technician grant (the guide's list).
+// certificationLevels open the technician grant (the guide's list).
 var certificationLevels = []string{"Untrained Technician", "Installation Certified Technician G2", "Trainer"}
-
-// CertificationLevels lists the levels that open the technician grant.
-func CertificationLevels() []string { return slices.Clone(certificationLevels) }
 
 // CertifiedAt reports whether the certification counts at that instant.
 func (c Certification) CertifiedAt(now time.Time) bool {

@@ -68,13 +68,18 @@ type Scope struct {
 	Was      []string `json:"was,omitzero"`      // former slugs, kept as aliases
 }
 
+// Slugs lists the slug and the former ones: all that the scope answers to.
+func (s Scope) Slugs() []string { return append([]string{s.Slug}, s.Was...) }
+
+// AnswersTo reports whether a step of a path may name the scope, now or as it did.
+func (s Scope) AnswersTo(slug string) bool { return s.Slug == slug || slices.Contains(s.Was, slug) }
+
 // Tree is an immutable set of scopes under one host. The zero Tree is empty and
 // covers nothing.
 type Tree struct {
-	byID     map[ScopeID]*node
-	host     *node
-	inOrder  []ScopeID // depth first, siblings by slug
-	pathToID map[string]ScopeID
+	byID    map[ScopeID]*node
+	host    *node
+	inOrder []ScopeID // depth first, siblings by slug
 }
 
 type node struct {
@@ -88,7 +93,7 @@ type node struct {
 // Exactly one host is required; every other scope needs a parent one level up,
 // a slug unique among its siblings (aliases included) and an id unique overall.
 func NewTree(scopes []Scope) (*Tree, error) {
-	t := &Tree{byID: make(map[ScopeID]*node, len(scopes)), pathToID: map[string]ScopeID{}}
+	t := &Tree{byID: make(map[ScopeID]*node, len(scopes))}
 	var faults []error
 	for _, s := range scopes {
 		if s.ID == "" {
@@ -150,20 +155,16 @@ func (t *Tree) attach(n *node) []error {
 func (t *Tree) index(n *node, path string) []error {
 	n.path = path
 	t.inOrder = append(t.inOrder, n.ID)
-	t.pathToID[path] = n.ID
 	slices.SortFunc(n.children, func(a, b *node) int { return strings.Compare(a.Slug, b.Slug) })
 	var faults []error
 	taken := map[string]ScopeID{}
 	for _, c := range n.children {
-		for _, slug := range append([]string{c.Slug}, c.Was...) {
+		for _, slug := range c.Slugs() {
 			if other, dup := taken[slug]; dup {
 				faults = append(faults, fmt.Errorf("scopes %q and %q under %s both answer to %q", other, c.ID, path, slug))
 				continue
 			}
 			taken[slug] = c.ID
-			if slug != c.Slug {
-				t.pathToID[join(path, slug)] = c.ID
-			}
 		}
 		faults = append(faults, t.index(c, join(path, c.Slug))...)
 	}
@@ -212,7 +213,7 @@ func (t *Tree) Resolve(path string) (Scope, bool) {
 
 func (n *node) child(slug string) *node {
 	for _, c := range n.children {
-		if c.Slug == slug || slices.Contains(c.Was, slug) {
+		if c.AnswersTo(slug) {
 			return c
 		}
 	}
