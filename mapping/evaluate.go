@@ -235,8 +235,7 @@ func merge(says []say, primary Pair) []Wanted {
 }
 
 func (w Wanted) assignment() access.Assignment {
-	return access.Assignment{Grant: w.Grant, Scope: w.Scope, Flags: w.Flags, Standing: w.Standing,
-		NotBefore: w.NotBefore, Until: w.Until, Sources: w.Sources}
+	return access.Assignment{Grant: w.Grant, Scope: w.Scope, Flags: w.Flags, Standing: w.Standing, Until: w.Until, Sources: w.Sources}
 }
 
 // told finishes a reason: what it gives, in the standing it came to have.

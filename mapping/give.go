@@ -2,7 +2,6 @@ package mapping
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
@@ -119,7 +118,7 @@ func (t target) reach(tree *access.Tree) ([]access.ScopeID, error) {
 		for _, id := range at {
 			for _, c := range tree.Children(id) {
 				slugs = append(slugs, c.Slug)
-				if s.capture != 0 || c.Slug == s.slug || slices.Contains(c.Was, s.slug) {
+				if s.capture != 0 || c.AnswersTo(s.slug) {
 					next = append(next, c.ID)
 				}
 			}

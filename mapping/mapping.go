@@ -21,7 +21,7 @@ type Pos struct {
 // Mode says whether a rule gives or only shows what it would give.
 type Mode string
 
-// The zero mode is Enforce's name in files left out.
+// A rule that names no mode is enforced.
 const (
 	Enforce Mode = "enforce"
 	Shadow  Mode = "shadow"
@@ -72,13 +72,12 @@ type Facts struct {
 
 // Wanted is one assignment that the rules want the person to hold.
 type Wanted struct {
-	Grant     access.Grant
-	Scope     access.ScopeID
-	Flags     access.Flags
-	Standing  access.Standing
-	NotBefore time.Time
-	Until     time.Time
-	Sources   []access.Source
+	Grant    access.Grant
+	Scope    access.ScopeID
+	Flags    access.Flags
+	Standing access.Standing
+	Until    time.Time
+	Sources  []access.Source
 }
 
 // Code is a stable word for why a rule did or did not match.

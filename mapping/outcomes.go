@@ -81,7 +81,7 @@ func (e *expansion) step(i int, path []segment, at access.ScopeID) {
 	s := path[0]
 	if s.capture == 0 {
 		for _, c := range e.tree.Children(at) {
-			if c.Slug == s.slug || slices.Contains(c.Was, s.slug) {
+			if c.AnswersTo(s.slug) {
 				e.step(i, path[1:], c.ID)
 			}
 		}
@@ -118,7 +118,7 @@ func (e *expansion) named(parent access.ScopeID) map[string][]access.ScopeID {
 	m := map[string][]access.ScopeID{}
 	children := e.tree.Children(parent)
 	for _, c := range children {
-		for _, slug := range append([]string{c.Slug}, c.Was...) {
+		for _, slug := range c.Slugs() {
 			m[fold(slug)] = []access.ScopeID{c.ID}
 		}
 	}

@@ -7,7 +7,8 @@ import (
 	"github.com/drawbridge-id/drawbridge/internal/access"
 )
 
-// captures are the names that may stand between braces, and the level each means.
+// captureLevel is the level that a name between braces means. The host is none of
+// them: there is one, and nothing to capture.
 func captureLevel(name string) (access.Level, bool) {
 	var l access.Level
 	if l.UnmarshalText([]byte(name)) != nil || l == access.Host {
