@@ -49,7 +49,7 @@ const (
 	SigningKeyCreated Type = "signing_key.created"
 )
 
-// Actor says who did it: "scim", "person", "administrator", "rules", "clock" or "bridge".
+// Actor says who did it: "scim", "person", "administrator", "rules" or "bridge".
 type Actor string
 
 // The actors.
@@ -58,7 +58,6 @@ const (
 	ByPerson        Actor = "person"
 	ByAdministrator Actor = "administrator"
 	ByRules         Actor = "rules"
-	ByClock         Actor = "clock"
 	ByBridge        Actor = "bridge"
 )
 
