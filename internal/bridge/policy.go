@@ -214,7 +214,7 @@ func formerID(s access.Scope, parent access.ScopeID, old *access.Tree) access.Sc
 		host, _ := old.Resolve(".")
 		return host.ID
 	}
-	for _, slug := range append([]string{s.Slug}, s.Was...) {
+	for _, slug := range s.Slugs() {
 		for _, sibling := range old.Children(parent) {
 			if sibling.Slug == slug {
 				return sibling.ID
