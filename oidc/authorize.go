@@ -1,7 +1,6 @@
 package oidc
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"slices"
@@ -12,8 +11,8 @@ import (
 	"github.com/drawbridge-id/drawbridge/internal/hot"
 )
 
-// requestLife is how long a person has to finish a sign-in.
-const requestLife = 10 * time.Minute
+// RequestLife is how long a person has to finish a sign-in.
+const RequestLife = 10 * time.Minute
 
 // authorize is the authorization endpoint (RFC 6749 section 3.1). Its phases:
 // client and redirect URI, request, browser, decision.
@@ -60,7 +59,7 @@ func (p *Provider) proceed(w http.ResponseWriter, r *http.Request, f form, x fac
 	case begin:
 		return p.begin(w, r, x.req, a.ask)
 	case issue:
-		return p.issue(w, r.Context(), x)
+		return p.issue(w, r, x)
 	case switchTo:
 		return p.switchAndIssue(w, r, x)
 	default:
@@ -81,8 +80,8 @@ func (p *Provider) browser(r *http.Request) (Browser, error) {
 	return b, err
 }
 
-func (p *Provider) issue(w http.ResponseWriter, ctx context.Context, x facts) error {
-	to, err := p.Codes.Issue(ctx, x.req, x.browser.Session)
+func (p *Provider) issue(w http.ResponseWriter, r *http.Request, x facts) error {
+	to, err := p.Codes.Issue(r.Context(), x.req, x.browser.Session)
 	if err != nil {
 		return err
 	}
@@ -95,7 +94,7 @@ func (p *Provider) issue(w http.ResponseWriter, ctx context.Context, x facts) er
 func (p *Provider) switchAndIssue(w http.ResponseWriter, r *http.Request, x facts) error {
 	renewed, after, err := p.Switcher.Switch(r.Context(), p.sessionCookie(r), x.req.Grant)
 	if !renewed.Empty() {
-		http.SetCookie(w, p.cookie(p.CookieName, renewed.Reveal(), after.Session.Expires))
+		http.SetCookie(w, Cookie(p.secure, p.CookieName, renewed.Reveal(), after.Session.Expires))
 	}
 	if fault.Is(err, fault.Denied) || fault.Is(err, fault.NotFound) {
 		return &Error{Code: "invalid_target", Description: notHeld}
@@ -107,7 +106,7 @@ func (p *Provider) switchAndIssue(w http.ResponseWriter, r *http.Request, x fact
 	if !x.accepted(x.req.Grant) {
 		return &Error{Code: "invalid_target", Description: notHeld}
 	}
-	return p.issue(w, r.Context(), x)
+	return p.issue(w, r, x)
 }
 
 // begin stores the request, binds it to the browser and hands over to the pages.
@@ -115,14 +114,14 @@ func (p *Provider) begin(w http.ResponseWriter, r *http.Request, req hot.AuthReq
 	value := credential.NewOpaque(credential.KindRequest).Reveal()
 	req.ID, req.Browser = credential.NewID("req"), credential.DigestOf(value)
 	req.Created = p.Now()
-	req.Expires = req.Created.Add(requestLife)
+	req.Expires = req.Created.Add(RequestLife)
 	if ask != "" && !slices.Contains(req.Prompt, ask) {
 		req.Prompt = append(slices.Clone(req.Prompt), ask)
 	}
 	if err := p.Requests.PutAuthRequest(r.Context(), req); err != nil {
 		return err
 	}
-	http.SetCookie(w, p.cookie(RequestCookie(p.secure, req.ID), value, req.Expires))
+	http.SetCookie(w, Cookie(p.secure, RequestCookie(p.secure, req.ID), value, req.Expires))
 	p.Interaction.Begin(w, r, req)
 	return nil
 }

@@ -7,8 +7,8 @@ import (
 
 // RequestCookie is the name of the cookie that binds an authorization request to
 // the browser that made it. Each request has its own, so that two tabs do not
-// disturb each other: it ends in the last eight characters of the id. Secure cookies have the __Host- prefix: no other host or
-// path can set one.
+// disturb each other: it ends in the last eight characters of the id. Secure cookies
+// have the __Host- prefix: no other host or path can set one.
 func RequestCookie(secure bool, requestID string) string {
 	name := "drawbridge_req_" + requestID[max(0, len(requestID)-8):]
 	if secure {
@@ -17,11 +17,11 @@ func RequestCookie(secure bool, requestID string) string {
 	return name
 }
 
-// cookie makes a cookie of ours. A zero end makes one that the browser drops when
-// it closes; an empty value takes the cookie away.
-func (p *Provider) cookie(name, value string, end time.Time) *http.Cookie {
+// Cookie makes a cookie of ours, here and on the pages. A zero end makes one that
+// the browser drops when it closes; an empty value takes the cookie away.
+func Cookie(secure bool, name, value string, end time.Time) *http.Cookie {
 	c := &http.Cookie{Name: name, Value: value, Path: "/", Expires: end,
-		HttpOnly: true, Secure: p.secure, SameSite: http.SameSiteLaxMode}
+		HttpOnly: true, Secure: secure, SameSite: http.SameSiteLaxMode}
 	if value == "" {
 		c.MaxAge, c.Expires = -1, time.Time{}
 	}

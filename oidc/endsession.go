@@ -122,7 +122,7 @@ func (p *Provider) signOut(w http.ResponseWriter, r *http.Request, x logout) {
 
 func (p *Provider) leave(w http.ResponseWriter, r *http.Request, x logout) {
 	if p.sessionCookie(r) != "" {
-		http.SetCookie(w, p.cookie(p.CookieName, "", x.browser.Session.Expires))
+		http.SetCookie(w, Cookie(p.secure, p.CookieName, "", x.browser.Session.Expires))
 	}
 	if x.to == "" {
 		p.Interaction.SignedOut(w, r)

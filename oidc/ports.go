@@ -25,7 +25,6 @@ type Client struct {
 	Grants                 []access.Grant    // which grants it accepts; empty: all that may sign in
 	OAuthScopes            []string          // workflows it may be granted; empty: all
 	IDTokenAlg             string            // "ES256" (default) or "RS256"
-	BackchannelLogoutURI   string
 }
 
 // TokenAudience is the aud of the client's access tokens: Audience, or else its id.
@@ -40,6 +39,12 @@ func (c Client) TokenAudience() string {
 // accepts every grant that may sign in.
 func (c Client) Accepts(g access.Grant) bool {
 	return g.MaySignIn() && (len(c.Grants) == 0 || slices.Contains(c.Grants, g))
+}
+
+// MayHave reports whether the client may be granted an OAuth scope at all.
+func (c Client) MayHave(oauthScope string) bool {
+	return AboutPerson(oauthScope) || slices.Contains(access.Workflows(), access.Workflow(oauthScope)) &&
+		(len(c.OAuthScopes) == 0 || slices.Contains(c.OAuthScopes, oauthScope))
 }
 
 // Public reports whether the client has no secret.

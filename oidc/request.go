@@ -32,6 +32,12 @@ const (
 	scopeGrantPrefix = "grant:"
 )
 
+// AboutPerson reports whether an OAuth scope is about the person: it names no
+// workflow, so no grant opens it and every client may have it.
+func AboutPerson(oauthScope string) bool {
+	return oauthScope == scopeOpenID || oauthScope == scopeProfile || oauthScope == scopeEmail
+}
+
 // authorizeParams are the parameters that the endpoint knows: none may repeat.
 var authorizeParams = [...]string{"client_id", "redirect_uri", "response_type", "response_mode", "scope", "state", "nonce",
 	"code_challenge", "code_challenge_method", "prompt", "max_age", "login_hint", "id_token_hint", "connection",
@@ -144,7 +150,7 @@ func readScope(f form, c Client, req *hot.AuthRequest) error {
 			req.Grant = access.AssignmentID(id)
 			continue
 		}
-		if c.mayHave(s) && !slices.Contains(req.OAuthScopes, s) {
+		if c.MayHave(s) && !slices.Contains(req.OAuthScopes, s) {
 			req.OAuthScopes = append(req.OAuthScopes, s)
 		}
 	}
@@ -152,16 +158,6 @@ func readScope(f form, c Client, req *hot.AuthRequest) error {
 		return &Error{Code: "invalid_scope", Description: "The scope must contain openid."}
 	}
 	return nil
-}
-
-// mayHave reports whether the client may be granted an OAuth scope at all.
-func (c Client) mayHave(s string) bool {
-	switch s {
-	case scopeOpenID, scopeProfile, scopeEmail:
-		return true
-	}
-	return slices.Contains(access.Workflows(), access.Workflow(s)) &&
-		(len(c.OAuthScopes) == 0 || slices.Contains(c.OAuthScopes, s))
 }
 
 func readPrompt(f form, _ Client, req *hot.AuthRequest) error {
