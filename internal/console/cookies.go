@@ -20,14 +20,9 @@ func SessionCookie(secure bool) string {
 	return "drawbridge_session"
 }
 
-// setCookie sends a cookie of ours. A zero end makes one that the browser drops
-// when it closes; an empty value takes the cookie away.
+// setCookie sends a cookie as oidc.Cookie makes it.
 func (c *Console) setCookie(w http.ResponseWriter, name, value string, end time.Time) {
-	k := &http.Cookie{Name: name, Value: value, Path: "/", Expires: end, HttpOnly: true, Secure: c.secure, SameSite: http.SameSiteLaxMode}
-	if value == "" {
-		k.MaxAge, k.Expires = -1, time.Time{}
-	}
-	http.SetCookie(w, k)
+	http.SetCookie(w, oidc.Cookie(c.secure, name, value, end))
 }
 
 func (c *Console) setSession(w http.ResponseWriter, value secret.String, b oidc.Browser) {

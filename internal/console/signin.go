@@ -14,9 +14,6 @@ import (
 	"github.com/drawbridge-id/drawbridge/oidc/upstream"
 )
 
-// requestLife is how long a sign-in that these pages began may take.
-const requestLife = 10 * time.Minute
-
 // addressView is the page that asks for a work e-mail address.
 type addressView struct {
 	Request     opaque
@@ -234,7 +231,7 @@ func hinted(req hot.AuthRequest, another bool) Public {
 func (c *Console) begin(w http.ResponseWriter, r *http.Request) {
 	value, now := credential.NewOpaque(credential.KindRequest).Reveal(), c.Now()
 	req := hot.AuthRequest{
-		ID: credential.NewID("req"), Browser: credential.DigestOf(value), MaxAge: -1, Created: now, Expires: now.Add(requestLife),
+		ID: credential.NewID("req"), Browser: credential.DigestOf(value), MaxAge: -1, Created: now, Expires: now.Add(oidc.RequestLife),
 	}
 	if err := c.Requests.PutAuthRequest(r.Context(), req); err != nil {
 		c.refuse(w, r, err, place{})
