@@ -25,18 +25,11 @@ func activeGrant(t *access.Tree, a access.Assignment) oidc.ActiveGrant {
 	return g
 }
 
-// identityScopes are the OAuth scopes that are about the person, not a workflow.
-var identityScopes = []string{"openid", "profile", "email", "offline_access"}
-
 // opened is originally granted ∩ allowed to the client ∩ opened by the assignment.
 func opened(granted []string, client oidc.Client, a access.Assignment) []string {
 	workflows := access.Opens(a.Grant, a.Flags, a.Standing)
 	return slices.DeleteFunc(slices.Clone(granted), func(s string) bool {
-		if slices.Contains(identityScopes, s) {
-			return false
-		}
-		allowed := len(client.OAuthScopes) == 0 || slices.Contains(client.OAuthScopes, s)
-		return !allowed || !slices.Contains(workflows, access.Workflow(s))
+		return !client.MayHave(s) || !oidc.AboutPerson(s) && !slices.Contains(workflows, access.Workflow(s))
 	})
 }
 
