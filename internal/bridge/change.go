@@ -2,10 +2,12 @@ package bridge
 
 import (
 	"context"
+	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/event"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
+	"github.com/drawbridge-id/drawbridge/internal/session"
 	"github.com/drawbridge-id/drawbridge/internal/store"
 )
 
@@ -14,8 +16,34 @@ import (
 // has been decided anew, at their next use or by the background work.
 const inlinePeople = 200
 
+// change is one use case's transaction: where it happens, under which policy, at
+// which instant, and what it has said so far.
+type change struct {
+	tx     *store.Tx
+	dir    *store.DirectoryTx
+	policy *activePolicy
+	conn   access.ConnectionID
+	by     event.Actor
+	now    time.Time
+	events []event.Event
+	ended  []session.ID // their refresh families are tidied away after the commit
+	due    bool         // people were left for the background work
+}
+
+func (c *change) say(t event.Type, p access.PersonID, data map[string]string) {
+	c.events = append(c.events, fact(t, c.by, c.conn, p, c.now, data))
+}
+
+func (c *change) add(events []event.Event) {
+	for _, e := range events {
+		e.Actor, e.Connection, e.At = c.by, c.conn, c.now
+		c.events = append(c.events, e)
+	}
+}
+
 // change runs fn as one transaction on one connection and records what it said.
-// fn may run again: its only effects are on the change and the transaction.
+// fn may run again: its only effects are on the change and the transaction. The
+// background work is woken if people were left to it.
 func (b *Bridge) change(ctx context.Context, conn access.ConnectionID, by event.Actor, fn func(*change) error) error {
 	now := b.now()
 	var c *change
@@ -25,7 +53,7 @@ func (b *Bridge) change(ctx context.Context, conn access.ConnectionID, by event.
 			return err
 		}
 		if dir.Row().State != store.ConnectionActive {
-			return fault.New(fault.Unauthenticated, "bridge.change", "this connection has ended").Because("connection_ended")
+			return fault.New(fault.Unauthenticated, "bridge.change", "this connection has ended").Because(session.EndConnection)
 		}
 		policy, err := b.active(&tx.View)
 		if err != nil {
@@ -44,6 +72,9 @@ func (b *Bridge) change(ctx context.Context, conn access.ConnectionID, by event.
 		return err
 	}
 	b.tidy(ctx, c)
+	if c.due {
+		b.nudge()
+	}
 	return nil
 }
 
@@ -55,23 +86,6 @@ func (b *Bridge) tidy(ctx context.Context, c *change) {
 			b.observe("bridge.tidy", err)
 		}
 	}
-}
-
-// decideAll decides a few people now and marks many as due.
-func (c *change) decideAll(keys []store.PersonKey) (due bool, err error) {
-	if len(keys) > inlinePeople {
-		return true, c.dir.MarkDue(keys)
-	}
-	people, err := c.dir.PeopleByKey(keys)
-	if err != nil {
-		return false, err
-	}
-	for _, p := range people {
-		if err := c.decide(p); err != nil {
-			return false, err
-		}
-	}
-	return false, nil
 }
 
 // read runs fn on a snapshot of one connection. It asks nothing of its state: who

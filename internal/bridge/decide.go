@@ -12,31 +12,6 @@ import (
 	"github.com/drawbridge-id/drawbridge/mapping"
 )
 
-// change is one use case's transaction: where it happens, under which policy, at
-// which instant, and what it has said so far.
-type change struct {
-	tx     *store.Tx
-	dir    *store.DirectoryTx
-	policy *activePolicy
-	conn   access.ConnectionID
-	by     event.Actor
-	now    time.Time
-	events []event.Event
-	ended  []session.ID // their refresh families are tidied away after the commit
-	due    bool         // people were left for the background work
-}
-
-func (c *change) say(t event.Type, p access.PersonID, data map[string]string) {
-	c.events = append(c.events, fact(t, c.by, c.conn, p, c.now, data))
-}
-
-func (c *change) add(events []event.Event) {
-	for _, e := range events {
-		e.Actor, e.Connection, e.At = c.by, c.conn, c.now
-		c.events = append(c.events, e)
-	}
-}
-
 // decide makes one person's assignments what the active policy wants now, and
 // moves their sessions accordingly. It is the only writer of assignments.
 func (c *change) decide(p store.Person) error {

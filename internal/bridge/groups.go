@@ -25,7 +25,7 @@ func (g groups) Create(ctx context.Context, in scim.Input) (scim.Resource, error
 	fresh := store.Group{ID: access.GroupID(credential.NewID("grp")), Connection: g.conn, Version: 1}
 	fillGroup(&fresh, in.Doc)
 	var made store.Group
-	err := g.write(ctx, func(c *change) error {
+	err := g.b.change(ctx, g.conn, event.ByScim, func(c *change) error {
 		made = fresh // fn may run again
 		made.Created, made.Updated = c.now, c.now
 		if err := c.dir.InsertGroup(&made); err != nil {
@@ -99,7 +99,7 @@ func (g groups) Patch(ctx context.Context, id string, m scim.Match, plan patch.P
 // stays as it is.
 func (g groups) update(ctx context.Context, id string, m scim.Match, w scim.Want, edits []patch.MemberEdit, edit func(store.Group) (schema.Object, error)) (scim.Resource, error) {
 	var now store.Group
-	err := g.write(ctx, func(c *change) error {
+	err := g.b.change(ctx, g.conn, event.ByScim, func(c *change) error {
 		was, err := c.dir.Group(access.GroupID(id))
 		if err != nil {
 			return err
@@ -123,22 +123,8 @@ func (g groups) update(ctx context.Context, id string, m scim.Match, w scim.Want
 	return g.resource(ctx, now, w), nil
 }
 
-// write runs fn as a change, and wakes the background work if it left people to it.
-func (g groups) write(ctx context.Context, fn func(*change) error) error {
-	due := false
-	err := g.b.change(ctx, g.conn, event.ByScim, func(c *change) error {
-		err := fn(c)
-		due = c.due
-		return err
-	})
-	if err == nil && due {
-		g.b.nudge()
-	}
-	return err
-}
-
 func (g groups) Delete(ctx context.Context, id string, m scim.Match) error {
-	err := g.write(ctx, func(c *change) error {
+	err := g.b.change(ctx, g.conn, event.ByScim, func(c *change) error {
 		was, err := c.dir.Group(access.GroupID(id))
 		if err != nil {
 			return err

@@ -121,10 +121,22 @@ func (c *change) moveMembers(g *store.Group, edits []patch.MemberEdit) error {
 	return c.decideKeys(append(removed, added...))
 }
 
+// decideKeys decides a few people now and marks many as due.
 func (c *change) decideKeys(keys []store.PersonKey) error {
-	due, err := c.decideAll(keys)
-	c.due = c.due || due
-	return err
+	if len(keys) > inlinePeople {
+		c.due = true
+		return c.dir.MarkDue(keys)
+	}
+	people, err := c.dir.PeopleByKey(keys)
+	if err != nil {
+		return err
+	}
+	for _, p := range people {
+		if err := c.decide(p); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // membersAfter turns edits into who must be there and who must not. Ids that name
