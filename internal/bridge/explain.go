@@ -132,20 +132,21 @@ func holdings(policy *activePolicy, held []access.Assignment, now time.Time) []H
 // refusalOf is the reason code the person would read at sign-in; "" if they may.
 func refusalOf(p store.Person, held []access.Assignment, d mapping.Decision, now time.Time) string {
 	if !p.Active {
-		return "deactivated_by_idp"
+		return reasonDeactivated
 	}
-	if len(session.Choices(held, now)) > 0 {
-		return ""
-	}
-	_, _, err := session.Start(session.Opening{ID: "probe", Connection: p.Connection, Person: p.ID, Held: held, Now: now, AuthTime: now, Expires: now.Add(time.Minute)})
-	if code := nearMiss(d); code != "" && fault.ReasonOf(err) == "no_rule_matched" {
-		return code
-	}
-	return fault.ReasonOf(err)
+	return fault.ReasonOf(nearest(session.Refusal(held, now), d))
 }
 
-// nearMiss is the reason code of the rule that almost gave something: it tells a
-// person more than "no rule matched".
+// nearest gives a person who holds nothing the nearest reason: a rule that almost
+// matched says more than "no rule matched".
+func nearest(refusal error, d mapping.Decision) error {
+	if code := nearMiss(d); code != "" && fault.ReasonOf(refusal) == session.ReasonNoRule {
+		return denied(code, fault.DetailOf(refusal))
+	}
+	return refusal
+}
+
+// nearMiss is the reason code of the rule that almost gave something; "" if none did.
 func nearMiss(d mapping.Decision) string {
 	for _, r := range d.Reasons {
 		switch r.Code {

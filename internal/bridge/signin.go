@@ -19,6 +19,9 @@ import (
 	"github.com/drawbridge-id/drawbridge/oidc/upstream"
 )
 
+// reasonDeactivated is why somebody cannot sign in whom their company switched off.
+const reasonDeactivated = "deactivated_by_idp"
+
 // SignIn starts a session for a verified identity. The person is found by
 // (connection, issuer, stable subject) alone; nobody is created. A refusal is
 // fault.Denied with a reason code, and writes an audit row and nothing else.
@@ -73,7 +76,7 @@ func (c *change) signIn(id upstream.Identity, life time.Duration, cookie secret.
 		return err
 	}
 	if !p.Active {
-		return denied("deactivated_by_idp", "your company has switched your account off")
+		return denied(reasonDeactivated, "your company has switched your account off")
 	}
 	held, err := c.dir.Assignments(p)
 	if err != nil {
@@ -142,20 +145,16 @@ func unpinned(dir *store.Directory, p store.Person) (store.Person, error) {
 	return p, nil
 }
 
-// explainRefusal gives a person who holds nothing the nearest reason: a rule that
-// almost matched says more than "no rule matched".
+// explainRefusal looks for the nearest reason: only who holds nothing has one.
 func (c *change) explainRefusal(p store.Person, refusal error) error {
-	if fault.ReasonOf(refusal) != "no_rule_matched" {
+	if fault.ReasonOf(refusal) != session.ReasonNoRule {
 		return refusal
 	}
 	facts, err := c.dir.Facts(p)
 	if err != nil {
 		return errors.Join(refusal, err)
 	}
-	if code := nearMiss(mapping.Evaluate(c.policy.Policy, facts, c.now)); code != "" {
-		return denied(code, fault.DetailOf(refusal))
-	}
-	return refusal
+	return nearest(refusal, mapping.Evaluate(c.policy.Policy, facts, c.now))
 }
 
 func (c *change) refuse(id upstream.Identity, reason string) {

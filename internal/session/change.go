@@ -55,10 +55,10 @@ func Choices(held []access.Assignment, now time.Time) []access.Assignment {
 // the person must choose among the guests that may, even if there is only one.
 // The error is fault.Denied, with one of the reasons above, if nothing may.
 func Start(o Opening) (Session, []event.Event, error) {
-	may := Choices(o.Held, o.Now)
-	if len(may) == 0 {
-		return Session{}, nil, refusal(o.Held, o.Now)
+	if err := Refusal(o.Held, o.Now); err != nil {
+		return Session{}, nil, err
 	}
+	may := Choices(o.Held, o.Now)
 	s := Session{
 		ID: o.ID, Connection: o.Connection, Person: o.Person, State: MustChoose, Version: 1,
 		Epochs: o.Epochs, AuthTime: o.AuthTime, Created: o.Now, Expires: o.Expires, Upstream: o.Upstream,
@@ -73,10 +73,13 @@ func Start(o Opening) (Session, []event.Event, error) {
 	return s, []event.Event{s.event(event.SessionStarted, event.ByPerson, o.Now, map[string]string{"assignment": string(s.Active)})}, nil
 }
 
-// refusal says why nothing that is held may sign in: what will begin before what
-// is over, both before the grants that never sign in.
-func refusal(held []access.Assignment, now time.Time) error {
-	op := "session.Start"
+// Refusal says why nothing that is held may sign in, nil if something may: what will
+// begin before what is over, both before the grants that never sign in.
+func Refusal(held []access.Assignment, now time.Time) error {
+	const op = "session.Start"
+	if len(Choices(held, now)) > 0 {
+		return nil
+	}
 	later := func(a access.Assignment) bool { return a.Grant.MaySignIn() && now.Before(a.NotBefore) }
 	over := func(a access.Assignment) bool { return a.Grant.MaySignIn() && !later(a) && !a.ValidAt(now) }
 	switch {
