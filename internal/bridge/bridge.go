@@ -32,7 +32,7 @@ type Lives struct {
 
 // DefaultLives are the durations when configuration names none.
 func DefaultLives() Lives {
-	return Lives{AccessToken: 5 * time.Minute, Session: 12 * time.Hour, Refresh: 12 * time.Hour, RefreshGrace: 10 * time.Second}
+	return Lives{AccessToken: credential.MaxLife, Session: 12 * time.Hour, Refresh: 12 * time.Hour, RefreshGrace: 10 * time.Second}
 }
 
 // Config is what a Bridge works with. Every field but Observe is required.
@@ -82,7 +82,7 @@ func New(c Config) (*Bridge, error) {
 		return nil, fault.New(fault.Internal, op, "store, hot engine, issuer, clock and URL are required")
 	}
 	l := c.Lives
-	if l.AccessToken <= 0 || l.AccessToken > 5*time.Minute || l.Session <= 0 || l.Refresh <= 0 || l.RefreshGrace < 0 || l.RefreshGrace > 10*time.Second {
+	if l.AccessToken <= 0 || l.AccessToken > credential.MaxLife || l.Session <= 0 || l.Refresh <= 0 || l.RefreshGrace < 0 || l.RefreshGrace > 10*time.Second {
 		return nil, fault.New(fault.Invalid, op, "access tokens live at most 5 minutes, the refresh grace is at most 10 seconds, and nothing lives for ever")
 	}
 	b := &Bridge{store: c.Store, hot: c.Hot, issuer: c.Issuer, refresh: c.Refresh, url: c.URL, lives: l, now: c.Now,

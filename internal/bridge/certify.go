@@ -5,7 +5,6 @@ import (
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/event"
-	"github.com/drawbridge-id/drawbridge/internal/store"
 )
 
 // Certify records what the vendor's register says of a technician. It outranks
@@ -26,15 +25,4 @@ func (b *Bridge) Certify(ctx context.Context, conn access.ConnectionID, person a
 		c.say(event.CertificationSet, p.ID, map[string]string{"level": said.Level})
 		return c.decide(p)
 	})
-}
-
-// PolicyInForce is the active policy's row; Version 0 when none has been applied.
-func (b *Bridge) PolicyInForce(ctx context.Context) (store.Policy, error) {
-	var p store.Policy
-	err := b.store.View(ctx, func(v *store.View) error {
-		var err error
-		p, err = v.Policy()
-		return err
-	})
-	return p, err
 }

@@ -81,12 +81,3 @@ func (b *Bridge) Grants(ctx context.Context, accessToken string) (access.Assignm
 	}
 	return row.Active, browser.Choices, nil
 }
-
-// ByDomain lists the live connections that name an e-mail domain, by customer name.
-func (b *Bridge) ByDomain(ctx context.Context, domain string) ([]access.Connection, error) {
-	all, err := b.connections(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return slices.DeleteFunc(all, func(c access.Connection) bool { return !slices.Contains(c.Domains, domain) }), nil
-}

@@ -2,11 +2,14 @@ package bridge
 
 import (
 	"context"
+	"slices"
+	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/event"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
 	"github.com/drawbridge-id/drawbridge/internal/store"
+	"github.com/drawbridge-id/drawbridge/mapping"
 )
 
 // Connections lists every connection with its counters and tokens.
@@ -50,6 +53,15 @@ func (b *Bridge) Connection(ctx context.Context, id access.ConnectionID) (access
 	return access.Connection{}, fault.New(fault.NotFound, "bridge.Connection", "there is no connection %q", id)
 }
 
+// ByDomain lists the live connections that name an e-mail domain, by customer name.
+func (b *Bridge) ByDomain(ctx context.Context, domain string) ([]access.Connection, error) {
+	all, err := b.connections(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(all, func(c access.Connection) bool { return !slices.Contains(c.Domains, domain) }), nil
+}
+
 // connections lists the live connections.
 func (b *Bridge) connections(ctx context.Context) ([]access.Connection, error) {
 	var live []access.Connection
@@ -75,6 +87,58 @@ func (b *Bridge) EndConnection(ctx context.Context, id access.ConnectionID) erro
 		c.say(event.ConnectionEnded, "", nil)
 		return c.tx.EndConnection(id, c.now)
 	})
+}
+
+// applyConnections adds and changes what the policy names, and ends what it no
+// longer names: an ended connection's epoch alone refuses all its credentials.
+func applyConnections(tx *store.Tx, p *mapping.Policy, now time.Time) error {
+	have, err := tx.Connections()
+	if err != nil {
+		return err
+	}
+	state := map[access.ConnectionID]store.ConnectionState{}
+	for _, c := range have {
+		state[c.ID] = c.State
+	}
+	for _, c := range p.Connections() {
+		if _, err := tx.PutConnection(c, now); err != nil {
+			return err
+		}
+		if err := tx.PutCeiling(c.ID, p.CeilingPairs(c.ID)); err != nil {
+			return err
+		}
+		if err := noteConnection(tx, c.ID, state[c.ID], now); err != nil {
+			return err
+		}
+	}
+	for _, c := range have {
+		if _, named := p.Connection(c.ID); !named && c.State == store.ConnectionActive {
+			if err := endConnection(tx, c.ID, now); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func noteConnection(tx *store.Tx, id access.ConnectionID, was store.ConnectionState, now time.Time) error {
+	switch was {
+	case store.ConnectionActive:
+		return nil
+	case store.ConnectionEnded:
+		if err := tx.ResumeConnection(id, now); err != nil {
+			return err
+		}
+		return tx.Append(fact(event.ConnectionResumed, event.ByAdministrator, id, "", now, nil))
+	}
+	return tx.Append(fact(event.ConnectionAdded, event.ByAdministrator, id, "", now, nil))
+}
+
+func endConnection(tx *store.Tx, id access.ConnectionID, now time.Time) error {
+	if err := tx.EndConnection(id, now); err != nil {
+		return err
+	}
+	return tx.Append(fact(event.ConnectionEnded, event.ByAdministrator, id, "", now, nil))
 }
 
 // ApplyClients makes the configured applications the only live ones: the epoch of

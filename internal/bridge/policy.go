@@ -71,7 +71,7 @@ func (b *Bridge) applyPolicy(tx *store.Tx, src mapping.PolicySource, now time.Ti
 	if hash == before.Hash {
 		return Applied{Version: before.Version, Hash: hash}, movePolicy(tx, before, body)
 	}
-	if err := b.applyConnections(tx, compiled, now); err != nil {
+	if err := applyConnections(tx, compiled, now); err != nil {
 		return Applied{}, err
 	}
 	version, err := tx.PutPolicy(hash, body, now)
@@ -101,58 +101,6 @@ func movePolicy(tx *store.Tx, before store.Policy, body []byte) error {
 		return nil
 	}
 	return tx.MovePolicy(body)
-}
-
-// applyConnections adds and changes what the policy names, and ends what it no
-// longer names: an ended connection's epoch alone refuses all its credentials.
-func (b *Bridge) applyConnections(tx *store.Tx, p *mapping.Policy, now time.Time) error {
-	have, err := tx.Connections()
-	if err != nil {
-		return err
-	}
-	state := map[access.ConnectionID]store.ConnectionState{}
-	for _, c := range have {
-		state[c.ID] = c.State
-	}
-	for _, c := range p.Connections() {
-		if _, err := tx.PutConnection(c, now); err != nil {
-			return err
-		}
-		if err := tx.PutCeiling(c.ID, p.CeilingPairs(c.ID)); err != nil {
-			return err
-		}
-		if err := noteConnection(tx, c.ID, state[c.ID], now); err != nil {
-			return err
-		}
-	}
-	for _, c := range have {
-		if _, named := p.Connection(c.ID); !named && c.State == store.ConnectionActive {
-			if err := endConnection(tx, c.ID, now); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-func noteConnection(tx *store.Tx, id access.ConnectionID, was store.ConnectionState, now time.Time) error {
-	switch was {
-	case store.ConnectionActive:
-		return nil
-	case store.ConnectionEnded:
-		if err := tx.ResumeConnection(id, now); err != nil {
-			return err
-		}
-		return tx.Append(fact(event.ConnectionResumed, event.ByAdministrator, id, "", now, nil))
-	}
-	return tx.Append(fact(event.ConnectionAdded, event.ByAdministrator, id, "", now, nil))
-}
-
-func endConnection(tx *store.Tx, id access.ConnectionID, now time.Time) error {
-	if err := tx.EndConnection(id, now); err != nil {
-		return err
-	}
-	return tx.Append(fact(event.ConnectionEnded, event.ByAdministrator, id, "", now, nil))
 }
 
 // adoptIDs gives every provisional scope id ("path:…", as config makes them) the id
@@ -222,6 +170,17 @@ func formerID(s access.Scope, parent access.ScopeID, old *access.Tree) access.Sc
 		}
 	}
 	return ""
+}
+
+// PolicyInForce is the active policy's row; Version 0 when none has been applied.
+func (b *Bridge) PolicyInForce(ctx context.Context) (store.Policy, error) {
+	var p store.Policy
+	err := b.store.View(ctx, func(v *store.View) error {
+		var err error
+		p, err = v.Policy()
+		return err
+	})
+	return p, err
 }
 
 // active is the compiled policy of the version that this transaction sees.
