@@ -131,7 +131,8 @@ type head struct {
 
 func seal(tx *store.Tx, rows []store.AuditRow) error {
 	heads := map[access.ConnectionID]head{}
-	for _, r := range rows {
+	for i := range rows {
+		r := &rows[i]
 		h, known := heads[r.Connection]
 		if !known {
 			var err error
@@ -141,12 +142,9 @@ func seal(tx *store.Tx, rows []store.AuditRow) error {
 		}
 		r.Seq, r.Prev = h.seq+1, h.hash
 		r.Hash = Hash(r.Prev, r.Seq, r.Body, r.PersonalDigest)
-		if err := tx.Seal(r); err != nil {
-			return err
-		}
 		heads[r.Connection] = head{r.Seq, r.Hash}
 	}
-	return nil
+	return tx.Seal(rows)
 }
 
 // Report is what Verify found.

@@ -39,7 +39,7 @@ func (c *change) settle(p store.Person, held []access.Assignment, d mapping.Deci
 		plan = mapping.DropAll(held)
 	}
 	for i := range plan.Give {
-		plan.Give[i].ID = access.AssignmentID(credential.NewID("asg"))
+		plan.Give[i].ID = access.AssignmentID(credential.NewIDAt("asg", c.now))
 		plan.Give[i].Person = p.ID
 	}
 	after := plan.After()

@@ -39,7 +39,7 @@ func admitted(t store.SCIMToken, c store.ConnectionRow, known bool, digest crede
 	switch {
 	case !t.Digest.Equal(digest) || !known:
 		return fault.New(fault.Unauthenticated, op, "there is no such token")
-	case !t.Revoked.IsZero() || !now.Before(t.Expires):
+	case !t.LiveAt(now):
 		return fault.New(fault.Unauthenticated, op, "the token was revoked or has expired")
 	case c.State != store.ConnectionActive:
 		return fault.New(fault.Unauthenticated, op, "the connection has ended")
@@ -97,7 +97,7 @@ func (b *Bridge) CreateSCIMToken(ctx context.Context, conn access.ConnectionID, 
 		}
 		live := 0
 		for _, t := range tokens {
-			if t.Revoked.IsZero() && c.now.Before(t.Expires) {
+			if t.LiveAt(c.now) {
 				live++
 			}
 		}

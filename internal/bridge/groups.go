@@ -22,7 +22,7 @@ type groups struct {
 }
 
 func (g groups) Create(ctx context.Context, in scim.Input) (scim.Resource, error) {
-	fresh := store.Group{ID: access.GroupID(credential.NewID("grp")), Connection: g.conn, Version: 1}
+	fresh := store.Group{ID: access.GroupID(credential.NewIDAt("grp", g.b.now())), Connection: g.conn, Version: 1}
 	fillGroup(&fresh, in.Doc)
 	var made store.Group
 	err := g.b.change(ctx, g.conn, event.ByScim, func(c *change) error {

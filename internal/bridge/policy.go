@@ -103,7 +103,7 @@ func movePolicy(tx *store.Tx, before store.Policy, body []byte) error {
 	return tx.MovePolicy(body)
 }
 
-// adoptIDs gives every provisional scope id ("path:…", as config makes them) the id
+// adoptIDs gives every provisional scope id (mapping.ProvisionalID) the id
 // that the scope at that path, or at a former slug of it, has in the active policy;
 // a scope that is new gets a new id. So a rename changes nobody's access.
 func adoptIDs(src mapping.PolicySource, active []byte) (mapping.PolicySource, error) {
@@ -143,7 +143,7 @@ func adoptIDs(src mapping.PolicySource, active []byte) (mapping.PolicySource, er
 func scopeIDs(fresh, old *access.Tree) map[access.ScopeID]access.ScopeID {
 	names := map[access.ScopeID]access.ScopeID{"": ""}
 	for _, s := range fresh.All() { // parents come first
-		if !provisional(s.ID) {
+		if !mapping.Provisional(s.ID) {
 			names[s.ID] = s.ID
 			continue
 		}
@@ -154,8 +154,6 @@ func scopeIDs(fresh, old *access.Tree) map[access.ScopeID]access.ScopeID {
 	}
 	return names
 }
-
-func provisional(id access.ScopeID) bool { return len(id) > 5 && id[:5] == "path:" }
 
 func formerID(s access.Scope, parent access.ScopeID, old *access.Tree) access.ScopeID {
 	if s.Level == access.Host {

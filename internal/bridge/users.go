@@ -28,7 +28,7 @@ func (u users) Create(ctx context.Context, in scim.Input) (scim.Resource, error)
 	if !in.HasActive {
 		in.Doc["active"] = true
 	}
-	fresh := store.Person{ID: access.PersonID(credential.NewID("per")), Connection: u.conn, Epoch: 1, Version: 1}
+	fresh := store.Person{ID: access.PersonID(credential.NewIDAt("per", u.b.now())), Connection: u.conn, Epoch: 1, Version: 1}
 	fill(&fresh, in.Doc)
 	var p store.Person
 	err := u.b.change(ctx, u.conn, event.ByScim, func(c *change) error {

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"hash/crc32"
 	"strings"
+	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/fault"
 	"github.com/drawbridge-id/drawbridge/internal/secret"
@@ -30,6 +31,7 @@ const (
 	checksumLen = 6                                  // 62^6 > 2^32
 	publicLen   = 16                                 // 95 bits
 	idLen       = 26                                 // 5 bits each: 130 bits
+	timeLen     = 9                                  // 45 bits of milliseconds: beyond the year 3000
 )
 
 func (k Kind) prefix() string { return "drb_" + string(k) + "_" }
@@ -79,6 +81,20 @@ func ParseSCIMToken(s string) (publicID string, d Digest, err error) {
 // NewID makes an opaque lower-case id, prefix_ and 130 random bits: NewID("per")
 // gives "per_…". An id is public; it opens nothing.
 func NewID(prefix string) string { return prefix + "_" + random(crockford, idLen) }
+
+// NewIDAt is NewID for rows that many are made of: nine digits of the millisecond,
+// then 85 random bits. Ids made one after the other lie side by side in an index,
+// so that a thousand new rows touch few of its pages. When a row was made is no
+// secret: SCIM shows it (meta.created).
+func NewIDAt(prefix string, at time.Time) string {
+	ms := uint64(at.UnixMilli())
+	var front [timeLen]byte
+	for i := timeLen - 1; i >= 0; i-- {
+		front[i] = crockford[ms%32]
+		ms /= 32
+	}
+	return prefix + "_" + string(front[:]) + random(crockford, idLen-timeLen)
+}
 
 func malformed(op string) error {
 	return fault.New(fault.Unauthenticated, op, "the credential is not one of ours").Because(ReasonMalformed)

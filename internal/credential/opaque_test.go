@@ -3,6 +3,7 @@ package credential
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/fault"
 )
@@ -174,4 +175,18 @@ func FuzzParseSCIMToken(f *testing.F) {
 			t.Errorf("%q names %q", s, id)
 		}
 	})
+}
+
+func TestIDsOfOneInstantShareItsFront(t *testing.T) {
+	at := time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC)
+	a, b, later := NewIDAt("per", at), NewIDAt("per", at), NewIDAt("per", at.Add(time.Millisecond))
+	if a == b || a[:4+timeLen] != b[:4+timeLen] || len(a) != len(NewID("per")) {
+		t.Errorf("%s and %s", a, b)
+	}
+	if a[:4+timeLen] >= later[:4+timeLen] {
+		t.Errorf("%s does not sort before %s", a, later)
+	}
+	if old, far := NewIDAt("per", time.Unix(0, 0)), NewIDAt("per", time.Date(2999, 1, 1, 0, 0, 0, 0, time.UTC)); old[:4+timeLen] >= far[:4+timeLen] {
+		t.Errorf("%s does not sort before %s", old, far)
+	}
 }

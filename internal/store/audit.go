@@ -126,25 +126,40 @@ func (v *View) AuditHead(conn access.ConnectionID) (seq int64, hash []byte, err 
 	return seq, hash, v.failed(err, "store.AuditHead")
 }
 
-// Seal makes a row the next link of its chain. Rows are sealed in commit order.
-func (tx *Tx) Seal(r AuditRow) error {
+// Seal makes rows the next links of their chains, in commit order: each has its
+// sequence number, the hash before it and its own. The heads move once.
+func (tx *Tx) Seal(rows []AuditRow) error {
 	const op = "store.Seal"
-	key, err := tx.auditKey(r.Connection)
-	if err != nil {
-		return err
+	heads := map[access.ConnectionID]AuditRow{}
+	keys := map[access.ConnectionID]int64{}
+	for _, r := range rows {
+		key, known := keys[r.Connection]
+		if !known {
+			var err error
+			if key, err = tx.auditKey(r.Connection); err != nil {
+				return err
+			}
+			keys[r.Connection] = key
+		}
+		n, err := tx.exec(op, `update audit set seq = $1, prev = $2, hash = $3 where id = $4 and conn = $5 and seq is null`, r.Seq, r.Prev, r.Hash, r.ID, key)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return fault.New(fault.Stale, op, "audit row %d has been sealed already", r.ID)
+		}
+		heads[r.Connection] = r
 	}
-	n, err := tx.exec(op, `update audit set seq = $1, prev = $2, hash = $3 where id = $4 and conn = $5 and seq is null`, r.Seq, r.Prev, r.Hash, r.ID, key)
-	if err != nil {
-		return err
+	for conn, r := range heads {
+		_, err := tx.exec(op, `insert into audit_heads (conn, seq, hash) values ($1, $2, $3) on conflict (conn) do update set seq = $2, hash = $3`, keys[conn], r.Seq, r.Hash)
+		if err != nil {
+			return err
+		}
 	}
-	if n == 0 {
-		return fault.New(fault.Stale, op, "audit row %d has been sealed already", r.ID)
+	if len(rows) == 0 {
+		return nil
 	}
-	_, err = tx.exec(op, `insert into audit_heads (conn, seq, hash) values ($1, $2, $3) on conflict (conn) do update set seq = $2, hash = $3`, key, r.Seq, r.Hash)
-	if err != nil {
-		return err
-	}
-	_, err = tx.exec(op, `update audit_sealed set id = $1`, r.ID)
+	_, err := tx.exec(op, `update audit_sealed set id = $1`, rows[len(rows)-1].ID)
 	return err
 }
 

@@ -102,7 +102,8 @@ func (c *compiler) bind(v any) string {
 	return fmt.Sprintf("$%d", len(c.args))
 }
 
-func (c *compiler) alias() string {
+// suffix tells the aliases of one statement apart.
+func (c *compiler) suffix() string {
 	c.fresh++
 	return fmt.Sprint(c.fresh)
 }
@@ -178,13 +179,13 @@ func (c *compiler) values(a *schema.Attribute) values {
 
 // document finds values in the stored document.
 func (c *compiler) document(a, top *schema.Attribute, path []string) values {
-	doc := c.table.alias + ".doc"
+	doc := c.alias + ".doc"
 	switch {
 	case a != top && top.MultiValued:
-		alias := "e" + c.alias()
+		alias := "e" + c.suffix()
 		return values{from: c.dialect.Each(doc, alias, path[:len(path)-1]...), expr: c.dialect.JSON(alias+".value", a.Name)}
 	case a.MultiValued:
-		alias := "e" + c.alias()
+		alias := "e" + c.suffix()
 		return values{from: c.dialect.Each(doc, alias, path...), expr: alias + ".value"}
 	}
 	return values{expr: c.dialect.JSON(doc, path...)}
@@ -196,7 +197,7 @@ func (c *compiler) sub(a *schema.Attribute, in element) values {
 		return values{expr: c.relatedExpr(a, in.related)}
 	}
 	if a.MultiValued {
-		alias := "e" + c.alias()
+		alias := "e" + c.suffix()
 		return values{from: c.dialect.Each(in.json, alias, a.Name), expr: alias + ".value"}
 	}
 	return values{expr: c.dialect.JSON(in.json, a.Name)}
@@ -204,7 +205,7 @@ func (c *compiler) sub(a *schema.Attribute, in element) values {
 
 // related are values of the relation; one that is not stored is absent.
 func (c *compiler) related(a *schema.Attribute) values {
-	n := c.alias()
+	n := c.suffix()
 	if a.Parent == nil {
 		return values{from: fmt.Sprintf(c.relation.from, n), expr: "1"}
 	}
@@ -226,23 +227,23 @@ func (c *compiler) relatedExpr(a *schema.Attribute, n string) string {
 func (c *compiler) schemas() values {
 	all := "select " + c.bind(c.resource.Core.ID) + " as value"
 	for _, e := range c.resource.Extensions {
-		all += " union all select " + c.bind(e.Schema.ID) + " where " + c.dialect.JSON(c.table.alias+".doc", e.Schema.ID) + " is not null"
+		all += " union all select " + c.bind(e.Schema.ID) + " where " + c.dialect.JSON(c.alias+".doc", e.Schema.ID) + " is not null"
 	}
-	alias := "s" + c.alias()
+	alias := "s" + c.suffix()
 	return values{from: "(" + all + ") " + alias, expr: alias + ".value"}
 }
 
 func (c *compiler) valuePath(e *filter.ValuePath) string {
 	if e.Attr.Relation {
-		n := c.alias()
+		n := c.suffix()
 		return "exists (select 1 from " + fmt.Sprintf(c.relation.from, n) + " and " + c.expr(e.Term, element{related: n}) + ")"
 	}
 	path := []string{e.Attr.Name}
 	if e.Attr.Extension {
 		path = []string{e.Attr.URN, e.Attr.Name}
 	}
-	alias := "e" + c.alias()
-	return "exists (select 1 from " + c.dialect.Each(c.table.alias+".doc", alias, path...) + " where " + c.expr(e.Term, element{json: alias + ".value"}) + ")"
+	alias := "e" + c.suffix()
+	return "exists (select 1 from " + c.dialect.Each(c.alias+".doc", alias, path...) + " where " + c.expr(e.Term, element{json: alias + ".value"}) + ")"
 }
 
 // compare is filter.holds in SQL: an absent attribute satisfies ne, eq null, and no

@@ -181,8 +181,8 @@ func jsonList[T any](values []T) string {
 func (d *Directory) dialect() Dialect { return d.v.engine.Dialect() }
 
 // InsertPerson adds a person, decided as Policy and ValidUntil say, and sets its
-// Key. fault.Conflict with the reason
-// "user_name" if another person of the connection has that name, in any case.
+// Key. fault.Conflict with the reason "user_name" if another person of the
+// connection has that name, in any case.
 func (d *DirectoryTx) InsertPerson(p *Person) error {
 	const op = "store.InsertPerson"
 	asserted, level, until := assertedColumns(p.Asserted)
@@ -288,9 +288,8 @@ func (d *DirectoryTx) endSessions(p Person, now time.Time) error {
 		return err
 	}
 	for _, s := range live {
-		s.State, s.Active, s.EndedAt, s.EndReason = session.Ended, "", now, session.EndDeleted
-		s.Version++
-		if err := d.tx.UpdateSession(s.Session, nil); err != nil {
+		ended, _ := session.Revoke(s.Session, session.EndDeleted, now) // whoever wants it told ends them first
+		if err := d.tx.UpdateSession(ended, nil); err != nil {
 			return err
 		}
 	}

@@ -105,6 +105,9 @@ type SCIMToken struct {
 	Revoked    time.Time
 }
 
+// LiveAt reports whether the token opens its connection at that instant.
+func (t SCIMToken) LiveAt(now time.Time) bool { return t.Revoked.IsZero() && now.Before(t.Expires) }
+
 // SessionRow is a session as stored, with the digest of its cookie's secret.
 type SessionRow struct {
 	session.Session
