@@ -6,6 +6,7 @@
 package mapping
 
 import (
+	"strings"
 	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
@@ -51,6 +52,16 @@ type PolicySource struct {
 	Connections []access.Connection `json:"connections"`
 	Rules       []RuleSource        `json:"rules"`
 }
+
+// provisionalPrefix begins the id of a scope that has none of its own yet.
+const provisionalPrefix = "path:"
+
+// ProvisionalID stands for a scope of a file in a PolicySource until the policy is
+// applied and the scope gets, or finds again, its real id.
+func ProvisionalID(path string) access.ScopeID { return access.ScopeID(provisionalPrefix + path) }
+
+// Provisional reports whether id is of that kind.
+func Provisional(id access.ScopeID) bool { return strings.HasPrefix(string(id), provisionalPrefix) }
 
 // Membership is one group a person is in.
 type Membership struct {
