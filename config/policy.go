@@ -92,17 +92,13 @@ func (l *loader) widthAt(p mapping.Pos) int {
 }
 
 func (l *loader) scopes(root block, vendor string) []access.Scope {
-	host := access.Scope{ID: provisional("."), Level: access.Host, Name: vendor}
+	host := access.Scope{ID: mapping.ProvisionalID("."), Level: access.Host, Name: vendor}
 	out := []access.Scope{host}
 	if f, ok := root.need("scopes"); ok {
 		out = l.level(f, host, "", out, map[access.ScopeID]bool{host.ID: true})
 	}
 	return out
 }
-
-// provisional is the id of a scope whose real one is chosen when the policy is
-// applied.
-func provisional(path string) access.ScopeID { return access.ScopeID("path:" + path) }
 
 // inner is the key under which a level's children stand, and its own keys.
 func inner(l access.Level) (children string, keys []string) {
@@ -156,7 +152,7 @@ func (l *loader) scope(s block, slug, path string, parent access.Scope) access.S
 		l.add(posOf(l.name, s.key), width(s.key), s.named()+"a slug is made of lower-case letters, digits and inner hyphens, at most 63", meant)
 	}
 	scope := access.Scope{
-		ID: provisional(path), Slug: slug, Level: parent.Level + 1, Parent: parent.ID,
+		ID: mapping.ProvisionalID(path), Slug: slug, Level: parent.Level + 1, Parent: parent.ID,
 		Name: s.needText("name"), Was: s.texts("was"),
 	}
 	if id := s.text("id"); id != "" {
