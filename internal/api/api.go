@@ -145,6 +145,13 @@ type Status struct {
 	Groups      int64  `json:"groups"`
 }
 
+// The levels of a finding. A fail makes doctor end with a negative answer.
+const (
+	LevelOK   = "ok"
+	LevelWarn = "warn"
+	LevelFail = "fail"
+)
+
 // Finding is one line of doctor's.
 type Finding struct {
 	Level string `json:"level" enum:"ok,warn,fail"`
@@ -210,7 +217,7 @@ func (a *api) connections(ctx context.Context, _ *struct{}) (*body[[]Connection]
 	}
 	out := make([]Connection, len(rows))
 	for i, c := range rows {
-		out[i] = Connection{ID: c.ID, Name: c.Name, IdP: c.IdP, State: string(c.State), SCIMURL: a.PublicURL + "/scim/v2/" + string(c.ID),
+		out[i] = Connection{ID: c.ID, Name: c.Name, IdP: c.IdP, State: string(c.State), SCIMURL: a.scimURL(c.ID),
 			Domains: c.Domains, People: c.People, Groups: c.Groups, LastSCIM: when(c.LastSCIM), Tokens: []Token{}}
 		for _, t := range c.Tokens {
 			out[i].Tokens = append(out[i].Tokens, shown(t))
@@ -218,6 +225,9 @@ func (a *api) connections(ctx context.Context, _ *struct{}) (*body[[]Connection]
 	}
 	return &body[[]Connection]{out}, nil
 }
+
+// scimURL is what an administrator types into the identity provider.
+func (a *api) scimURL(id access.ConnectionID) string { return a.PublicURL + "/scim/v2/" + string(id) }
 
 func shown(t store.SCIMToken) Token {
 	return Token{ID: t.PublicID, Tail: t.Tail, Note: t.Note, Created: t.Created, Expires: t.Expires, LastUsed: when(t.LastUsed), Revoked: when(t.Revoked)}
@@ -267,7 +277,7 @@ func (a *api) createToken(ctx context.Context, in *tokenInput) (*body[NewToken],
 	if err != nil {
 		return nil, err
 	}
-	return &body[NewToken]{NewToken{Token: shown(row), Secret: token.Reveal(), SCIMURL: a.PublicURL + "/scim/v2/" + string(in.Connection)}}, nil
+	return &body[NewToken]{NewToken{Token: shown(row), Secret: token.Reveal(), SCIMURL: a.scimURL(in.Connection)}}, nil
 }
 
 type revokeInput struct {
