@@ -101,7 +101,7 @@ func (c *cli) doctor() *cobra.Command {
 			}
 			bad := 0
 			for _, f := range found {
-				if f.Level == "fail" {
+				if f.Level == api.LevelFail {
 					bad++
 				}
 			}

@@ -24,14 +24,14 @@ func (a *app) examine(ctx context.Context) []api.Finding {
 	}
 	rows, err := a.bridge.Connections(ctx)
 	if err != nil {
-		say("fail", "look at the disk and the log", "the store does not answer: %s", fault.KindOf(err))
+		say(api.LevelFail, "look at the disk and the log", "the store does not answer: %s", fault.KindOf(err))
 		return found
 	}
-	say("ok", "", "the store answers")
+	say(api.LevelOK, "", "the store answers")
 	if policy, err := a.bridge.PolicyInForce(ctx); err != nil || policy.Version == 0 {
-		say("fail", "start with a configuration that has rules", "no policy is in force")
+		say(api.LevelFail, "start with a configuration that has rules", "no policy is in force")
 	} else {
-		say("ok", "", "policy version %d, applied %s", policy.Version, policy.Applied.Local().Format(time.DateTime))
+		say(api.LevelOK, "", "policy version %d, applied %s", policy.Version, policy.Applied.Local().Format(time.DateTime))
 	}
 	for _, c := range rows {
 		if c.State == store.ConnectionActive {
@@ -46,39 +46,39 @@ type finding func(level, fix, format string, args ...any)
 func (a *app) examineConnection(ctx context.Context, c bridge.ConnectionView, say finding) {
 	a.examineTokens(c, say)
 	if c.LastSCIM.IsZero() {
-		say("warn", "press Test Connection in the identity provider", "%s: the identity provider has never been heard of", c.ID)
+		say(api.LevelWarn, "press Test Connection in the identity provider", "%s: the identity provider has never been heard of", c.ID)
 	} else {
-		say("ok", "", "%s: heard of %s ago, %d people in %d groups", c.ID, time.Since(c.LastSCIM).Round(time.Second), c.People, c.Groups)
+		say(api.LevelOK, "", "%s: heard of %s ago, %d people in %d groups", c.ID, time.Since(c.LastSCIM).Round(time.Second), c.People, c.Groups)
 	}
 	if err := a.upstreams.Probe(ctx, c.ID); err != nil {
-		say("fail", "check sign_in.issuer, and that this machine may reach it", "%s: sign-in: %s", c.ID, cmp.Or(fault.DetailOf(err), "the identity provider does not answer"))
+		say(api.LevelFail, "check sign_in.issuer, and that this machine may reach it", "%s: sign-in: %s", c.ID, cmp.Or(fault.DetailOf(err), "the identity provider does not answer"))
 	} else {
-		say("ok", "", "%s: the identity provider's discovery document answers", c.ID)
+		say(api.LevelOK, "", "%s: the identity provider's discovery document answers", c.ID)
 	}
 	switch chain, err := audit.Verify(ctx, a.store, c.ID); {
 	case err != nil:
-		say("fail", "look at the log", "%s: the audit chain cannot be read", c.ID)
+		say(api.LevelFail, "look at the log", "%s: the audit chain cannot be read", c.ID)
 	case chain.Bad != 0:
-		say("fail", "keep the database as evidence and restore from a backup", "%s: the audit chain is broken at row %d: %s", c.ID, chain.Bad, chain.Why)
+		say(api.LevelFail, "keep the database as evidence and restore from a backup", "%s: the audit chain is broken at row %d: %s", c.ID, chain.Bad, chain.Why)
 	default:
-		say("ok", "", "%s: the audit chain is intact: %d rows", c.ID, chain.Rows)
+		say(api.LevelOK, "", "%s: the audit chain is intact: %d rows", c.ID, chain.Rows)
 	}
 }
 
 func (a *app) examineTokens(c bridge.ConnectionView, say finding) {
 	create := "drawbridge token create " + string(c.ID)
-	live := 0
+	now, live := time.Now(), 0
 	for _, t := range c.Tokens {
-		left := time.Until(t.Expires)
-		if !t.Revoked.IsZero() || left <= 0 {
+		left := t.Expires.Sub(now)
+		if !t.LiveAt(now) {
 			continue
 		}
 		live++
 		if left < tokenWarning {
-			say("warn", create, "%s: the SCIM token ending in …%s expires in %d days", c.ID, t.Tail, int(left.Hours()/24))
+			say(api.LevelWarn, create, "%s: the SCIM token ending in …%s expires in %d days", c.ID, t.Tail, int(left.Hours()/24))
 		}
 	}
 	if live == 0 {
-		say("fail", create, "%s: no live SCIM token; nobody can be provisioned", c.ID)
+		say(api.LevelFail, create, "%s: no live SCIM token; nobody can be provisioned", c.ID)
 	}
 }

@@ -9,9 +9,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/drawbridge-id/drawbridge/internal/bridge"
-	"github.com/drawbridge-id/drawbridge/internal/event"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
-	"github.com/drawbridge-id/drawbridge/internal/store"
 	"github.com/drawbridge-id/drawbridge/scim"
 	"github.com/drawbridge-id/drawbridge/scim/dialect"
 )
@@ -70,16 +68,4 @@ func levelOf(err error) zapcore.Level {
 		return zapcore.InfoLevel
 	}
 	return zapcore.DebugLevel
-}
-
-// AddSigningKeys stores new keys and what is told about them in one transaction.
-func (k keyRows) AddSigningKeys(ctx context.Context, made []store.SigningKey, told []event.Event) error {
-	return k.store.Update(ctx, func(tx *store.Tx) error {
-		for _, key := range made {
-			if err := tx.PutSigningKey(key); err != nil {
-				return err
-			}
-		}
-		return tx.Append(told...)
-	})
 }

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -203,18 +204,8 @@ func tlsConfig(t config.TLS) (*tls.Config, error) {
 }
 
 func support(s config.Support) string {
-	parts := []string{s.Name, s.Email, s.Hours}
-	return strings.Join(compact(parts), ", ")
-}
-
-func compact(parts []string) []string {
-	var kept []string
-	for _, p := range parts {
-		if p != "" {
-			kept = append(kept, p)
-		}
-	}
-	return kept
+	said := slices.DeleteFunc([]string{s.Name, s.Email, s.Hours}, func(part string) bool { return part == "" })
+	return strings.Join(said, ", ")
 }
 
 func clients(cfg *config.Config) []oidc.Client {
@@ -249,15 +240,4 @@ func upstreamScopes(subjectClaim string) []string {
 		return []string{"profile"}
 	}
 	return nil
-}
-
-// keyRows lets package keys use the store.
-type keyRows struct{ store *store.Store }
-
-func (k keyRows) SigningKeys(ctx context.Context) (all []store.SigningKey, err error) {
-	err = k.store.View(ctx, func(v *store.View) error {
-		all, err = v.SigningKeys()
-		return err
-	})
-	return all, err
 }
