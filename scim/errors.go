@@ -59,7 +59,7 @@ func Forbidden(detail string) *Error {
 // NotFound is 404 for an id that the connection does not have. Another
 // connection's id is answered the same way.
 func NotFound(id string) *Error {
-	return &Error{Status: http.StatusNotFound, Detail: fmt.Sprintf("Resource %q does not exist here.", clip(id))}
+	return &Error{Status: http.StatusNotFound, Detail: fmt.Sprintf("Resource %q does not exist here.", schema.Clip(id))}
 }
 
 // Uniqueness is 409: the name is taken.
@@ -115,13 +115,4 @@ func asError(err error) *Error {
 		return Unavailable(err)
 	}
 	return Internal(err)
-}
-
-// clip shortens what a client sent before it is repeated to them.
-func clip(s string) string {
-	const most = 100
-	if len(s) <= most {
-		return s
-	}
-	return s[:most] + "…"
 }

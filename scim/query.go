@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/drawbridge-id/drawbridge/scim/schema"
 )
 
 // Page sizes (RFC 7644 section 3.4.2.4). The larger is what ServiceProviderConfig
@@ -103,7 +105,7 @@ func (q *queryText) set(key, text string) (err error) {
 func integer(key, text string) (int, error) {
 	n, err := strconv.ParseInt(text, 10, 32)
 	if err != nil {
-		return 0, Invalid(TypeInvalidValue, "The query parameter "+key+" must be an integer, not \""+clip(text)+"\".")
+		return 0, Invalid(TypeInvalidValue, "The query parameter "+key+" must be an integer, not \""+schema.Clip(text)+"\".")
 	}
 	return int(n), nil
 }

@@ -25,7 +25,7 @@ func (c *compiler) multiValued(t target) error {
 		return err
 	}
 	if c.op.verb == replace {
-		c.edit(func(doc schema.Object) error { doc.Put(a, clone(v)); return nil })
+		c.edit(func(doc schema.Object) error { doc.Put(a, schema.CloneValue(v)); return nil }) // a plan's own values stay out of documents
 		return nil
 	}
 	items, _ := v.([]any)
@@ -258,7 +258,7 @@ func addElements(doc schema.Object, a *schema.Attribute, items []any) error {
 		at := indexOf(a, list, item)
 		if at < 0 {
 			at = len(list)
-			list = append(list, clone(item))
+			list = append(list, schema.CloneValue(item))
 		} else if said, ok := item.(schema.Object); ok {
 			maps.Copy(list[at].(schema.Object), said)
 		}
@@ -312,20 +312,4 @@ func settlePrimary(a *schema.Attribute, list []any, touched map[int]bool) error 
 		}
 	}
 	return nil
-}
-
-// clone keeps a plan's own values out of the documents it is applied to.
-func clone(v any) any {
-	switch v := v.(type) {
-	case schema.Object:
-		return v.Clone()
-	case []any:
-		out := make([]any, len(v))
-		for i, item := range v {
-			out[i] = clone(item)
-		}
-		return out
-	default:
-		return v
-	}
 }

@@ -123,19 +123,20 @@ func (o Object) Clone() Object {
 	}
 	out := make(Object, len(o))
 	for name, v := range o {
-		out[name] = cloneValue(v)
+		out[name] = CloneValue(v)
 	}
 	return out
 }
 
-func cloneValue(v any) any {
+// CloneValue is a deep copy of a value that an Object may hold.
+func CloneValue(v any) any {
 	switch v := v.(type) {
 	case Object:
 		return v.Clone()
 	case []any:
 		out := make([]any, len(v))
 		for i, item := range v {
-			out[i] = cloneValue(item)
+			out[i] = CloneValue(item)
 		}
 		return out
 	default:
