@@ -131,6 +131,9 @@ type Certification struct {
 // certificationLevels open the technician grant (the guide's list).
 var certificationLevels = []string{"Untrained Technician", "Installation Certified Technician G2", "Trainer"}
 
+// CertificationLevels lists the levels that open the technician grant.
+func CertificationLevels() []string { return slices.Clone(certificationLevels) }
+
 // CertifiedAt reports whether the certification counts at that instant.
 func (c Certification) CertifiedAt(now time.Time) bool {
 	return slices.Contains(certificationLevels, c.Level) && (c.Until.IsZero() || now.Before(c.Until))

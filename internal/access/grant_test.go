@@ -167,8 +167,8 @@ func TestRiskNeverLooksLowerThanItIs(t *testing.T) {
 }
 
 func TestListsAreCopies(t *testing.T) {
-	Grants()[0], Workflows()[0] = "x", "x"
-	if !slices.Contains(Grants(), Associate) || !slices.Contains(Workflows(), IVSDashboard) {
+	Grants()[0], Workflows()[0], CertificationLevels()[0] = "x", "x", "x"
+	if !slices.Contains(Grants(), Associate) || !slices.Contains(Workflows(), IVSDashboard) || CertificationLevels()[0] == "x" {
 		t.Error("a caller changed the list of everybody")
 	}
 }
