@@ -110,6 +110,15 @@ func (l *loader) trusts(b block) bool {
 	return trusted
 }
 
+// SubjectClaim is the claim that means a person for good, unless the file names
+// another: Entra's sub differs from application to application.
+func SubjectClaim(idp string) string {
+	if idp == "entra" {
+		return "oid"
+	}
+	return "sub"
+}
+
 func (l *loader) signIn(f field, idp string) *SignIn {
 	b, ok := f.open("issuer", "client_id", "client_secret", "client_secret_file", "client_secret_env", "subject_claim", "tenant_id")
 	if !ok {
@@ -128,10 +137,7 @@ func (l *loader) signIn(f field, idp string) *SignIn {
 		b.say("client_secret_env or client_secret_file is missing")
 	}
 	if s.SubjectClaim == "" {
-		s.SubjectClaim = "sub"
-		if idp == "entra" {
-			s.SubjectClaim = "oid"
-		}
+		s.SubjectClaim = SubjectClaim(idp)
 	}
 	if s.SubjectClaim == "oid" && s.TenantID == "" {
 		b.say("tenant_id is missing: an oid means a person only within its directory")

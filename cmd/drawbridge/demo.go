@@ -170,7 +170,7 @@ func (d *demoRun) adapt() {
 	for _, p := range d.servers.Providers() {
 		at := slices.IndexFunc(d.cfg.Connections, func(c config.Connection) bool { return string(c.ID) == p.Connection })
 		d.cfg.Connections[at].SignIn = &config.SignIn{Issuer: p.Issuer, ClientID: p.ClientID, ClientSecret: p.ClientSecret,
-			SubjectClaim: subjectClaim(p.Vendor), TenantID: p.TenantID}
+			SubjectClaim: config.SubjectClaim(p.Vendor), TenantID: p.TenantID}
 	}
 	if len(d.cfg.Clients) == 0 {
 		d.cfg.Clients = []config.Client{{ID: "fleet-web", Name: "Fleet Web"}}
@@ -178,13 +178,6 @@ func (d *demoRun) adapt() {
 	app := &d.cfg.Clients[0]
 	app.Secret, app.Public = d.secret, false
 	app.RedirectURIs, app.PostLogoutRedirectURIs = []string{d.servers.AppRedirectURI()}, []string{d.servers.AppPostLogoutURI()}
-}
-
-func subjectClaim(vendor string) string {
-	if vendor == "entra" {
-		return "oid"
-	}
-	return "sub"
 }
 
 // specs says which identity providers a configuration needs.
