@@ -1,6 +1,6 @@
 // Package event holds facts in the past tense: what happened, to whom, in which
 // connection. Events are rows of the transaction that made them true; they are
-// told afterwards (internal/outbox) and chained into the audit trail (internal/audit).
+// queued in an outbox for whoever is told, and chained into the audit trail (internal/audit).
 package event
 
 import (
