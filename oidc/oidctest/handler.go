@@ -64,8 +64,7 @@ func stylesheet(w http.ResponseWriter, r *http.Request) {
 
 // authorize signs in the person that login_hint or the page's own pick names, with
 // prompt=none the one who signed in last, and shows the list of people otherwise.
-// Nothing is redirected to an address that
-// is not registered.
+// Nothing is redirected to an address that is not registered.
 func (i *IdP) authorize(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	if q.Get("client_id") != i.cfg.ClientID {
