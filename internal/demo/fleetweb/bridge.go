@@ -45,7 +45,7 @@ type says struct {
 	raw    json.RawMessage
 }
 
-// ports of the bridge that go-oidc does not name.
+// endpoints are those of the bridge that go-oidc does not name.
 type endpoints struct {
 	Introspect string   `json:"introspection_endpoint"`
 	EndSession string   `json:"end_session_endpoint"`
