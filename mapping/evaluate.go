@@ -163,14 +163,14 @@ func (r *rule) source(it item, g group, f Facts, until time.Time) access.Source 
 	if it.grant.NeedsCertification() {
 		until = earlier(until, f.Certification.Until)
 	}
-	return access.Source{Kind: access.SourceRule, ID: r.ID, Group: g.Group, Standing: it.standing, Flags: r.Flags, Until: until}
+	return access.Source{Kind: access.SourceRule, ID: r.ID, Group: g.Group, Standing: it.standing, Flags: r.Flags.Union(it.grant.Floor()), Until: until}
 }
 
 func (r *rule) grants(g group, given []yield) say {
 	s := say{Reason: r.about(g, Matched, false, "the person is in the group"), yields: given}
 	s.Matched = true
 	if r.Mode == Shadow {
-		s.Matched, s.Code, s.Because = false, ShadowOnly, "the rule only counts: it would give this, and gives nothing"
+		s.Matched, s.Near, s.Code, s.Because = false, true, ShadowOnly, "the rule only counts: it would give this, and gives nothing"
 	}
 	return s
 }

@@ -82,7 +82,11 @@ func (c *cli) tell(e bridge.Explanation) {
 		case r.Near:
 			mark = "~"
 		}
-		fmt.Fprintf(c.out, "  %s %s  %s\n", mark, r.Rule, r.Because)
+		group := ""
+		if r.Group != "" {
+			group = fmt.Sprintf("%q  ", r.Group)
+		}
+		fmt.Fprintf(c.out, "  %s %s  %s%s  (%s:%d)\n", mark, r.Rule, group, r.Because, r.Pos.File, r.Pos.Line)
 		for _, g := range r.Gives {
 			fmt.Fprintf(c.out, "      -> %s\n", g)
 		}

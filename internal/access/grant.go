@@ -33,6 +33,15 @@ func (g Grant) MaySignIn() bool { return g.Known() && g != Associate }
 // NeedsCertification reports whether g is given only to certified people.
 func (g Grant) NeedsCertification() bool { return g == Technician }
 
+// Floor is the flags that a grant brings by itself: elevated users and
+// administrators see restricted events unless somebody narrows that for them.
+func (g Grant) Floor() Flags {
+	if g == Elevated || g == Administrator {
+		return Flags{Events: EventsRestricted}
+	}
+	return Flags{}
+}
+
 // PublicName is what a customer reads instead of the grant's own name.
 func (g Grant) PublicName() string {
 	switch g {
@@ -197,7 +206,7 @@ func Opens(g Grant, f Flags, s Standing) []Workflow {
 	}
 	if g == Standard || g == Elevated || g == Administrator {
 		add(LiveView, Playback, Reports)
-		if f.Events != EventsNone || g != Standard {
+		if f.Events != EventsNone {
 			add(EventsView)
 		}
 		if f.Video {
@@ -205,7 +214,10 @@ func Opens(g Grant, f Flags, s Standing) []Workflow {
 		}
 	}
 	if g == Elevated || g == Administrator {
-		add(SettingsView, AddressesView, EventsDownload)
+		add(SettingsView, AddressesView)
+		if f.Events != EventsNone {
+			add(EventsDownload)
+		}
 	}
 	if g == Administrator {
 		add(SettingsManage, AddressesManage, UsersManage)

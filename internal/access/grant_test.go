@@ -24,9 +24,10 @@ func TestGrantsOpenWhatTheGuideSays(t *testing.T) {
 		{Standard, Flags{Events: EventsStandard}, "live_view playback reports events.view"},
 		{Standard, Flags{Events: EventsRestricted}, "live_view playback reports events.view"},
 		{Standard, Flags{Video: true}, "live_view playback reports media.view"},
-		{Elevated, Flags{}, elevated},
-		{Elevated, Flags{Video: true}, "live_view playback reports events.view media.view settings.view addresses.view events.download"},
-		{Administrator, Flags{}, admin},
+		{Elevated, Elevated.Floor(), elevated},
+		{Elevated, Flags{}, "live_view playback reports settings.view addresses.view"}, // narrowed for one person
+		{Elevated, Flags{EventsRestricted, true}, "live_view playback reports events.view media.view settings.view addresses.view events.download"},
+		{Administrator, Administrator.Floor(), admin},
 		{"viewer", Flags{EventsRestricted, true}, ""},
 		{"", Flags{}, ""},
 	} {

@@ -59,8 +59,8 @@ func (b *Bridge) Profile(ctx context.Context, a oidc.Accepted) (oidc.Profile, er
 	return out, err
 }
 
-// Grants says what the person behind an access token may choose now, and which
-// assignment the token stands on.
+// Grants says what the person behind an access token may choose now at the token's
+// application, and which assignment the token stands on.
 func (b *Bridge) Grants(ctx context.Context, accessToken string) (access.AssignmentID, []oidc.ActiveGrant, error) {
 	a, err := b.Accept(ctx, accessToken)
 	if err != nil {
@@ -75,7 +75,12 @@ func (b *Bridge) Grants(ctx context.Context, accessToken string) (access.Assignm
 	if err != nil {
 		return "", nil, err
 	}
+	client, err := b.Client(ctx, a.Bound.Subject.Client)
+	if err != nil {
+		return "", nil, err
+	}
 	browser, err := b.browser(ctx, row.Session)
+	browser.Choices = slices.DeleteFunc(browser.Choices, func(g oidc.ActiveGrant) bool { return !client.Accepts(g.Grant) })
 	if err != nil || row.State != session.Active {
 		return "", browser.Choices, err
 	}

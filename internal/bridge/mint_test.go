@@ -89,7 +89,7 @@ func ends() []end {
 		}, []string{"sign-in"}},
 		{"assignment lost", func(s *scene) { s.w.removeMember(southern, s.group, s.person) }, nil},
 		{"certification withdrawn", func(s *scene) {
-			s.w.do(s.w.bridge.Certify(s.w.ctx, southern, access.PersonID(s.person), access.Certification{Level: "none"}))
+			s.w.do(s.w.bridge.Certify(s.w.ctx, southern, access.PersonID(s.person), access.Certification{Level: "Trainer", Until: s.w.clock.Now().Add(-time.Hour)}))
 		}, nil},
 		{"ceiling lowered", func(s *scene) {
 			s.w.policy(func(p *mapping.PolicySource) {

@@ -111,22 +111,25 @@ func (c *change) pin(p store.Person, id upstream.Identity) error {
 }
 
 // findPerson finds who a verified identity is. An address never decides; two
-// active people who would match are nobody.
+// active people who would match are nobody, whether or not one of them is pinned.
 func findPerson(dir *store.Directory, id upstream.Identity) (store.Person, error) {
-	p, err := dir.PersonBySubject(id.Issuer, id.Subject)
-	if err == nil || !fault.Is(err, fault.NotFound) {
-		return p, err
+	pinned, err := dir.PersonBySubject(id.Issuer, id.Subject)
+	if err != nil && !fault.Is(err, fault.NotFound) {
+		return store.Person{}, err
 	}
+	known := err == nil
 	named, err := dir.PeopleByExternalID(id.Subject)
 	if err != nil {
 		return store.Person{}, err
 	}
-	active := slices.DeleteFunc(slices.Clone(named), func(p store.Person) bool { return !p.Active })
+	others := slices.DeleteFunc(slices.Clone(named), func(p store.Person) bool { return !p.Active || known && p.Key == pinned.Key })
 	switch {
-	case len(active) > 1:
+	case len(others) > 1, len(others) == 1 && known && pinned.Active:
 		return store.Person{}, denied("ambiguous", "two people of your company carry the same identifier; neither is signed in until that is put right")
-	case len(active) == 1:
-		return unpinned(dir, active[0])
+	case known:
+		return pinned, nil
+	case len(others) == 1:
+		return unpinned(dir, others[0])
 	case len(named) > 0:
 		return named[0], nil
 	}

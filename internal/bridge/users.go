@@ -251,6 +251,7 @@ func fill(p *store.Person, doc schema.Object) {
 	p.DisplayName = doc.FormattedName()
 	p.Email = doc.Email()
 	p.Active, _ = doc.Bool("active")
+	doc["active"] = p.Active // taken away is inactive, and is shown as that
 	p.Claimed.Level = doc.Text(schema.FleetURN, "technicianCertification")
 	p.Claimed.Until, _ = doc.Time(schema.FleetURN, "certificationExpires")
 	p.Doc = doc.Encode()

@@ -3,7 +3,6 @@ package console
 import (
 	"cmp"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -46,17 +45,14 @@ func levelName(l access.Level) Public {
 	return ""
 }
 
-// sees says what the flags let a person see, and what they do not. Elevated users
-// and administrators see events whatever the flag says.
-func sees(f access.Flags, opens []access.Workflow) []Public {
+// sees says what the flags let a person see, and what they do not.
+func sees(f access.Flags) []Public {
 	events, video := Public("No event details"), Public("No in-cabin video")
 	switch {
 	case f.Events == access.EventsRestricted:
 		events = "Standard and restricted events"
 	case f.Events == access.EventsStandard:
 		events = "Standard events"
-	case slices.Contains(opens, access.EventsView):
-		events = "Events"
 	}
 	if f.Video {
 		video = "In-cabin video and stills"
@@ -130,7 +126,7 @@ func newCard(a oidc.ActiveGrant, active bool, now time.Time) card {
 	k := card{
 		ID: opaque(a.ID), Grant: grantName(a.Grant), Level: levelName(a.Scope.Level), Ring: Public(a.Scope.Level.String()),
 		Kind: standingName(a.Standing), Guest: a.Standing == access.Guest,
-		Flags: sees(a.Flags, opens), Opens: workflowNames(opens),
+		Flags: sees(a.Flags), Opens: workflowNames(opens),
 		Risk: Public(access.RiskOf(a.Scope.Level, a.Grant, a.Flags).String()), Active: active,
 	}
 	for _, n := range a.Scope.Names {
