@@ -153,11 +153,7 @@ func answer(resp *http.Response, out any) error {
 		return failed(exitUnreachable, "the bridge broke off its answer: %w", err)
 	}
 	if resp.StatusCode >= 300 {
-		var p struct{ Detail string }
-		if err := json.Unmarshal(body, &p); err != nil || p.Detail == "" {
-			p.Detail = fmt.Sprintf("the bridge answered %s", resp.Status)
-		}
-		return failed(exitCodeOf(resp.StatusCode), "%s", p.Detail)
+		return failed(exitCodeOf(resp.StatusCode), "%s", problem(resp.Status, body))
 	}
 	if out == nil {
 		return nil
@@ -166,6 +162,21 @@ func answer(resp *http.Response, out any) error {
 		return failed(exitUnreachable, "what answers there is not a bridge: %w", err)
 	}
 	return nil
+}
+
+// problem is the sentence of a problem+json body, with what is wrong where.
+func problem(status string, body []byte) string {
+	var p struct {
+		Detail string
+		Errors []struct{ Location, Message string }
+	}
+	if err := json.Unmarshal(body, &p); err != nil || p.Detail == "" {
+		return "the bridge answered " + status
+	}
+	for _, e := range p.Errors {
+		p.Detail += fmt.Sprintf("; %s: %s", e.Location, e.Message)
+	}
+	return p.Detail
 }
 
 func exitCodeOf(status int) int {
@@ -180,5 +191,5 @@ func exitCodeOf(status int) int {
 	return exitUsage
 }
 
-// apiURL is the admin API of a bridge at that public URL.
-func apiURL(public string) string { return public + api.Prefix }
+// apiURL is the admin API of a bridge at that origin.
+func apiURL(origin string) string { return origin + api.Prefix }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -56,7 +55,7 @@ type demoRun struct {
 	kept    bool
 	servers *demo.Servers
 	cfg     *config.Config
-	secret  secret.String // Fleet Web's
+	secrets demoSecrets
 }
 
 func (c *cli) runDemo(ctx context.Context, listen, file string) (err error) {
@@ -69,7 +68,10 @@ func (c *cli) runDemo(ctx context.Context, listen, file string) (err error) {
 		return failed(exitUsage, "the demo cannot start: %w", err)
 	}
 	defer func() { err = errors.Join(err, d.cleanUp()) }()
-	d.cfg, d.secret = cfg, secret.New(rand.Text()+rand.Text())
+	d.cfg = cfg
+	if d.secrets, err = readDemoSecrets(d.folder); err != nil {
+		return failed(exitUsage, "the demo cannot start: %w", err)
+	}
 	d.servers, err = demo.Open(demo.Options{Listen: listen, Data: c.data, Control: filepath.Join(d.address, controlFile),
 		Connections: specs(cfg), Command: called(), Now: time.Now, Problem: func(err error) { fmt.Fprintln(c.err, err) }})
 	if err != nil {
@@ -91,15 +93,17 @@ func (c *cli) runDemo(ctx context.Context, listen, file string) (err error) {
 
 // play runs the bridge and the demo's servers until ctx ends.
 func (c *cli) play(ctx context.Context, d *demoRun, a *app) (err error) {
-	tokens, err := a.demoTokens(ctx)
-	if err != nil {
+	if err := a.demoTokens(ctx, &d.secrets); err != nil {
 		return err
 	}
-	w := demo.Wiring{SCIMTokens: tokens, ClientID: string(d.cfg.Clients[0].ID), ClientSecret: d.secret}
+	if err := d.secrets.write(d.folder); err != nil {
+		return err
+	}
+	w := d.secrets.wiring()
 	if err := d.servers.Start(w); err != nil {
 		return err
 	}
-	withdraw, err := a.announce(d.address)
+	withdraw, err := a.announce(d.address, a.cfg.Server.PublicURL)
 	if err != nil {
 		return err
 	}
@@ -116,7 +120,7 @@ func (c *cli) play(ctx context.Context, d *demoRun, a *app) (err error) {
 		a.log.Error("the demo's identity providers could not send everything", zap.Error(err))
 	}
 	if c.json {
-		err = json.NewEncoder(c.out).Encode(d.servers.Announce(w, a.admin))
+		err = json.NewEncoder(c.out).Encode(a.announcement(ctx, d.servers.Announce(w, a.admin)))
 	} else {
 		err = d.servers.Banner(c.out, report)
 	}
@@ -172,11 +176,13 @@ func (d *demoRun) adapt() {
 		d.cfg.Connections[at].SignIn = &config.SignIn{Issuer: p.Issuer, ClientID: p.ClientID, ClientSecret: p.ClientSecret,
 			SubjectClaim: config.SubjectClaim(p.Vendor), TenantID: p.TenantID}
 	}
-	if len(d.cfg.Clients) == 0 {
-		d.cfg.Clients = []config.Client{{ID: "fleet-web", Name: "Fleet Web"}}
+	at := slices.IndexFunc(d.cfg.Clients, func(c config.Client) bool { return c.ID == fleetWeb })
+	if at < 0 {
+		at = len(d.cfg.Clients)
+		d.cfg.Clients = append(d.cfg.Clients, config.Client{ID: fleetWeb, Name: "Fleet Web"})
 	}
-	app := &d.cfg.Clients[0]
-	app.Secret, app.Public = d.secret, false
+	app := &d.cfg.Clients[at]
+	app.Secret, app.Public = secret.New(d.secrets.ClientSecret), false
 	app.RedirectURIs, app.PostLogoutRedirectURIs = []string{d.servers.AppRedirectURI()}, []string{d.servers.AppPostLogoutURI()}
 }
 
@@ -218,40 +224,6 @@ func called() string {
 		return "go run ./cmd/drawbridge"
 	}
 	return os.Args[0]
-}
-
-// demoTokenLife is longer than what doctor warns of.
-const demoTokenLife = 90 * 24 * time.Hour
-
-// demoNote marks the tokens that a demo made for its own identity providers.
-const demoNote = "demo"
-
-// demoTokens gives each connection a fresh SCIM token and revokes the ones that
-// an earlier run of the demo made.
-func (a *app) demoTokens(ctx context.Context) (map[string]secret.String, error) {
-	rows, err := a.bridge.Connections(ctx)
-	if err != nil {
-		return nil, err
-	}
-	out := map[string]secret.String{}
-	for _, c := range rows {
-		if !slices.ContainsFunc(a.cfg.Connections, func(x config.Connection) bool { return x.ID == c.ID }) {
-			continue
-		}
-		for _, t := range c.Tokens {
-			if t.Note == demoNote && t.Revoked.IsZero() {
-				if err := a.bridge.RevokeSCIMToken(ctx, c.ID, t.PublicID); err != nil {
-					return nil, err
-				}
-			}
-		}
-		token, _, err := a.bridge.CreateSCIMToken(ctx, c.ID, demoNote, demoTokenLife)
-		if err != nil {
-			return nil, err
-		}
-		out[string(c.ID)] = token
-	}
-	return out, nil
 }
 
 // demoChange tells a running demo's identity provider to change a person.

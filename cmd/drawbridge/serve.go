@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -55,7 +56,7 @@ func (c *cli) serveConfig(ctx context.Context, cfg *config.Config) (err error) {
 	if err != nil {
 		return failed(exitUsage, "server.tls: %w", err)
 	}
-	withdraw, err := a.announce(cfg.Server.Data)
+	withdraw, err := a.announce(cfg.Server.Data, nearby(public.Addr(), operations.Addr(), secure != nil))
 	if err != nil {
 		return err
 	}
@@ -65,11 +66,28 @@ func (c *cli) serveConfig(ctx context.Context, cfg *config.Config) (err error) {
 		httpserver.Listener{Name: "operations", Listener: operations, Handler: a.operations})
 }
 
+// nearby is the address at which a command on this machine reaches the admin API:
+// the operations listener, which is plain HTTP, when it is on loopback; else the
+// public one. The public URL may lead elsewhere, or nowhere yet.
+func nearby(public, operations net.Addr, secure bool) string {
+	if at, ok := operations.(*net.TCPAddr); ok && at.IP.IsLoopback() {
+		return "http://" + at.String()
+	}
+	scheme, at := "http://", public.String()
+	if secure {
+		scheme = "https://"
+	}
+	if tcp, ok := public.(*net.TCPAddr); ok && tcp.IP.IsUnspecified() {
+		at = net.JoinHostPort("127.0.0.1", strconv.Itoa(tcp.Port))
+	}
+	return scheme + at
+}
+
 // announce writes into a folder where the command line finds this bridge, and gives
 // what takes it away again.
-func (a *app) announce(folder string) (withdraw func() error, err error) {
-	at := address{APIURL: apiURL(a.cfg.Server.PublicURL), AdminToken: a.admin.Reveal()}
-	return func() error { return at.withdraw(folder) }, at.write(folder)
+func (a *app) announce(folder, at string) (withdraw func() error, err error) {
+	there := address{APIURL: apiURL(at), AdminToken: a.admin.Reveal()}
+	return func() error { return there.withdraw(folder) }, there.write(folder)
 }
 
 // serveOn serves until ctx ends, with the background work beside it, and ends both.

@@ -128,11 +128,12 @@ func (a *app) route(ring *keys.Ring) error {
 	pages.Routes(mux)
 	provider.Routes(mux)
 	mux.Handle(scim.Prefix+"/", scim.New(scim.Config{Gate: a.bridge, PublicURL: base, Now: time.Now, Observe: a.observeSCIM(metrics)}))
-	mux.Handle(api.Prefix+"/", api.New(api.Config{Bridge: a.bridge, Token: credential.DigestOf(a.admin.Reveal()), Version: version(),
-		PublicURL: base, Findings: a.examine, Observe: observe}))
+	admin := api.New(api.Config{Bridge: a.bridge, Token: credential.DigestOf(a.admin.Reveal()), Version: version(),
+		PublicURL: base, Findings: a.examine, Observe: observe})
+	mux.Handle(api.Prefix+"/", admin)
 	edge := httpserver.Edge{Log: a.log, Metrics: httpserver.NewMetrics(reg), Now: time.Now, Tag: bridge.WithRequestID, Route: routeOf}
 	a.public = edge.Wrap(mux)
-	a.operations = httpserver.Operations(reg, httpserver.Check{Name: "store", Run: a.storeAnswers}, httpserver.Check{Name: "policy", Run: a.policyApplied})
+	a.operations = httpserver.Operations(reg, api.Prefix, edge.Wrap(admin), httpserver.Check{Name: "store", Run: a.storeAnswers}, httpserver.Check{Name: "policy", Run: a.policyApplied})
 	return nil
 }
 

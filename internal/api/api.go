@@ -5,6 +5,7 @@ package api
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"strings"
 	"time"
@@ -56,7 +57,20 @@ func New(c Config) http.Handler {
 	register(a, h, http.MethodPost, "/connections/{connection}/tokens", "Make a SCIM token; it is shown once", http.StatusCreated, a.createToken)
 	register(a, h, http.MethodDelete, "/connections/{connection}/tokens/{token}", "Revoke a SCIM token at once", http.StatusNoContent, a.revokeToken)
 	register(a, h, http.MethodPut, "/connections/{connection}/people/{person}/certification", "Record what the vendor's register says of a technician; it outranks the identity provider", http.StatusNoContent, a.certify)
+	mux.HandleFunc("/", nothingThere)
 	return a.guard(mux)
+}
+
+// nothingThere answers what no route does, in the API's own shape.
+func nothingThere(w http.ResponseWriter, r *http.Request) {
+	refuse(w, http.StatusNotFound, "there is no "+r.Method+" here; "+Prefix+"/openapi.json lists what there is")
+}
+
+// refuse writes problem+json (RFC 9457) where huma is not reached.
+func refuse(w http.ResponseWriter, status int, detail string) {
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(huma.ErrorModel{Title: http.StatusText(status), Status: status, Detail: detail}) //nolint:errcheck // the client has gone
 }
 
 func get[I, O any](a *api, h huma.API, path, summary string, fn func(context.Context, *I) (*O, error)) {
@@ -85,9 +99,7 @@ func (a *api) guard(next http.Handler) http.Handler {
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		if !a.authentic(r) && !described(r) {
 			w.Header().Set("WWW-Authenticate", `Bearer realm="drawbridge admin API"`)
-			w.Header().Set("Content-Type", "application/problem+json")
-			w.WriteHeader(http.StatusUnauthorized)
-			_, _ = w.Write([]byte(`{"title":"Unauthorized","status":401,"detail":"Send the administrator's token as \"Authorization: Bearer <token>\"; it stands in server.json in the data folder."}`)) //nolint:errcheck // the client has gone
+			refuse(w, http.StatusUnauthorized, `Send the administrator's token as "Authorization: Bearer <token>"; it stands in server.json in the data folder.`)
 			return
 		}
 		next.ServeHTTP(w, r)

@@ -17,9 +17,11 @@ type Check struct {
 }
 
 // Operations serves /metrics, /healthz (the process answers) and /readyz (every
-// check passes; ?verbose names each). It belongs on a listener of its own.
-func Operations(reg *prometheus.Registry, checks ...Check) http.Handler {
+// check passes; ?verbose names each), and api, below its prefix, for commands on the
+// same machine. It belongs on a listener of its own.
+func Operations(reg *prometheus.Registry, prefix string, api http.Handler, checks ...Check) http.Handler {
 	mux := http.NewServeMux()
+	mux.Handle(prefix+"/", api)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(reg, promhttp.HandlerOpts{Registry: reg}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) { ready(w, r, checks) })

@@ -78,7 +78,7 @@ func TestSecretsDoNotReachTheLog(t *testing.T) {
 }
 
 func TestReadinessNamesWhatIsMissing(t *testing.T) {
-	h := Operations(prometheus.NewRegistry(), Check{"store", func(context.Context) error { return nil }},
+	h := Operations(prometheus.NewRegistry(), "/api", http.NotFoundHandler(), Check{"store", func(context.Context) error { return nil }},
 		Check{"policy", func(context.Context) error { return errors.New("none applied") }})
 	for path, want := range map[string]string{"/readyz": "not ready", "/readyz?verbose": "[-] policy: none applied", "/healthz": "ok"} {
 		w := httptest.NewRecorder()
