@@ -2,13 +2,13 @@ package bridge
 
 import (
 	"context"
-	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/credential"
 	"github.com/drawbridge-id/drawbridge/internal/event"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
 	"github.com/drawbridge-id/drawbridge/internal/store"
+	"github.com/drawbridge-id/drawbridge/mapping"
 )
 
 // accept holds a credential's five integers against the directory's now. If nothing
@@ -51,13 +51,34 @@ func (b *Bridge) settle(ctx context.Context, conn access.ConnectionID, person ac
 // settlePerson is the one way out of undecided: a newer policy, a time that ran
 // out, or a fence laid over a group the person is in.
 func (c *change) settlePerson(p store.Person) error {
-	fenced, err := c.dir.InDissolving(p)
+	fences, err := c.dir.Fences(p)
 	if err != nil {
 		return err
 	}
-	due := !p.ValidUntil.IsZero() && !c.now.Before(p.ValidUntil)
-	if !fenced && !due && p.Policy == c.policy.version {
+	return c.settleAfter(p, fences)
+}
+
+// settleAfter decides a person over whom that many fences lie. After one change the
+// decision shows what became of what they held. After several it shows only the
+// last: what was lost by the first may have been given back by the second, and
+// whatever stood on it must not come back to life. So all that rules gave is dropped
+// first, with its sessions, and then given anew.
+func (c *change) settleAfter(p store.Person, fences int64) error {
+	changes := fences + c.policy.version - p.Policy
+	if !p.ValidUntil.IsZero() && !c.now.Before(p.ValidUntil) {
+		changes++
+	}
+	if changes == 0 {
 		return nil
+	}
+	if changes > 1 {
+		held, err := c.dir.Assignments(p)
+		if err != nil {
+			return err
+		}
+		if err := c.settle(p, held, mapping.Decision{}); err != nil {
+			return err
+		}
 	}
 	p.Policy = 0 // whatever comes out, it is recorded as decided anew
 	return c.decide(p)
@@ -76,174 +97,4 @@ func (c *change) settleFirst(keys []store.PersonKey) error {
 		}
 	}
 	return nil
-}
-
-// chunk is how many people one background transaction decides: some 20 ms of the
-// writer, so that nobody's request waits for a large change.
-const chunk = 100
-
-// Run does the background work until ctx ends: people whose decision is due, fenced
-// and dissolving groups, and the tidying that may be late. All of it can be killed
-// at any instant and goes on at the next start; nothing that is refused waits for it.
-func (b *Bridge) Run(ctx context.Context) {
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	tidy := time.NewTicker(time.Hour)
-	defer tidy.Stop()
-	for {
-		b.work(ctx)
-		select {
-		case <-tidy.C:
-			b.note("bridge.trimOutbox", b.trimOutbox(ctx))
-		case <-ctx.Done():
-			b.note("bridge.writeTouches", b.writeTouches(context.WithoutCancel(ctx)))
-			return
-		case <-tick.C:
-		case <-b.wake:
-		}
-	}
-}
-
-// outboxKept is how long an event waits to be told. Nothing receives events yet in
-// this version; the audit trail keeps them for good.
-const outboxKept = 7 * 24 * time.Hour
-
-func (b *Bridge) trimOutbox(ctx context.Context) error {
-	before := b.now().Add(-outboxKept)
-	for removed := int64(1); removed > 0; {
-		err := b.store.Update(ctx, func(tx *store.Tx) (err error) {
-			removed, err = tx.TrimOutbox(before)
-			return err
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (b *Bridge) work(ctx context.Context) {
-	for more := true; more && ctx.Err() == nil; {
-		done, err := b.Recompute(ctx)
-		b.note("bridge.Recompute", err)
-		more = err == nil && done > 0
-	}
-	b.note("bridge.writeTouches", b.writeTouches(ctx))
-}
-
-func (b *Bridge) note(op string, err error) {
-	if err != nil {
-		b.observe(op, err)
-	}
-}
-
-// Recompute does one chunk of background decisions and says how many people it
-// touched; 0 when nothing is left to do now.
-func (b *Bridge) Recompute(ctx context.Context) (int, error) {
-	now := b.now()
-	var waiting []store.DueKey
-	err := b.store.View(ctx, func(v *store.View) error {
-		due, err := v.Due(now, chunk)
-		if err != nil {
-			return err
-		}
-		undecided, err := v.Undecided(chunk)
-		waiting = append(due, undecided...)
-		return err
-	})
-	if err != nil {
-		return 0, err
-	}
-	byConnection := map[access.ConnectionID][]access.PersonID{}
-	for _, w := range waiting {
-		byConnection[w.Connection] = append(byConnection[w.Connection], w.Person)
-	}
-	for conn, people := range byConnection {
-		if err := b.settleChunk(ctx, conn, people); err != nil {
-			return 0, err
-		}
-	}
-	fenced, err := b.clearFences(ctx)
-	return len(waiting) + fenced, err
-}
-
-func (b *Bridge) settleChunk(ctx context.Context, conn access.ConnectionID, people []access.PersonID) error {
-	return b.change(ctx, conn, event.ByRules, func(c *change) error {
-		for _, id := range people {
-			p, err := c.dir.Person(id)
-			if fault.Is(err, fault.NotFound) {
-				continue
-			}
-			if err != nil {
-				return err
-			}
-			if err := c.settlePerson(p); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-}
-
-// clearFences decides a chunk of the members of each fenced or dissolving group,
-// and lifts the fence, or removes the group, after the last.
-func (b *Bridge) clearFences(ctx context.Context) (int, error) {
-	var fenced, dissolving []store.Group
-	err := b.store.View(ctx, func(v *store.View) (err error) {
-		if fenced, err = v.Fenced(chunk); err != nil {
-			return err
-		}
-		dissolving, err = v.Dissolving(chunk)
-		return err
-	})
-	if err != nil {
-		return 0, err
-	}
-	for _, g := range fenced {
-		if err := b.stepFence(ctx, g, (*change).takeFenced); err != nil {
-			return 0, err
-		}
-	}
-	for _, g := range dissolving {
-		if err := b.stepFence(ctx, g, (*change).dropDissolving); err != nil {
-			return 0, err
-		}
-	}
-	return len(fenced) + len(dissolving), nil
-}
-
-func (b *Bridge) stepFence(ctx context.Context, g store.Group, step func(*change, store.Group) ([]store.PersonKey, error)) error {
-	return b.change(ctx, g.Connection, event.ByRules, func(c *change) error {
-		keys, err := step(c, g)
-		if err != nil {
-			return err
-		}
-		people, err := c.dir.PeopleByKey(keys)
-		if err != nil {
-			return err
-		}
-		for _, p := range people {
-			p.Policy = 0 // deciding lifts the fence, even if nothing else changes
-			if err := c.decide(p); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-}
-
-func (c *change) takeFenced(g store.Group) ([]store.PersonKey, error) {
-	keys, _, err := c.dir.TakeFenced(g, chunk)
-	return keys, err
-}
-
-func (c *change) dropDissolving(g store.Group) ([]store.PersonKey, error) {
-	keys, done, err := c.dir.DropMembers(g, chunk)
-	if err != nil {
-		return nil, err
-	}
-	if err := c.sayMembers(g, event.MemberRemoved, keys); err != nil || !done {
-		return keys, err
-	}
-	return keys, c.dir.DeleteGroup(g)
 }

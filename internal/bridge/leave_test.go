@@ -215,3 +215,62 @@ func TestAWritesVersionIsTheNextReadsVersion(t *testing.T) {
 		}
 	}
 }
+
+// TestI2_WhatWasLostInBetweenStaysLost: access that a first change takes and a second
+// gives back, before anybody was decided anew, is new access: nothing that stood on
+// the old comes back to life (I-2).
+func TestI2_WhatWasLostInBetweenStaysLost(t *testing.T) {
+	rename := func(w *world, group, name string) {
+		w.must(204, banksia, "PATCH", "/Groups/"+group, `{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[{"op":"replace","path":"displayName","value":"`+name+`"}]}`)
+	}
+	apply := func(w *world, keep func(ruleSource) bool) {
+		src := samplePolicy(w.t)
+		src.Rules = slices.DeleteFunc(src.Rules, func(r ruleSource) bool { return !keep(r) })
+		if _, err := w.bridge.ApplyPolicy(w.ctx, src); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	for name, blink := range map[string]func(w *world, large, small string){
+		"a large group renamed away and back": func(w *world, large, _ string) {
+			rename(w, large, "Something else")
+			rename(w, large, "GL Geelong Managers")
+		},
+		"a large group deleted, a small one takes its name": func(w *world, large, small string) {
+			w.must(204, banksia, "DELETE", "/Groups/"+large, "")
+			rename(w, small, "GL Geelong Managers")
+		},
+		"a rule taken away and put back": func(w *world, _, _ string) {
+			apply(w, func(r ruleSource) bool { return r.ID != "banksia-managers" })
+			apply(w, func(ruleSource) bool { return true })
+		},
+		"a large group renamed away, the rule changed to its new name": func(w *world, large, _ string) {
+			rename(w, large, "Geelong people")
+			src := samplePolicy(w.t)
+			src.Rules = append(src.Rules, ruleSource{ID: "renamed", From: banksia, Group: "Geelong people", Give: "standard @ southern/banksia/geelong", Flags: src.Rules[1].Flags})
+			if _, err := w.bridge.ApplyPolicy(w.ctx, src); err != nil {
+				w.t.Fatal(err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			var ids []string
+			for i := range inline + 1 {
+				ids = append(ids, w.person(banksia, userName(i), externalID(i)))
+			}
+			large, small := w.group(banksia, "GL Geelong Managers", ids...), w.group(banksia, "Nothing yet", ids[0])
+			w.drain()
+			s := w.session(banksia, externalID(0))
+			blink(w, large, small)
+			w.allDead(s, name)
+			w.drain()
+			w.allDead(s, name+", after the recompute")
+			if got := w.holds(userName(0)); !slices.Equal(got, []string{"primary standard @ southern/banksia/geelong"}) {
+				t.Errorf("in the end the person holds %v", got)
+			}
+		})
+	}
+}
+
+// inline is how many people the bridge decides in the transaction itself.
+const inline = 200

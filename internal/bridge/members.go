@@ -85,7 +85,7 @@ func (c *change) decideMembers(g store.Group) error {
 	if err != nil {
 		return err
 	}
-	return c.decideKeys(keys)
+	return c.decideTouched(keys)
 }
 
 // moveMembers applies member edits in order, as one set difference: a member that
@@ -121,8 +121,26 @@ func (c *change) moveMembers(g *store.Group, edits []patch.MemberEdit) error {
 	return c.decideKeys(append(removed, added...))
 }
 
-// decideKeys decides a few people now and marks many as due.
+// decideKeys decides settled people whom a change has just touched. Too many for one
+// transaction are left due.
 func (c *change) decideKeys(keys []store.PersonKey) error {
+	return c.decideEach(keys, nil)
+}
+
+// decideTouched is decideKeys for people who may have been undecided before the
+// change: those it has touched a second time.
+func (c *change) decideTouched(keys []store.PersonKey) error {
+	if len(keys) > inlinePeople {
+		return c.decideKeys(keys)
+	}
+	undecided, err := c.dir.Unsettled(keys, c.now)
+	if err != nil {
+		return err
+	}
+	return c.decideEach(keys, undecided)
+}
+
+func (c *change) decideEach(keys []store.PersonKey, undecided []store.Person) error {
 	if len(keys) > inlinePeople {
 		c.due = true
 		return c.dir.MarkDue(keys)
@@ -132,11 +150,23 @@ func (c *change) decideKeys(keys []store.PersonKey) error {
 		return err
 	}
 	for _, p := range people {
-		if err := c.decide(p); err != nil {
+		decide := c.decide
+		if slices.ContainsFunc(undecided, func(u store.Person) bool { return u.Key == p.Key }) {
+			decide = c.settleTwice
+		}
+		if err := decide(p); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (c *change) settleTwice(p store.Person) error {
+	fences, err := c.dir.Fences(p)
+	if err != nil {
+		return err
+	}
+	return c.settleAfter(p, fences+1)
 }
 
 // membersAfter turns edits into who must be there and who must not. Ids that name
@@ -258,5 +288,5 @@ func (c *change) deleteGroup(g store.Group) error {
 	if err := c.sayMembers(g, event.MemberRemoved, keys); err != nil || !c.looksAt(g) {
 		return err
 	}
-	return c.decideKeys(keys)
+	return c.decideTouched(keys)
 }

@@ -8,14 +8,14 @@ import (
 	"github.com/drawbridge-id/drawbridge/internal/fault"
 )
 
-const groupColumns = `g.key, g.id, g.display_name, g.external_id, g.member_count, g.version, g.created_at, g.updated_at, g.doc`
+const groupColumns = `g.key, g.id, g.display_name, g.external_id, g.member_count, g.refenced, g.version, g.created_at, g.updated_at, g.doc`
 
 func scanGroup(r row, more ...any) (Group, error) {
 	var g Group
 	var external sql.NullString
 	var created, updated int64
 	var doc string
-	err := r.Scan(append([]any{&g.Key, &g.ID, &g.DisplayName, &external, &g.MemberCount, &g.Version, &created, &updated, &doc}, more...)...)
+	err := r.Scan(append([]any{&g.Key, &g.ID, &g.DisplayName, &external, &g.MemberCount, &g.Refenced, &g.Version, &created, &updated, &doc}, more...)...)
 	if err != nil {
 		return Group{}, err
 	}
@@ -209,7 +209,7 @@ func (d *DirectoryTx) FenceGroup(g Group) error {
 	if err != nil {
 		return d.v.failed(err, op)
 	}
-	n, err := d.tx.exec(op, `update groups set fence = $1, fence_done = 0 where conn = $2 and key = $3`, d.fence, d.conn, int64(g.Key))
+	n, err := d.tx.exec(op, `update groups set refenced = refenced + (case when fence > 0 then 1 else 0 end), fence = $1, fence_done = 0 where conn = $2 and key = $3`, d.fence, d.conn, int64(g.Key))
 	if err != nil {
 		return err
 	}
@@ -251,7 +251,7 @@ func (d *DirectoryTx) TakeFenced(g Group, limit int) (taken []PersonKey, done bo
 		_, err = d.tx.exec(op, `update groups set fence_done = $1 where conn = $2 and key = $3`, int64(taken[limit-1]), d.conn, int64(g.Key))
 		return taken, false, err
 	}
-	_, err = d.tx.exec(op, `update groups set fence = 0, fence_done = 0 where conn = $1 and key = $2 and not dissolving`, d.conn, int64(g.Key))
+	_, err = d.tx.exec(op, `update groups set fence = 0, fence_done = 0, refenced = 0 where conn = $1 and key = $2 and not dissolving`, d.conn, int64(g.Key))
 	d.touchFences()
 	return taken, true, err
 }

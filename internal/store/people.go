@@ -163,11 +163,14 @@ func (v *View) personState(ref personRef) (personState, error) {
 // fencedSQL says whether p is in a group whose fence is younger than p's decision.
 const fencedSQL = `exists (select 1 from memberships m join groups g on g.key = m.grp where m.person = p.key and g.fence > p.fence)`
 
-// InDissolving reports whether a fence lies over the person: they are in a group
-// that was fenced or dissolved after they were last decided.
-func (d *Directory) InDissolving(p Person) (fenced bool, err error) {
-	err = d.v.q.QueryRow(`select `+fencedSQL+` from people p where p.conn = $1 and p.key = $2`, d.conn, int64(p.Key)).Scan(&fenced)
-	return fenced, d.v.found(err, "store.InDissolving", "person")
+// Fences is how many fences lie over the person: one for each group of theirs that
+// was fenced or dissolved after they were last decided, and one more for each time
+// that happened again before the fence was lifted.
+func (d *Directory) Fences(p Person) (n int64, err error) {
+	err = d.v.q.QueryRow(`select count(*) + coalesce(sum(g.refenced), 0) from people p
+		join memberships m on m.person = p.key join groups g on g.key = m.grp and g.fence > p.fence
+		where p.conn = $1 and p.key = $2`, d.conn, int64(p.Key)).Scan(&n)
+	return n, d.v.failed(err, "store.Fences")
 }
 
 func jsonList[T any](values []T) string {

@@ -48,6 +48,7 @@ type Group struct {
 	DisplayName string
 	ExternalID  string
 	MemberCount int64
+	Refenced    int64 // fences laid while an earlier one still lay over the group
 	Version     int64
 	Doc         []byte // canonical JSON, without id, meta, schemas and members
 	Created     time.Time

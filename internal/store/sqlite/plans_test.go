@@ -174,7 +174,7 @@ func read(v *store.View, d *store.Directory, p store.Person, g store.Group) erro
 		func() error { _, err := d.GroupsByExternalID("x"); return err },
 		func() error { _, err := d.Members(g, 0, 10); return err },
 		func() error { _, err := d.MemberKeys(g); return err },
-		func() error { _, err := d.InDissolving(p); return err },
+		func() error { _, err := d.Fences(p); return err },
 		func() error { _, err := d.Tombstones("x", "i", "s"); return err },
 		func() error { _, err := v.Due(crashDay, 10); return err },
 		func() error { _, err := v.Undecided(10); return err },

@@ -103,6 +103,7 @@ create table groups (
   dissolving boolean not null default false,
   fence bigint not null default 0,        -- members decided below it are refused; 0: none lies over the group
   fence_done bigint not null default 0,   -- members up to this key have been taken for deciding
+  refenced bigint not null default 0,     -- fences laid while an earlier one still lay
   created_at bigint not null,
   updated_at bigint not null,
   doc text not null
