@@ -66,18 +66,25 @@ func decide(f facts, now time.Time) action {
 }
 
 // mustSignIn reports whether the session, if there is one, is not enough: it has
-// ended, a new sign-in was asked for, it is too old, or somebody else was meant.
+// ended, it is another customer's than the one named, a new sign-in was asked for,
+// it is too old, or somebody else was meant.
 func (f facts) mustSignIn(now time.Time) bool {
 	s := f.browser.Session
-	return s.State == session.Ended ||
+	return s.State == session.Ended || f.elsewhere() ||
 		slices.Contains(f.req.Prompt, PromptLogin) ||
 		f.req.MaxAge >= 0 && now.Sub(s.AuthTime) >= f.req.MaxAge ||
 		f.hint.Person != "" && f.hint.Person != s.Person
 }
 
-// signInPrompt tells the pages not to reuse a session that is not enough.
+// elsewhere reports whether the request names another connection than the session's.
+func (f facts) elsewhere() bool {
+	return f.req.Connection != "" && f.req.Connection != f.browser.Session.Connection
+}
+
+// signInPrompt tells the pages not to reuse a session that is not enough. One of
+// another connection they do not reuse anyway.
 func (f facts) signInPrompt() string {
-	if f.browser.Session.State == session.Ended {
+	if f.browser.Session.State == session.Ended || f.elsewhere() {
 		return ""
 	}
 	return PromptLogin

@@ -17,7 +17,7 @@ func TestDecideSaysWhatBecomesOfEveryRequest(t *testing.T) {
 	visit := ActiveGrant{ID: "asg_t", Grant: access.Technician}
 	browsers := map[string]Browser{
 		"none": {},
-		"active": {Session: session.Session{Person: "per_a", State: session.Active, Active: "asg_s", AuthTime: now.Add(-100 * time.Second)},
+		"active": {Session: session.Session{Connection: "mine", Person: "per_a", State: session.Active, Active: "asg_s", AuthTime: now.Add(-100 * time.Second)},
 			Assignment: standard, Choices: []ActiveGrant{standard, visit}},
 		"must choose": {Session: session.Session{Person: "per_a", State: session.MustChoose, AuthTime: now.Add(-100 * time.Second)},
 			Choices: []ActiveGrant{visit}},
@@ -28,6 +28,7 @@ func TestDecideSaysWhatBecomesOfEveryRequest(t *testing.T) {
 		maxAge                       time.Duration // 0: not asked
 		hint                         access.PersonID
 		client                       Client
+		conn                         access.ConnectionID
 		want                         string
 	}{
 		{name: "first visit", browser: "none", want: "begin"},
@@ -38,6 +39,9 @@ func TestDecideSaysWhatBecomesOfEveryRequest(t *testing.T) {
 
 		{name: "signed in", browser: "active", want: "issue"},
 		{name: "oidcc-prompt-none-logged-in", browser: "active", prompt: "none", want: "issue"},
+		{name: "signed in at another customer than the one named", browser: "active", conn: "other", want: "begin"},
+		{name: "the same silently", browser: "active", conn: "other", prompt: "none", want: "refuse login_required"},
+		{name: "signed in at the customer named", browser: "active", conn: "mine", want: "issue"},
 		{name: "consent is nothing to us", browser: "active", prompt: "consent", want: "issue"},
 		{name: "oidcc-prompt-login", browser: "active", prompt: "login", want: "begin login"},
 		{name: "oidcc-max-age-1", browser: "active", maxAge: time.Second, want: "begin login"},
@@ -69,7 +73,7 @@ func TestDecideSaysWhatBecomesOfEveryRequest(t *testing.T) {
 		{name: "a grant, but the person shall choose", browser: "active", prompt: "select_account", grant: "asg_t", want: "begin select_account"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			req := hot.AuthRequest{Prompt: strings.Fields(row.prompt), Grant: access.AssignmentID(row.grant), MaxAge: -1}
+			req := hot.AuthRequest{Connection: row.conn, Prompt: strings.Fields(row.prompt), Grant: access.AssignmentID(row.grant), MaxAge: -1}
 			if row.maxAge > 0 {
 				req.MaxAge = row.maxAge
 			}

@@ -127,7 +127,7 @@ func (a *app) route(ring *keys.Ring) error {
 	mux := http.NewServeMux()
 	pages.Routes(mux)
 	provider.Routes(mux)
-	mux.Handle(scim.Prefix+"/", scim.New(scim.Config{Gate: a.bridge, PublicURL: base, Now: time.Now, Observe: a.observeSCIM(metrics)}))
+	mux.Handle(scim.Prefix, scim.New(scim.Config{Gate: a.bridge, PublicURL: base, Now: time.Now, Observe: a.observeSCIM(metrics)}))
 	admin := api.New(api.Config{Bridge: a.bridge, Token: credential.DigestOf(a.admin.Reveal()), Version: version(),
 		PublicURL: base, Findings: a.examine, Observe: observe})
 	mux.Handle(api.Prefix+"/", admin)

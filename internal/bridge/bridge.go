@@ -64,6 +64,8 @@ type Bridge struct {
 	policy atomic.Pointer[activePolicy]
 	wake   chan struct{} // buffered 1: background work is waiting
 
+	refusals refusals
+
 	mu   sync.Mutex           // guards used
 	used map[string]time.Time // SCIM token public id → last use, not yet written
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
@@ -170,11 +171,36 @@ func denied(reason, detail string) error {
 	return fault.New(fault.Denied, "bridge.SignIn", "%s", detail).Because(reason)
 }
 
+// refusedAMinute is how many failed sign-ins of one connection are recorded in a
+// minute: anybody can cause one without an account, and the audit trail is for good.
+const refusedAMinute = 30
+
 // Refused records a sign-in that failed before there was an identity. It writes an
-// audit row only.
+// audit row only; beyond refusedAMinute it writes none and tells the log.
 func (b *Bridge) Refused(ctx context.Context, conn access.ConnectionID, cause error) error {
+	if !b.refusals.admit(conn, b.now()) {
+		b.observe("bridge.Refused", fault.New(fault.Limited, "bridge.Refused", "more than %d sign-ins of connection %s failed within a minute; this one is not recorded", refusedAMinute, conn))
+		return nil
+	}
 	return b.change(ctx, conn, event.ByPerson, func(c *change) error {
 		c.say(event.SignInRefused, "", map[string]string{"reason": cmp.Or(fault.ReasonOf(cause), upstream.ReasonIdP)})
 		return nil
 	})
+}
+
+// refusals counts failed sign-ins by connection and minute.
+type refusals struct {
+	mu     sync.Mutex // guards both
+	minute time.Time
+	count  map[access.ConnectionID]int
+}
+
+func (r *refusals) admit(conn access.ConnectionID, now time.Time) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if minute := now.Truncate(time.Minute); !minute.Equal(r.minute) {
+		r.minute, r.count = minute, map[access.ConnectionID]int{}
+	}
+	r.count[conn]++
+	return r.count[conn] <= refusedAMinute
 }

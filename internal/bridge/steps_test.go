@@ -123,11 +123,11 @@ type stepHotEngine struct {
 	s *steps
 }
 
-func (e stepHotEngine) PutCode(ctx context.Context, code credential.Digest, g hot.CodeGrant) error {
+func (e stepHotEngine) PutCode(ctx context.Context, code credential.Digest, g hot.CodeGrant, now time.Time) error {
 	if err := e.s.at(stepHot, "PutCode"); err != nil {
 		return err
 	}
-	return e.Engine.PutCode(ctx, code, g)
+	return e.Engine.PutCode(ctx, code, g, now)
 }
 
 func (e stepHotEngine) ConsumeCode(ctx context.Context, code credential.Digest, now time.Time) (hot.CodeGrant, hot.Outcome, error) {

@@ -46,7 +46,7 @@ func (b *Bridge) Issue(ctx context.Context, req hot.AuthRequest, s session.Sessi
 		return "", err
 	}
 	code := credential.NewOpaque(credential.KindCode)
-	if err := b.hot.PutCode(ctx, credential.DigestOf(code.Reveal()), grant); err != nil {
+	if err := b.hot.PutCode(ctx, credential.DigestOf(code.Reveal()), grant, now); err != nil {
 		return "", err
 	}
 	return oidc.CodeRedirect(req, b.url, code.Reveal()), nil

@@ -112,7 +112,7 @@ func suits(s session.Session, req hot.AuthRequest) bool {
 	switch {
 	case req.Connection != "" && s.Connection != req.Connection:
 		return false
-	case login && (s.Created.Before(req.Created.Truncate(time.Second)) || // stores may keep whole seconds
+	case login && (s.Created.Before(req.Created.Truncate(time.Millisecond)) || // the store keeps milliseconds
 		s.AuthTime.Before(req.Created.Add(-skew))):
 		return false
 	case req.MaxAge >= 0 && s.AuthTime.Before(req.Created.Add(-req.MaxAge-skew)):

@@ -55,10 +55,8 @@ func (e Edge) Wrap(next http.Handler) http.Handler {
 		id := rand.Text()
 		w.Header().Set(RequestIDHeader, id)
 		seen := &recorder{ResponseWriter: w}
-		defer func() {
-			e.recovered(recover(), seen, id)
-			e.tell(r, seen, id, e.Now().Sub(started))
-		}()
+		defer func() { e.tell(r, seen, id, e.Now().Sub(started)) }()
+		defer func() { e.recovered(recover(), seen, id) }()
 		next.ServeHTTP(seen, r.WithContext(e.Tag(r.Context(), id)))
 	})
 }
