@@ -4,11 +4,14 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
+	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/api"
 	"github.com/drawbridge-id/drawbridge/internal/audit"
 	"github.com/drawbridge-id/drawbridge/internal/bridge"
+	"github.com/drawbridge-id/drawbridge/internal/event"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
 	"github.com/drawbridge-id/drawbridge/internal/store"
 )
@@ -55,6 +58,7 @@ func (a *app) examineConnection(ctx context.Context, c bridge.ConnectionView, sa
 	} else {
 		say(api.LevelOK, "", "%s: the identity provider's discovery document answers", c.ID)
 	}
+	a.examineAlarms(ctx, c.ID, say)
 	switch chain, err := audit.Verify(ctx, a.store, c.ID); {
 	case err != nil:
 		say(api.LevelFail, "look at the log", "%s: the audit chain cannot be read", c.ID)
@@ -62,6 +66,31 @@ func (a *app) examineConnection(ctx context.Context, c bridge.ConnectionView, sa
 		say(api.LevelFail, "keep the database as evidence and restore from a backup", "%s: the audit chain is broken at row %d: %s", c.ID, chain.Bad, chain.Why)
 	default:
 		say(api.LevelOK, "", "%s: the audit chain is intact: %d rows", c.ID, chain.Rows)
+	}
+}
+
+// examineAlarms tells what happened lately that somebody should look at.
+func (a *app) examineAlarms(ctx context.Context, id access.ConnectionID, say finding) {
+	found, err := a.bridge.Alarms(ctx, id)
+	if err != nil {
+		say("fail", "look at the log", "%s: the audit trail cannot be read", id)
+		return
+	}
+	for _, alarm := range []struct {
+		kind      event.Type
+		what, fix string
+	}{
+		{event.MemberUnknown, "pushes named members that do not exist here", "provision those people first, or start the identity provider's cycle anew"},
+		{event.SubjectChanged, "times the identifier behind a sign-in changed, which ended the person's sessions", "ask the customer's administrator whether that was meant; see docs/operations.md"},
+		{event.CodeReplayed, "authorization codes came twice", "look at the application: it repeats requests, or somebody intercepts them"},
+		{event.RefreshReused, "refresh tokens came twice", "look at the application: it keeps old tokens, or somebody stole one"},
+	} {
+		if n := found.Recent[alarm.kind]; n > 0 {
+			say("warn", alarm.fix, "%s: %d %s", id, n, alarm.what)
+		}
+	}
+	if len(found.Doubled) > 0 {
+		say("warn", "let the identity provider send an immutable id of its own as externalId", "%s: several active people carry the same externalId and cannot sign in: %s", id, strings.Join(found.Doubled, ", "))
 	}
 }
 

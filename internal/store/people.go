@@ -75,6 +75,13 @@ func (d *Directory) PeopleByExternalID(externalID string) ([]Person, error) {
 		`select `+personColumns+` from people p where p.conn = $1 and p.external_id = $2 order by p.key`, d.conn, externalID)
 }
 
+// DoubledExternalIDs lists identifiers that several active people carry.
+func (d *Directory) DoubledExternalIDs(limit int) ([]string, error) {
+	return list(d.v, "store.DoubledExternalIDs", func(r row) (id string, err error) { return id, r.Scan(&id) },
+		`select external_id from people where conn = $1 and external_id is not null and active group by external_id having count(*) > 1 order by external_id limit $2`,
+		d.conn, limit)
+}
+
 // PeopleByKey lists the people behind keys, by key; unknown keys are left out.
 func (d *Directory) PeopleByKey(keys []PersonKey) ([]Person, error) {
 	switch len(keys) {

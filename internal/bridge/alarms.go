@@ -1,0 +1,56 @@
+package bridge
+
+import (
+	"context"
+	"encoding/json"
+
+	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/internal/event"
+	"github.com/drawbridge-id/drawbridge/internal/fault"
+	"github.com/drawbridge-id/drawbridge/internal/store"
+)
+
+// Alarms are what a connection's administrator should look at.
+type Alarms struct {
+	Recent  map[event.Type]int // alarming events among the last looked at
+	Doubled []string           // externalIds that several active people carry: none of them is signed in
+}
+
+// alarming are the events that somebody should look at, and lookedAt is how far back
+// the audit trail is read for them.
+var alarming = map[event.Type]bool{event.MemberUnknown: true, event.SubjectChanged: true, event.CodeReplayed: true, event.RefreshReused: true}
+
+const lookedAt = 2000
+
+// Alarms reads the end of a connection's audit trail and its doubled identifiers.
+func (b *Bridge) Alarms(ctx context.Context, conn access.ConnectionID) (Alarms, error) {
+	found := Alarms{Recent: map[event.Type]int{}}
+	err := b.store.View(ctx, func(v *store.View) error {
+		dir, err := v.In(conn)
+		if err != nil {
+			return err
+		}
+		if found.Doubled, err = dir.DoubledExternalIDs(10); err != nil {
+			return err
+		}
+		head, _, err := v.AuditHead(conn)
+		if err != nil {
+			return err
+		}
+		rows, err := v.AuditTrail(conn, max(0, head-lookedAt), lookedAt)
+		if err != nil {
+			return err
+		}
+		for _, row := range rows {
+			var e event.Event
+			if err := json.Unmarshal(row.Body, &e); err != nil {
+				return fault.Wrap(fault.Internal, "bridge.Alarms", err)
+			}
+			if alarming[e.Type] {
+				found.Recent[e.Type]++
+			}
+		}
+		return nil
+	})
+	return found, err
+}
