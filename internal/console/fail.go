@@ -67,6 +67,9 @@ func (c *Console) refuse(w http.ResponseWriter, r *http.Request, err error, at p
 	n := notice{Sentence: s.Sentence, Support: c.Support, Reference: Public(ref), SignOut: at.signedIn}
 	n.Contact, n.ContactLink = contact(at.connection.Contact)
 	c.waysOn(&n, at)
+	if fault.ReasonOf(err) == hot.ReasonLegs {
+		n.Another, n.Access = "", pathMe // another account would be one try more
+	}
 	if status == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", "10")
 		n.Retry = n.Another
@@ -111,6 +114,9 @@ func (c *Console) wording(err error, at place) (int, say) {
 	case fault.Invalid, fault.Unsupported:
 		return http.StatusBadRequest, say{"That did not work", "The page you came from sent something unexpected. Go back and try again."}
 	case fault.Limited:
+		if reason != "" {
+			return http.StatusTooManyRequests, sentence(reason, n)
+		}
 		return http.StatusTooManyRequests, say{"Too many tries", "Wait a minute, then try again."}
 	case fault.Unavailable:
 		if reason != "" {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/fault"
+	"github.com/drawbridge-id/drawbridge/internal/hot"
 	"github.com/drawbridge-id/drawbridge/internal/session"
 	"github.com/drawbridge-id/drawbridge/oidc/upstream"
 )
@@ -408,6 +409,30 @@ func TestWhatTheProviderRefusesIsRecorded(t *testing.T) {
 	got := b.get("/connect/ironbark-entra/callback?" + url.Values{"state": {state}, "error": {"access_denied"}}.Encode())
 	if got.status != http.StatusForbidden || len(w.refused) != 1 || w.refused[0] != "ironbark-entra "+upstream.ReasonIdP {
 		t.Errorf("%d %v", got.status, w.refused)
+	}
+}
+
+// A request that was tried as often as it may leads to the application, not to one
+// try more.
+func TestASignInCanBeTriedTenTimes(t *testing.T) {
+	w := newWorld(t)
+	b := w.browserTab(t)
+	got := b.get("/test/begin?client=fleet-web&connection=ironbark-entra")
+	again := ofRequest(pathSignIn, w.lastRequest()) + "&another=1"
+	for range hot.MaxLegs {
+		b.get("/connect/ironbark-entra/callback?" + url.Values{"state": {got.state(t)}, "error": {"access_denied"}}.Encode())
+		got = b.get(again)
+	}
+	if got.status != http.StatusTooManyRequests || len(w.refused) != hot.MaxLegs {
+		t.Fatalf("%d after %d tries", got.status, len(w.refused))
+	}
+	for _, want := range []string{"tried too often", "Back to Fleet Web"} {
+		if !strings.Contains(got.body, want) {
+			t.Errorf("the page does not say %q", want)
+		}
+	}
+	if strings.Contains(got.body, "another=1") {
+		t.Error("the page leads to one try more")
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/credential"
+	"github.com/drawbridge-id/drawbridge/internal/hot"
 	"github.com/drawbridge-id/drawbridge/internal/session"
 	"github.com/drawbridge-id/drawbridge/mapping"
 	"github.com/drawbridge-id/drawbridge/oidc"
@@ -247,7 +248,7 @@ func TestEveryReasonHasASentence(t *testing.T) {
 		"subject_mismatch", "client_disabled", "not_found",
 		session.EndDeactivated, session.EndDeleted, session.EndNoAssignment, session.EndSignedOut, session.EndReplaced, session.EndExpired,
 		session.EndConnection, session.EndRefreshReused, session.EndSubject, session.EndAdministrator,
-		upstream.ReasonIdP, upstream.ReasonMixUp, upstream.ReasonToken, upstream.ReasonStale, upstream.ReasonSetUp, upstream.ReasonDown, upstream.ReasonUnknown,
+		upstream.ReasonIdP, upstream.ReasonMixUp, upstream.ReasonToken, upstream.ReasonStale, upstream.ReasonSetUp, upstream.ReasonDown, upstream.ReasonUnknown, hot.ReasonLegs,
 	}
 	for _, code := range []mapping.Code{mapping.NotActive, mapping.NotInGroup, mapping.ScopeUnknown, mapping.AmbiguousGroup, mapping.AboveCeiling,
 		mapping.NotCertified, mapping.CertificateLapsed, mapping.TimeOver, mapping.ShadowOnly} {

@@ -2,6 +2,7 @@ package console
 
 import (
 	"github.com/drawbridge-id/drawbridge/internal/credential"
+	"github.com/drawbridge-id/drawbridge/internal/hot"
 	"github.com/drawbridge-id/drawbridge/internal/session"
 	"github.com/drawbridge-id/drawbridge/oidc/upstream"
 )
@@ -74,6 +75,7 @@ func noSignIn() map[string]say {
 		upstream.ReasonStale:   {titleNoSignIn, "{application} asks you to sign in afresh, and the sign-in page of {customer} did not confirm that you did."},
 		upstream.ReasonSetUp:   {titleNoSignIn, "Sign-in between {customer} and {product} is not set up correctly. An administrator must look at it."},
 		upstream.ReasonDown:    {"Sign-in does not answer", "The sign-in page of {customer} does not answer at the moment. Your access is not lost."},
+		hot.ReasonLegs:         {"Too many tries", "This sign-in was tried too often. Go back to the application and start again."},
 		upstream.ReasonUnknown: {titleNoSignIn, "There is no sign-in page for {customer} here."},
 		"cancelled":            {titleNoSignIn, "The sign-in was cancelled."},
 	}

@@ -135,7 +135,11 @@ func (w *world) BindUpstream(_ context.Context, id string, u hot.Upstream, _ tim
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	r := w.requests[id]
+	if r.Legs >= hot.MaxLegs {
+		return fault.New(fault.Limited, "world", "INTERNAL too often").Because(hot.ReasonLegs)
+	}
 	r.Upstream = u
+	r.Legs++
 	w.requests[id] = r
 	return nil
 }

@@ -15,7 +15,8 @@ import (
 	"github.com/drawbridge-id/drawbridge/internal/session"
 )
 
-// AuthRequest is a validated authorization request, immutable but for Upstream.
+// AuthRequest is a validated authorization request, immutable but for Upstream and
+// Legs.
 type AuthRequest struct {
 	ID            string            // 128 random bits; travels in URLs
 	Browser       credential.Digest // digest of the per-request cookie's secret
@@ -33,6 +34,23 @@ type AuthRequest struct {
 	Created       time.Time
 	Expires       time.Time
 	Upstream      Upstream
+	Legs          int // upstream legs begun so far, at most MaxLegs; the engine counts
+}
+
+// MaxLegs is how many upstream legs one request may begin. Someone who picks the
+// wrong account a few times stays well below it; without it one cookie could make
+// the bridge record failed sign-ins for as long as the request lives.
+const MaxLegs = 10
+
+// ReasonLegs is why a request that has begun MaxLegs legs begins no other.
+const ReasonLegs = "too_many_attempts"
+
+// Redemption is what redeeming a code needs of the request: the client, where it
+// listens, its challenge, the scopes and the nonce. What else the browser sent has
+// done its work by then and would only take room.
+func (r AuthRequest) Redemption() AuthRequest {
+	return AuthRequest{Client: r.Client, RedirectURI: r.RedirectURI, CodeChallenge: r.CodeChallenge,
+		OAuthScopes: r.OAuthScopes, Nonce: r.Nonce}
 }
 
 // Upstream is the leg to the identity provider. State is single use.
@@ -46,7 +64,7 @@ type Upstream struct {
 
 // CodeGrant is what an authorization code stands for.
 type CodeGrant struct {
-	Request AuthRequest
+	Request AuthRequest // engines keep its Redemption only
 	Session session.ID
 	Active  access.AssignmentID // what the session stood on when the code was made
 	Bound   credential.Bound    // the integers the code was made under
@@ -56,6 +74,12 @@ type CodeGrant struct {
 
 // CodeMemory is how long after its end a used code is recognised as replayed.
 const CodeMemory = 10 * time.Minute
+
+// MaxLiveCodes is how many unused codes a session may have at one application; the
+// 17th ends the oldest. An application redeems a code within a second, so even a
+// browser that opens a dozen tabs at once needs no more, and one person cannot fill
+// the room that everybody shares.
+const MaxLiveCodes = 16
 
 // Family is a chain of refresh tokens, bound to (session, client, assignment).
 type Family struct {
@@ -99,23 +123,27 @@ type Rotation struct {
 // Engine is what every hot store does. Each verb is atomic: of any number of
 // concurrent ConsumeCode or Rotate calls with one token, exactly one gets OK.
 type Engine interface {
-	// PutAuthRequest gives fault.Limited when the engine's share of memory is full,
-	// fault.Conflict if the id is taken.
+	// PutAuthRequest gives fault.Conflict if the id is taken. A full engine does not
+	// refuse: the oldest requests that never began an upstream leg make room, then the
+	// oldest of all. fault.Limited is for a request that would not fit an empty engine.
 	PutAuthRequest(ctx context.Context, r AuthRequest) error
 	// AuthRequest gives fault.NotFound after Expires.
 	AuthRequest(ctx context.Context, id string, now time.Time) (AuthRequest, error)
-	// BindUpstream replaces the upstream leg of a live request; fault.Conflict if
-	// another request of the connection waits for the same state.
+	// BindUpstream replaces the upstream leg of a live request and raises Legs;
+	// fault.Conflict if another request of the connection waits for the same state,
+	// fault.Limited with ReasonLegs, changing nothing, if Legs is MaxLegs.
 	BindUpstream(ctx context.Context, id string, u Upstream, now time.Time) error
 	// TakeUpstream finds the request whose upstream leg has this state and clears
 	// the leg: a state works once. It gives the request as it was before.
 	TakeUpstream(ctx context.Context, c access.ConnectionID, state string, now time.Time) (AuthRequest, error)
 
-	// PutCode gives fault.Limited when the engine's share of memory is full,
-	// fault.Conflict if there is such a code.
-	PutCode(ctx context.Context, code credential.Digest, g CodeGrant) error
-	// ConsumeCode gives OK once; later calls Replayed until CodeMemory after Expires;
-	// then Unknown. With Replayed comes of the grant what is needed to end what came
+	// PutCode gives fault.Conflict if there is such a code. Beyond MaxLiveCodes of a
+	// session at a client, the oldest of them ends. A full engine does not refuse: the
+	// memory of the oldest used codes makes room, then the oldest unused code.
+	// fault.Limited is for a code that would not fit an empty engine.
+	PutCode(ctx context.Context, code credential.Digest, g CodeGrant, now time.Time) error
+	// ConsumeCode gives OK once, before Expires; later calls Replayed until CodeMemory
+	// after Expires, unless a full engine had to forget it; then Unknown. With Replayed comes of the grant what is needed to end what came
 	// of it: Session, Active, Bound, Family and Request.Client. From then on PutFamily
 	// refuses that family: the first redemption may still be under way.
 	ConsumeCode(ctx context.Context, code credential.Digest, now time.Time) (CodeGrant, Outcome, error)

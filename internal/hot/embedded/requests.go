@@ -25,9 +25,15 @@ type upstreamState struct {
 
 func stateOf(u hot.Upstream) upstreamState { return upstreamState{u.Connection, u.State} }
 
+// reserve is the part of the shelf, one in so many, that requests without a leg
+// keep when it is full. A leg costs an attacker no more than a request does; without
+// the reserve, a shelf full of legs would push each newcomer out with the next one.
+const reserve = 8
+
 func newRequests(count, bytes int) *requests {
 	r := &requests{byState: map[upstreamState]string{}}
-	r.shelf = newShelf[string](count, bytes, func(a *hot.AuthRequest) { delete(r.byState, stateOf(a.Upstream)) })
+	b := bounds{count: count, bytes: bytes, reserveCount: count / reserve, reserveBytes: bytes / reserve}
+	r.shelf = newShelf[string](b, func(a *hot.AuthRequest) { delete(r.byState, stateOf(a.Upstream)) })
 	return r
 }
 
@@ -38,10 +44,11 @@ func (r *requests) PutAuthRequest(_ context.Context, a hot.AuthRequest) error {
 		return fault.New(fault.Internal, op, "a request needs an id and an end after its beginning")
 	}
 	own := ownRequest(a)
-	own.Upstream = hot.Upstream{}
+	own.Upstream, own.Legs = hot.Upstream{}, 0
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.shelf.put(op, a.ID, &own, requestBytes(a), a.Expires, a.Created)
+	r.shelf.sweep(a.Created)
+	return r.shelf.put(op, a.ID, &own, requestBytes(own), a.Expires, spare)
 }
 
 // AuthRequest implements hot.Engine.
@@ -70,10 +77,15 @@ func (r *requests) BindUpstream(_ context.Context, id string, u hot.Upstream, no
 	if holder, taken := r.byState[stateOf(u)]; taken && holder != id {
 		return fault.New(fault.Conflict, op, "another request waits for this state")
 	}
+	if e.value.Legs >= hot.MaxLegs {
+		return fault.New(fault.Limited, op, "this sign-in was tried too often: start again from the application").Because(hot.ReasonLegs)
+	}
 	delete(r.byState, stateOf(e.value.Upstream))
 	e.value.Upstream = u
+	e.value.Legs++
 	r.byState[stateOf(u)] = id
 	r.shelf.resize(e, requestBytes(*e.value))
+	r.shelf.move(e, held) // and it stays: who is back from the provider may be choosing a grant
 	return nil
 }
 

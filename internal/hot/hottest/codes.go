@@ -23,10 +23,12 @@ func consume(t *testing.T, e hot.Engine, d credential.Digest, now time.Time, wan
 
 func codeOnce(t *testing.T, e hot.Engine) {
 	d, g := code(1)
-	must(t, e.PutCode(t.Context(), d, g))
-	wantKind(t, "the same code again", e.PutCode(t.Context(), d, g), fault.Conflict)
-	if got := consume(t, e, d, instant(), hot.OK); !reflect.DeepEqual(got, g) {
-		t.Errorf("got  %+v\nwant %+v", got, g)
+	must(t, e.PutCode(t.Context(), d, g, instant()))
+	wantKind(t, "the same code again", e.PutCode(t.Context(), d, g, instant()), fault.Conflict)
+	want := g
+	want.Request = g.Request.Redemption()
+	if got := consume(t, e, d, instant(), hot.OK); !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
 	again := consume(t, e, d, instant(), hot.Replayed)
 	if again.Family != g.Family || again.Session != g.Session || again.Active != g.Active ||
@@ -38,20 +40,46 @@ func codeOnce(t *testing.T, e hot.Engine) {
 
 func codeEnds(t *testing.T, e hot.Engine) {
 	late, g := code(1)
-	must(t, e.PutCode(t.Context(), late, g))
+	must(t, e.PutCode(t.Context(), late, g, instant()))
 	if got := consume(t, e, late, g.Expires, hot.Unknown); got.Session != "" {
 		t.Errorf("an unknown code says %+v", got)
 	}
 	used, g := code(2)
-	must(t, e.PutCode(t.Context(), used, g))
+	must(t, e.PutCode(t.Context(), used, g, instant()))
 	consume(t, e, used, g.Expires.Add(-time.Nanosecond), hot.OK)
 	consume(t, e, used, g.Expires.Add(hot.CodeMemory-time.Nanosecond), hot.Replayed)
 	consume(t, e, used, g.Expires.Add(hot.CodeMemory), hot.Unknown)
 }
 
+// liveCodesCapped: the cap is for unused codes of one session at one client.
+func liveCodesCapped(t *testing.T, e hot.Engine) {
+	spent, g := code(0)
+	must(t, e.PutCode(t.Context(), spent, g, instant()))
+	consume(t, e, spent, instant(), hot.OK)
+	other, g := code(-1)
+	g.Session = "ses_2"
+	must(t, e.PutCode(t.Context(), other, g, instant()))
+	app, g := code(-2)
+	g.Request.Client = "another-app"
+	must(t, e.PutCode(t.Context(), app, g, instant()))
+	for n := range hot.MaxLiveCodes + 1 {
+		d, g := code(n + 1)
+		must(t, e.PutCode(t.Context(), d, g, instant()))
+	}
+	oldest, _ := code(1)
+	consume(t, e, oldest, instant(), hot.Unknown)
+	for n := range hot.MaxLiveCodes {
+		d, _ := code(n + 2)
+		consume(t, e, d, instant(), hot.OK)
+	}
+	consume(t, e, spent, instant(), hot.Replayed)
+	consume(t, e, other, instant(), hot.OK)
+	consume(t, e, app, instant(), hot.OK)
+}
+
 func replayForbidsFamily(t *testing.T, e hot.Engine) {
 	d, g := code(1)
-	must(t, e.PutCode(t.Context(), d, g))
+	must(t, e.PutCode(t.Context(), d, g, instant()))
 	consume(t, e, d, instant(), hot.OK)
 	consume(t, e, d, instant(), hot.Replayed)
 	wantKind(t, "storing the family of a replayed code", e.PutFamily(t.Context(), family(g.Family)), fault.Stale)
@@ -61,7 +89,7 @@ func replayForbidsFamily(t *testing.T, e hot.Engine) {
 
 func endBeforePut(t *testing.T, e hot.Engine) {
 	d, g := code(1)
-	must(t, e.PutCode(t.Context(), d, g))
+	must(t, e.PutCode(t.Context(), d, g, instant()))
 	consume(t, e, d, instant(), hot.OK)
 	must(t, e.EndFamily(t.Context(), g.Family))
 	wantKind(t, "storing a family that was ended", e.PutFamily(t.Context(), family(g.Family)), fault.Stale)
@@ -70,7 +98,7 @@ func endBeforePut(t *testing.T, e hot.Engine) {
 func codeRaced(t *testing.T, e hot.Engine) {
 	for i := range 50 {
 		d, g := code(i)
-		must(t, e.PutCode(t.Context(), d, g))
+		must(t, e.PutCode(t.Context(), d, g, instant()))
 		var ok, replayed atomic.Int64
 		race(func() {
 			switch _, outcome, err := e.ConsumeCode(t.Context(), d, instant()); {

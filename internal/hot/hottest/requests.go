@@ -1,6 +1,7 @@
 package hottest
 
 import (
+	"fmt"
 	"reflect"
 	"sync"
 	"sync/atomic"
@@ -96,6 +97,34 @@ func legIsReplaced(t *testing.T, e hot.Engine) {
 	wantKind(t, "the replaced leg", err, fault.NotFound)
 	_, err = e.TakeUpstream(t.Context(), "pacific-okta", "s2", instant())
 	must(t, err)
+}
+
+// legsAreCounted: a leg that was taken counts as one that was begun.
+func legsAreCounted(t *testing.T, e hot.Engine) {
+	forged := request("req_1")
+	forged.Legs = -100
+	must(t, e.PutAuthRequest(t.Context(), forged))
+	for n := range hot.MaxLegs {
+		state := fmt.Sprint("s", n)
+		must(t, e.BindUpstream(t.Context(), "req_1", leg("ironbark-entra", state), instant()))
+		if n == hot.MaxLegs-1 {
+			break // the last one stays open
+		}
+		got, err := e.TakeUpstream(t.Context(), "ironbark-entra", state, instant())
+		must(t, err)
+		if got.Legs != n+1 {
+			t.Errorf("leg %d is counted as %d", n+1, got.Legs)
+		}
+	}
+	err := e.BindUpstream(t.Context(), "req_1", leg("ironbark-entra", "more"), instant())
+	wantKind(t, "one leg more", err, fault.Limited)
+	if got := fault.ReasonOf(err); got != hot.ReasonLegs {
+		t.Errorf("its reason is %q", got)
+	}
+	_, err = e.TakeUpstream(t.Context(), "ironbark-entra", fmt.Sprint("s", hot.MaxLegs-1), instant())
+	must(t, err)
+	must(t, e.PutAuthRequest(t.Context(), request("req_2")))
+	must(t, e.BindUpstream(t.Context(), "req_2", leg("ironbark-entra", "s"), instant()))
 }
 
 func stateIsUnique(t *testing.T, e hot.Engine) {
