@@ -262,9 +262,9 @@ func (b *Bridge) AcceptRefresh(ctx context.Context, refreshToken string) (oidc.A
 		OAuthScopes: opened(f.OAuthScopes, client, w.active), IssuedAt: f.Rotated, AuthTime: f.AuthTime}, nil
 }
 
-// Revoke ends what a token of this client belongs to (RFC 7009): its refresh family
-// for a refresh token, every token of the session for an access token, which has
-// no row of its own.
+// Revoke ends every token of the session that a token of this client belongs to
+// (RFC 7009 section 2.1 lets the server end related tokens): an access token has no
+// row of its own, so the session's version is raised. The session stays signed in.
 func (b *Bridge) Revoke(ctx context.Context, token string, client access.ClientID) error {
 	now := b.now()
 	if f, _, err := b.family(ctx, token, now); err == nil {
