@@ -73,7 +73,7 @@ func (a *app) examineConnection(ctx context.Context, c bridge.ConnectionView, sa
 func (a *app) examineAlarms(ctx context.Context, id access.ConnectionID, say finding) {
 	found, err := a.bridge.Alarms(ctx, id)
 	if err != nil {
-		say("fail", "look at the log", "%s: the audit trail cannot be read", id)
+		say(api.LevelFail, "look at the log", "%s: the audit trail cannot be read", id)
 		return
 	}
 	for _, alarm := range []struct {
