@@ -8,6 +8,7 @@ import (
 	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/secret"
 	"github.com/drawbridge-id/drawbridge/internal/suggest"
+	"github.com/drawbridge-id/drawbridge/oidc"
 )
 
 // maxSecret bounds a file that a secret stands in.
@@ -86,8 +87,8 @@ func (b block) redirects(name string) []string {
 		if !ok {
 			continue
 		}
-		if _, err := checkURL(s); err != nil {
-			item.say("%v", err)
+		if err := oidc.CheckRedirectURI(s); err != nil {
+			item.say("%v", err) // not s, which may carry a password
 		}
 		if slices.Contains(all, s) {
 			item.say("%q is listed twice", s)

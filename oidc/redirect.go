@@ -49,7 +49,7 @@ func withQuery(uri string, pairs ...string) string {
 
 // CheckRedirectURI reports what is wrong with a redirect URI that somebody wants to
 // register: it is https, http on a loopback address, or a private-use scheme with a
-// dot in it (RFC 8252 section 7.1), without fragment, user or control characters.
+// dot in it (RFC 8252 section 7.1), without fragment, user, wildcard or control characters.
 func CheckRedirectURI(uri string) error {
 	if len(uri) > maxRedirectURI {
 		return errors.New("the redirect URI is longer than 2048 bytes")
@@ -59,12 +59,18 @@ func CheckRedirectURI(uri string) error {
 			return errors.New("the redirect URI has a character that must be percent-encoded")
 		}
 	}
+	if strings.Contains(uri, "*") {
+		return errors.New("a redirect URI is compared byte for byte, so * stands for nothing else: list each one")
+	}
 	u, err := url.Parse(uri)
 	if err != nil {
 		return errors.New("the redirect URI does not parse")
 	}
-	if strings.Contains(uri, "#") || u.User != nil {
-		return errors.New("the redirect URI has a fragment or a user name")
+	if strings.Contains(uri, "#") {
+		return errors.New("the redirect URI has a fragment (#)")
+	}
+	if u.User != nil {
+		return errors.New("the redirect URI has a user name or a password")
 	}
 	if !safeScheme(u) {
 		return errors.New("the redirect URI is neither https, nor http on a loopback address, nor a private-use scheme with a dot")

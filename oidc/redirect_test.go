@@ -59,7 +59,7 @@ func TestALoopbackPortIsPartOfTheAddress(t *testing.T) {
 // does not make the bridge send people to a script.
 func TestARegisteredAddressThatIsDangerousIsNotUsed(t *testing.T) {
 	for _, uri := range []string{"javascript:alert(1)", "data:text/html,x", "http://fleet.example/cb", "https://user@fleet.example/cb",
-		"https://fleet.example/cb#x", "https://fleet.example/\\cb", "https:///cb", "//fleet.example/cb", "https://fleet.example/ cb"} {
+		"https://fleet.example/cb#x", "https://fleet.example/\\cb", "https:///cb", "//fleet.example/cb", "https://fleet.example/ cb", "https://fleet.example/*"} {
 		w := newWorld()
 		c := w.clients["fleet-web"]
 		c.RedirectURIs = append(c.RedirectURIs, uri)
