@@ -100,12 +100,9 @@ func (g groups) Patch(ctx context.Context, id string, m scim.Match, plan patch.P
 func (g groups) update(ctx context.Context, id string, m scim.Match, w scim.Want, edits []patch.MemberEdit, edit func(store.Group) (schema.Object, error)) (scim.Resource, error) {
 	var now store.Group
 	err := g.b.change(ctx, g.conn, event.ByScim, func(c *change) error {
-		was, err := c.dir.Group(access.GroupID(id))
+		was, err := c.groupToChange(id, m)
 		if err != nil {
 			return err
-		}
-		if !m.Allows(was.Version) {
-			return scim.PreconditionFailed(was.Version)
 		}
 		doc, err := edit(was)
 		if err != nil {
@@ -125,16 +122,22 @@ func (g groups) update(ctx context.Context, id string, m scim.Match, w scim.Want
 
 func (g groups) Delete(ctx context.Context, id string, m scim.Match) error {
 	err := g.b.change(ctx, g.conn, event.ByScim, func(c *change) error {
-		was, err := c.dir.Group(access.GroupID(id))
+		was, err := c.groupToChange(id, m)
 		if err != nil {
 			return err
-		}
-		if !m.Allows(was.Version) {
-			return scim.PreconditionFailed(was.Version)
 		}
 		return c.deleteGroup(was)
 	})
 	return edgeID(err, id)
+}
+
+// groupToChange reads the group that a request writes to; If-Match is held here.
+func (c *change) groupToChange(id string, m scim.Match) (store.Group, error) {
+	g, err := c.dir.Group(access.GroupID(id))
+	if err == nil && !m.Allows(g.Version) {
+		err = scim.PreconditionFailed(g.Version)
+	}
+	return g, err
 }
 
 func fillGroup(g *store.Group, doc schema.Object) {

@@ -120,12 +120,9 @@ func (u users) Patch(ctx context.Context, id string, m scim.Match, plan patch.Pl
 func (u users) update(ctx context.Context, id string, m scim.Match, w scim.Want, edit func(store.Person) (schema.Object, error)) (scim.Resource, error) {
 	var r scim.Resource
 	err := u.b.change(ctx, u.conn, event.ByScim, func(c *change) error {
-		was, err := c.dir.Person(access.PersonID(id))
+		was, err := c.personToChange(id, m)
 		if err != nil {
 			return err
-		}
-		if !m.Allows(was.Version) {
-			return scim.PreconditionFailed(was.Version)
 		}
 		doc, err := edit(was)
 		if err != nil {
@@ -142,6 +139,15 @@ func (u users) update(ctx context.Context, id string, m scim.Match, w scim.Want,
 		return scim.Resource{}, edgeID(err, id)
 	}
 	return r, nil
+}
+
+// personToChange reads the person that a request writes to; If-Match is held here.
+func (c *change) personToChange(id string, m scim.Match) (store.Person, error) {
+	p, err := c.dir.Person(access.PersonID(id))
+	if err == nil && !m.Allows(p.Version) {
+		err = scim.PreconditionFailed(p.Version)
+	}
+	return p, err
 }
 
 // updatePerson writes what changed and follows it: a change of active, or of the
@@ -207,12 +213,9 @@ func (c *change) watch(was store.Person, p *store.Person) (end string, err error
 
 func (u users) Delete(ctx context.Context, id string, m scim.Match) error {
 	err := u.b.change(ctx, u.conn, event.ByScim, func(c *change) error {
-		p, err := c.dir.Person(access.PersonID(id))
+		p, err := c.personToChange(id, m)
 		if err != nil {
 			return err
-		}
-		if !m.Allows(p.Version) {
-			return scim.PreconditionFailed(p.Version)
 		}
 		return c.deletePerson(p)
 	})
