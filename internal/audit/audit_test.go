@@ -119,7 +119,7 @@ func TestTamperingIsNamed(t *testing.T) {
 		"a removed first row":        {`delete from audit where seq = 1`, 1},
 		"a cut end":                  {`delete from audit where seq >= 9`, 9},
 		"everything removed":         {`delete from audit`, 1},
-		"two rows exchanged":         {`update audit set seq = case seq when 6 then -7 else -6 end where seq in (6, 7); `, 6},
+		"two rows exchanged":         {`update audit set seq = case seq when 6 then -7 else -6 end where seq in (6, 7)`, 6},
 		"a row moved to another one": {`update audit set conn = 2 where seq = 7`, 7},
 		"a changed head":             {`update audit_heads set hash = x'00'`, 10},
 		"a head set back":            {`update audit_heads set seq = 4`, 10},

@@ -99,14 +99,3 @@ func (b *Bridge) read(ctx context.Context, conn access.ConnectionID, fn func(*st
 		return fn(dir)
 	})
 }
-
-// look is read for a single statement, or for several whose instants may differ.
-func (b *Bridge) look(ctx context.Context, conn access.ConnectionID, fn func(*store.Directory) error) error {
-	return b.store.Look(ctx, func(v *store.View) error {
-		dir, err := v.In(conn)
-		if err != nil {
-			return err
-		}
-		return fn(dir)
-	})
-}

@@ -45,7 +45,7 @@ func (g groups) Create(ctx context.Context, in scim.Input) (scim.Resource, error
 
 func (g groups) Get(ctx context.Context, id string, w scim.Want) (scim.Resource, error) {
 	var found store.Group
-	err := g.b.look(ctx, g.conn, func(dir *store.Directory) (err error) {
+	err := g.b.read(ctx, g.conn, func(dir *store.Directory) (err error) {
 		found, err = dir.Group(access.GroupID(id))
 		return err
 	})

@@ -31,9 +31,9 @@ func (b *Bridge) warrant(ctx context.Context, bd credential.Bound, active access
 	if w.current, err = b.accept(ctx, bd); err != nil {
 		return w, asNotGranted(err)
 	}
-	// No transaction: whatever moves between these statements also moves an integer
-	// that was read before them, and what is minted is dead with it.
-	err = b.store.Look(ctx, func(v *store.View) error {
+	// Whatever has moved since also moved an integer that was read before, and what
+	// is minted is dead with it.
+	err = b.store.View(ctx, func(v *store.View) error {
 		row, err := v.Session(bd.Subject.Session)
 		if err != nil {
 			return err

@@ -26,19 +26,13 @@ var stamp = regexp.MustCompile(`"lastModified":"[^"]*"|"version":"[^"]*"|W/\\?"\
 func reasonOf(err error) string { return fault.ReasonOf(err) }
 
 func column(q store.Querier, query string) (out []string, err error) {
-	rows, err := q.Query(query)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	for rows.Next() {
+	err = q.Each(func(r store.Row) error {
 		var s string
-		if err := rows.Scan(&s); err != nil {
-			return nil, err
-		}
+		err := r.Scan(&s)
 		out = append(out, s)
-	}
-	return out, rows.Err()
+		return err
+	}, query)
+	return out, err
 }
 
 // contents is every row of a table, as text.

@@ -2,7 +2,6 @@ package bridge_test
 
 import (
 	"context"
-	"database/sql"
 	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
@@ -96,26 +95,26 @@ func (q stepQuerier) Insert(query string, args ...any) (int64, error) {
 	return q.Querier.Insert(query, args...)
 }
 
-func (q stepQuerier) Query(query string, args ...any) (*sql.Rows, error) {
+func (q stepQuerier) Each(scan func(store.Row) error, query string, args ...any) error {
 	if err := q.s.at(stepStatement, query); err != nil {
-		return nil, err
+		return err
 	}
-	return q.Querier.Query(query, args...)
+	return q.Querier.Each(scan, query, args...)
 }
 
-// QueryRow fails by asking for what is not there: a sql.Row carries its own error.
-func (q stepQuerier) QueryRow(query string, args ...any) *sql.Row {
+// QueryRow fails by asking for what is not there: a Row carries its own error.
+func (q stepQuerier) QueryRow(query string, args ...any) store.Row {
 	if err := q.s.at(stepStatement, query); err != nil {
 		return q.Querier.QueryRow(`select broken_on_purpose from nowhere`)
 	}
 	return q.Querier.QueryRow(query, args...)
 }
 
-func (q stepQuerier) Scan(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+func (q stepQuerier) Search(ctx context.Context, scan func(store.Row) error, query string, args ...any) error {
 	if err := q.s.at(stepStatement, query); err != nil {
-		return nil, err
+		return err
 	}
-	return q.Querier.Scan(ctx, query, args...)
+	return q.Querier.Search(ctx, scan, query, args...)
 }
 
 type stepHotEngine struct {

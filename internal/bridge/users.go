@@ -56,7 +56,7 @@ func none(w scim.Want) iter.Seq2[scim.Relation, error] {
 
 func (u users) Get(ctx context.Context, id string, w scim.Want) (scim.Resource, error) {
 	var r scim.Resource
-	err := u.b.look(ctx, u.conn, func(dir *store.Directory) error { // the groups may be an instant younger: they are no part of the version
+	err := u.b.read(ctx, u.conn, func(dir *store.Directory) error {
 		p, err := dir.Person(access.PersonID(id))
 		if err != nil {
 			return err
@@ -72,11 +72,7 @@ func (u users) Get(ctx context.Context, id string, w scim.Want) (scim.Resource, 
 
 func (u users) List(ctx context.Context, q scim.Query) (scim.Page, error) {
 	var page scim.Page
-	read := u.b.read
-	if q.Filter != nil { // what an identity provider asks before each change: one person, or none
-		read = u.b.look
-	}
-	err := read(ctx, u.conn, func(dir *store.Directory) error {
+	err := u.b.read(ctx, u.conn, func(dir *store.Directory) error {
 		people, total, err := dir.People(store.Query{Filter: q.Filter, Start: q.Start, Count: q.Count})
 		if err != nil {
 			return err

@@ -3,17 +3,27 @@ package sqlitedb
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"io/fs"
+	"net/url"
 
 	"github.com/pressly/goose/v3"
+	_ "modernc.org/sqlite" // the driver "sqlite"
 
 	"github.com/drawbridge-id/drawbridge/internal/fault"
 )
 
 // migrate brings the file to the newest schema this program knows. A file that is
-// newer still is refused: an older program would misread it.
-func migrate(ctx context.Context, db *sql.DB, files fs.FS) error {
+// newer still is refused: an older program would misread it. goose wants a sql.DB,
+// so it gets one for as long as it runs.
+func migrate(ctx context.Context, path string, files fs.FS) (err error) {
 	const where = op + ".migrate"
+	db, err := sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?_txlock=immediate&_pragma=foreign_keys(ON)&_pragma=busy_timeout(5000)")
+	if err != nil {
+		return fault.Wrap(fault.Internal, where, err)
+	}
+	db.SetMaxOpenConns(1)
+	defer func() { err = errors.Join(err, fault.Wrap(fault.Unavailable, where, db.Close())) }()
 	p, err := goose.NewProvider(goose.DialectSQLite3, db, files, goose.WithDisableGlobalRegistry(true))
 	if err != nil {
 		return fault.Wrap(fault.Internal, where, err)

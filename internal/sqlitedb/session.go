@@ -6,6 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"strconv"
+
+	"zombiezen.com/go/sqlite"
 
 	"github.com/drawbridge-id/drawbridge/internal/fault"
 )
@@ -15,117 +18,195 @@ const maxStatements = 512
 
 // session is one connection with its prepared statements. One goroutine at a time.
 type session struct {
-	conn  *sql.Conn
-	stmts map[string]*sql.Stmt
-	bg    context.Context // never ends: a statement of known cost is not worth a watcher
+	conn  *sqlite.Conn
+	stmts map[string]*statement
 }
 
-func newSession(ctx context.Context, db *sql.DB) (*session, error) {
-	conn, err := db.Conn(ctx)
-	if err != nil {
-		return nil, Classify(err)
-	}
-	return &session{conn: conn, stmts: map[string]*sql.Stmt{}, bg: context.Background()}, nil
+// statement is a prepared text. params[i] is the argument that SQLite's parameter
+// i+1 takes: it counts them as they appear, and $2 may stand before $1.
+type statement struct {
+	*sqlite.Stmt
+	params  []int
+	args    int
+	columns int
+	running bool
 }
 
 func (s *session) close() error {
-	var errs []error
-	for _, st := range s.stmts {
-		errs = append(errs, st.Close())
+	if s.conn == nil {
+		return nil
 	}
-	s.stmts = nil
-	return errors.Join(append(errs, s.conn.Close())...)
+	err := s.conn.Close() // finalizes the statements
+	s.conn, s.stmts = nil, nil
+	return err
 }
 
-func (s *session) prepare(query string) (*sql.Stmt, error) {
+func (s *session) prepare(query string) (*statement, error) {
 	if st := s.stmts[query]; st != nil {
+		if st.running {
+			return nil, fault.New(fault.Internal, op, "a statement runs inside itself: %s", query)
+		}
 		return st, nil
 	}
-	st, err := s.conn.PrepareContext(s.bg, query)
+	prepared, err := s.conn.Prepare(query)
 	if err != nil {
-		return nil, Classify(err)
+		return nil, classify(err)
+	}
+	st, err := newStatement(prepared)
+	if err != nil {
+		return nil, errors.Join(err, prepared.Finalize())
 	}
 	if len(s.stmts) >= maxStatements {
-		s.forgetOne()
+		if err := s.forgetOne(); err != nil {
+			return nil, err
+		}
 	}
 	s.stmts[query] = st
 	return st, nil
 }
 
-func (s *session) forgetOne() {
-	for q, st := range s.stmts {
-		_ = st.Close() // a statement that cannot be closed goes with its connection
-		delete(s.stmts, q)
-		return
+func newStatement(prepared *sqlite.Stmt) (*statement, error) {
+	st := &statement{Stmt: prepared, columns: prepared.ColumnCount(), params: make([]int, prepared.BindParamCount())}
+	for i := range st.params {
+		st.params[i] = i
+		if name := prepared.BindParamName(i + 1); name != "" {
+			n, err := strconv.Atoi(name[1:])
+			if err != nil || n < 1 {
+				return nil, fault.New(fault.Internal, op, "parameters are ? or $1, $2, …, not %s", name)
+			}
+			st.params[i] = n - 1
+		}
+		st.args = max(st.args, st.params[i]+1)
 	}
+	return st, nil
 }
 
-func (s *session) exec(query string, args ...any) (sql.Result, error) {
-	st, err := s.prepare(query)
-	if err != nil {
-		return nil, err
+// forgetOne makes room for a statement: any that is not running.
+func (s *session) forgetOne() error {
+	for q, st := range s.stmts {
+		if !st.running {
+			delete(s.stmts, q)
+			return classify(st.Finalize())
+		}
 	}
-	res, err := st.ExecContext(s.bg, args...)
-	return res, Classify(err)
+	return nil
+}
+
+// run binds args and calls row for every row; false from it ends the statement early.
+func (st *statement) run(args []any, row func() (more bool, err error)) (err error) {
+	if len(args) != st.args {
+		return fault.New(fault.Internal, op, "a statement of %d arguments got %d", st.args, len(args))
+	}
+	for i, n := range st.params {
+		if err := bind(st.Stmt, i+1, args[n]); err != nil {
+			return err
+		}
+	}
+	st.running = true
+	defer func() {
+		st.running = false
+		if end := st.Reset(); end != nil && err == nil {
+			err = classify(end)
+		}
+	}()
+	for {
+		found, err := st.Step()
+		if err != nil {
+			return classify(err)
+		}
+		if !found {
+			return nil
+		}
+		if more, err := row(); err != nil || !more {
+			return err
+		}
+	}
 }
 
 // Exec implements Querier.
 func (s *session) Exec(query string, args ...any) (int64, error) {
-	res, err := s.exec(query, args...)
-	if err != nil {
+	if err := s.Each(ignore, query, args...); err != nil {
 		return 0, err
 	}
-	n, err := res.RowsAffected()
-	return n, Classify(err)
+	return int64(s.conn.Changes()), nil
 }
+
+func ignore(Row) error { return nil }
 
 // Insert implements Querier. RETURNING would build a table of its own for one number.
 func (s *session) Insert(query string, args ...any) (int64, error) {
-	res, err := s.exec(query, args...)
-	if err != nil {
+	if err := s.Each(ignore, query, args...); err != nil {
 		return 0, err
 	}
-	key, err := res.LastInsertId()
-	return key, Classify(err)
+	return s.conn.LastInsertRowID(), nil
 }
 
-// Query implements Querier.
-func (s *session) Query(query string, args ...any) (*sql.Rows, error) {
+// Each implements Querier.
+func (s *session) Each(scan func(Row) error, query string, args ...any) error {
 	st, err := s.prepare(query)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	rows, err := st.QueryContext(s.bg, args...)
-	return rows, Classify(err)
+	return st.run(args, func() (bool, error) { return true, scan(st) })
 }
 
-// QueryRow implements Querier. A statement that cannot be prepared is run as it
-// is, so that the Row carries the error.
-func (s *session) QueryRow(query string, args ...any) *sql.Row {
-	st, err := s.prepare(query)
+// QueryRow implements Querier.
+func (s *session) QueryRow(query string, args ...any) Row { return first{s, query, args} }
+
+// first is the first row of an answer, asked for when it is scanned.
+type first struct {
+	s     *session
+	query string
+	args  []any
+}
+
+// Scan implements Row.
+func (f first) Scan(dest ...any) error {
+	st, err := f.s.prepare(f.query)
 	if err != nil {
-		return s.conn.QueryRowContext(s.bg, query, args...)
+		return err
 	}
-	return st.QueryRowContext(s.bg, args...)
+	none := true
+	err = st.run(f.args, func() (bool, error) {
+		none = false
+		return false, st.Scan(dest...)
+	})
+	if err == nil && none {
+		return sql.ErrNoRows
+	}
+	return err
 }
 
-// Scan implements Querier.
-func (s *session) Scan(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	rows, err := s.conn.QueryContext(ctx, query, args...)
-	return rows, Classify(err)
+// Search implements Querier.
+func (s *session) Search(ctx context.Context, scan func(Row) error, query string, args ...any) (err error) {
+	prepared, trailing, err := s.conn.PrepareTransient(query)
+	if err != nil {
+		return classify(err)
+	}
+	defer func() { err = errors.Join(err, classify(prepared.Finalize())) }()
+	if trailing > 0 {
+		return fault.New(fault.Internal, op, "more than one statement: %s", query)
+	}
+	st, err := newStatement(prepared)
+	if err != nil {
+		return err
+	}
+	s.conn.SetInterrupt(ctx.Done())
+	defer s.conn.SetInterrupt(nil)
+	return st.run(args, func() (bool, error) { return true, scan(st) })
 }
 
 // view runs fn between BEGIN and ROLLBACK.
 func (s *session) view(fn func(Querier) error) (err error) {
-	if _, err := s.exec("BEGIN"); err != nil {
+	if _, err := s.Exec("BEGIN"); err != nil {
 		return err
 	}
 	defer func() {
-		if _, end := s.exec("ROLLBACK"); end != nil && err == nil {
+		if _, end := s.Exec("ROLLBACK"); end != nil && err == nil {
 			err = end
 		}
 	}()
-	return Classify(guard(fn, s))
+	return guard(fn, s)
 }
 
 // guard turns a panic of fn into an error: the writer is everybody's.

@@ -8,19 +8,17 @@ package sqlitedb
 
 import (
 	"context"
-	"database/sql"
-	"database/sql/driver"
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/url"
 	"os"
 	"path/filepath"
 	"runtime"
-	"strings"
 	"sync"
+	"time"
 
-	"modernc.org/sqlite"
+	"zombiezen.com/go/sqlite"
+	"zombiezen.com/go/sqlite/sqlitex"
 
 	"github.com/drawbridge-id/drawbridge/internal/fault"
 )
@@ -54,24 +52,29 @@ type Options struct {
 }
 
 // Querier runs statements in one transaction. Statements are prepared once per
-// connection and kept, so queries should come from a small set of texts. Close the
-// rows of a query before running the same text again.
+// connection and kept, so queries should come from a small set of texts. A statement
+// may not run inside its own Each. Errors are classified: fault.Conflict with its
+// Reason, fault.Unavailable, or fault.Internal for a mistake of the caller's.
 type Querier interface {
 	// Exec returns the number of rows changed.
 	Exec(query string, args ...any) (rows int64, err error)
 	// Insert runs an insert of one row and returns its integer primary key.
 	Insert(query string, args ...any) (key int64, err error)
-	Query(query string, args ...any) (*sql.Rows, error)
-	QueryRow(query string, args ...any) *sql.Row
-	// Scan is Query for a statement that may be slow or is one of very many texts:
-	// it is interrupted when ctx ends, and its plan is not kept.
-	Scan(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	// QueryRow is the first row of an answer; scanning it runs the statement, and is
+	// sql.ErrNoRows if there is none.
+	QueryRow(query string, args ...any) Row
+	// Each runs scan for every row.
+	Each(scan func(Row) error, query string, args ...any) error
+	// Search is Each for a statement that may be slow or is one of very many texts:
+	// it is interrupted when ctx ends, and its plan is not kept. Not inside an Each.
+	Search(ctx context.Context, scan func(Row) error, query string, args ...any) error
 }
+
+// Row is one row, of which Scan reads every column.
+type Row = interface{ Scan(dest ...any) error }
 
 // DB is one open file. Every method is safe for concurrent use.
 type DB struct {
-	write   *sql.DB
-	read    *sql.DB
 	writer  *writer
 	readers chan *session
 	all     []*session
@@ -82,6 +85,8 @@ type DB struct {
 }
 
 const op = "sqlitedb"
+
+const busyTimeout = 5 * time.Second
 
 // Open locks, opens and migrates the file. fault.Unavailable if another process
 // has it, fault.Unsupported if a newer version of the program wrote it.
@@ -98,41 +103,57 @@ func Open(ctx context.Context, o Options) (_ *DB, err error) {
 	if err := d.lockFile(o.Path); err != nil {
 		return nil, err
 	}
-	drv, err := newDriver(o.TextFunctions)
-	if err != nil {
-		return nil, fault.Wrap(fault.Internal, op+".Open", err)
-	}
-	d.write = sql.OpenDB(&connector{drv: drv, dsn: writerDSN(o)})
-	d.write.SetMaxOpenConns(1)
-	if err := migrate(ctx, d.write, o.Migrations); err != nil {
-		return nil, err
-	}
-	if err := d.startReaders(ctx, drv, o); err != nil {
-		return nil, err
-	}
-	s, err := newSession(ctx, d.write)
+	s, err := d.connect(o, "synchronous="+o.Synchronous.String(), "foreign_keys=ON", "cache_size=-32768", "journal_size_limit=67108864")
 	if err != nil {
 		return nil, err
 	}
-	d.all = append(d.all, s)
+	if err := migrate(ctx, o.Path, o.Migrations); err != nil {
+		return nil, err
+	}
+	d.readers = make(chan *session, o.Readers)
+	for range o.Readers {
+		r, err := d.connect(o, "query_only=ON", "cache_size=-4096")
+		if err != nil {
+			return nil, err
+		}
+		d.readers <- r
+	}
 	d.writer = startWriter(s)
 	return d, nil
 }
 
-func (d *DB) startReaders(ctx context.Context, drv *sqlite.Driver, o Options) error {
-	d.read = sql.OpenDB(&connector{drv: drv, dsn: readerDSN(o)})
-	d.read.SetMaxOpenConns(o.Readers)
-	d.read.SetMaxIdleConns(o.Readers)
-	d.readers = make(chan *session, o.Readers)
-	for range o.Readers {
-		s, err := newSession(ctx, d.read)
-		if err != nil {
-			return err
-		}
-		d.all = append(d.all, s)
-		d.readers <- s
+// connect opens a connection with the settings of docs/operations.md, "SQLite". The
+// busy handler is for backups: one writer and its readers never wait for each other.
+func (d *DB) connect(o Options, settings ...string) (*session, error) {
+	const where = op + ".Open"
+	conn, err := sqlite.OpenConn(o.Path, sqlite.OpenReadWrite|sqlite.OpenCreate|sqlite.OpenWAL)
+	if err != nil {
+		return nil, fault.Wrap(fault.Unavailable, where, err)
 	}
-	return nil
+	s := &session{conn: conn, stmts: map[string]*statement{}}
+	d.all = append(d.all, s)
+	conn.SetBusyTimeout(busyTimeout)
+	for _, setting := range append([]string{"temp_store=MEMORY"}, settings...) {
+		if err := sqlitex.ExecuteTransient(conn, "pragma "+setting, nil); err != nil {
+			return nil, fault.Wrap(fault.Unavailable, where, err)
+		}
+	}
+	for name, fn := range o.TextFunctions {
+		if err := conn.CreateFunction(name, textFunction(fn)); err != nil {
+			return nil, fault.Wrap(fault.Internal, where, err)
+		}
+	}
+	return s, nil
+}
+
+func textFunction(fn func(string) string) *sqlite.FunctionImpl {
+	return &sqlite.FunctionImpl{NArgs: 1, Deterministic: true, AllowIndirect: true,
+		Scalar: func(_ sqlite.Context, args []sqlite.Value) (sqlite.Value, error) {
+			if args[0].Type() != sqlite.TypeText {
+				return sqlite.Value{}, nil
+			}
+			return sqlite.TextValue(fn(args[0].Text())), nil
+		}}
 }
 
 // lockFile takes the file's lock. One process per file: two would not see each
@@ -163,12 +184,6 @@ func (d *DB) lockFile(path string) error {
 // ends with fn.
 func (d *DB) View(ctx context.Context, fn func(Querier) error) error {
 	return d.reading(ctx, func(s *session) error { return s.view(fn) })
-}
-
-// Look runs fn without a transaction: for one statement, which is a snapshot by
-// itself. Statements after the first may see later commits.
-func (d *DB) Look(ctx context.Context, fn func(Querier) error) error {
-	return d.reading(ctx, func(s *session) error { return Classify(guard(fn, s)) })
 }
 
 func (d *DB) reading(ctx context.Context, fn func(*session) error) error {
@@ -218,12 +233,6 @@ func (d *DB) release() error {
 	for _, s := range d.all {
 		errs = append(errs, s.close())
 	}
-	if d.read != nil {
-		errs = append(errs, d.read.Close())
-	}
-	if d.write != nil {
-		errs = append(errs, d.write.Close())
-	}
 	if d.lock != nil {
 		errs = append(errs, d.lock.Close())
 	}
@@ -232,62 +241,4 @@ func (d *DB) release() error {
 
 func closedErr(where string) error {
 	return fault.New(fault.Unavailable, where, "the database is closed")
-}
-
-// writerDSN and readerDSN carry the settings of docs/operations.md, "SQLite". The
-// writer begins its transactions IMMEDIATE; the busy handler is for backups only.
-func writerDSN(o Options) string {
-	return dsn(o.Path, "immediate", "busy_timeout(5000)", "journal_mode(WAL)",
-		"synchronous("+o.Synchronous.String()+")", "foreign_keys(ON)", "temp_store(MEMORY)",
-		"cache_size(-32768)", "journal_size_limit(67108864)")
-}
-
-func readerDSN(o Options) string {
-	return dsn(o.Path, "", "busy_timeout(5000)", "query_only(ON)", "temp_store(MEMORY)", "cache_size(-4096)")
-}
-
-func dsn(path, txlock string, pragmas ...string) string {
-	q := url.Values{}
-	if txlock != "" {
-		q.Set("_txlock", txlock)
-	}
-	for _, p := range pragmas {
-		q.Add("_pragma", p)
-	}
-	return "file:" + strings.ReplaceAll(url.PathEscape(path), "%2F", "/") + "?" + q.Encode()
-}
-
-// connector opens connections through a driver of our own, so that registering a
-// function changes no state of the process.
-type connector struct {
-	drv *sqlite.Driver
-	dsn string
-}
-
-// Connect implements driver.Connector.
-func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	return c.drv.Open(c.dsn)
-}
-
-// Driver implements driver.Connector.
-func (c *connector) Driver() driver.Driver { return c.drv }
-
-func newDriver(text map[string]func(string) string) (*sqlite.Driver, error) {
-	drv := &sqlite.Driver{}
-	for name, fn := range text {
-		err := drv.RegisterDeterministicScalarFunction(name, 1, func(_ *sqlite.FunctionContext, args []driver.Value) (driver.Value, error) {
-			s, isText := args[0].(string)
-			if !isText {
-				return nil, nil
-			}
-			return fn(s), nil
-		})
-		if err != nil {
-			return nil, err
-		}
-	}
-	return drv, nil
 }

@@ -96,7 +96,7 @@ func (w *writer) loop() {
 // commit runs first and whatever else is waiting in one transaction, then tells.
 func (w *writer) commit(first *request) {
 	batch := make([]*request, 0, 16)
-	_, err := w.s.exec("BEGIN IMMEDIATE")
+	_, err := w.s.Exec("BEGIN IMMEDIATE")
 	for r, start := first, time.Now(); r != nil; r = w.next(len(batch), start) {
 		if !r.state.CompareAndSwap(waiting, begun) {
 			continue
@@ -140,28 +140,28 @@ func (w *writer) next(n int, start time.Time) *request {
 // is lost: SQLite ends it by itself when the disk is full or fails.
 func (w *writer) run(r *request, alone bool) (err error, broken bool) { //nolint:revive // broken qualifies err
 	if alone {
-		if err = Classify(guard(r.fn, w.s)); err == nil {
+		if err = guard(r.fn, w.s); err == nil {
 			return nil, false
 		}
 		return err, w.restart() != nil
 	}
-	if _, err = w.s.exec("SAVEPOINT one"); err != nil {
+	if _, err = w.s.Exec("SAVEPOINT one"); err != nil {
 		return err, true
 	}
-	if err = Classify(guard(r.fn, w.s)); err == nil {
-		_, release := w.s.exec("RELEASE one")
+	if err = guard(r.fn, w.s); err == nil {
+		_, release := w.s.Exec("RELEASE one")
 		return release, release != nil
 	}
-	if _, back := w.s.exec("ROLLBACK TO one"); back != nil {
+	if _, back := w.s.Exec("ROLLBACK TO one"); back != nil {
 		return errors.Join(err, back), true
 	}
-	_, release := w.s.exec("RELEASE one")
+	_, release := w.s.Exec("RELEASE one")
 	return err, release != nil
 }
 
 func (w *writer) restart() error {
-	_, rolled := w.s.exec("ROLLBACK")
-	_, began := w.s.exec("BEGIN IMMEDIATE")
+	_, rolled := w.s.Exec("ROLLBACK")
+	_, began := w.s.Exec("BEGIN IMMEDIATE")
 	if began != nil {
 		return errors.Join(rolled, began)
 	}
@@ -170,10 +170,10 @@ func (w *writer) restart() error {
 
 func (w *writer) finish(batch []*request) {
 	if len(batch) == 0 {
-		_, _ = w.s.exec("ROLLBACK") // nothing was written: there is nobody to tell
+		_, _ = w.s.Exec("ROLLBACK") // nothing was written: there is nobody to tell
 		return
 	}
-	if _, err := w.s.exec("COMMIT"); err != nil {
+	if _, err := w.s.Exec("COMMIT"); err != nil {
 		w.fail(batch, err)
 		return
 	}
@@ -189,7 +189,7 @@ func (w *writer) finish(batch []*request) {
 
 // fail undoes the transaction and tells everyone in it.
 func (w *writer) fail(batch []*request, cause error) {
-	_, _ = w.s.exec("ROLLBACK") // fails where SQLite has rolled back by itself
+	_, _ = w.s.Exec("ROLLBACK") // fails where SQLite has rolled back by itself
 	for _, r := range batch {
 		r.err = &fault.Error{Kind: fault.Unavailable, Op: op + ".Update", Err: cause}
 		close(r.done)

@@ -23,7 +23,7 @@ func (d *Directory) Facts(p Person) (mapping.Facts, error) {
 		f.Certification = p.Claimed
 	}
 	var err error
-	f.Memberships, err = list(d.v, "store.Facts", func(r row) (mapping.Membership, error) {
+	f.Memberships, err = list(d.v, "store.Facts", func(r Row) (mapping.Membership, error) {
 		var m mapping.Membership
 		var since int64
 		err := r.Scan(&m.Group, &m.Name, &m.ExternalID, &since, &m.Shared)
@@ -39,7 +39,7 @@ func (d *Directory) Facts(p Person) (mapping.Facts, error) {
 // Assignments lists what a person holds, with its sources, in the order of
 // access.CompareAssignments.
 func (d *Directory) Assignments(p Person) ([]access.Assignment, error) {
-	held, err := list(d.v, "store.Assignments", func(r row) (access.Assignment, error) {
+	held, err := list(d.v, "store.Assignments", func(r Row) (access.Assignment, error) {
 		a := access.Assignment{Person: p.ID}
 		var notBefore, until int64
 		var sources string

@@ -66,7 +66,7 @@ func PersonalDigest(salt, personal []byte) []byte {
 const auditColumns = `a.id, coalesce(c.id, ''), a.seq, a.body, a.personal, a.salt, a.personal_digest, a.prev, a.hash
 	from audit a left join connections c on c.key = a.conn`
 
-func scanAudit(r row) (AuditRow, error) {
+func scanAudit(r Row) (AuditRow, error) {
 	var a AuditRow
 	var seq sql.NullInt64
 	var body string
@@ -176,7 +176,7 @@ func (tx *Tx) ErasePersonal(conn access.ConnectionID, person access.PersonID) er
 
 // Outbox lists events that wait to be told, behind an id, in commit order.
 func (v *View) Outbox(after int64, limit int) ([]OutboxRow, error) {
-	return list(v, "store.Outbox", func(r row) (OutboxRow, error) {
+	return list(v, "store.Outbox", func(r Row) (OutboxRow, error) {
 		var o OutboxRow
 		var when int64
 		var body string

@@ -10,7 +10,7 @@ import (
 
 const groupColumns = `g.key, g.id, g.display_name, g.external_id, g.member_count, g.refenced, g.version, g.created_at, g.updated_at, g.doc`
 
-func scanGroup(r row, more ...any) (Group, error) {
+func scanGroup(r Row, more ...any) (Group, error) {
 	var g Group
 	var external sql.NullString
 	var created, updated int64
@@ -23,7 +23,7 @@ func scanGroup(r row, more ...any) (Group, error) {
 	return g, nil
 }
 
-func (d *Directory) scanGroup(r row) (Group, error) {
+func (d *Directory) scanGroup(r Row) (Group, error) {
 	g, err := scanGroup(r)
 	g.Connection = d.row.ID
 	return g, err
@@ -54,7 +54,7 @@ func (d *Directory) GroupsOf(p Person) ([]Group, error) {
 // Members lists a page of a group's members in the order of their keys, beginning
 // behind after. It is empty for a group that has gone.
 func (d *Directory) Members(g Group, after PersonKey, limit int) ([]Member, error) {
-	return list(d.v, "store.Members", func(r row) (Member, error) {
+	return list(d.v, "store.Members", func(r Row) (Member, error) {
 		var m Member
 		var since int64
 		err := r.Scan(&m.Key, &m.Person, &m.Display, &since)
@@ -70,7 +70,7 @@ func (d *Directory) MemberKeys(g Group) ([]PersonKey, error) {
 	return list(d.v, "store.MemberKeys", scanKey, `select person from memberships where grp = $1 and conn = $2 order by person`, int64(g.Key), d.conn)
 }
 
-func scanKey(r row) (k PersonKey, err error) { return k, r.Scan(&k) }
+func scanKey(r Row) (k PersonKey, err error) { return k, r.Scan(&k) }
 
 // InsertGroup adds a group without members and sets its Key. fault.Conflict with
 // the reason "display_name" if another live group has that name, in any case.
@@ -229,7 +229,7 @@ func (v *View) Dissolving(limit int) ([]Group, error) {
 }
 
 func (v *View) groupsAtWork(op string, dissolving bool, limit int) ([]Group, error) {
-	return list(v, op, func(r row) (Group, error) {
+	return list(v, op, func(r Row) (Group, error) {
 		var conn access.ConnectionID
 		g, err := scanGroup(r, &conn)
 		g.Connection = conn

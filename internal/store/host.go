@@ -21,7 +21,7 @@ func (v *View) Host() (epoch int64, err error) {
 
 const connectionColumns = `key, fence, definition, active, epoch, people, groups, created_at, last_scim_at`
 
-func (v *View) scanConnection(r row) (d Directory, err error) {
+func (v *View) scanConnection(r Row) (d Directory, err error) {
 	var definition string
 	var active bool
 	var created, last int64
@@ -69,7 +69,7 @@ func (m *definitions) read(definition string) (access.Connection, error) {
 
 // Connections lists all, by id.
 func (v *View) Connections() ([]ConnectionRow, error) {
-	return list(v, "store.Connections", func(r row) (ConnectionRow, error) {
+	return list(v, "store.Connections", func(r Row) (ConnectionRow, error) {
 		d, err := v.scanConnection(r)
 		return d.row, err
 	}, `select `+connectionColumns+` from connections order by id`)
@@ -117,7 +117,7 @@ func (v *View) wide() (*wide, error) {
 	if w.policy, err = v.storedPolicyVersion(); err != nil {
 		return nil, err
 	}
-	err = v.each(op, func(r row) error {
+	err = v.each(op, func(r Row) error {
 		d, err := v.scanConnection(r)
 		w.connections[d.row.ID] = d.state(0)
 		return err
@@ -125,7 +125,7 @@ func (v *View) wide() (*wide, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = v.each(op, func(r row) error {
+	err = v.each(op, func(r Row) error {
 		t, err := scanToken(r)
 		w.tokens[t.PublicID] = t
 		return err
@@ -133,7 +133,7 @@ func (v *View) wide() (*wide, error) {
 	if err != nil {
 		return nil, err
 	}
-	return w, v.each(op, func(r row) error {
+	return w, v.each(op, func(r Row) error {
 		var id access.ClientID
 		var c clientState
 		err := r.Scan(&id, &c.active, &c.epoch)
@@ -310,7 +310,7 @@ func (v *View) connectionKey(id access.ConnectionID) (key int64, err error) {
 
 // SigningKeys lists all keys, oldest first.
 func (v *View) SigningKeys() ([]SigningKey, error) {
-	return list(v, "store.SigningKeys", func(r row) (SigningKey, error) {
+	return list(v, "store.SigningKeys", func(r Row) (SigningKey, error) {
 		var k SigningKey
 		var created int64
 		err := r.Scan(&k.ID, &k.Algorithm, &k.Sealed, &k.Public, &k.State, &created)

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"testing"
 	"time"
@@ -41,8 +40,6 @@ func TestNarrowFiltersAreThoseThatAnIndexServes(t *testing.T) {
 // noEngine has an SQLite-like dialect and no rows to search.
 type noEngine struct{ Engine }
 
-func (noEngine) Classify(err error) error { return err }
-
 func (noEngine) Dialect() Dialect {
 	return Dialect{JSON: func(doc string, _ ...string) string { return doc }, Each: func(doc, alias string, _ ...string) string { return doc + alias }}
 }
@@ -51,9 +48,9 @@ type noRows struct{ Querier }
 
 var errNoRows = errors.New("searched")
 
-func (noRows) Query(string, ...any) (*sql.Rows, error) { return nil, errNoRows }
+func (noRows) Each(func(Row) error, string, ...any) error { return errNoRows }
 
-func (noRows) Scan(context.Context, string, ...any) (*sql.Rows, error) { return nil, errNoRows }
+func (noRows) Search(context.Context, func(Row) error, string, ...any) error { return errNoRows }
 
 // While two searches are under way in a large directory, a third is told to come
 // later; a look-up by an index is not.
@@ -87,9 +84,9 @@ func TestSearchesLeaveReadersToOthers(t *testing.T) {
 
 type slowRows struct{ Querier }
 
-func (slowRows) Scan(ctx context.Context, _ string, _ ...any) (*sql.Rows, error) {
+func (slowRows) Search(ctx context.Context, _ func(Row) error, _ string, _ ...any) error {
 	<-ctx.Done()
-	return nil, ctx.Err()
+	return ctx.Err()
 }
 
 func TestASearchThatTakesTooLongSaysWhatToDo(t *testing.T) {

@@ -14,7 +14,7 @@ import (
 const personColumns = `p.key, p.id, p.user_name, p.external_id, p.display_name, p.email, p.active, p.epoch, p.version, p.policy,
 	p.valid_until, p.claimed_level, p.claimed_until, p.asserted, p.asserted_level, p.asserted_until, p.created_at, p.updated_at, p.doc`
 
-func scanPerson(r row, more ...any) (Person, error) {
+func scanPerson(r Row, more ...any) (Person, error) {
 	var p Person
 	var external sql.NullString
 	var validUntil, claimed, assertedUntil, created, updated int64
@@ -33,7 +33,7 @@ func scanPerson(r row, more ...any) (Person, error) {
 	return p, nil
 }
 
-func (d *Directory) scanPerson(r row) (Person, error) {
+func (d *Directory) scanPerson(r Row) (Person, error) {
 	p, err := scanPerson(r)
 	p.Connection = d.row.ID
 	if d.ids != nil && err == nil {
@@ -77,7 +77,7 @@ func (d *Directory) PeopleByExternalID(externalID string) ([]Person, error) {
 
 // DoubledExternalIDs lists identifiers that several active people carry.
 func (d *Directory) DoubledExternalIDs(limit int) ([]string, error) {
-	return list(d.v, "store.DoubledExternalIDs", func(r row) (id string, err error) { return id, r.Scan(&id) },
+	return list(d.v, "store.DoubledExternalIDs", func(r Row) (id string, err error) { return id, r.Scan(&id) },
 		`select external_id from people where conn = $1 and external_id is not null and active group by external_id having count(*) > 1 order by external_id limit $2`,
 		d.conn, limit)
 }
@@ -100,7 +100,7 @@ func (d *Directory) Keys(ids []access.PersonID) (map[access.PersonID]PersonKey, 
 	if len(ids) == 0 {
 		return found, nil
 	}
-	scan := func(r row) error {
+	scan := func(r Row) error {
 		var id access.PersonID
 		var key PersonKey
 		err := r.Scan(&id, &key)
@@ -115,7 +115,7 @@ func (d *Directory) Keys(ids []access.PersonID) (map[access.PersonID]PersonKey, 
 
 // IDs lists the ids behind keys, by key; unknown keys are left out.
 func (d *Directory) IDs(keys []PersonKey) ([]access.PersonID, error) {
-	scan := func(r row) (id access.PersonID, err error) { return id, r.Scan(&id) }
+	scan := func(r Row) (id access.PersonID, err error) { return id, r.Scan(&id) }
 	switch len(keys) {
 	case 0:
 		return nil, nil
@@ -143,7 +143,7 @@ func (d *Directory) Sessions(p Person) ([]SessionRow, error) {
 // Tombstones lists deleted people who had that externalId, or that subject;
 // an empty argument matches nobody.
 func (d *Directory) Tombstones(externalID, issuer, subject string) ([]Tombstone, error) {
-	return list(d.v, "store.Tombstones", func(r row) (Tombstone, error) {
+	return list(d.v, "store.Tombstones", func(r Row) (Tombstone, error) {
 		var t Tombstone
 		var deleted int64
 		err := r.Scan(&t.Person, &t.ExternalID, &t.Issuer, &t.Subject, &deleted)
@@ -348,7 +348,7 @@ func (d *DirectoryTx) MarkDue(keys []PersonKey) error {
 	if len(keys) == 0 {
 		return nil
 	}
-	return d.v.each("store.MarkDue", func(r row) error {
+	return d.v.each("store.MarkDue", func(r Row) error {
 		var id access.PersonID
 		err := r.Scan(&id)
 		d.touchPerson(id)
@@ -372,12 +372,12 @@ func (v *View) Undecided(limit int) ([]DueKey, error) {
 		join people p on p.conn = +c.key and p.policy < (select version from policy) where c.active limit $1`, limit)
 }
 
-func scanDue(r row) (k DueKey, err error) { return k, r.Scan(&k.Connection, &k.Person) }
+func scanDue(r Row) (k DueKey, err error) { return k, r.Scan(&k.Connection, &k.Person) }
 
 // PeopleNamed lists who has that userName or e-mail address, in any case, or that
 // id, in every connection.
 func (v *View) PeopleNamed(name string) ([]Person, error) {
-	return list(v, "store.PeopleNamed", func(r row) (Person, error) {
+	return list(v, "store.PeopleNamed", func(r Row) (Person, error) {
 		var conn access.ConnectionID
 		p, err := scanPerson(r, &conn)
 		p.Connection = conn

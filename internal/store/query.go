@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"slices"
@@ -35,7 +34,7 @@ func (d *Directory) Groups(q Query) ([]Group, int, error) {
 
 // page finds the keys of a page on the narrow index first and joins the wide rows
 // outside, so that a deep page does not read what it skips.
-func page[T any](d *Directory, op string, t table, q Query, count func(column string) (int, error), scan func(row) (T, error)) ([]T, int, error) {
+func page[T any](d *Directory, op string, t table, q Query, count func(column string) (int, error), scan func(Row) (T, error)) ([]T, int, error) {
 	if q.Start < 1 || q.Count < 0 || q.Count > MaxPage {
 		return nil, 0, fault.New(fault.Invalid, op, "a page starts at 1 or later and has at most %d entries", MaxPage)
 	}
@@ -63,14 +62,8 @@ func page[T any](d *Directory, op string, t table, q Query, count func(column st
 	if q.Count > 0 {
 		text := fmt.Sprintf(`select %s from (select %s.key from %s %s where %s order by %s.key limit $%d offset $%d) k join %s %s on %s.key = k.key order by k.key`,
 			t.columns, t.alias, t.name, t.alias, where, t.alias, len(args)+1, len(args)+2, t.name, t.alias, t.alias)
-		rows, err := d.run(ctx, t, q.Filter, text, append(slices.Clone(args), q.Count, q.Start-1)...)
-		err = d.v.drain(op, rows, err, func(r row) error {
-			one, err := scan(r)
-			found = append(found, one)
-			return err
-		})
-		if err != nil {
-			return nil, 0, tooLong(ctx, op, err)
+		if err := d.run(ctx, t, q.Filter, into(&found, scan), text, append(slices.Clone(args), q.Count, q.Start-1)...); err != nil {
+			return nil, 0, tooLong(ctx, op, d.v.failed(err, op))
 		}
 	}
 	total, err := t.total(ctx, d, op, q, all, len(found), where, args)
@@ -85,11 +78,11 @@ func (d *Directory) counted(column string) (n int, err error) {
 
 // run runs a search. Every identity provider asks the same few questions before
 // each change: those are prepared once; others are interruptible and forgotten.
-func (d *Directory) run(ctx context.Context, t table, f filter.Expr, text string, args ...any) (*sql.Rows, error) {
+func (d *Directory) run(ctx context.Context, t table, f filter.Expr, scan func(Row) error, text string, args ...any) error {
 	if c, one := f.(*filter.Compare); f == nil || one && c.Op == filter.Equal && t.narrow(f) {
-		return d.v.q.Query(text, args...)
+		return d.v.q.Each(scan, text, args...)
 	}
-	return d.v.q.Scan(ctx, text, args...)
+	return d.v.q.Search(ctx, scan, text, args...)
 }
 
 // total counts what matches, where the page has not already shown it.
@@ -101,9 +94,8 @@ func (t table) total(ctx context.Context, d *Directory, op string, q Query, all,
 		return q.Start - 1 + found, nil
 	}
 	var total int
-	rows, err := d.v.q.Scan(ctx, fmt.Sprintf(`select count(*) from %s %s where %s`, t.name, t.alias, where), args...)
-	err = d.v.drain(op, rows, err, func(r row) error { return r.Scan(&total) })
-	return total, tooLong(ctx, op, err)
+	err := d.v.q.Search(ctx, func(r Row) error { return r.Scan(&total) }, fmt.Sprintf(`select count(*) from %s %s where %s`, t.name, t.alias, where), args...)
+	return total, tooLong(ctx, op, d.v.failed(err, op))
 }
 
 func tooLong(ctx context.Context, op string, err error) error {

@@ -15,7 +15,7 @@ const sessionColumns = `s.id, c.id, s.person, s.state, s.active, s.version, s.ho
 	s.auth_at, s.created_at, s.expires_at, s.ended_at, s.end_reason, s.upstream, s.cookie
 	from sessions s join connections c on c.key = s.conn`
 
-func scanSession(r row) (SessionRow, error) {
+func scanSession(r Row) (SessionRow, error) {
 	var s SessionRow
 	var state, auth, created, expires, ended int64
 	var upstream string
@@ -56,7 +56,7 @@ func (v *View) SessionByCookie(d credential.Digest) (SessionRow, error) {
 
 // SessionClients lists the applications that were signed in to under a session.
 func (v *View) SessionClients(id session.ID) ([]access.ClientID, error) {
-	return list(v, "store.SessionClients", func(r row) (c access.ClientID, err error) { return c, r.Scan(&c) },
+	return list(v, "store.SessionClients", func(r Row) (c access.ClientID, err error) { return c, r.Scan(&c) },
 		`select client from session_clients where session = $1 order by client`, string(id))
 }
 

@@ -12,17 +12,26 @@ import (
 )
 
 // Querier runs statements of one transaction. Statement texts come from a small
-// set, so engines prepare them once; parameters are $1, $2, … in any order.
+// set, so engines prepare them once; parameters are $1, $2, … in any order. A
+// statement does not run inside its own Each.
+//
+// Errors are fault.Errors: a unique index that refuses is fault.Conflict with the
+// index's last column as Reason, a foreign key ReasonForeignKey, a check ReasonCheck.
 type Querier interface {
 	Exec(query string, args ...any) (rows int64, err error)
 	// Insert inserts one row and returns its key, the table's first column, which
 	// the database makes.
 	Insert(query string, args ...any) (key int64, err error)
-	Query(query string, args ...any) (*sql.Rows, error)
-	QueryRow(query string, args ...any) *sql.Row
-	// Scan is for filters: interrupted when ctx ends, never kept.
-	Scan(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	// QueryRow is the first row, or sql.ErrNoRows when it is scanned.
+	QueryRow(query string, args ...any) Row
+	// Each runs scan for every row.
+	Each(scan func(Row) error, query string, args ...any) error
+	// Search is Each for filters: interrupted when ctx ends, never kept.
+	Search(ctx context.Context, scan func(Row) error, query string, args ...any) error
 }
+
+// Row is one row of an answer; Scan reads all its columns, in their order.
+type Row = interface{ Scan(dest ...any) error }
 
 // Engine is one database. Update may run fn again, or together with others in one
 // commit; committed runs after the commit is durable, in commit order, never two at
@@ -30,12 +39,6 @@ type Querier interface {
 type Engine interface {
 	Update(ctx context.Context, fn func(Querier) error, committed func()) error
 	View(ctx context.Context, fn func(Querier) error) error
-	// Look is View for one statement, outside a transaction.
-	Look(ctx context.Context, fn func(Querier) error) error
-	// Classify turns a driver's error into a fault.Error: a unique index that
-	// refuses is fault.Conflict with the index's last column as Reason, a foreign key
-	// ReasonForeignKey, a check ReasonCheck.
-	Classify(err error) error
 	Dialect() Dialect
 	Close() error
 }
@@ -114,12 +117,6 @@ func (s *Store) View(ctx context.Context, fn func(*View) error) error {
 	})
 }
 
-// Look is View for a single statement, which is a snapshot by itself: it spares the
-// two that a transaction costs. What runs more than one sees several instants.
-func (s *Store) Look(ctx context.Context, fn func(*View) error) error {
-	return s.engine.Look(ctx, func(q Querier) error { return fn(s.over(ctx, q)) })
-}
-
 func (s *Store) over(ctx context.Context, q Querier) *View {
 	return &View{q: q, ctx: ctx, engine: s.engine, window: s.window, defined: s.defined, scans: s.scans}
 }
@@ -155,12 +152,11 @@ func (v *View) found(err error, op, what string) error {
 	return v.failed(err, op)
 }
 
-// failed classifies a driver's error and names where it was seen.
+// failed names where an engine's error was seen.
 func (v *View) failed(err error, op string) error {
 	if err == nil {
 		return nil
 	}
-	err = v.engine.Classify(err)
 	return &fault.Error{Kind: fault.KindOf(err), Op: op, Reason: fault.ReasonOf(err), Err: err}
 }
 
@@ -170,40 +166,28 @@ func (v *View) exec(op, query string, args ...any) (int64, error) {
 }
 
 // each runs scan for every row.
-func (v *View) each(op string, scan func(row) error, query string, args ...any) error {
-	rows, err := v.q.Query(query, args...)
-	return v.drain(op, rows, err, scan)
-}
-
-func (v *View) drain(op string, rows *sql.Rows, err error, scan func(row) error) error {
-	if err != nil {
-		return v.failed(err, op)
-	}
-	defer rows.Close()
-	for rows.Next() {
-		if err := scan(rows); err != nil {
-			return v.failed(err, op)
-		}
-	}
-	return v.failed(rows.Err(), op)
+func (v *View) each(op string, scan func(Row) error, query string, args ...any) error {
+	return v.failed(v.q.Each(scan, query, args...), op)
 }
 
 // list collects what scan makes of every row.
-func list[T any](v *View, op string, scan func(row) (T, error), query string, args ...any) ([]T, error) {
+func list[T any](v *View, op string, scan func(Row) (T, error), query string, args ...any) ([]T, error) {
 	var all []T
-	err := v.each(op, func(r row) error {
-		one, err := scan(r)
-		all = append(all, one)
-		return err
-	}, query, args...)
+	err := v.each(op, into(&all, scan), query, args...)
 	if err != nil {
 		return nil, err
 	}
 	return all, nil
 }
 
-// row is a *sql.Row or *sql.Rows.
-type row interface{ Scan(dest ...any) error }
+// into appends what scan makes of a row.
+func into[T any](all *[]T, scan func(Row) (T, error)) func(Row) error {
+	return func(r Row) error {
+		one, err := scan(r)
+		*all = append(*all, one)
+		return err
+	}
+}
 
 // ms and at store instants as Unix milliseconds; 0 is the zero time.
 func ms(t time.Time) int64 {

@@ -10,7 +10,7 @@ import (
 const tokenColumns = `t.public_id, c.id, t.digest, t.note, t.tail, t.created_at, t.expires_at, t.last_used_at, t.revoked_at
 	from scim_tokens t join connections c on c.key = t.conn`
 
-func scanToken(r row) (SCIMToken, error) {
+func scanToken(r Row) (SCIMToken, error) {
 	var t SCIMToken
 	var digest []byte
 	var created, expires, used, revoked int64

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/drawbridge-id/drawbridge/internal/fault"
 	"github.com/drawbridge-id/drawbridge/internal/hot"
 	"github.com/drawbridge-id/drawbridge/internal/session"
 	"github.com/drawbridge-id/drawbridge/internal/sqlitedb"
@@ -28,7 +27,7 @@ func insert(q sqlitedb.Querier, x hot.Family) error {
 		string(b.Subject.Connection), string(b.Subject.Client), string(b.Subject.Person), string(b.Subject.Session),
 		b.Epochs.Host, b.Epochs.Connection, b.Epochs.Client, b.Epochs.Person, b.Epochs.Session, nanos(b.Expires),
 		string(x.Active), strings.Join(x.OAuthScopes, " "), nanos(x.AuthTime), x.Nonce)
-	return sqlitedb.Classify(err)
+	return err
 }
 
 // read finds a family by id.
@@ -44,7 +43,7 @@ func read(q sqlitedb.Querier, id string) (x hot.Family, found bool, err error) {
 		return hot.Family{}, false, nil
 	}
 	if err != nil {
-		return hot.Family{}, false, sqlitedb.Classify(err)
+		return hot.Family{}, false, err
 	}
 	x.Rotated, x.Expires, x.Bound.Expires, x.AuthTime = instant(rotated), instant(expires), instant(until), instant(authTime)
 	x.OAuthScopes = strings.Fields(scopes)
@@ -54,29 +53,23 @@ func read(q sqlitedb.Querier, id string) (x hot.Family, found bool, err error) {
 // advance moves a family on from number was; false if it is not there any more.
 func advance(q sqlitedb.Querier, x hot.Family, was int64) (bool, error) {
 	rows, err := q.Exec(`UPDATE families SET n = ?, rotated = ? WHERE id = ? AND n = ?`, x.N, nanos(x.Rotated), x.ID, was)
-	return rows == 1, sqlitedb.Classify(err)
+	return rows == 1, err
 }
 
 func remove(q sqlitedb.Querier, id string) error {
 	_, err := q.Exec(`DELETE FROM families WHERE id = ?`, id)
-	return sqlitedb.Classify(err)
+	return err
 }
 
 // removeSession ends every family of a session and names them.
 func removeSession(q sqlitedb.Querier, id session.ID) (ended []string, err error) {
-	rows, err := q.Query(`DELETE FROM families WHERE session = ? RETURNING id`, string(id))
-	if err != nil {
-		return nil, sqlitedb.Classify(err)
-	}
-	defer func() { err = errors.Join(err, sqlitedb.Classify(rows.Close())) }()
-	for rows.Next() {
+	err = q.Each(func(r sqlitedb.Row) error {
 		var family string
-		if err := rows.Scan(&family); err != nil {
-			return nil, fault.Wrap(fault.Internal, "embedded.EndSession", err)
-		}
+		err := r.Scan(&family)
 		ended = append(ended, family)
-	}
-	return ended, sqlitedb.Classify(rows.Err())
+		return err
+	}, `DELETE FROM families WHERE session = ? RETURNING id`, string(id))
+	return ended, err
 }
 
 func nanos(t time.Time) int64 {

@@ -3,7 +3,6 @@ package sqlite
 import (
 	"bufio"
 	"context"
-	"database/sql"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -206,7 +205,7 @@ func checkAfterCrash(t *testing.T, dir string, acknowledged []string) {
 func idSet(t *testing.T, q store.Querier, query string) map[string]bool {
 	t.Helper()
 	all := map[string]bool{}
-	each(t, q, query, func(rows *sql.Rows) error {
+	each(t, q, query, func(rows store.Row) error {
 		var id string
 		err := rows.Scan(&id)
 		all[id] = true
@@ -217,7 +216,7 @@ func idSet(t *testing.T, q store.Querier, query string) map[string]bool {
 
 func noForeignKeyBroken(t *testing.T, q store.Querier) error {
 	t.Helper()
-	each(t, q, `select "table" from pragma_foreign_key_check`, func(rows *sql.Rows) error {
+	each(t, q, `select "table" from pragma_foreign_key_check`, func(rows store.Row) error {
 		var table string
 		err := rows.Scan(&table)
 		t.Errorf("a row of %s points at nothing", table)
@@ -226,19 +225,9 @@ func noForeignKeyBroken(t *testing.T, q store.Querier) error {
 	return nil
 }
 
-func each(t *testing.T, q store.Querier, query string, scan func(*sql.Rows) error) {
+func each(t *testing.T, q store.Querier, query string, scan func(store.Row) error) {
 	t.Helper()
-	rows, err := q.Query(query)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer rows.Close()
-	for rows.Next() {
-		if err := scan(rows); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := rows.Err(); err != nil {
+	if err := q.Each(scan, query); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -2,7 +2,6 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"regexp"
 	"strings"
@@ -34,10 +33,6 @@ func (e *explained) View(ctx context.Context, fn func(store.Querier) error) erro
 	return e.Engine.View(ctx, func(q store.Querier) error { return fn(explainer{q, e}) })
 }
 
-func (e *explained) Look(ctx context.Context, fn func(store.Querier) error) error {
-	return e.Engine.Look(ctx, func(q store.Querier) error { return fn(explainer{q, e}) })
-}
-
 type explainer struct {
 	store.Querier
 	e *explained
@@ -56,24 +51,17 @@ func (q explainer) look(query string, args []any) {
 		return
 	}
 	q.e.seen[query] = true
-	rows, err := q.Querier.Scan(context.Background(), "explain query plan "+query, args...)
-	if err != nil {
-		q.e.t.Errorf("%s\n%v", query, err)
-		return
-	}
-	defer rows.Close()
-	for rows.Next() {
+	err := q.Querier.Search(context.Background(), func(r store.Row) error {
 		var id, parent, unused int
 		var detail string
-		if err := rows.Scan(&id, &parent, &unused, &detail); err != nil {
-			q.e.t.Error(err)
-		}
+		err := r.Scan(&id, &parent, &unused, &detail)
 		if m := scanned.FindStringSubmatch(detail); m != nil && !small.MatchString(m[1]) && m[2] == "" {
 			q.e.t.Errorf("%s\nreads a whole table: %s", query, detail)
 		}
-	}
-	if err := rows.Err(); err != nil {
-		q.e.t.Error(err)
+		return err
+	}, "explain query plan "+query, args...)
+	if err != nil {
+		q.e.t.Errorf("%s\n%v", query, err)
 	}
 }
 
@@ -87,19 +75,19 @@ func (q explainer) Insert(query string, args ...any) (int64, error) {
 	return q.Querier.Insert(query, args...)
 }
 
-func (q explainer) Query(query string, args ...any) (*sql.Rows, error) {
-	q.look(query, args)
-	return q.Querier.Query(query, args...)
-}
-
-func (q explainer) QueryRow(query string, args ...any) *sql.Row {
+func (q explainer) QueryRow(query string, args ...any) store.Row {
 	q.look(query, args)
 	return q.Querier.QueryRow(query, args...)
 }
 
-func (q explainer) Scan(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+func (q explainer) Each(scan func(store.Row) error, query string, args ...any) error {
 	q.look(query, args)
-	return q.Querier.Scan(ctx, query, args...)
+	return q.Querier.Each(scan, query, args...)
+}
+
+func (q explainer) Search(ctx context.Context, scan func(store.Row) error, query string, args ...any) error {
+	q.look(query, args)
+	return q.Querier.Search(ctx, scan, query, args...)
 }
 
 // No query of the ordinary walks, nor of the filters that identity providers send,

@@ -60,12 +60,6 @@ func (e engine) View(ctx context.Context, fn func(store.Querier) error) error {
 	return e.db.View(ctx, func(q sqlitedb.Querier) error { return fn(q) })
 }
 
-func (e engine) Look(ctx context.Context, fn func(store.Querier) error) error {
-	return e.db.Look(ctx, func(q sqlitedb.Querier) error { return fn(q) })
-}
-
-func (e engine) Classify(err error) error { return sqlitedb.Classify(err) }
-
 func (e engine) Close() error { return e.db.Close() }
 
 func (e engine) Dialect() store.Dialect {

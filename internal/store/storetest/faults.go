@@ -2,7 +2,6 @@ package storetest
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"sync/atomic"
 	"testing"
@@ -128,10 +127,6 @@ func (e *faulty) View(ctx context.Context, fn func(store.Querier) error) error {
 	return e.Engine.View(ctx, func(q store.Querier) error { return fn(faultyQuerier{q, e}) })
 }
 
-func (e *faulty) Look(ctx context.Context, fn func(store.Querier) error) error {
-	return e.Engine.Look(ctx, func(q store.Querier) error { return fn(faultyQuerier{q, e}) })
-}
-
 type faultyQuerier struct {
 	store.Querier
 	e *faulty
@@ -151,23 +146,23 @@ func (q faultyQuerier) Insert(query string, args ...any) (int64, error) {
 	return q.Querier.Insert(query, args...)
 }
 
-func (q faultyQuerier) Query(query string, args ...any) (*sql.Rows, error) {
-	if q.e.fails() {
-		return nil, errInjected
-	}
-	return q.Querier.Query(query, args...)
-}
-
-func (q faultyQuerier) QueryRow(query string, args ...any) *sql.Row {
+func (q faultyQuerier) QueryRow(query string, args ...any) store.Row {
 	if q.e.fails() {
 		return q.Querier.QueryRow("select nothing from nowhere")
 	}
 	return q.Querier.QueryRow(query, args...)
 }
 
-func (q faultyQuerier) Scan(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+func (q faultyQuerier) Each(scan func(store.Row) error, query string, args ...any) error {
 	if q.e.fails() {
-		return nil, errInjected
+		return errInjected
 	}
-	return q.Querier.Scan(ctx, query, args...)
+	return q.Querier.Each(scan, query, args...)
+}
+
+func (q faultyQuerier) Search(ctx context.Context, scan func(store.Row) error, query string, args ...any) error {
+	if q.e.fails() {
+		return errInjected
+	}
+	return q.Querier.Search(ctx, scan, query, args...)
 }
