@@ -31,8 +31,13 @@ func main() {
 	flag.IntVar(&s.memberships, "memberships", 500_000, "memberships to provision")
 	flag.DurationVar(&s.perRun, "per-run", 5*time.Second, "how long each load lasts")
 	flag.IntVar(&s.conns, "connections", 16, "connections of each load")
-	flag.StringVar(&s.only, "only", "", "these steps after provisioning, of read, members, sessions, leavers, restart; all if empty")
+	flag.StringVar(&s.only, "only", "", "these steps after provisioning, of yardstick, read, members, sessions, leavers, restart; all if empty")
+	nothing := flag.Bool("serve-nothing", false, "be the server that the step yardstick measures")
 	flag.Parse()
+	if *nothing {
+		fmt.Fprintln(os.Stderr, "bridgebench:", serveNothing())
+		os.Exit(1)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	ctx, cancel := context.WithTimeout(ctx, 15*time.Minute)
@@ -47,7 +52,7 @@ func main() {
 var steps = []struct {
 	name string
 	run  func(context.Context, *bridge, size, *table) error
-}{{"provision", provision}, {"read", readPeople}, {"members", members}, {"sessions", sessions}, {"leavers", leavers}, {"restart", restart}}
+}{{"yardstick", yardstick}, {"provision", provision}, {"read", readPeople}, {"members", members}, {"sessions", sessions}, {"leavers", leavers}, {"restart", restart}}
 
 func measure(ctx context.Context, program string, s size) error {
 	b, err := start(ctx, program)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -18,10 +19,16 @@ import (
 // wire is one keep-alive HTTP/1.1 connection, written by hand so that the load
 // costs the shared machine as little as it can.
 type wire struct {
-	host string
-	c    net.Conn
-	r    *bufio.Reader
+	host   string
+	c      net.Conn
+	r      *bufio.Reader
+	out    []byte
+	answer []byte
+	sent   int
 }
+
+// deadlineEvery is after how many requests the connection's deadline moves on.
+const deadlineEvery = 256
 
 func dial(host string) (*wire, error) {
 	if h, _, err := net.SplitHostPort(host); err != nil || !net.ParseIP(h).IsLoopback() {
@@ -34,22 +41,26 @@ func dial(host string) (*wire, error) {
 	return &wire{host: host, c: c, r: bufio.NewReaderSize(c, 64<<10)}, nil
 }
 
-// do sends one request and reads the whole answer.
+// do sends one request and reads the whole answer, which is good until the next.
 func (w *wire) do(method, path, auth, contentType, body string) (status int, answer []byte, err error) {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s %s HTTP/1.1\r\nHost: %s\r\n", method, path, w.host)
+	b := append(w.out[:0], method...)
+	b = append(append(append(b, ' '), path...), " HTTP/1.1\r\nHost: "...)
+	b = append(append(b, w.host...), "\r\n"...)
 	if auth != "" {
-		fmt.Fprintf(&b, "Authorization: %s\r\n", auth)
+		b = append(append(append(b, "Authorization: "...), auth...), "\r\n"...)
 	}
 	if body != "" {
-		fmt.Fprintf(&b, "Content-Type: %s\r\nContent-Length: %d\r\n", contentType, len(body))
+		b = append(append(append(b, "Content-Type: "...), contentType...), "\r\nContent-Length: "...)
+		b = append(strconv.AppendInt(b, int64(len(body)), 10), "\r\n"...)
 	}
-	b.WriteString("\r\n")
-	b.WriteString(body)
-	if err := w.c.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
-		return 0, nil, err
+	w.out = append(append(b, "\r\n"...), body...)
+	if w.sent%deadlineEvery == 0 {
+		if err := w.c.SetDeadline(time.Now().Add(time.Minute)); err != nil {
+			return 0, nil, err
+		}
 	}
-	if _, err := io.WriteString(w.c, b.String()); err != nil {
+	w.sent++
+	if _, err := w.c.Write(w.out); err != nil {
 		return 0, nil, err
 	}
 	return w.read()
@@ -62,31 +73,41 @@ func (w *wire) read() (status int, answer []byte, err error) {
 		if err != nil {
 			return 0, nil, err
 		}
-		text := strings.TrimRight(string(line), "\r\n")
+		line = bytes.TrimRight(line, "\r\n")
 		switch {
 		case first:
-			if len(text) < 12 {
-				return 0, nil, fmt.Errorf("%q is no HTTP answer", text)
+			if len(line) < 12 {
+				return 0, nil, fmt.Errorf("%q is no HTTP answer", line)
 			}
-			if status, err = strconv.Atoi(text[9:12]); err != nil {
+			if status, err = number(line[9:12]); err != nil {
 				return 0, nil, err
 			}
-		case text == "":
+		case len(line) == 0:
 			if chunked {
 				answer, err = w.chunks()
 				return status, answer, err
 			}
-			answer = make([]byte, length)
-			_, err = io.ReadFull(w.r, answer)
-			return status, answer, err
-		case len(text) > 15 && strings.EqualFold(text[:15], "Content-Length:"):
-			if length, err = strconv.Atoi(strings.TrimSpace(text[15:])); err != nil {
+			w.answer = slices.Grow(w.answer[:0], length)[:length]
+			_, err = io.ReadFull(w.r, w.answer)
+			return status, w.answer, err
+		case len(line) > 15 && line[0] == 'C' && bytes.EqualFold(line[:15], []byte("Content-Length:")):
+			if length, err = number(bytes.TrimSpace(line[15:])); err != nil {
 				return 0, nil, err
 			}
-		case strings.EqualFold(text, "Transfer-Encoding: chunked"):
+		case line[0] == 'T' && bytes.EqualFold(line, []byte("Transfer-Encoding: chunked")):
 			chunked = true
 		}
 	}
+}
+
+func number(b []byte) (n int, err error) {
+	for _, c := range b {
+		if c < '0' || c > '9' || n > 1<<30 {
+			return 0, fmt.Errorf("%q is no number", b)
+		}
+		n = 10*n + int(c-'0')
+	}
+	return n, nil
 }
 
 func (w *wire) chunks() ([]byte, error) {
