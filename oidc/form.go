@@ -1,8 +1,8 @@
 package oidc
 
 import (
+	"bytes"
 	"errors"
-	"io"
 	"mime"
 	"net/http"
 	"net/url"
@@ -60,12 +60,20 @@ func parseForm(raw string) (form, error) {
 }
 
 func unescape(s string) (string, bool) {
-	s, err := url.QueryUnescape(s)
-	if err != nil || !utf8.ValidString(s) {
-		return "", false
+	if strings.ContainsAny(s, "%+") {
+		var err error
+		if s, err = url.QueryUnescape(s); err != nil {
+			return "", false
+		}
 	}
-	control := func(r rune) bool { return r < ' ' || r == 0x7f }
-	return s, !strings.ContainsFunc(s, control)
+	ascii := true
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] == 0x7f {
+			return "", false
+		}
+		ascii = ascii && s[i] < utf8.RuneSelf
+	}
+	return s, ascii || utf8.ValidString(s)
 }
 
 // get is the parameter's value; a parameter without a value counts as left out
@@ -133,7 +141,9 @@ func readBody(w http.ResponseWriter, r *http.Request) (form, error) {
 		return nil, &Error{Status: http.StatusUnsupportedMediaType, Code: "invalid_request",
 			Description: "Send the parameters as application/x-www-form-urlencoded."}
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxForm))
+	var body bytes.Buffer
+	body.Grow(int(min(max(r.ContentLength, 0), maxForm)) + bytes.MinRead)
+	_, err := body.ReadFrom(http.MaxBytesReader(w, r.Body, maxForm))
 	var tooLong *http.MaxBytesError
 	if errors.As(err, &tooLong) {
 		return nil, &Error{Status: http.StatusRequestEntityTooLarge, Code: "invalid_request",
@@ -142,7 +152,7 @@ func readBody(w http.ResponseWriter, r *http.Request) (form, error) {
 	if err != nil {
 		return nil, invalid("The request ended before its body did.")
 	}
-	return parseForm(string(body))
+	return parseForm(body.String())
 }
 
 func isForm(contentType string) bool {

@@ -2,6 +2,7 @@ package oidc
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 )
 
@@ -34,19 +35,19 @@ type inactive struct {
 
 // introspection is the answer about a token that counts now.
 type introspection struct {
-	Active    bool        `json:"active"`
-	Scope     string      `json:"scope"`
-	ClientID  string      `json:"client_id"`
-	Subject   string      `json:"sub"`
-	Audience  string      `json:"aud,omitzero"`
-	Issuer    string      `json:"iss"`
-	Expires   int64       `json:"exp"` // Unix seconds, as the other times
-	IssuedAt  int64       `json:"iat,omitzero"`
-	SessionID string      `json:"sid"`
-	JTI       string      `json:"jti,omitzero"`
-	TokenType string      `json:"token_type,omitzero"`
-	AuthTime  int64       `json:"auth_time"`
-	Grant     ActiveGrant `json:"active_grant,omitzero"` // of an access token always
+	Active    bool            `json:"active"`
+	Scope     string          `json:"scope"`
+	ClientID  string          `json:"client_id"`
+	Subject   string          `json:"sub"`
+	Audience  string          `json:"aud,omitzero"`
+	Issuer    string          `json:"iss"`
+	Expires   int64           `json:"exp"` // Unix seconds, as the other times
+	IssuedAt  int64           `json:"iat,omitzero"`
+	SessionID string          `json:"sid"`
+	JTI       string          `json:"jti,omitzero"`
+	TokenType string          `json:"token_type,omitzero"`
+	AuthTime  int64           `json:"auth_time"`
+	Grant     json.RawMessage `json:"active_grant,omitempty"` // of an access token always
 }
 
 // inspect asks about the token as the kind it is said to be, then as the other

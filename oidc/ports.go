@@ -2,6 +2,7 @@ package oidc
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"slices"
 	"time"
@@ -161,7 +162,7 @@ type TokenSet struct {
 // Accepted is a credential of ours that counts at this moment.
 type Accepted struct {
 	Bound       credential.Bound
-	Grant       ActiveGrant
+	Grant       json.RawMessage // the active_grant claim, shown on as it is
 	OAuthScopes []string
 	Audience    string
 	IssuedAt    time.Time

@@ -47,7 +47,7 @@ type world struct {
 type codeRow struct {
 	req    hot.AuthRequest
 	s      session.Session
-	active ActiveGrant
+	active json.RawMessage
 	used   bool
 }
 
@@ -158,7 +158,11 @@ func (w *world) Issue(_ context.Context, req hot.AuthRequest, s session.Session)
 	row := &codeRow{req: req, s: s}
 	for _, b := range w.browsers {
 		if b.Session.ID == s.ID {
-			row.active = b.Assignment
+			claim, err := json.Marshal(b.Assignment)
+			if err != nil {
+				return "", err
+			}
+			row.active = claim
 		}
 	}
 	w.codes[code] = row

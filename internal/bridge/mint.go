@@ -74,12 +74,11 @@ func (b *Bridge) mint(w warrant, f hot.Family, client oidc.Client, nonce string,
 		return oidc.TokenSet{}, notGranted("bridge.mint", "this application does not accept the active grant")
 	}
 	scopes := opened(f.OAuthScopes, client, w.active)
-	claim := activeGrant(w.policy.Tree(), w.active)
-	raw, err := json.Marshal(claim)
+	claim, err := grantClaim(w)
 	if err != nil {
-		return oidc.TokenSet{}, fault.Wrap(fault.Internal, "bridge.mint", err)
+		return oidc.TokenSet{}, err
 	}
-	order := credential.Order{Current: w.current, Subject: f.Bound.Subject, Grant: raw, GrantUntil: w.active.Until,
+	order := credential.Order{Current: w.current, Subject: f.Bound.Subject, Grant: claim, GrantUntil: w.active.Until,
 		Audience: client.TokenAudience(), OAuthScopes: scopes, SessionAMR: w.session.Upstream.AMR, ACR: w.session.Upstream.ACR,
 		AuthTime: f.AuthTime, Now: now, Life: b.lives.AccessToken}
 	if slices.Contains(scopes, "openid") {
@@ -91,6 +90,12 @@ func (b *Bridge) mint(w warrant, f hot.Family, client oidc.Client, nonce string,
 	}
 	return oidc.TokenSet{AccessToken: m.AccessToken, IDToken: m.IDToken, ExpiresIn: m.Expires.Sub(now).Truncate(time.Second),
 		RefreshToken: b.refresh.Seal(f.ID, f.N, f.Salt).Reveal(), OAuthScopes: scopes}, nil
+}
+
+// grantClaim is the active_grant claim of what w stands on.
+func grantClaim(w warrant) (json.RawMessage, error) {
+	claim, err := json.Marshal(activeGrant(w.policy.Tree(), w.active))
+	return claim, fault.Wrap(fault.Internal, "bridge.grantClaim", err)
 }
 
 // withinCeiling is the last of the four places where a ceiling is checked. Only

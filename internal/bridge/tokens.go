@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
-	"encoding/json"
 	"slices"
 	"time"
 
@@ -230,12 +229,8 @@ func (b *Bridge) Accept(ctx context.Context, accessToken string) (oidc.Accepted,
 	if _, err := b.accept(ctx, claims.Bound); err != nil {
 		return oidc.Accepted{}, err
 	}
-	out := oidc.Accepted{Bound: claims.Bound, OAuthScopes: claims.OAuthScopes, Audience: claims.Audience,
-		IssuedAt: claims.IssuedAt, AuthTime: claims.AuthTime, JTI: claims.JTI}
-	if err := json.Unmarshal(claims.Grant, &out.Grant); err != nil {
-		return oidc.Accepted{}, fault.Wrap(fault.Internal, "bridge.Accept", err)
-	}
-	return out, nil
+	return oidc.Accepted{Bound: claims.Bound, Grant: claims.Grant, OAuthScopes: claims.OAuthScopes, Audience: claims.Audience,
+		IssuedAt: claims.IssuedAt, AuthTime: claims.AuthTime, JTI: claims.JTI}, nil
 }
 
 // AcceptRefresh says what a refresh token stands for now, without using it.
@@ -258,7 +253,11 @@ func (b *Bridge) AcceptRefresh(ctx context.Context, refreshToken string) (oidc.A
 	if err != nil {
 		return oidc.Accepted{}, err
 	}
-	return oidc.Accepted{Bound: bd, Grant: activeGrant(w.policy.Tree(), w.active), Audience: client.TokenAudience(),
+	claim, err := grantClaim(w)
+	if err != nil {
+		return oidc.Accepted{}, err
+	}
+	return oidc.Accepted{Bound: bd, Grant: claim, Audience: client.TokenAudience(),
 		OAuthScopes: opened(f.OAuthScopes, client, w.active), IssuedAt: f.Rotated, AuthTime: f.AuthTime}, nil
 }
 
