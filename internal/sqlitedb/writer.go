@@ -3,6 +3,7 @@ package sqlitedb
 import (
 	"context"
 	"errors"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,6 +17,11 @@ const (
 	maxBatch     = 256
 	maxBatchTime = 20 * time.Millisecond
 )
+
+// yields is how often the writer lets those who are ready to run go first when
+// nobody is waiting: a commit costs the same for ten requests as for one, and
+// whoever is about to ask should be in it. It costs nothing where nobody is ready.
+const yields = 8
 
 // request is one caller's fn. state settles the race between a caller that gives
 // up and the writer that begins: whoever moves it from waiting decides.
@@ -127,12 +133,15 @@ func (w *writer) next(n int, start time.Time) *request {
 	if n >= maxBatch || time.Since(start) > maxBatchTime {
 		return nil
 	}
-	select {
-	case r := <-w.requests:
-		return r
-	default:
-		return nil
+	for range yields {
+		select {
+		case r := <-w.requests:
+			return r
+		default:
+			runtime.Gosched()
+		}
 	}
+	return nil
 }
 
 // run runs one request. alone says that nothing before it in the transaction is
