@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/scim/schema"
 )
 
 // Evaluate decides what one person should hold at that instant, and why. It is a
@@ -48,7 +49,7 @@ type group struct {
 func prepare(ms []Membership) []group {
 	groups := make([]group, len(ms))
 	for i, m := range ms {
-		folded := fold(m.Name)
+		folded := schema.Fold(m.Name)
 		groups[i] = group{m, folded, squash(folded)}
 	}
 	slices.SortFunc(groups, func(a, b group) int {
@@ -104,7 +105,7 @@ func (r *rule) key(g group) string {
 // in spaces and punctuation only, or its externalId in case only.
 func (r *rule) resembles(g group) bool {
 	if r.pattern == nil {
-		return g.ExternalID != "" && fold(g.ExternalID) == fold(r.GroupID)
+		return g.ExternalID != "" && schema.Fold(g.ExternalID) == schema.Fold(r.GroupID)
 	}
 	return len(r.loose) > 0 && r.loose[0].literal != "" && r.loose.fits(g.squashed)
 }

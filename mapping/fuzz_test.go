@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/scim/schema"
 )
 
 // FuzzTarget: what parses as "grant @ path" is a known grant at a path no longer
@@ -45,9 +46,9 @@ func FuzzPattern(f *testing.F) {
 		if err != nil {
 			return
 		}
-		p.fits(fold(name))
-		p.squashed().fits(squash(fold(name)))
-		if captured = fold(captured); captured == "" {
+		p.fits(schema.Fold(name))
+		p.squashed().fits(squash(schema.Fold(name)))
+		if captured = schema.Fold(captured); captured == "" {
 			return
 		}
 		bound := map[access.Level]string{access.ServiceProvider: captured, access.Account: captured, access.Fleet: captured}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/scim/schema"
 )
 
 var noon = time.Date(2026, 11, 2, 12, 0, 0, 0, time.UTC)
@@ -52,11 +53,11 @@ func TestNamesFoldAsPeopleReadThem(t *testing.T) {
 		{"ΣΊΣΥΦΟΣ", "σίσυφος"},
 		{"K", "k"}, // the Kelvin sign
 	} {
-		if fold(same[0]) != fold(same[1]) {
+		if schema.Fold(same[0]) != schema.Fold(same[1]) {
 			t.Errorf("%q and %q are one name", same[0], same[1])
 		}
 	}
-	if fold("Field Installers") == fold("Field  Installers") {
+	if schema.Fold("Field Installers") == schema.Fold("Field  Installers") {
 		t.Error("spaces count")
 	}
 }

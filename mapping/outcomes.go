@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/scim/schema"
 )
 
 // maxOutcomes bounds what one rule may mean: captured group names, counted with
@@ -119,12 +120,12 @@ func (e *expansion) named(parent access.ScopeID) map[string][]access.ScopeID {
 	children := e.tree.Children(parent)
 	for _, c := range children {
 		for _, slug := range c.Slugs() {
-			m[fold(slug)] = []access.ScopeID{c.ID}
+			m[schema.Fold(slug)] = []access.ScopeID{c.ID}
 		}
 	}
 	slugs := maps.Clone(m)
 	for _, c := range children {
-		if name := fold(c.Name); name != "" && slugs[name] == nil {
+		if name := schema.Fold(c.Name); name != "" && slugs[name] == nil {
 			m[name] = append(m[name], c.ID)
 		}
 	}

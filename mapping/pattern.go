@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/scim/schema"
 )
 
 // captureLevel is the level that a name between braces means. The host is none of
@@ -42,10 +43,10 @@ func parsePattern(text string) (pattern, error) {
 	for text != "" {
 		brace := strings.IndexAny(text, "{}")
 		if brace < 0 {
-			return append(p, piece{literal: fold(text)}), nil
+			return append(p, piece{literal: schema.Fold(text)}), nil
 		}
 		if brace > 0 {
-			p = append(p, piece{literal: fold(text[:brace])})
+			p = append(p, piece{literal: schema.Fold(text[:brace])})
 		}
 		name, rest, closed := strings.Cut(text[brace+1:], "}")
 		if text[brace] == '}' || !closed {
@@ -84,7 +85,7 @@ func (p pattern) fill(bound map[access.Level]string) string {
 		b.WriteString(x.literal)
 		b.WriteString(bound[x.capture])
 	}
-	return fold(b.String())
+	return schema.Fold(b.String())
 }
 
 // squashed is the pattern with spaces and punctuation taken out of its literals.

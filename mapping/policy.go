@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/scim/schema"
 )
 
 // Policy is a compiled policy: immutable, safe for any number of readers.
@@ -93,11 +94,11 @@ func (p *Policy) addConnections() Faults {
 			}
 		}
 		for _, d := range c.Domains {
-			if other, taken := finds[fold(d)]; taken {
+			if other, taken := finds[schema.Fold(d)]; taken {
 				say("the domain %s already finds connection %q", d, other)
 				continue
 			}
-			finds[fold(d)] = c.ID
+			finds[schema.Fold(d)] = c.ID
 		}
 		p.connections[c.ID] = c
 		p.feeds[c.ID] = feeds{names: map[string]bool{}, ids: map[string]bool{}}
@@ -158,7 +159,7 @@ func (p *Policy) CeilingPairs(id access.ConnectionID) []Pair {
 // that adding members to a group that feeds nothing needs no evaluation.
 func (p *Policy) LooksAt(id access.ConnectionID, groupName, groupExternalID string) bool {
 	f := p.feeds[id]
-	return f.names[fold(groupName)] || (groupExternalID != "" && f.ids[groupExternalID])
+	return f.names[schema.Fold(groupName)] || (groupExternalID != "" && f.ids[groupExternalID])
 }
 
 // Describe writes a grant at a scope for people: "standard @ pacific/ironbark".

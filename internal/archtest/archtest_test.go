@@ -29,10 +29,10 @@ var layers = []struct {
 	{"internal/suggest", nil},
 	{"internal/event", []string{"internal/access"}},
 	// L1: decisions, pure but for the key handling of credential
-	{"mapping", []string{"internal/access", "internal/suggest"}},
 	{"internal/session", []string{"internal/access", "internal/event", "internal/fault"}},
 	{"internal/credential", []string{"internal/access", "internal/fault", "internal/secret", "internal/session"}},
 	{"scim/schema", nil},
+	{"mapping", []string{"internal/access", "internal/suggest", "scim/schema"}},
 	{"scim/filter", []string{"scim/schema"}},
 	{"scim/patch", []string{"scim/filter", "scim/schema"}},
 	{"scim/dialect", []string{"scim/schema"}},
