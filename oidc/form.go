@@ -60,20 +60,12 @@ func parseForm(raw string) (form, error) {
 }
 
 func unescape(s string) (string, bool) {
-	if strings.ContainsAny(s, "%+") {
-		var err error
-		if s, err = url.QueryUnescape(s); err != nil {
-			return "", false
-		}
+	s, err := url.QueryUnescape(s)
+	if err != nil || !utf8.ValidString(s) {
+		return "", false
 	}
-	ascii := true
-	for i := range len(s) {
-		if s[i] < ' ' || s[i] == 0x7f {
-			return "", false
-		}
-		ascii = ascii && s[i] < utf8.RuneSelf
-	}
-	return s, ascii || utf8.ValidString(s)
+	control := func(r rune) bool { return r < ' ' || r == 0x7f }
+	return s, !strings.ContainsFunc(s, control)
 }
 
 // get is the parameter's value; a parameter without a value counts as left out
@@ -142,7 +134,7 @@ func readBody(w http.ResponseWriter, r *http.Request) (form, error) {
 			Description: "Send the parameters as application/x-www-form-urlencoded."}
 	}
 	var body bytes.Buffer
-	body.Grow(int(min(max(r.ContentLength, 0), maxForm)) + bytes.MinRead)
+	body.Grow(int(min(max(r.ContentLength, 0), maxForm)) + bytes.MinRead) // ReadFrom wants that much room to see the end
 	_, err := body.ReadFrom(http.MaxBytesReader(w, r.Body, maxForm))
 	var tooLong *http.MaxBytesError
 	if errors.As(err, &tooLong) {

@@ -47,7 +47,7 @@ type introspection struct {
 	JTI       string          `json:"jti,omitzero"`
 	TokenType string          `json:"token_type,omitzero"`
 	AuthTime  int64           `json:"auth_time"`
-	Grant     json.RawMessage `json:"active_grant,omitempty"` // of an access token always
+	Grant     json.RawMessage `json:"active_grant,omitempty"`
 }
 
 // inspect asks about the token as the kind it is said to be, then as the other

@@ -162,7 +162,7 @@ type TokenSet struct {
 // Accepted is a credential of ours that counts at this moment.
 type Accepted struct {
 	Bound       credential.Bound
-	Grant       json.RawMessage // the active_grant claim, shown on as it is
+	Grant       json.RawMessage // the active_grant claim, as it was signed or would be
 	OAuthScopes []string
 	Audience    string
 	IssuedAt    time.Time

@@ -27,7 +27,9 @@ type Directory struct {
 }
 
 // Collection is what the front asks of the people, or of the groups, of one
-// connection. Each call is one transaction; errors are *Error (see errors.go).
+// connection. Each call is one transaction; a group's members are read after it, a
+// page at a time, and may be younger than its version. Errors are *Error (see
+// errors.go) or a parser's own.
 type Collection interface {
 	Create(ctx context.Context, in Input) (Resource, error)
 	Get(ctx context.Context, id string, w Want) (Resource, error)

@@ -31,7 +31,7 @@ func main() {
 	flag.IntVar(&s.memberships, "memberships", 500_000, "memberships to provision")
 	flag.DurationVar(&s.perRun, "per-run", 5*time.Second, "how long each load lasts")
 	flag.IntVar(&s.conns, "connections", 16, "connections of each load")
-	flag.StringVar(&s.only, "only", "", "these steps after provisioning, of yardstick, read, members, sessions, leavers, restart; all if empty")
+	flag.StringVar(&s.only, "only", "", "these steps beside provisioning, of yardstick, read, members, sessions, leavers, restart; all if empty")
 	nothing := flag.Bool("serve-nothing", false, "be the server that the step yardstick measures")
 	flag.Parse()
 	if *nothing {
@@ -64,7 +64,7 @@ func measure(ctx context.Context, program string, s size) error {
 	t.note("start to ready, first start (makes keys)", b.firstStart)
 	for _, step := range steps {
 		if step.name != "provision" && s.only != "" && !slices.Contains(strings.Split(s.only, ","), step.name) {
-			continue // everything else needs people
+			continue // provisioning always runs: most of the rest needs people
 		}
 		if err := step.run(ctx, b, s, t); err != nil {
 			return err

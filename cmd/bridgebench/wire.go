@@ -24,11 +24,8 @@ type wire struct {
 	r      *bufio.Reader
 	out    []byte
 	answer []byte
-	sent   int
+	until  time.Time // the connection's deadline
 }
-
-// deadlineEvery is after how many requests the connection's deadline moves on.
-const deadlineEvery = 256
 
 func dial(host string) (*wire, error) {
 	if h, _, err := net.SplitHostPort(host); err != nil || !net.ParseIP(h).IsLoopback() {
@@ -54,12 +51,12 @@ func (w *wire) do(method, path, auth, contentType, body string) (status int, ans
 		b = append(strconv.AppendInt(b, int64(len(body)), 10), "\r\n"...)
 	}
 	w.out = append(append(b, "\r\n"...), body...)
-	if w.sent%deadlineEvery == 0 {
-		if err := w.c.SetDeadline(time.Now().Add(time.Minute)); err != nil {
+	if now := time.Now(); w.until.Sub(now) < 30*time.Second { // not for each request: that would be a good part of its cost
+		w.until = now.Add(time.Minute)
+		if err := w.c.SetDeadline(w.until); err != nil {
 			return 0, nil, err
 		}
 	}
-	w.sent++
 	if _, err := w.c.Write(w.out); err != nil {
 		return 0, nil, err
 	}
@@ -79,7 +76,7 @@ func (w *wire) read() (status int, answer []byte, err error) {
 			if len(line) < 12 {
 				return 0, nil, fmt.Errorf("%q is no HTTP answer", line)
 			}
-			if status, err = number(line[9:12]); err != nil {
+			if status, err = strconv.Atoi(string(line[9:12])); err != nil {
 				return 0, nil, err
 			}
 		case len(line) == 0:
@@ -90,24 +87,14 @@ func (w *wire) read() (status int, answer []byte, err error) {
 			w.answer = slices.Grow(w.answer[:0], length)[:length]
 			_, err = io.ReadFull(w.r, w.answer)
 			return status, w.answer, err
-		case len(line) > 15 && line[0] == 'C' && bytes.EqualFold(line[:15], []byte("Content-Length:")):
-			if length, err = number(bytes.TrimSpace(line[15:])); err != nil {
+		case bytes.HasPrefix(line, []byte("Content-Length: ")): // the other side is net/http, which spells it so
+			if length, err = strconv.Atoi(string(line[16:])); err != nil {
 				return 0, nil, err
 			}
-		case line[0] == 'T' && bytes.EqualFold(line, []byte("Transfer-Encoding: chunked")):
+		case bytes.Equal(line, []byte("Transfer-Encoding: chunked")):
 			chunked = true
 		}
 	}
-}
-
-func number(b []byte) (n int, err error) {
-	for _, c := range b {
-		if c < '0' || c > '9' || n > 1<<30 {
-			return 0, fmt.Errorf("%q is no number", b)
-		}
-		n = 10*n + int(c-'0')
-	}
-	return n, nil
 }
 
 func (w *wire) chunks() ([]byte, error) {

@@ -15,7 +15,8 @@ import (
 )
 
 // updateGroup writes the document and follows a rename: rules may be bound to the
-// old name or the new one, so every member is decided anew in this transaction.
+// old name or the new one, so every member is decided anew: here, or behind a fence
+// where they are many.
 func (c *change) updateGroup(was store.Group, doc schema.Object) (store.Group, error) {
 	if doc == nil {
 		return was, nil

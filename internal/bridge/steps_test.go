@@ -76,6 +76,11 @@ func (e stepStore) View(ctx context.Context, fn func(store.Querier) error) error
 	return e.s.at(stepBoundary, "after view")
 }
 
+// failedRow is a row that could not be read.
+type failedRow struct{ err error }
+
+func (r failedRow) Scan(...any) error { return r.err }
+
 type stepQuerier struct {
 	store.Querier
 	s *steps
@@ -102,10 +107,9 @@ func (q stepQuerier) Each(scan func(store.Row) error, query string, args ...any)
 	return q.Querier.Each(scan, query, args...)
 }
 
-// QueryRow fails by asking for what is not there: a Row carries its own error.
 func (q stepQuerier) QueryRow(query string, args ...any) store.Row {
 	if err := q.s.at(stepStatement, query); err != nil {
-		return q.Querier.QueryRow(`select broken_on_purpose from nowhere`)
+		return failedRow{err}
 	}
 	return q.Querier.QueryRow(query, args...)
 }

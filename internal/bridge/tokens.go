@@ -209,9 +209,9 @@ func (b *Bridge) reused(ctx context.Context, f hot.Family) error {
 }
 
 // endRefused ends a family whose integers are no longer current: no later rotation
-// could succeed. A store that cannot answer ends nothing.
+// could succeed. A fault of ours ends nothing.
 func (b *Bridge) endRefused(ctx context.Context, f hot.Family, refusal error) error {
-	if fault.Is(refusal, fault.Unavailable) {
+	if !fault.Is(refusal, fault.NotFound) { // what asNotGranted made of a refusal
 		return refusal
 	}
 	if err := b.hot.EndFamily(ctx, f.ID); err != nil {

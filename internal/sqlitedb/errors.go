@@ -16,8 +16,8 @@ const (
 
 // classify names what SQLite said. A unique index that refuses gives fault.Conflict
 // with the index's last column as Reason; a foreign key or check that refuses,
-// fault.Conflict with ReasonForeignKey or ReasonCheck; an interrupt, a busy, full or
-// failing disk, fault.Unavailable; anything else is a mistake of ours.
+// fault.Conflict with ReasonForeignKey or ReasonCheck; an interrupt, a busy, full,
+// failing or damaged file, fault.Unavailable; anything else is a mistake of ours.
 func classify(err error) error {
 	if err == nil {
 		return nil
@@ -33,7 +33,7 @@ func classify(err error) error {
 	}
 	switch code.ToPrimary() {
 	case sqlite.ResultBusy, sqlite.ResultLocked, sqlite.ResultFull, sqlite.ResultIOErr, sqlite.ResultInterrupt,
-		sqlite.ResultNoMem, sqlite.ResultReadOnly, sqlite.ResultCantOpen:
+		sqlite.ResultNoMem, sqlite.ResultReadOnly, sqlite.ResultCantOpen, sqlite.ResultCorrupt, sqlite.ResultNotADB, sqlite.ResultProtocol:
 		return fault.Wrap(fault.Unavailable, op, err)
 	}
 	return fault.Wrap(fault.Internal, op, err)

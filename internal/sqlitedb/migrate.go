@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"io/fs"
 	"net/url"
 
@@ -18,7 +19,8 @@ import (
 // so it gets one for as long as it runs.
 func migrate(ctx context.Context, path string, files fs.FS) (err error) {
 	const where = op + ".migrate"
-	db, err := sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?_txlock=immediate&_pragma=foreign_keys(ON)&_pragma=busy_timeout(5000)")
+	db, err := sql.Open("sqlite", fmt.Sprintf("file:%s?_txlock=immediate&_pragma=foreign_keys(ON)&_pragma=busy_timeout(%d)",
+		(&url.URL{Path: path}).EscapedPath(), busyTimeout.Milliseconds()))
 	if err != nil {
 		return fault.Wrap(fault.Internal, where, err)
 	}

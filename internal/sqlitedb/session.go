@@ -18,8 +18,9 @@ const maxStatements = 512
 
 // session is one connection with its prepared statements. One goroutine at a time.
 type session struct {
-	conn  *sqlite.Conn
-	stmts map[string]*statement
+	conn    *sqlite.Conn
+	stmts   map[string]*statement
+	running int // statements that are on a row now
 }
 
 // statement is a prepared text. params[i] is the argument that SQLite's parameter
@@ -93,7 +94,7 @@ func (s *session) forgetOne() error {
 }
 
 // run binds args and calls row for every row; false from it ends the statement early.
-func (st *statement) run(args []any, row func() (more bool, err error)) (err error) {
+func (s *session) run(st *statement, args []any, row func() (more bool, err error)) (err error) {
 	if len(args) != st.args {
 		return fault.New(fault.Internal, op, "a statement of %d arguments got %d", st.args, len(args))
 	}
@@ -103,8 +104,10 @@ func (st *statement) run(args []any, row func() (more bool, err error)) (err err
 		}
 	}
 	st.running = true
+	s.running++
 	defer func() {
 		st.running = false
+		s.running--
 		if end := st.Reset(); end != nil && err == nil {
 			err = classify(end)
 		}
@@ -147,7 +150,7 @@ func (s *session) Each(scan func(Row) error, query string, args ...any) error {
 	if err != nil {
 		return err
 	}
-	return st.run(args, func() (bool, error) { return true, scan(st) })
+	return s.run(st, args, func() (bool, error) { return true, scan(st) })
 }
 
 // QueryRow implements Querier.
@@ -167,7 +170,7 @@ func (f first) Scan(dest ...any) error {
 		return err
 	}
 	none := true
-	err = st.run(f.args, func() (bool, error) {
+	err = f.s.run(st, f.args, func() (bool, error) {
 		none = false
 		return false, st.Scan(dest...)
 	})
@@ -179,6 +182,9 @@ func (f first) Scan(dest ...any) error {
 
 // Search implements Querier.
 func (s *session) Search(ctx context.Context, scan func(Row) error, query string, args ...any) (err error) {
+	if s.running > 0 { // to make it interruptible would set the outer statement back to its first row
+		return fault.New(fault.Internal, op, "a search inside a running statement: %s", query)
+	}
 	prepared, trailing, err := s.conn.PrepareTransient(query)
 	if err != nil {
 		return classify(err)
@@ -193,7 +199,7 @@ func (s *session) Search(ctx context.Context, scan func(Row) error, query string
 	}
 	s.conn.SetInterrupt(ctx.Done())
 	defer s.conn.SetInterrupt(nil)
-	return st.run(args, func() (bool, error) { return true, scan(st) })
+	return s.run(st, args, func() (bool, error) { return true, scan(st) })
 }
 
 // view runs fn between BEGIN and ROLLBACK.

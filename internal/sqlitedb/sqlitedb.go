@@ -66,11 +66,13 @@ type Querier interface {
 	// Each runs scan for every row.
 	Each(scan func(Row) error, query string, args ...any) error
 	// Search is Each for a statement that may be slow or is one of very many texts:
-	// it is interrupted when ctx ends, and its plan is not kept. Not inside an Each.
+	// it is interrupted when ctx ends, and its plan is not kept. Not inside an Each
+	// or another Search.
 	Search(ctx context.Context, scan func(Row) error, query string, args ...any) error
 }
 
-// Row is one row, of which Scan reads every column.
+// Row is one row, of which Scan reads every column. It is an alias, so that this
+// Querier is internal/store's without either knowing the other.
 type Row = interface{ Scan(dest ...any) error }
 
 // DB is one open file. Every method is safe for concurrent use.
@@ -156,8 +158,8 @@ func textFunction(fn func(string) string) *sqlite.FunctionImpl {
 		}}
 }
 
-// lockFile takes the file's lock. One process per file: two would not see each
-// other's window of epochs.
+// lockFile takes the file's lock. One process per file: what its user keeps in
+// memory would not see another process's commits.
 func (d *DB) lockFile(path string) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return fault.Wrap(fault.Unavailable, op+".Open", err)

@@ -10,8 +10,8 @@ import (
 	"github.com/drawbridge-id/drawbridge/internal/fault"
 )
 
-// bind gives a parameter its value: nil, a number, a bool, a string or bytes, or a
-// type made of one of these.
+// bind gives a parameter its value: nil, an int, int64, float64, bool, string or
+// bytes, or a named type made of int, int64 or string.
 func bind(st *sqlite.Stmt, param int, arg any) error {
 	switch v := arg.(type) {
 	case nil:
@@ -44,7 +44,8 @@ func bind(st *sqlite.Stmt, param int, arg any) error {
 }
 
 // Scan implements Row. A column goes into what holds its type exactly: NULL into a
-// sql.Scanner or bytes only, a number never into a string.
+// sql.Scanner or bytes only, a float into a sql.Scanner only, a number never into a
+// string.
 func (st *statement) Scan(dest ...any) error {
 	if len(dest) != st.columns {
 		return fault.New(fault.Internal, op, "%d columns are scanned into %d places", st.columns, len(dest))

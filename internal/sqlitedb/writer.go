@@ -20,7 +20,7 @@ const (
 
 // yields is how often the writer lets those who are ready to run go first when
 // nobody is waiting: a commit costs the same for ten requests as for one, and
-// whoever is about to ask should be in it. It costs nothing where nobody is ready.
+// whoever is about to ask should be in it. It costs next to nothing where nobody is.
 const yields = 8
 
 // request is one caller's fn. state settles the race between a caller that gives
@@ -130,16 +130,16 @@ func (w *writer) commit(first *request) {
 }
 
 func (w *writer) next(n int, start time.Time) *request {
-	if n >= maxBatch || time.Since(start) > maxBatchTime {
-		return nil
-	}
-	for range yields {
+	for i := 0; n < maxBatch && time.Since(start) <= maxBatchTime; i++ {
 		select {
 		case r := <-w.requests:
 			return r
 		default:
-			runtime.Gosched()
 		}
+		if i == yields {
+			return nil
+		}
+		runtime.Gosched()
 	}
 	return nil
 }

@@ -15,8 +15,9 @@ import (
 // set, so engines prepare them once; parameters are $1, $2, … in any order. A
 // statement does not run inside its own Each.
 //
-// Errors are fault.Errors: a unique index that refuses is fault.Conflict with the
-// index's last column as Reason, a foreign key ReasonForeignKey, a check ReasonCheck.
+// Errors are fault.Errors, but for sql.ErrNoRows and what scan itself returns: a
+// unique index that refuses is fault.Conflict with the index's last column as Reason,
+// a foreign key ReasonForeignKey, a check ReasonCheck.
 type Querier interface {
 	Exec(query string, args ...any) (rows int64, err error)
 	// Insert inserts one row and returns its key, the table's first column, which
@@ -26,11 +27,13 @@ type Querier interface {
 	QueryRow(query string, args ...any) Row
 	// Each runs scan for every row.
 	Each(scan func(Row) error, query string, args ...any) error
-	// Search is Each for filters: interrupted when ctx ends, never kept.
+	// Search is Each for filters: interrupted when ctx ends, never kept. Not inside
+	// an Each or another Search.
 	Search(ctx context.Context, scan func(Row) error, query string, args ...any) error
 }
 
-// Row is one row of an answer; Scan reads all its columns, in their order.
+// Row is one row of an answer; Scan reads all its columns, in their order. It is an
+// alias, so that an engine's Querier is this one without an adapter.
 type Row = interface{ Scan(dest ...any) error }
 
 // Engine is one database. Update may run fn again, or together with others in one
@@ -144,7 +147,7 @@ type Tx struct {
 	lastKey     int64
 }
 
-// found turns sql.ErrNoRows into fault.NotFound and classifies the rest.
+// found turns sql.ErrNoRows into fault.NotFound; the rest is failed's.
 func (v *View) found(err error, op, what string) error {
 	if errors.Is(err, sql.ErrNoRows) {
 		return fault.New(fault.NotFound, op, "there is no such %s", what)

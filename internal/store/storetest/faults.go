@@ -79,6 +79,9 @@ func testFaultyUpdate(t *testing.T, open func(t *testing.T, wrap func(store.Engi
 			if err != nil {
 				t.Errorf("a healthy engine: %v", err)
 			}
+			if n < 5 {
+				t.Errorf("only %d statements were made to fail", n-1)
+			}
 			return
 		}
 		if err == nil {
@@ -127,6 +130,11 @@ func (e *faulty) View(ctx context.Context, fn func(store.Querier) error) error {
 	return e.Engine.View(ctx, func(q store.Querier) error { return fn(faultyQuerier{q, e}) })
 }
 
+// failedRow is a row that could not be read.
+type failedRow struct{ err error }
+
+func (r failedRow) Scan(...any) error { return r.err }
+
 type faultyQuerier struct {
 	store.Querier
 	e *faulty
@@ -148,7 +156,7 @@ func (q faultyQuerier) Insert(query string, args ...any) (int64, error) {
 
 func (q faultyQuerier) QueryRow(query string, args ...any) store.Row {
 	if q.e.fails() {
-		return q.Querier.QueryRow("select nothing from nowhere")
+		return failedRow{errInjected}
 	}
 	return q.Querier.QueryRow(query, args...)
 }
