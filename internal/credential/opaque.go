@@ -21,7 +21,6 @@ const (
 	KindSession Kind = "session" // a browser session's cookie
 	KindRequest Kind = "request" // the per-request cookie of a sign-in
 	KindAdmin   Kind = "admin"   // an administrator's API token
-	KindClient  Kind = "client"  // a confidential client's secret
 )
 
 const (

@@ -8,7 +8,7 @@ import (
 	"github.com/drawbridge-id/drawbridge/internal/fault"
 )
 
-var kinds = []Kind{KindCode, KindSession, KindRequest, KindAdmin, KindClient}
+var kinds = []Kind{KindCode, KindSession, KindRequest, KindAdmin}
 
 func TestOpaqueIsItsOwnKindOnly(t *testing.T) {
 	for _, made := range kinds {

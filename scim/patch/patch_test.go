@@ -102,10 +102,6 @@ func check(t *testing.T, p promise, r request) {
 	}
 	equal(t, "after", string(after.Encode()), string(want.Encode()))
 	equal(t, "members", printMembers(plan.Members), r.expect["members"])
-	if text, ok := r.expect["active"]; ok {
-		value, present := plan.SetsActive()
-		equal(t, "active", fmt.Sprint(value, " ", present), text)
-	}
 	if text, ok := r.expect["notes"]; ok {
 		equal(t, "notes", strings.Join(plan.Notes(), "\n"), text)
 	}

@@ -12,9 +12,8 @@ type Plan struct {
 	Edits   []Edit       // applied in order by Apply
 	Members []MemberEdit // applied in order to the rows; nil: members are not touched
 
-	rt     *schema.ResourceType
-	notes  schema.Notes
-	active *bool
+	rt    *schema.ResourceType
+	notes schema.Notes
 }
 
 // MemberEdit is one delta of the members relation.
@@ -63,12 +62,3 @@ func (p Plan) Apply(doc schema.Object) (schema.Object, error) {
 
 // Notes are the leniencies that reading the request took.
 func (p Plan) Notes() []string { return p.notes }
-
-// SetsActive is the value that the plan leaves in active; present is false where
-// the plan does not set it, or takes it away.
-func (p Plan) SetsActive() (value, present bool) {
-	if p.active == nil {
-		return false, false
-	}
-	return *p.active, true
-}

@@ -84,18 +84,8 @@ func (c *compiler) simple(t target) error {
 	if v == nil && a.Required {
 		return schema.Errorf(schema.InvalidValue, a.Path(), "required, and not empty")
 	}
-	if !a.Extension && a.Name == "active" {
-		c.setActive(v)
-	}
 	c.edit(func(doc schema.Object) error { doc.Put(a, v); return nil })
 	return nil
-}
-
-func (c *compiler) setActive(v any) {
-	c.plan.active = nil
-	if b, ok := v.(bool); ok {
-		c.plan.active = &b
-	}
 }
 
 // wanted is the typed value that the operation leaves; nil to clear.
