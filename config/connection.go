@@ -6,32 +6,35 @@ import (
 	"github.com/drawbridge-id/drawbridge/internal/access"
 )
 
-// connections reads the connections in the order of the file, and marks those
-// that could not be read well. It is false if there is no telling which there are.
-func (l *loader) connections(root block, tree *access.Tree, broken map[access.ConnectionID]bool) ([]Connection, bool) {
+// connections reads the connections in the order of the file, and marks those whose
+// root and ceiling could be read: the others' rules cannot be held against them.
+// sound is nil if there is no telling which connections there are.
+func (l *loader) connections(root block, tree *access.Tree) (all []Connection, sound map[access.ConnectionID]bool) {
+	sound = map[access.ConnectionID]bool{}
 	f, ok := root.get("connections")
 	if !ok {
-		return nil, true
+		return nil, sound
 	}
 	b, ok := f.entries()
-	var all []Connection
+	if !ok {
+		sound = nil
+	}
 	finds := map[string]access.ConnectionID{}
 	for _, id := range b.order {
-		before := len(l.list)
-		c := l.connection(b.fields[id], access.ConnectionID(id), tree, finds)
-		if len(l.list) > before {
-			broken[c.ID] = true
+		c, ok := l.connection(b.fields[id], access.ConnectionID(id), tree, finds)
+		if sound != nil {
+			sound[c.ID] = ok
 		}
 		all = append(all, c)
 	}
-	return all, ok
+	return all, sound
 }
 
-func (l *loader) connection(f field, id access.ConnectionID, tree *access.Tree, finds map[string]access.ConnectionID) Connection {
-	c := Connection{Connection: access.Connection{ID: id}}
+func (l *loader) connection(f field, id access.ConnectionID, tree *access.Tree, finds map[string]access.ConnectionID) (c Connection, sound bool) {
+	c = Connection{Connection: access.Connection{ID: id}}
 	b, ok := f.open("idp", "name", "domains", "root", "ceiling", "contact", "trust", "sign_in")
 	if !ok {
-		return c
+		return c, false
 	}
 	if !access.ValidSlug(string(id)) {
 		l.add(posOf(l.name, f.key), width(f.key), f.named()+"the id of a connection is made of lower-case letters, digits and inner hyphens, at most 63", "")
@@ -41,6 +44,7 @@ func (l *loader) connection(f field, id access.ConnectionID, tree *access.Tree, 
 	}
 	c.Name, c.Contact = b.needText("name"), b.email("contact")
 	c.Domains = l.domains(b, id, finds)
+	before := len(l.list)
 	if at, ok := b.need("ceiling"); ok {
 		c.Ceiling = l.ceiling(at, tree)
 	}
@@ -48,11 +52,12 @@ func (l *loader) connection(f field, id access.ConnectionID, tree *access.Tree, 
 	if at, ok := b.get("root"); ok {
 		c.Root = l.resolve(at, tree)
 	}
+	sound = len(l.list) == before && tree != nil
 	c.TrustsCertification = l.trusts(b)
 	if at, ok := b.get("sign_in"); ok {
 		c.SignIn = l.signIn(at, c.IdP)
 	}
-	return c
+	return c, sound
 }
 
 func (l *loader) ceiling(f field, tree *access.Tree) access.Ceiling {

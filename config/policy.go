@@ -1,7 +1,9 @@
 package config
 
 import (
+	"cmp"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -23,33 +25,39 @@ func (l *loader) policy(root block, c *Config) {
 	if err != nil && len(l.list) == before {
 		l.add(root.pos(), 1, "scopes: "+strings.ReplaceAll(err.Error(), "\n", "; "), "")
 	}
-	broken := map[access.ConnectionID]bool{}
-	var readable bool
-	c.Connections, readable = l.connections(root, tree, broken)
+	var sound map[access.ConnectionID]bool
+	c.Connections, sound = l.connections(root, tree)
 	for _, conn := range c.Connections {
 		c.Policy.Connections = append(c.Policy.Connections, conn.Connection)
 	}
 	c.Policy.Rules = l.rules(root)
-	if readable && tree != nil {
-		l.compile(c.Policy, broken)
+	if tree != nil {
+		l.compile(c.Policy, sound)
 	}
 }
 
-// compile adds what mapping finds wrong. What belongs to a connection that could
-// not be read is left out: its faults would only repeat that.
-func (l *loader) compile(src mapping.PolicySource, broken map[access.ConnectionID]bool) {
-	src.Connections = slices.DeleteFunc(slices.Clone(src.Connections), func(c access.Connection) bool { return broken[c.ID] })
-	src.Rules = slices.DeleteFunc(slices.Clone(src.Rules), func(r mapping.RuleSource) bool {
-		return broken[r.From] || slices.ContainsFunc(l.list, func(p Problem) bool { return p.Pos == r.FieldPos["from"] })
-	})
-	_, err := mapping.Compile(src)
-	var faults mapping.Faults
-	if !errors.As(err, &faults) {
-		return
+// compile adds what mapping finds wrong. Rules are held against the ceilings of
+// sound connections only, and are not blamed for one that could not be read; nil
+// means that there is no telling which there are.
+func (l *loader) compile(src mapping.PolicySource, sound map[access.ConnectionID]bool) {
+	named := map[access.ConnectionID]bool{"": true}
+	for _, c := range src.Connections {
+		named[c.ID] = true
 	}
 	said := map[mapping.Pos]bool{}
 	for _, p := range l.list {
 		said[p.Pos] = true
+	}
+	for _, r := range src.Rules {
+		if sound == nil || named[r.From] && !sound[r.From] {
+			said[r.FieldPos["from"]] = true
+		}
+	}
+	src.Connections = slices.DeleteFunc(slices.Clone(src.Connections), func(c access.Connection) bool { return !sound[c.ID] })
+	_, err := mapping.Compile(src)
+	var faults mapping.Faults
+	if !errors.As(err, &faults) {
+		return
 	}
 	for _, f := range faults {
 		if f.Pos.Line == 0 {
@@ -132,9 +140,10 @@ func (l *loader) level(f field, parent access.Scope, parentPath string, out []ac
 		scope := l.scope(s, slug, path, parent)
 		if ids[scope.ID] {
 			at.say("another scope has the id %q", scope.ID)
+			scope.ID = mapping.ProvisionalID(path) // so that the rules can be looked at as well
 		}
 		ids[scope.ID] = true
-		l.aliases(s, slug, scope.Was, slugs)
+		scope.Was = l.aliases(s, slug, scope.Was, slugs)
 		out = append(out, scope)
 		if inside, ok := s.get(children); ok {
 			out = l.level(inside, scope, path, out, ids)
@@ -143,6 +152,8 @@ func (l *loader) level(f field, parent access.Scope, parentPath string, out []ac
 	return out
 }
 
+// scope reads one scope. A slug that is none is taken for what was probably meant,
+// so that the rules can be looked at as well.
 func (l *loader) scope(s block, slug, path string, parent access.Scope) access.Scope {
 	if !access.ValidSlug(slug) {
 		meant := strings.Trim(strings.ReplaceAll(strings.ToLower(slug), " ", "-"), "-")
@@ -150,6 +161,7 @@ func (l *loader) scope(s block, slug, path string, parent access.Scope) access.S
 			meant = ""
 		}
 		l.add(posOf(l.name, s.key), width(s.key), s.named()+"a slug is made of lower-case letters, digits and inner hyphens, at most 63", meant)
+		slug = cmp.Or(meant, fmt.Sprintf("line-%d", posOf(l.name, s.key).Line))
 	}
 	scope := access.Scope{
 		ID: mapping.ProvisionalID(path), Slug: slug, Level: parent.Level + 1, Parent: parent.ID,
@@ -164,22 +176,28 @@ func (l *loader) scope(s block, slug, path string, parent access.Scope) access.S
 	return scope
 }
 
-// aliases refuses a former slug that another scope of the same parent answers to.
-func (l *loader) aliases(s block, slug string, was []string, slugs map[string]string) {
-	for i, w := range was {
-		f, _ := s.get("was")
-		items := f.items()
-		if i >= len(items) {
-			return // an entry before it was no text, and was reported
-		}
-		if other, taken := slugs[w]; taken {
-			items[i].say("%q is already the name of %q", w, other)
-		}
-		if !access.ValidSlug(w) {
-			items[i].say("%q is not a slug", w)
-		}
-		slugs[w] = slug
+// aliases refuses a former slug that another scope of the same parent answers to,
+// and returns the others.
+func (l *loader) aliases(s block, slug string, was []string, slugs map[string]string) (good []string) {
+	f, ok := s.get("was")
+	if !ok {
+		return nil
 	}
+	items := f.items()
+	for i, w := range was {
+		if i >= len(items) {
+			return good // an entry before it was no text, and was reported
+		}
+		switch other, taken := slugs[w]; {
+		case taken:
+			items[i].say("%q is already the name of %q", w, other)
+		case !access.ValidSlug(w):
+			items[i].say("%q is not a slug", w)
+		default:
+			slugs[w], good = slug, append(good, w)
+		}
+	}
+	return good
 }
 
 func (l *loader) timeZone(s block) string {

@@ -15,8 +15,8 @@ func FuzzTarget(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		one, err := parseTarget(text)
-		if err != nil {
+		one, unknown, err := parseTarget(text)
+		if err != nil || unknown != nil {
 			return
 		}
 		if !one.grant.Known() || len(one.path) > 3 {
@@ -26,8 +26,8 @@ func FuzzTarget(f *testing.F) {
 		for _, s := range one.path {
 			path = s.under(path)
 		}
-		two, err := parseTarget(string(one.grant) + " @ " + path)
-		if err != nil || len(two.path) != len(one.path) || two.grant != one.grant {
+		two, unknown, err := parseTarget(string(one.grant) + " @ " + path)
+		if err != nil || unknown != nil || len(two.path) != len(one.path) || two.grant != one.grant {
 			t.Fatalf("%q is written %q: %v", text, path, err)
 		}
 	})

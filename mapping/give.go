@@ -39,28 +39,29 @@ type target struct {
 }
 
 // parseTarget reads "standard @ pacific/ironbark/{fleet}". The path "." is the
-// host; spaces around the grant, the @ and the path do not count.
-func parseTarget(text string) (target, error) {
+// host; spaces around the grant, the @ and the path do not count. A grant that
+// nobody knows is reported beside the target, so that its path is looked at as well.
+func parseTarget(text string) (t target, unknown, err error) {
 	grant, path, ok := strings.Cut(text, "@")
 	if !ok || strings.Contains(path, "@") {
-		return target{}, fmt.Errorf("%q is not of the form: grant @ path", text)
+		return target{}, nil, fmt.Errorf("%q is not of the form: grant @ path", text)
 	}
-	t := target{grant: access.Grant(strings.TrimSpace(grant))}
+	t = target{grant: access.Grant(strings.TrimSpace(grant))}
 	if !t.grant.Known() {
-		return target{}, unknownGrant(t.grant)
+		unknown = unknownGrant(t.grant)
 	}
 	path = strings.TrimSpace(path)
 	if path == "." {
-		return t, nil
+		return t, unknown, nil
 	}
 	for step := range strings.SplitSeq(path, "/") {
 		s, err := parseSegment(step, len(t.path))
 		if err != nil {
-			return target{}, err
+			return target{}, unknown, err
 		}
 		t.path = append(t.path, s)
 	}
-	return t, nil
+	return t, unknown, nil
 }
 
 func unknownGrant(g access.Grant) error {

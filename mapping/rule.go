@@ -42,8 +42,10 @@ func (p *Policy) compileRule(src RuleSource, seen map[string]bool) (*rule, Fault
 	r.loose = r.pattern.squashed()
 	targets, standings := c.targets()
 	c.captures(r.pattern, targets)
-	if known {
-		p.checkReach(c, conn, targets)
+	for _, t := range targets {
+		if scopes, ok := p.reaches(c, t); ok && known && t.grant.Known() {
+			p.underCeiling(c, conn, t, scopes)
+		}
 	}
 	if len(c.faults) > 0 {
 		return nil, c.faults
@@ -111,7 +113,10 @@ func (c *check) targets() ([]target, []access.Standing) {
 	var targets []target
 	var standings []access.Standing
 	read := func(field, text string, s access.Standing) {
-		t, err := parseTarget(text)
+		t, unknown, err := parseTarget(text)
+		if unknown != nil {
+			c.say(field, unknown)
+		}
 		if err != nil {
 			c.say(field, err)
 			return
@@ -152,23 +157,25 @@ func (c *check) captures(p pattern, targets []target) {
 	}
 }
 
-// checkReach proves that nothing the rule could ever give is above the ceiling.
-func (p *Policy) checkReach(c *check, conn access.Connection, targets []target) {
-	for _, t := range targets {
-		scopes, err := t.reach(p.tree)
-		if err != nil {
-			c.say(t.field, err)
-			continue
-		}
-		if !slices.Contains(conn.Ceiling.Grants, t.grant) {
-			c.say(t.field, fmt.Errorf("the ceiling of %s does not allow %s", conn.ID, t.grant))
-			continue
-		}
-		for _, s := range scopes {
-			if !conn.Ceiling.Allows(p.tree, t.grant, s) {
-				c.say(t.field, fmt.Errorf("%s lies above the ceiling of %s, which ends at %s", p.Describe(t.grant, s), conn.ID, p.tree.Path(conn.Ceiling.Scope)))
-				break
-			}
+// reaches lists every scope that a target could ever name.
+func (p *Policy) reaches(c *check, t target) ([]access.ScopeID, bool) {
+	scopes, err := t.reach(p.tree)
+	if err != nil {
+		c.say(t.field, err)
+	}
+	return scopes, err == nil
+}
+
+// underCeiling proves that nothing the target could ever give is above the ceiling.
+func (p *Policy) underCeiling(c *check, conn access.Connection, t target, scopes []access.ScopeID) {
+	if !slices.Contains(conn.Ceiling.Grants, t.grant) {
+		c.say(t.field, fmt.Errorf("the ceiling of %s does not allow %s", conn.ID, t.grant))
+		return
+	}
+	for _, s := range scopes {
+		if !conn.Ceiling.Allows(p.tree, t.grant, s) {
+			c.say(t.field, fmt.Errorf("%s lies above the ceiling of %s, which ends at %s", p.Describe(t.grant, s), conn.ID, p.tree.Path(conn.Ceiling.Scope)))
+			return
 		}
 	}
 }
