@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"net/http"
 	"strconv"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -49,7 +50,10 @@ func (a *app) observeSCIM(m *metrics) func(context.Context, scim.Observation) {
 			return
 		}
 		level := zapcore.InfoLevel
-		if o.Status >= 500 {
+		switch {
+		case ctx.Err() != nil: // the client hung up: nobody was answered, and nothing of ours failed
+			level = zapcore.DebugLevel
+		case o.Status >= 500 && o.Status != http.StatusNotImplemented:
 			level = zapcore.ErrorLevel
 		}
 		a.log.Log(level, "scim", zap.String("request_id", bridge.RequestID(ctx)), zap.String("connection", o.Connection),

@@ -81,6 +81,7 @@ func (b *Bridge) change(ctx context.Context, conn access.ConnectionID, by event.
 // tidy drops the refresh families of sessions that ended or moved. They are dead
 // already (their integers no longer match); a failure is only worth a log line.
 func (b *Bridge) tidy(ctx context.Context, c *change) {
+	ctx = context.WithoutCancel(ctx) // the commit is done: a caller who hung up leaves nothing behind
 	for _, id := range c.ended {
 		if err := b.hot.EndSession(ctx, id); err != nil {
 			b.observe("bridge.tidy", err)

@@ -1,12 +1,15 @@
 package bridge_test
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/fault"
 	"github.com/drawbridge-id/drawbridge/mapping"
+	"github.com/drawbridge-id/drawbridge/oidc"
 )
 
 // errBroken is what a store says that cannot answer.
@@ -171,7 +174,7 @@ func (s *scene) scim(method, path, body string) error {
 }
 
 // TestI23_NoStoreNoEndOfTokens: the OAuth verbs that end tokens say nothing good
-// about an end that a fault prevented.
+// about an end that a fault prevented, nor when they are asked again after it.
 func TestI23_NoStoreNoEndOfTokens(t *testing.T) {
 	for name, end := range map[string]func(s *scene) error{
 		"revoke a refresh token": func(s *scene) error { return s.w.bridge.Revoke(s.w.ctx, s.held.tokens.RefreshToken, "fleet-web") },
@@ -186,17 +189,69 @@ func TestI23_NoStoreNoEndOfTokens(t *testing.T) {
 				s.held = s.w.session(southern, "oid-kim")
 				return func() error { return end(s) }
 			}
-			everyFault(t, b, storeSteps, prepare, func(where string, err error) {
-				if err == nil {
+			everyFault(t, b, storeSteps+" "+stepHot, prepare, func(where string, err error) {
+				if err == nil && !strings.HasSuffix(where, "EndSession") { // which is tidying, after the commit
 					t.Errorf("acknowledged although this failed: %s", where)
 				}
+				if err := end(s); err != nil {
+					t.Errorf("asked again after %s failed: %v", where, err)
+				}
+				s.noTokens("asked again after " + where + " failed")
 			})
-			if _, err := s.w.bridge.Accept(s.w.ctx, s.held.tokens.AccessToken); err == nil {
-				t.Error("the access token is accepted")
+			s.noTokens("with nothing broken")
+		})
+	}
+}
+
+// noTokens fails unless the session's tokens are dead; the browser may be signed in.
+func (s *scene) noTokens(when string) {
+	s.w.t.Helper()
+	if _, a, r := s.w.alive(s.held); a || r {
+		s.w.t.Errorf("%s: access %t, refresh %t are accepted", when, a, r)
+	}
+}
+
+// TestI4_ATheftIsDealtWithAfterItsCallerHungUp: a code or a refresh token that comes
+// twice ends everything it led to, also when the connection goes at that moment.
+func TestI4_ATheftIsDealtWithAfterItsCallerHungUp(t *testing.T) {
+	for name, steal := range map[string]struct {
+		seen string // the verb that sees the theft
+		do   func(ctx context.Context, w *world, v visit, code string) error
+	}{
+		"a code": {"ConsumeCode", func(ctx context.Context, w *world, _ visit, code string) error {
+			_, err := w.bridge.Redeem(ctx, oidc.CodeExchange{Code: code, RedirectURI: w.web.RedirectURIs[0], CodeVerifier: verifier, Client: w.web})
+			return err
+		}},
+		"a refresh token": {"Rotate", func(ctx context.Context, w *world, v visit, _ string) error {
+			_, err := w.bridge.Refresh(ctx, oidc.RefreshExchange{RefreshToken: v.tokens.RefreshToken, Client: w.web})
+			return err
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := &breaking{}
+			s := newScene(t, stepping(&b.steps))
+			code, err := s.w.code(s.held.browser)
+			s.w.do(err)
+			first, err := s.w.redeem(code)
+			s.w.do(err)
+			thief := visit{cookie: s.held.cookie, browser: s.held.browser, tokens: first}
+			second, err := s.w.refresh(first.RefreshToken)
+			s.w.do(err)
+			s.held = visit{cookie: s.held.cookie, browser: s.held.browser, tokens: second}
+			s.w.clock.Add(s.w.lives.RefreshGrace + time.Millisecond)
+			ctx, hangUp := context.WithCancel(s.w.ctx)
+			defer hangUp()
+			b.reach = func(kind, what string) error {
+				if kind == stepHot && what == steal.seen {
+					hangUp()
+				}
+				return nil
 			}
-			if _, err := s.w.refresh(s.held.tokens.RefreshToken); err == nil {
-				t.Error("the refresh token is accepted")
+			if err := steal.do(ctx, s.w, thief, code); err == nil || ctx.Err() == nil {
+				t.Fatalf("the theft was answered with %v, hung up: %v", err, ctx.Err())
 			}
+			b.reach = nil
+			s.noTokens("after the theft")
 		})
 	}
 }

@@ -60,6 +60,7 @@ func (b *Bridge) Redeem(ctx context.Context, x oidc.CodeExchange) (oidc.TokenSet
 	if err != nil {
 		return oidc.TokenSet{}, notGranted(op, "this code is not one of ours")
 	}
+	ctx = context.WithoutCancel(ctx) // a theft that was seen is dealt with, also when the caller hangs up
 	g, outcome, err := b.hot.ConsumeCode(ctx, digest, now)
 	if err != nil {
 		return oidc.TokenSet{}, err
@@ -107,10 +108,10 @@ func (b *Bridge) noteClient(ctx context.Context, id session.ID, client access.Cl
 // replayed treats a code that comes twice as stolen: everything it led to is dead
 // (RFC 6749 section 4.1.2).
 func (b *Bridge) replayed(ctx context.Context, g hot.CodeGrant) error {
-	if err := b.hot.EndFamily(ctx, g.Family); err != nil {
+	if err := b.supersede(ctx, g.Bound.Subject, event.CodeReplayed); err != nil {
 		return err
 	}
-	if err := b.supersede(ctx, g.Bound.Subject, event.CodeReplayed); err != nil {
+	if err := b.hot.EndFamily(ctx, g.Family); err != nil {
 		return err
 	}
 	return notGranted("bridge.Redeem", "this code was used before; what it gave has been ended")
@@ -149,6 +150,7 @@ func (b *Bridge) Refresh(ctx context.Context, x oidc.RefreshExchange) (oidc.Toke
 	if err != nil {
 		return oidc.TokenSet{}, err
 	}
+	ctx = context.WithoutCancel(ctx) // a theft that was seen is dealt with, also when the caller hangs up
 	f, outcome, err := b.hot.Rotate(ctx, hot.Rotation{Family: f.ID, Client: x.Client.ID, N: r.N, Now: now, Grace: b.lives.RefreshGrace, Verified: true})
 	if err != nil {
 		return oidc.TokenSet{}, err
@@ -264,16 +266,18 @@ func (b *Bridge) AcceptRefresh(ctx context.Context, refreshToken string) (oidc.A
 // Revoke ends every token of the session that a token of this client belongs to
 // (RFC 7009 section 2.1 lets the server end related tokens): an access token has no
 // row of its own, so the session's version is raised. The session stays signed in.
+// The family goes last: whoever got no answer and asks again must find it, since a
+// token that nobody knows counts as revoked.
 func (b *Bridge) Revoke(ctx context.Context, token string, client access.ClientID) error {
 	now := b.now()
 	if f, _, err := b.family(ctx, token, now); err == nil {
 		if f.Bound.Subject.Client != client {
 			return nil
 		}
-		if err := b.hot.EndFamily(ctx, f.ID); err != nil {
+		if err := b.supersede(ctx, f.Bound.Subject, event.SessionChanged); err != nil {
 			return err
 		}
-		return b.supersede(ctx, f.Bound.Subject, event.SessionChanged)
+		return b.hot.EndFamily(ctx, f.ID)
 	} else if fault.Is(err, fault.Unavailable) || fault.Is(err, fault.Internal) {
 		return err
 	}

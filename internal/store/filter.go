@@ -230,7 +230,7 @@ func (c *compiler) schemas() values {
 		all += " union all select " + c.bind(e.Schema.ID) + " where " + c.dialect.JSON(c.alias+".doc", e.Schema.ID) + " is not null"
 	}
 	alias := "s" + c.suffix()
-	return values{from: "(" + all + ") " + alias, expr: alias + ".value"}
+	return values{from: "(" + all + ") " + alias + " where true", expr: alias + ".value"} // some adds its condition behind a where of from's own
 }
 
 func (c *compiler) valuePath(e *filter.ValuePath) string {

@@ -44,6 +44,7 @@ var filterLeaves = []string{
 	`urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department eq "FLEET"`, `urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:employeeNumber pr`, `manager.value pr`,
 	`certificationExpires eq "2026-11-21T09:00:00Z"`, `certificationExpires gt "2026-11-21T09:00:00Z"`, `certificationExpires lt "2026-11-21T09:00:00.75Z"`, `certificationExpires ne "2026-11-21T09:00:00Z"`,
 	`id eq "per_1"`, `id ne "per_1"`, `id pr`, `meta.created gt "2026-11-20T09:30:02Z"`, `meta.lastModified le "2026-11-20T09:30:03.123Z"`, `meta.lastModified gt "2026-11-20T09:30:03.1234Z"`, `meta.resourceType eq "User"`,
+	`schemas pr`, `schemas eq "` + schema.Users().Core.ID + `"`, `schemas eq "` + schema.EnterpriseURN + `"`, `schemas ne "` + schema.FleetURN + `"`, `schemas co "fleet"`,
 	`groups pr`, `groups.value eq "grp_1"`, `groups.display eq "TEAM 2"`, `groups[value eq "grp_2" and display sw "team"]`, `groups.value ne "grp_1"`, `not (groups pr)`,
 }
 
@@ -147,6 +148,13 @@ func relation(id, display string) schema.Object {
 func whole(doc schema.Object, p store.Person, groups []any) schema.Object {
 	doc["id"] = string(p.ID)
 	doc["meta"] = schema.Object{"resourceType": "User", "created": p.Created.Format(time.RFC3339Nano), "lastModified": p.Updated.Format(time.RFC3339Nano), "version": `W/"1"`}
+	schemas := []any{schema.Users().Core.ID}
+	for _, e := range schema.Users().Extensions {
+		if _, has := doc[e.Schema.ID]; has {
+			schemas = append(schemas, e.Schema.ID)
+		}
+	}
+	doc["schemas"] = schemas
 	if groups != nil {
 		doc["groups"] = groups
 	}
