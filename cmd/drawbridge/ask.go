@@ -133,7 +133,7 @@ func (c *cli) findings(found []api.Finding) {
 }
 
 func (c *cli) connection() *cobra.Command {
-	cmd := &cobra.Command{Use: "connection", Short: "Customers' links to their identity providers"}
+	cmd := family("connection", "Customers' links to their identity providers")
 	cmd.AddCommand(&cobra.Command{Use: "list", Short: "List connections with their counters", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			all, err := c.allConnections(cmd.Context())
@@ -177,7 +177,7 @@ func ago(t *time.Time) string {
 }
 
 func (c *cli) tokens() *cobra.Command {
-	cmd := &cobra.Command{Use: "token", Short: "SCIM bearer tokens of a connection"}
+	cmd := family("token", "SCIM bearer tokens of a connection")
 	cmd.AddCommand(c.tokenCreate(), c.tokenList(), c.tokenRevoke())
 	return cmd
 }
@@ -242,6 +242,9 @@ func (c *cli) tokenRevoke() *cobra.Command {
 			path := "/connections/" + url.PathEscape(args[0]) + "/tokens/" + url.PathEscape(args[1])
 			if err := c.ask(cmd.Context(), http.MethodDelete, path, nil, nil); err != nil {
 				return err
+			}
+			if c.json {
+				return c.print(map[string]string{"revoked": args[1]})
 			}
 			fmt.Fprintln(c.out, "Revoked: the next request with it is refused.")
 			return nil

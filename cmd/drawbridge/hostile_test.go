@@ -155,7 +155,13 @@ func (d *running) scimAttacks() []attack {
 		{"no token", request("GET", path+"/Users", "", ""), []int{401}, scimError},
 		{"another customer's token", request("GET", "/scim/v2/banksia-entra/Users", bearer, ""), []int{401}, scimError},
 		{"a connection that is not there", request("GET", "/scim/v2/nowhere/Users", bearer, ""), []int{401}, scimError},
-		{"a path out of the protocol", request("GET", path+"/../../../etc/passwd", bearer, ""), []int{301, 307, 308, 400, 404}, staysHere},
+		to("a path of 80 KB", "GET", "/Users/"+strings.Repeat("a", 80<<10), "", 414),
+		to("a filter of 3,000 terms", "GET", "/Users?filter=active%20eq%20true"+strings.Repeat("%20or%20active%20eq%20true", 3000), "", 414),
+		to("two slashes", "GET", "//Users", "", 404),
+		to("dots", "GET", "/../southern-entra/Users", "", 404),
+		{"a base URL without a connection", request("GET", "/scim/v2", bearer, ""), []int{404}, scimError},
+		{"dots by nobody", request("GET", path+"/../southern-entra/Users", "", ""), []int{401}, scimError},
+		to("a path out of the protocol", "GET", "/../../../etc/passwd", "", 404),
 		{"a path that looks like another host", request("GET", "//elsewhere.example/%2e%2e/x/..", "", ""), []int{301, 307, 308, 400, 404}, staysHere},
 	}
 	for _, keep := range []int{1, 9, len(c.SCIMToken) / 2, len(c.SCIMToken) - 1} {

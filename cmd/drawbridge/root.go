@@ -78,6 +78,7 @@ Start with "drawbridge demo". Exit codes: 0 done or yes, 1 a negative answer,
 func (c *cli) root() *cobra.Command {
 	root := &cobra.Command{Use: "drawbridge", Short: "SCIM provisioning in, OpenID Connect out", Long: help,
 		SilenceErrors: true, SilenceUsage: true, Version: version()}
+	root.SetVersionTemplate("drawbridge {{.Version}}\n")
 	root.SetIn(c.in)
 	root.SetOut(c.out)
 	root.SetErr(c.err)
@@ -87,7 +88,28 @@ func (c *cli) root() *cobra.Command {
 	f.StringVar(&c.url, "url", "", "address of the running bridge's admin API, instead of the data folder's")
 	f.StringVar(&c.token, "token-file", "", "file with the administrator's token, instead of the data folder's")
 	root.AddCommand(c.serve(), c.demo(), c.check(), c.explain(), c.doctor(), c.connection(), c.tokens(), c.version())
+	root.InitDefaultCompletionCmd()
+	for _, cmd := range root.Commands() {
+		if cmd.Name() == "completion" {
+			cmd.RunE, cmd.Args = family("", "").RunE, cobra.ArbitraryArgs
+		}
+	}
 	return root
+}
+
+// family is a command that does nothing but hold others: without one of them it
+// shows its help, and a word that is none of them is wrong usage.
+func family(use, short string) *cobra.Command {
+	return &cobra.Command{Use: use, Short: short, RunE: func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return cmd.Help()
+		}
+		err := fmt.Errorf("%s has no command %q", cmd.CommandPath(), args[0])
+		if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+			err = fmt.Errorf("%w; did you mean %q?", err, near[0])
+		}
+		return err
+	}}
 }
 
 func (c *cli) version() *cobra.Command {

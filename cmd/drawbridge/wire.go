@@ -127,14 +127,28 @@ func (a *app) route(ring *keys.Ring) error {
 	mux := http.NewServeMux()
 	pages.Routes(mux)
 	provider.Routes(mux)
-	mux.Handle(scim.Prefix, scim.New(scim.Config{Gate: a.bridge, PublicURL: base, Now: time.Now, Observe: a.observeSCIM(metrics)}))
 	admin := api.New(api.Config{Bridge: a.bridge, Token: credential.DigestOf(a.admin.Reveal()), Version: version(),
 		PublicURL: base, Findings: a.examine, Observe: observe})
 	mux.Handle(api.Prefix+"/", admin)
 	edge := httpserver.Edge{Log: a.log, Metrics: httpserver.NewMetrics(reg), Now: time.Now, Tag: bridge.WithRequestID, Route: routeOf}
-	a.public = edge.Wrap(mux)
+	front := scim.New(scim.Config{Gate: a.bridge, PublicURL: base, Now: time.Now, Observe: a.observeSCIM(metrics)})
+	a.public = edge.Wrap(besideMux(front, mux))
 	a.operations = httpserver.Operations(reg, api.Prefix, edge.Wrap(admin), httpserver.Check{Name: "store", Run: a.storeAnswers}, httpserver.Check{Name: "policy", Run: a.policyApplied})
 	return nil
+}
+
+// besideMux sends what is addressed to SCIM there as it was sent. ServeMux would
+// redirect a path with a double slash or dots, in HTML and before anybody is
+// authenticated; the front answers it in the protocol's own words.
+func besideMux(front, others http.Handler) http.Handler {
+	base := strings.TrimSuffix(scim.Prefix, "/")
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == base || strings.HasPrefix(r.URL.Path, scim.Prefix) {
+			front.ServeHTTP(w, r)
+			return
+		}
+		others.ServeHTTP(w, r)
+	})
 }
 
 // routeOf names a request for metrics: the first one or two segments of its path,

@@ -496,7 +496,7 @@ func TestGrantsListsWhatTheTokenMayChoose(t *testing.T) {
 		{[]string{"Bearer down"}, http.StatusServiceUnavailable, ""},
 	} {
 		got := ask(c.authorization...)
-		if got.status != c.status || got.header.Get("WWW-Authenticate") != c.challenge {
+		if got.status != c.status || got.header.Get("WWW-Authenticate") != c.challenge || !strings.Contains(got.body, `"error_description":"`) {
 			t.Errorf("%v: %d %q", c.authorization, got.status, got.header.Get("WWW-Authenticate"))
 		}
 	}

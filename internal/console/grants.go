@@ -25,6 +25,7 @@ func (c *Console) grants(w http.ResponseWriter, r *http.Request) {
 	token, ok := bearer(r)
 	if !ok {
 		challenge(w, http.StatusUnauthorized, "")
+		c.writeJSON(w, r, http.StatusUnauthorized, map[string]any{"error_description": "Send one access token as Authorization: Bearer."})
 		return
 	}
 	active, choices, err := c.Config.Grants.Grants(r.Context(), token)
@@ -58,9 +59,6 @@ func challenge(w http.ResponseWriter, status int, code string) {
 		value += `, error="` + code + `"`
 	}
 	w.Header().Set("WWW-Authenticate", value)
-	if code == "" {
-		w.WriteHeader(status)
-	}
 }
 
 // refuseJSON renders an error for an application (RFC 6750 3.1).

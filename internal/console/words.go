@@ -166,11 +166,19 @@ func count(n int, unit string) Public {
 	return Public(fmt.Sprintf("in %d %s", n, unit))
 }
 
-// fill puts names into a sentence: {customer}, {application}, {product}.
+// fill puts names into a sentence: {customer}, {application}, {product}. What stands
+// for a name that nobody knows begins a sentence with a capital.
 func fill(sentence Public, n names) Public {
-	return Public(strings.NewReplacer(
-		"{customer}", string(cmp.Or(n.Customer, "your company")),
-		"{application}", string(cmp.Or(n.Application, "the application")),
-		"{product}", string(cmp.Or(n.Product, "this service")),
-	).Replace(string(sentence)))
+	const company, application, product = "your company", "the application", "this service"
+	filled := strings.NewReplacer(
+		"{customer}", string(cmp.Or(n.Customer, company)),
+		"{application}", string(cmp.Or(n.Application, application)),
+		"{product}", string(cmp.Or(n.Product, product)),
+	).Replace(string(sentence))
+	for _, unnamed := range []string{company, application, product} {
+		if strings.HasPrefix(filled, unnamed) {
+			return Public(strings.ToUpper(filled[:1]) + filled[1:])
+		}
+	}
+	return Public(filled)
 }

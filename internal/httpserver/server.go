@@ -21,7 +21,7 @@ const (
 	readTimeout       = 30 * time.Second
 	writeTimeout      = 60 * time.Second
 	idleTimeout       = 2 * time.Minute
-	maxHeaderBytes    = 32 << 10
+	maxHeaderBytes    = 96 << 10 // more than the longest SCIM path and query, which has an error of its own
 	drainTimeout      = 10 * time.Second
 )
 
