@@ -56,7 +56,7 @@ func run(ctx context.Context, args, env []string, in io.Reader, out, errOut io.W
 	c := &cli{in: in, out: out, err: errOut, env: env}
 	root := c.root()
 	root.SetArgs(args)
-	err := root.ExecuteContext(ctx)
+	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return exitDone
 	}
@@ -67,7 +67,8 @@ func run(ctx context.Context, args, env []string, in io.Reader, out, errOut io.W
 	if errors.As(err, &e) {
 		return e.code
 	}
-	return exitUsage // cobra's own errors are about flags and arguments
+	fmt.Fprintln(errOut, "Usage:", cmd.UseLine()) // cobra's own errors are about flags and arguments
+	return exitUsage
 }
 
 const help = `drawbridge: SCIM provisioning in, rules in the middle, OpenID Connect out.
