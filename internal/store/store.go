@@ -109,7 +109,10 @@ func (s *Store) Update(ctx context.Context, fn func(*Tx) error) error {
 	return s.engine.Update(ctx, func(q Querier) error {
 		tx = &Tx{View: *s.over(ctx, q)}
 		tx.changed = &tx.wideChanged
-		return fn(tx)
+		if err := fn(tx); err != nil {
+			return err
+		}
+		return tx.lost // statements after it would have run outside any transaction
 	}, func() { s.window.apply(tx.touched) })
 }
 
@@ -145,6 +148,43 @@ type Tx struct {
 	wideChanged bool
 	lastID      access.ConnectionID // the connection opened last, for Append
 	lastKey     int64
+	lost        error // the database has given up the transaction: nothing more may be done in it
+}
+
+// Step runs fn so that its error undoes what fn did and nothing else: several use
+// cases share a transaction, and each is all or nothing. Steps may stand in steps.
+// fn must not look at what an undone step read.
+//
+// fault.Unavailable if the database has given up the whole transaction (SQLite does
+// when the disk is full): every later Step says the same, and so must Update's fn.
+func (tx *Tx) Step(fn func() error) error {
+	const op = "store.Step"
+	if tx.lost != nil {
+		return tx.lost
+	}
+	if _, err := tx.exec(op, `savepoint step`); err != nil {
+		return tx.lose(op, err)
+	}
+	known := len(tx.touched)
+	err := fn()
+	if tx.lost != nil {
+		return tx.lost
+	}
+	if err != nil {
+		tx.touched = tx.touched[:known]
+		if _, back := tx.exec(op, `rollback to savepoint step`); back != nil {
+			return tx.lose(op, errors.Join(err, back))
+		}
+	}
+	if _, release := tx.exec(op, `release savepoint step`); release != nil {
+		return tx.lose(op, errors.Join(err, release))
+	}
+	return err
+}
+
+func (tx *Tx) lose(op string, err error) error {
+	tx.lost = &fault.Error{Kind: fault.Unavailable, Op: op, Err: err}
+	return tx.lost
 }
 
 // found turns sql.ErrNoRows into fault.NotFound; the rest is failed's.

@@ -29,6 +29,7 @@ func Run(t *testing.T, open func(t *testing.T) *store.Store) {
 		{"SCIM tokens", testTokens},
 		{"signing keys", testKeys},
 		{"all or nothing", testAtomicity},
+		{"steps are undone one by one", testSteps},
 		{"events", testEvents},
 		{"members", testMembers},
 		{"no member is lost", testConcurrentMembers},
