@@ -63,15 +63,18 @@ func writeError(c *call, e *Error) {
 	if e.RetryAfter > 0 {
 		h.Set("Retry-After", strconv.Itoa(int((e.RetryAfter+time.Second-1)/time.Second)))
 	}
-	b := append([]byte(nil), `{"schemas":["`+urnError+`"],"status":"`...)
-	b = append(strconv.AppendInt(b, int64(e.Status), 10), '"')
-	if e.ScimType != "" {
-		b = appendString(append(b, `,"scimType":`...), e.ScimType)
-	}
-	b = append(appendString(append(b, `,"detail":`...), e.Detail), '}')
 	c.status = e.Status
-	a := &answer{w: c.w, status: e.Status, buf: b}
+	a := &answer{w: c.w, status: e.Status, buf: appendError(nil, e)}
 	_ = a.finish() // the client has gone; there is nobody left to tell
+}
+
+func appendError(dst []byte, e *Error) []byte {
+	dst = append(dst, `{"schemas":["`+urnError+`"],"status":"`...)
+	dst = append(strconv.AppendInt(dst, int64(e.Status), 10), '"')
+	if e.ScimType != "" {
+		dst = appendString(append(dst, `,"scimType":`...), e.ScimType)
+	}
+	return append(appendString(append(dst, `,"detail":`...), e.Detail), '}')
 }
 
 // appendString appends a JSON string. Bytes that are not UTF-8 become U+FFFD.

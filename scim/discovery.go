@@ -87,6 +87,7 @@ func (s *Server) providerConfig(_ context.Context, c *call) error {
 	return s.writeDocument(c, providerConfig{
 		Schemas:    []string{urnProviderConfig},
 		Patch:      supported{true},
+		Bulk:       bulkConfig{Supported: true, MaxOperations: maxBulkOperations, MaxPayloadSize: int(s.maxBulk)},
 		Filter:     filterConfig{Supported: true, MaxResults: maxCount},
 		ETag:       supported{true},
 		Pagination: pagination{Index: true, DefaultMethod: "index", DefaultPageSize: defaultCount, MaxPageSize: maxCount},

@@ -7,6 +7,7 @@ import (
 
 	"github.com/drawbridge-id/drawbridge/scim/filter"
 	"github.com/drawbridge-id/drawbridge/scim/patch"
+	"github.com/drawbridge-id/drawbridge/scim/schema"
 )
 
 // shown is what the answer is to show of a resource.
@@ -167,12 +168,17 @@ func input(c *call, k kind, want Want) (Input, error) {
 	if err != nil {
 		return Input{}, err
 	}
-	checked, err := k.rt.Decode(sent, c.dialect.Leniency)
+	in, notes, err := k.read(sent, c.dialect.Leniency)
+	c.notes, in.Want = notes, want
+	return in, err
+}
+
+// read reads the body of a POST or PUT.
+func (k kind) read(body []byte, l schema.Leniency) (Input, schema.Notes, error) {
+	checked, err := k.rt.Decode(body, l)
 	if err != nil {
-		return Input{}, err
+		return Input{}, nil, err
 	}
-	c.notes = checked.Notes
 	_, hasActive := checked.Doc["active"]
-	return Input{Doc: checked.Doc, Members: checked.Members, HasMembers: checked.Members != nil,
-		HasActive: hasActive, Want: want}, nil
+	return Input{Doc: checked.Doc, Members: checked.Members, HasMembers: checked.Members != nil, HasActive: hasActive}, checked.Notes, nil
 }

@@ -23,6 +23,9 @@ type memory struct {
 	groups table
 	now    func() time.Time
 	fails  error // what every call answers, if set
+	lost   error // what every commit of several calls ends in, if set
+
+	commits int // of several calls
 
 	wanted []Want // what each read was asked to show, for the tests that count
 }
@@ -48,7 +51,30 @@ func newMemory(now func() time.Time) *memory {
 }
 
 func (m *memory) directory() Directory {
-	return Directory{Users: shelf{m, &m.people}, Groups: shelf{m, &m.groups}}
+	return Directory{Users: shelf{m, &m.people}, Groups: shelf{m, &m.groups}, Together: m.together}
+}
+
+// together keeps a copy of the tables, and puts it back if fn fails.
+func (m *memory) together(_ context.Context, fn func(Directory) error) error {
+	people, groups := m.people.copied(), m.groups.copied()
+	m.commits++
+	err := fn(m.directory())
+	if err == nil {
+		err = m.lost
+	}
+	if err != nil {
+		m.people.rows, m.groups.rows = people, groups
+	}
+	return err
+}
+
+func (t *table) copied() []*row {
+	var rows []*row
+	for _, r := range t.rows {
+		c := *r
+		rows = append(rows, &c)
+	}
+	return rows
 }
 
 // shelf is one table seen as a Collection.
@@ -69,11 +95,24 @@ func (s shelf) Create(_ context.Context, in Input) (Resource, error) {
 	if _, has := in.Doc["active"]; !has && s.t.prefix == "per_" {
 		in.Doc["active"] = true
 	}
-	s.t.made++
+	if in.ID == "" {
+		in.ID = s.newID()
+	}
 	r := &row{doc: in.Doc, members: s.m.known(in.Members)}
-	r.ID, r.Created = fmt.Sprintf("%s%04d", s.t.prefix, s.t.made), s.m.now()
+	r.ID, r.Created = in.ID, s.m.now()
 	s.t.rows = append(s.t.rows, r)
 	return s.m.saved(r, in.Want), nil
+}
+
+func (s shelf) NewID() string {
+	s.m.mu.Lock()
+	defer s.m.mu.Unlock()
+	return s.newID()
+}
+
+func (s shelf) newID() string {
+	s.t.made++
+	return fmt.Sprintf("%s%04d", s.t.prefix, s.t.made)
 }
 
 func (s shelf) Get(_ context.Context, id string, w Want) (Resource, error) {

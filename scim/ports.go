@@ -21,9 +21,16 @@ type Gate interface {
 // Directory is one connection's people and groups.
 type Directory struct {
 	Users, Groups Collection
-	IdP           string // "entra", "okta" or "other": whose dialect is spoken here (scim/dialect); "" is other
-	Strict        bool   // refuse what the RFC forbids instead of reading what was meant
-	RawToken      bool   // accept Authorization without the Bearer scheme, also where the dialect does not
+
+	// Together runs fn with a directory whose writes are kept by one commit: each
+	// call is undone by itself if it fails, all of them if fn does, and nothing is
+	// kept before Together returns nil. fn may run again. On the directory that fn
+	// gets, Together makes several calls all or nothing. fn reads no Relations.
+	Together func(ctx context.Context, fn func(Directory) error) error
+
+	IdP      string // "entra", "okta" or "other": whose dialect is spoken here (scim/dialect); "" is other
+	Strict   bool   // refuse what the RFC forbids instead of reading what was meant
+	RawToken bool   // accept Authorization without the Bearer scheme, also where the dialect does not
 }
 
 // Collection is what the front asks of the people, or of the groups, of one
@@ -37,10 +44,13 @@ type Collection interface {
 	Patch(ctx context.Context, id string, m Match, p patch.Plan, w Want) (Resource, error)
 	Delete(ctx context.Context, id string, m Match) error
 	List(ctx context.Context, q Query) (Page, error)
+	// NewID makes an id for Input: who refers to a resource may be read before it is there.
+	NewID() string
 }
 
 // Input is a whole resource as the client sent it, checked against its schema.
 type Input struct {
+	ID         string        // for Create, of NewID; "": Create makes one
 	Doc        schema.Object // without relations
 	Members    []string      // a group's member ids, without repeats, in request order
 	HasMembers bool          // the request named members; a Replace without them keeps those there are

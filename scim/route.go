@@ -84,7 +84,7 @@ func foreign(r rune) bool {
 // not (RFC 7644 section 3.11 asks for 501 at /Me), and of the rest that it is not there.
 func noRoute(collection string) error {
 	switch collection {
-	case "Me", "Bulk", ".search":
+	case "Me", ".search":
 		return NotImplemented("/" + collection + " is not offered; ServiceProviderConfig says what is.")
 	}
 	return &Error{Status: http.StatusNotFound,

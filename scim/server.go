@@ -21,6 +21,7 @@ const (
 	defaultTimeout   = 30 * time.Second
 	defaultUserBody  = 1 << 20
 	defaultGroupBody = 4 << 20
+	defaultBulkBody  = 4 << 20
 )
 
 // maxTarget is the longest path and query together. A filter that needs more is
@@ -37,6 +38,7 @@ type Config struct {
 	Timeout      time.Duration                      // the deadline of one request; 0: 30 s
 	MaxUserBody  int64                              // bytes of a user's body; 0: 1 MiB
 	MaxGroupBody int64                              // bytes of a group's body; 0: 4 MiB
+	MaxBulkBody  int64                              // bytes of a bulk's body; 0: 4 MiB
 }
 
 // Observation is one request as it ended: what logs and metrics are made of. It
@@ -61,6 +63,7 @@ type Server struct {
 	timeout  time.Duration
 	maxUser  int64
 	maxGroup int64
+	maxBulk  int64
 	routes   map[string]methods
 	buffers  sync.Pool // *[]byte, so that a GET does not allocate its answer
 }
@@ -90,7 +93,7 @@ type call struct {
 func New(c Config) *Server {
 	s := &Server{gate: c.Gate, base: strings.TrimRight(c.PublicURL, "/") + Prefix, now: c.Now, observe: c.Observe,
 		timeout: cmp.Or(c.Timeout, defaultTimeout), maxUser: cmp.Or(c.MaxUserBody, defaultUserBody),
-		maxGroup: cmp.Or(c.MaxGroupBody, defaultGroupBody), routes: map[string]methods{}}
+		maxGroup: cmp.Or(c.MaxGroupBody, defaultGroupBody), maxBulk: cmp.Or(c.MaxBulkBody, defaultBulkBody), routes: map[string]methods{}}
 	s.buffers.New = func() any { b := make([]byte, 0, 4<<10); return &b }
 	if s.observe == nil {
 		s.observe = func(context.Context, Observation) {}
@@ -109,6 +112,7 @@ func (s *Server) register() {
 		s.handle(http.MethodPatch, k.plural+"/*", s.patch(k))
 		s.handle(http.MethodDelete, k.plural+"/*", s.remove(k))
 	}
+	s.handle(http.MethodPost, "Bulk", s.bulk(s.users(), s.groups()))
 	s.handle(http.MethodGet, "ServiceProviderConfig", s.providerConfig)
 	s.handle(http.MethodGet, "ResourceTypes", s.resourceTypes)
 	s.handle(http.MethodGet, "ResourceTypes/*", s.resourceType)

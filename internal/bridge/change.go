@@ -41,41 +41,56 @@ func (c *change) add(events []event.Event) {
 	}
 }
 
+// changer carries out one use case: in a transaction of its own (Bridge.change), or
+// as a step of one that several share (shared.change).
+type changer func(ctx context.Context, conn access.ConnectionID, by event.Actor, fn func(*change) error) error
+
 // change runs fn as one transaction on one connection and records what it said.
 // fn may run again: its only effects are on the change and the transaction. The
 // background work is woken if people were left to it.
 func (b *Bridge) change(ctx context.Context, conn access.ConnectionID, by event.Actor, fn func(*change) error) error {
 	now := b.now()
 	var c *change
-	err := b.store.Update(ctx, func(tx *store.Tx) error {
-		dir, err := tx.In(conn)
-		if err != nil {
-			return err
-		}
-		if dir.Row().State != store.ConnectionActive {
-			return fault.New(fault.Unauthenticated, "bridge.change", "this connection has ended").Because(session.EndConnection)
-		}
-		policy, err := b.active(&tx.View)
-		if err != nil {
-			return err
-		}
-		c = &change{tx: tx, dir: dir, policy: policy, conn: conn, by: by, now: now}
-		if err := fn(c); err != nil {
-			return err
-		}
-		for i := range c.events {
-			c.events[i].Request = RequestID(ctx)
-		}
-		return tx.Append(c.events...)
+	err := b.store.Update(ctx, func(tx *store.Tx) (err error) {
+		c, err = b.within(ctx, tx, conn, by, now, fn)
+		return err
 	})
 	if err != nil {
 		return err
 	}
+	b.follow(ctx, c)
+	return nil
+}
+
+// within is a use case inside a transaction.
+func (b *Bridge) within(ctx context.Context, tx *store.Tx, conn access.ConnectionID, by event.Actor, now time.Time, fn func(*change) error) (*change, error) {
+	dir, err := tx.In(conn)
+	if err != nil {
+		return nil, err
+	}
+	if dir.Row().State != store.ConnectionActive {
+		return nil, fault.New(fault.Unauthenticated, "bridge.change", "this connection has ended").Because(session.EndConnection)
+	}
+	policy, err := b.active(&tx.View)
+	if err != nil {
+		return nil, err
+	}
+	c := &change{tx: tx, dir: dir, policy: policy, conn: conn, by: by, now: now}
+	if err := fn(c); err != nil {
+		return nil, err
+	}
+	for i := range c.events {
+		c.events[i].Request = RequestID(ctx)
+	}
+	return c, tx.Append(c.events...)
+}
+
+// follow does what waits for the commit.
+func (b *Bridge) follow(ctx context.Context, c *change) {
 	b.tidy(ctx, c)
 	if c.due {
 		b.nudge()
 	}
-	return nil
 }
 
 // tidy drops the refresh families of sessions that ended or moved. They are dead

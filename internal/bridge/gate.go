@@ -48,10 +48,16 @@ func admitted(t store.SCIMToken, c store.ConnectionRow, known bool, digest crede
 }
 
 func (b *Bridge) directory(c store.ConnectionRow) scim.Directory {
+	d := b.directoryWith(c, b.change)
+	d.Together = func(ctx context.Context, fn func(scim.Directory) error) error { return b.together(ctx, c, fn) }
+	return d
+}
+
+func (b *Bridge) directoryWith(c store.ConnectionRow, change changer) scim.Directory {
 	return scim.Directory{
 		IdP:    c.IdP,
-		Users:  users{b: b, conn: c.ID, rt: schema.Users()},
-		Groups: groups{b: b, conn: c.ID, rt: schema.Groups()},
+		Users:  users{b: b, conn: c.ID, rt: schema.Users(), change: change},
+		Groups: groups{b: b, conn: c.ID, rt: schema.Groups(), change: change},
 	}
 }
 

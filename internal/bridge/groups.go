@@ -19,13 +19,21 @@ type groups struct {
 	b    *Bridge
 	conn access.ConnectionID
 	rt   *schema.ResourceType
+
+	change changer
 }
 
+// NewID makes the id of a group that is not there yet.
+func (g groups) NewID() string { return credential.NewIDAt("grp", g.b.now()) }
+
 func (g groups) Create(ctx context.Context, in scim.Input) (scim.Resource, error) {
-	fresh := store.Group{ID: access.GroupID(credential.NewIDAt("grp", g.b.now())), Connection: g.conn, Version: 1}
+	if in.ID == "" {
+		in.ID = g.NewID()
+	}
+	fresh := store.Group{ID: access.GroupID(in.ID), Connection: g.conn, Version: 1}
 	fillGroup(&fresh, in.Doc)
 	var made store.Group
-	err := g.b.change(ctx, g.conn, event.ByScim, func(c *change) error {
+	err := g.change(ctx, g.conn, event.ByScim, func(c *change) error {
 		made = fresh // fn may run again
 		made.Created, made.Updated = c.now, c.now
 		if err := c.dir.InsertGroup(&made); err != nil {
@@ -99,7 +107,7 @@ func (g groups) Patch(ctx context.Context, id string, m scim.Match, plan patch.P
 // stays as it is.
 func (g groups) update(ctx context.Context, id string, m scim.Match, w scim.Want, edits []patch.MemberEdit, edit func(store.Group) (schema.Object, error)) (scim.Resource, error) {
 	var now store.Group
-	err := g.b.change(ctx, g.conn, event.ByScim, func(c *change) error {
+	err := g.change(ctx, g.conn, event.ByScim, func(c *change) error {
 		was, err := c.groupToChange(id, m)
 		if err != nil {
 			return err
@@ -121,7 +129,7 @@ func (g groups) update(ctx context.Context, id string, m scim.Match, w scim.Want
 }
 
 func (g groups) Delete(ctx context.Context, id string, m scim.Match) error {
-	err := g.b.change(ctx, g.conn, event.ByScim, func(c *change) error {
+	err := g.change(ctx, g.conn, event.ByScim, func(c *change) error {
 		was, err := c.groupToChange(id, m)
 		if err != nil {
 			return err

@@ -22,16 +22,24 @@ type users struct {
 	b    *Bridge
 	conn access.ConnectionID
 	rt   *schema.ResourceType
+
+	change changer
 }
 
+// NewID makes the id of a person that is not there yet.
+func (u users) NewID() string { return credential.NewIDAt("per", u.b.now()) }
+
 func (u users) Create(ctx context.Context, in scim.Input) (scim.Resource, error) {
+	if in.ID == "" {
+		in.ID = u.NewID()
+	}
 	if !in.HasActive {
 		in.Doc["active"] = true
 	}
-	fresh := store.Person{ID: access.PersonID(credential.NewIDAt("per", u.b.now())), Connection: u.conn, Epoch: 1, Version: 1}
+	fresh := store.Person{ID: access.PersonID(in.ID), Connection: u.conn, Epoch: 1, Version: 1}
 	fill(&fresh, in.Doc)
 	var p store.Person
-	err := u.b.change(ctx, u.conn, event.ByScim, func(c *change) error {
+	err := u.change(ctx, u.conn, event.ByScim, func(c *change) error {
 		p = fresh // fn may run again
 		p.Created, p.Updated, p.Policy = c.now, c.now, c.policy.version
 		if err := c.dir.InsertPerson(&p); err != nil {
@@ -115,7 +123,7 @@ func (u users) Patch(ctx context.Context, id string, m scim.Match, plan patch.Pl
 // decides, not the verb that brought it.
 func (u users) update(ctx context.Context, id string, m scim.Match, w scim.Want, edit func(store.Person) (schema.Object, error)) (scim.Resource, error) {
 	var r scim.Resource
-	err := u.b.change(ctx, u.conn, event.ByScim, func(c *change) error {
+	err := u.change(ctx, u.conn, event.ByScim, func(c *change) error {
 		was, err := c.personToChange(id, m)
 		if err != nil {
 			return err
@@ -208,7 +216,7 @@ func (c *change) watch(was store.Person, p *store.Person) (end string, err error
 }
 
 func (u users) Delete(ctx context.Context, id string, m scim.Match) error {
-	err := u.b.change(ctx, u.conn, event.ByScim, func(c *change) error {
+	err := u.change(ctx, u.conn, event.ByScim, func(c *change) error {
 		p, err := c.personToChange(id, m)
 		if err != nil {
 			return err

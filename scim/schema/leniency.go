@@ -44,9 +44,13 @@ const mostNotes = 32
 type Notes []string
 
 // Add notes one; the same note again, and any beyond 32, is left out.
-func (n *Notes) Add(word, where string) {
-	note := word + ": " + Clip(where)
-	if len(*n) < mostNotes && !slices.Contains(*n, note) {
-		*n = append(*n, note)
+func (n *Notes) Add(word, where string) { n.Join([]string{word + ": " + Clip(where)}) }
+
+// Join adds the notes of another reading, likewise.
+func (n *Notes) Join(more []string) {
+	for _, note := range more {
+		if len(*n) < mostNotes && !slices.Contains(*n, note) {
+			*n = append(*n, note)
+		}
 	}
 }

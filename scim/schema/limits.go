@@ -1,6 +1,9 @@
 package schema
 
-import "bytes"
+import (
+	"bytes"
+	"math"
+)
 
 // The limits of a request body, enforced before anything is built from it.
 const (
@@ -22,8 +25,17 @@ func (rt *ResourceType) maxValues() int {
 
 // Guard walks over a body and refuses what exceeds the limits or holds a NUL. It
 // allocates nothing and leaves the grammar to the reader behind it.
-func (rt *ResourceType) Guard(body []byte) error {
-	depth, values, most := 0, 0, rt.maxValues()
+func (rt *ResourceType) Guard(body []byte) error { return guard(body, MaxDepth, rt.maxValues()) }
+
+// GuardEnvelope is Guard for a message that carries bodies, each of which meets
+// Guard by itself: it may be nested around levels deeper, and hold as many values as
+// it has room for.
+func GuardEnvelope(message []byte, around int) error {
+	return guard(message, MaxDepth+around, math.MaxInt)
+}
+
+func guard(body []byte, deepest, most int) error {
+	depth, values := 0, 0
 	for i := 0; i < len(body); i++ {
 		switch body[i] {
 		case '{', '[':
@@ -40,8 +52,8 @@ func (rt *ResourceType) Guard(body []byte) error {
 			}
 			i = end
 		}
-		if depth > MaxDepth {
-			return Errorf(InvalidSyntax, "", "the JSON is nested deeper than %d levels", MaxDepth)
+		if depth > deepest {
+			return Errorf(InvalidSyntax, "", "the JSON is nested deeper than %d levels", deepest)
 		}
 		if values > most {
 			return Errorf(TooMany, "", "the JSON holds more than %d values; send it in several requests", most)
