@@ -110,8 +110,15 @@ func TestI23_NoStoreNoAcknowledgedRevocation(t *testing.T) {
 		"SCIM deactivation": func(s *scene) error {
 			return s.scim("PATCH", "/Users/"+s.person, `{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[{"op":"replace","path":"active","value":false}]}`)
 		},
-		"SCIM deletion":     func(s *scene) error { return s.scim("DELETE", "/Users/"+s.person, "") },
-		"group deletion":    func(s *scene) error { return s.scim("DELETE", "/Groups/"+s.group, "") },
+		"SCIM deletion":  func(s *scene) error { return s.scim("DELETE", "/Users/"+s.person, "") },
+		"group deletion": func(s *scene) error { return s.scim("DELETE", "/Groups/"+s.group, "") },
+		"SCIM deactivation in a bulk": func(s *scene) error {
+			off := operation{Method: "PATCH", Path: "/Users/" + s.person, Data: []byte(`{"Operations":[{"op":"replace","path":"active","value":false}]}`)}
+			if got := s.w.bulk(southern, off); got[0].Status != "200" {
+				return fmt.Errorf("%v", got[0])
+			}
+			return nil
+		},
 		"end of connection": func(s *scene) error { return s.w.bridge.EndConnection(s.w.ctx, southern) },
 		"sign-out":          func(s *scene) error { return s.w.bridge.SignOut(s.w.ctx, s.held.browser.Session.ID, "signed_out") },
 		"rule removed": func(s *scene) error {

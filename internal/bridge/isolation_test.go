@@ -68,7 +68,12 @@ func crossings(mine, myGroup string) []crossing {
 			crossing{"GET", "/Groups/GROUP", "", match}, crossing{"PUT", "/Groups/GROUP", group, match}, crossing{"DELETE", "/Groups/GROUP", "", match},
 			crossing{"PATCH", "/Groups/GROUP", patch(`{"op":"add","path":"members","value":[{"value":"` + mine + `"}]}`), match})
 	}
+	bulk := func(op string) string {
+		return `{"schemas":["urn:ietf:params:scim:api:messages:2.0:BulkRequest"],"Operations":[` + op + `]}`
+	}
 	return append(all,
+		crossing{"POST", "/Bulk", bulk(`{"method":"DELETE","path":"/Users/PERSON"},{"method":"PATCH","path":"/Groups/GROUP","data":` + off + `},{"method":"PUT","path":"/Users/PERSON","version":"W/\"1\"","data":` + user + `}`), ""},
+		crossing{"POST", "/Bulk", bulk(`{"method":"PATCH","path":"/Groups/` + myGroup + `","data":` + patch(`{"op":"add","path":"members","value":[{"value":"PERSON"}]}`) + `}`), ""},
 		crossing{"GET", `/Users?filter=id+eq+"PERSON"`, "", ""}, crossing{"GET", `/Users?filter=groups.value+eq+"GROUP"`, "", ""},
 		crossing{"GET", `/Groups?filter=id+eq+"GROUP"`, "", ""}, crossing{"GET", `/Groups?filter=members.value+eq+"PERSON"`, "", ""},
 		crossing{"GET", `/Groups?filter=members[value+eq+"PERSON"]`, "", ""},

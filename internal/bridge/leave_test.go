@@ -25,8 +25,18 @@ func TestI1_EveryVerbThatEndsAccessKillsEveryCredential(t *testing.T) {
 		"PATCH without a path, as Okta sends it": func(w *world, p, _ string) {
 			w.patchUser(banksia, p, `{"op":"replace","value":{"active":false}}`)
 		},
-		"PUT active false":       func(w *world, p, _ string) { w.must(200, banksia, "PUT", "/Users/"+p, whole) },
-		"DELETE user":            func(w *world, p, _ string) { w.must(204, banksia, "DELETE", "/Users/"+p, "") },
+		"PUT active false": func(w *world, p, _ string) { w.must(200, banksia, "PUT", "/Users/"+p, whole) },
+		"DELETE user":      func(w *world, p, _ string) { w.must(204, banksia, "DELETE", "/Users/"+p, "") },
+		"PATCH active False in a bulk": func(w *world, p, _ string) {
+			w.bulked(banksia, operation{Method: "PATCH", Path: "/Users/" + p, Data: []byte(`{"Operations":[{"op":"Replace","path":"active","value":"False"}]}`)})
+		},
+		"DELETE user in a bulk, among others": func(w *world, p, g string) {
+			w.bulked(banksia, operation{Method: "POST", Path: "/Users", BulkID: "lee", Data: []byte(`{"userName":"lee@banksia.example"}`)},
+				operation{Method: "DELETE", Path: "/Users/" + p}, operation{Method: "PUT", Path: "/Groups/" + g, Data: []byte(`{"displayName":"GL Geelong Managers","members":[{"value":"bulkId:lee"}]}`)})
+		},
+		"removed from the group in a bulk": func(w *world, p, g string) {
+			w.bulked(banksia, operation{Method: "PATCH", Path: "/Groups/" + g, Data: []byte(`{"Operations":[{"op":"remove","path":"members","value":[{"value":"` + p + `"}]}]}`)})
+		},
 		"removed from the group": func(w *world, p, g string) { w.removeMember(banksia, g, p) },
 		"group deleted":          func(w *world, _, g string) { w.must(204, banksia, "DELETE", "/Groups/"+g, "") },
 		"group's members replaced": func(w *world, _, g string) {
