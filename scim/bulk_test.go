@@ -263,6 +263,9 @@ func TestTheAnnouncedLimitsOfABulkHold(t *testing.T) {
 		operations = append(operations, bulkUser(fmt.Sprint("u", i), fmt.Sprint("person", i)))
 	}
 	f.bulk(operations).ended(strings.TrimSpace(strings.Repeat("201 ", most)))
+	if n := f.southern.commits; n <= most/mostTogether || n > most/3 { // the clock ticks at every look
+		t.Errorf("%d operations took %d commits: the store is held too long, or not shared", most, n)
+	}
 	r := f.bulk(append(operations, bulkUser("more", "more"))).refusal(413, "")
 	r.has(fmt.Sprintf("The bulk operation exceeds the maxOperations (%d).", most), "detail")
 	r = f.send("POST", "/Bulk", bulkBody(nil)+strings.Repeat(" ", size)).refusal(413, "")
@@ -307,6 +310,26 @@ func TestALostCommitIsToldOfEveryOperation(t *testing.T) {
 	r.has(nil, "Operations", 0, "location").has(nil, "Operations", 0, "version")
 	f.southern.lost = nil
 	f.send("GET", "/Users?count=0", "").is(200).has(0.0, "totalResults")
+}
+
+// A database may run a transaction again: what the first run came to is forgotten.
+func TestATransactionThatRunsAgainIsCountedOnce(t *testing.T) {
+	f := newFixture(t)
+	dir := f.gate.dirs[southern]
+	dir.Together = func(ctx context.Context, fn func(Directory) error) error {
+		again := errors.New("serialization failure")
+		err := f.southern.together(ctx, func(d Directory) error { return errors.Join(fn(d), again) })
+		if !errors.Is(err, again) {
+			t.Error(err)
+		}
+		return f.southern.together(ctx, fn)
+	}
+	f.gate.dirs[southern] = dir
+	bad := `{"method":"DELETE","path":"/Users/per_9999"}`
+	r := f.bulk([]string{managed("kim", "kim@southern.example", "bulkId:lee"), managed("lee", "lee@southern.example", "bulkId:kim"), bad, bulkUser("max", "max@southern.example"), bad, bad},
+		`"failOnErrors":2`).ended("201 201 404 201 404")
+	f.send("GET", "/Users/"+r.made(3), "").is(200).has("max@southern.example", "userName")
+	f.send("GET", "/Users?count=0", "").is(200).has(3.0, "totalResults")
 }
 
 // moving gives a resource another id than the one that was reserved for it, as a

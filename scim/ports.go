@@ -25,7 +25,8 @@ type Directory struct {
 	// Together runs fn with a directory whose writes are kept by one commit: each
 	// call is undone by itself if it fails, all of them if fn does, and nothing is
 	// kept before Together returns nil. fn may run again. On the directory that fn
-	// gets, Together makes several calls all or nothing. fn reads no Relations.
+	// gets, Together makes several calls all or nothing; it is for writes that want
+	// no Relations, since reads see what was kept before.
 	Together func(ctx context.Context, fn func(Directory) error) error
 
 	IdP      string // "entra", "okta" or "other": whose dialect is spoken here (scim/dialect); "" is other
@@ -34,9 +35,9 @@ type Directory struct {
 }
 
 // Collection is what the front asks of the people, or of the groups, of one
-// connection. Each call is one transaction; a group's members are read after it, a
-// page at a time, and may be younger than its version. Errors are *Error (see
-// errors.go) or a parser's own.
+// connection. Each call is one transaction, or a part of one (Directory.Together); a
+// group's members are read after it, a page at a time, and may be younger than its
+// version. Errors are *Error (see errors.go) or a parser's own.
 type Collection interface {
 	Create(ctx context.Context, in Input) (Resource, error)
 	Get(ctx context.Context, id string, w Want) (Resource, error)

@@ -2,6 +2,7 @@ package bridge_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/store"
+	"github.com/drawbridge-id/drawbridge/scim"
 )
 
 // operation is one operation of a bulk as it is sent.
@@ -293,6 +295,41 @@ func TestACircleThatFailsLeavesNothing(t *testing.T) {
 	}
 	if after := w.everything(banksia); after != before {
 		t.Errorf("from\n%s\nto\n%s", before, after)
+	}
+}
+
+// TestWhatIsUndoneTogetherEndsNothing: changes that were undone with others leave
+// sessions and refresh families alone, also those that live outside the transaction.
+func TestWhatIsUndoneTogetherEndsNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	sam := w.person(banksia, "sam@banksia.example", "oid-sam")
+	w.group(banksia, "GL Geelong Managers", sam)
+	held := w.session(banksia, "oid-sam")
+	dir, err := w.bridge.Open(w.ctx, banksia, w.tokens[banksia])
+	if err != nil {
+		t.Fatal(err)
+	}
+	refused := errors.New("refused")
+	undone := func(d scim.Directory) error {
+		if err := d.Users.Delete(w.ctx, sam, scim.Match{}); err != nil {
+			t.Error(err)
+		}
+		return refused
+	}
+	if err := dir.Together(w.ctx, undone); err == nil {
+		t.Error("a refusal is kept")
+	}
+	if err := dir.Together(w.ctx, func(d scim.Directory) error {
+		if err := d.Together(w.ctx, undone); err == nil {
+			t.Error("a refusal among others is kept")
+		}
+		return nil
+	}); err != nil {
+		t.Error(err)
+	}
+	if b, a, r := w.alive(held); !b || !a || !r {
+		t.Errorf("browser %t, access token %t, refresh token %t are accepted; all must be", b, a, r)
 	}
 }
 
