@@ -44,7 +44,11 @@ type task struct {
 	behind []int       // the operations that it refers to
 	do     func(context.Context, Directory) (Resource, error)
 	good   int // the status when do succeeds
+	result
+}
 
+// result is what is told of an operation.
+type result struct {
 	status   int // 0: not processed
 	location string
 	version  int64 // 0: none
@@ -91,10 +95,8 @@ func (b *bulk) run(ctx context.Context) {
 	units := plan(behind)
 	for at := 0; at < len(units) && !b.stopped(); {
 		batch := units[at:min(at+mostTogether, len(units))]
-		for _, u := range batch {
-			for _, i := range u.operations {
-				b.prepare(i)
-			}
+		for _, i := range operationsOf(batch) {
+			b.prepare(i)
 		}
 		at += b.commit(ctx, batch)
 	}
@@ -107,7 +109,10 @@ func (b *bulk) stopped() bool { return b.failOn > 0 && b.failed >= b.failOn }
 func (b *bulk) commit(ctx context.Context, batch []unit) int {
 	done, before := 0, b.failed
 	err := b.c.dir.Together(ctx, func(dir Directory) error {
-		b.failed = before // and all else is done again, if this runs again
+		b.failed = before // this may run again, and then the first time did not happen
+		for _, i := range operationsOf(batch) {
+			b.tasks[i].result = result{}
+		}
 		began := b.s.now()
 		for done = 0; done < len(batch) && !b.stopped(); done++ {
 			if done > 0 && b.s.now().Sub(began) >= longestTogether {
@@ -121,12 +126,18 @@ func (b *bulk) commit(ctx context.Context, batch []unit) int {
 		return done
 	}
 	b.failed, done = before, max(done, 1)
-	for _, u := range batch[:done] {
-		for _, i := range u.operations {
-			b.refuse(i, err)
-		}
+	for _, i := range operationsOf(batch[:done]) {
+		b.refuse(i, err)
 	}
 	return done
+}
+
+func operationsOf(units []unit) []int {
+	var all []int
+	for _, u := range units {
+		all = append(all, u.operations...)
+	}
+	return all
 }
 
 func (b *bulk) unit(ctx context.Context, dir Directory, u unit) {
@@ -201,7 +212,6 @@ func conflict(format string, args ...any) *Error {
 // try carries out one operation.
 func (b *bulk) try(ctx context.Context, dir Directory, i int) error {
 	t := &b.tasks[i]
-	t.status, t.refused = 0, nil // it may run again
 	b.prepare(i)
 	if t.fault != nil {
 		return t.fault
@@ -215,11 +225,11 @@ func (b *bulk) try(ctx context.Context, dir Directory, i int) error {
 	if err != nil {
 		return err
 	}
-	t.status, t.version = t.good, r.Version
 	if t.method == http.MethodPost {
-		t.location = b.s.location(b.c, t.kind.plural, r.ID)
+		t.id = r.ID
 		b.known(i, r.ID)
 	}
+	t.result = result{status: t.good, version: r.Version, location: b.s.location(b.c, t.kind.plural, t.id)}
 	return nil
 }
 
@@ -240,12 +250,18 @@ func (b *bulk) known(i int, id string) {
 
 func (b *bulk) refuse(i int, err error) {
 	t := &b.tasks[i]
-	t.refused = asError(err)
-	t.status, t.version = t.refused.Status, 0
-	if name, ok := strings.CutPrefix(t.item, bulkPrefix); ok && b.tasks[b.created[name]].refused != nil || t.method == http.MethodPost {
-		t.location = "" // it has none
+	refused := asError(err)
+	t.result = result{status: refused.Status, refused: refused}
+	if b.named(t) {
+		t.location = b.s.location(b.c, t.kind.plural, t.id)
 	}
 	b.failed++
+}
+
+// named reports whether an operation that failed was about something with an address.
+func (b *bulk) named(t *task) bool {
+	name, refers := strings.CutPrefix(t.item, bulkPrefix)
+	return t.method != http.MethodPost && t.id != "" && !(refers && b.tasks[b.created[name]].refused != nil)
 }
 
 // summary is what the log learns of refused operations: how many, and why the first.

@@ -28,8 +28,8 @@ func (b *bulk) link(operations []operation) {
 		if t.fault == nil && t.method == http.MethodPost && twice[t.bulkID] {
 			t.fault = schema.Errorf(schema.InvalidValue, "bulkId", "several operations create %q; each needs a bulkId of its own", schema.Clip(t.bulkID))
 		}
-		if t.fault == nil {
-			t.fault = b.target(t)
+		if err := b.target(t); t.fault == nil {
+			t.fault = err
 		}
 		if t.fault == nil {
 			t.fault = b.refer(t)
@@ -72,6 +72,9 @@ func (b *bulk) target(t *task) error {
 		return schema.Errorf(schema.InvalidValue, "path", "a bulk operation changes a resource; send this in a request of its own")
 	}
 	t.kind, t.item = b.kinds[k], item
+	if !strings.HasPrefix(item, bulkPrefix) {
+		t.id = item
+	}
 	return nil
 }
 
@@ -128,12 +131,8 @@ func (b *bulk) prepare(i int) {
 			return // refused already, and this one with it
 		}
 	}
-	t.id = t.item
 	if name, ok := strings.CutPrefix(t.item, bulkPrefix); ok {
 		t.id = b.ids[name]
-	}
-	if t.method != http.MethodPost {
-		t.location = b.s.location(b.c, t.kind.plural, t.id)
 	}
 	data := resolved(t.data, t.refers, b.ids)
 	if int64(len(data)) > t.kind.maxBody {

@@ -205,7 +205,8 @@ func (r *chance) next() operation {
 			`{"op":"add","path":"title","value":"Driver"}`, `{"op":"remove","path":"userName"}`, `{"op":"remove"}`))
 	case op.Method == "PATCH":
 		op.Data = r.ops(r.pick(`{"op":"add","path":"members","value":`+r.members()+`}`, `{"op":"remove","path":"members[value eq \"`+r.someone()+`\"]"}`,
-			`{"op":"replace","path":"members","value":`+r.members()+`}`, `{"op":"replace","path":"displayName","value":"GL Geelong Managers"}`))
+			`{"op":"replace","path":"members","value":`+r.members()+`}`, `{"op":"replace","path":"displayName","value":"GL Geelong Managers"}`,
+			`{"op":"replace","path":"displayName","value":"`+fresh+`"},{"op":"replace","path":"members","value":[{"value":"per_nobody"}]}`))
 	}
 	return op
 }
@@ -295,6 +296,29 @@ func TestACircleThatFailsLeavesNothing(t *testing.T) {
 	}
 	if after := w.everything(banksia); after != before {
 		t.Errorf("from\n%s\nto\n%s", before, after)
+	}
+}
+
+// TestRefreshFamiliesAreTidiedAfterTheCommit: what lives outside the transaction is
+// told of the sessions that a bulk ended, once it is true.
+func TestRefreshFamiliesAreTidiedAfterTheCommit(t *testing.T) {
+	t.Parallel()
+	var s steps
+	w := newWorld(t, stepping(&s))
+	sam := w.person(banksia, "sam@banksia.example", "oid-sam")
+	w.group(banksia, "GL Geelong Managers", sam)
+	w.session(banksia, "oid-sam")
+	var seen []string
+	s.reach = func(kind, what string) error {
+		if kind == stepBoundary || kind == stepHot {
+			seen = append(seen, what)
+		}
+		return nil
+	}
+	w.bulked(banksia, operation{Method: "DELETE", Path: "/Users/" + sam})
+	s.reach = nil
+	if want := []string{"before update", "after update", "EndSession"}; !slices.Equal(seen, want) {
+		t.Errorf("the steps are %q, want %q", seen, want)
 	}
 }
 
