@@ -14,7 +14,7 @@ import (
 // Operations share a commit as long as they hold the store no longer than this, and
 // no more of them than that: other connections wait behind them.
 const (
-	longestTogether = 10 * time.Millisecond
+	longestTogether = 5 * time.Millisecond
 	mostTogether    = 128
 )
 
