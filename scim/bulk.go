@@ -158,7 +158,7 @@ func (b *bulk) circle(ctx context.Context, dir Directory, operations []int) {
 		return cmp.Or(cmp.Compare(b.rank(x), b.rank(y)), cmp.Compare(x, y))
 	})
 	at := 0
-	err := errTooManyInCircle(len(operations))
+	err := tooManyInCircle(len(operations))
 	if err == nil {
 		err = dir.Together(ctx, func(dir Directory) error {
 			for at = range operations {
@@ -181,7 +181,7 @@ func (b *bulk) circle(ctx context.Context, dir Directory, operations []int) {
 	}
 }
 
-func errTooManyInCircle(n int) error {
+func tooManyInCircle(n int) error {
 	if n <= mostCircle {
 		return nil
 	}
