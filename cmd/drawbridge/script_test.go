@@ -34,6 +34,7 @@ func TestMain(m *testing.M) {
 //	eventually PATTERN PROGRAM ARG…  runs the program again until its output matches
 //	port NAME                puts a free port of loopback into the variable
 //	provision TOKEN NAME     creates a person over SCIM, with what token create --json printed
+//	secret TOKEN FILE VAR    puts the secret of what token create --json printed into the file, and its SCIM URL into the variable
 //	revoke-all DIR CONNECTION TOKENS   revokes all that token list --json printed
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -43,7 +44,7 @@ func TestScripts(t *testing.T) {
 			return os.WriteFile(filepath.Join(e.WorkDir, "drawbridge.yaml"), examples.Drawbridge, 0o600)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "demo": scriptDemo, "answers": answers, "port": port,
-			"provision": provision, "revoke-all": revokeAll, "eventually": eventually},
+			"provision": provision, "revoke-all": revokeAll, "secret": secretOf, "eventually": eventually},
 	})
 }
 
@@ -173,6 +174,19 @@ func provision(ts *testscript.TestScript, neg bool, args []string) {
 	if res.StatusCode != http.StatusCreated {
 		ts.Fatalf("POST /Users answered %s", res.Status)
 	}
+}
+
+func secretOf(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: secret TOKEN FILE VAR")
+	}
+	var token struct {
+		Secret  string `json:"secret"`
+		SCIMURL string `json:"scim_url"`
+	}
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[0])), &token))
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(token.Secret+"\n"), 0o600))
+	ts.Setenv(args[2], token.SCIMURL)
 }
 
 func revokeAll(ts *testscript.TestScript, neg bool, args []string) {
