@@ -92,7 +92,7 @@ func filterLogic() []Check {
 			t.finds(`userName eq "` + t.ledger.prefix + `nobody"`)
 		}),
 		may("filter.nothing-array", protocol+"3.4.2", "the empty list has Resources as an empty array, which clients iterate over", func(t *trial) {
-			t.find(`externalId eq "` + t.ledger.prefix + `nothing"`).is(http.StatusOK).list("Resources")
+			t.find(`userName eq "` + t.ledger.prefix + `nothing"`).is(http.StatusOK).list("Resources")
 		}),
 		may("filter.plus", protocol+"3.4.2.2", "blanks sent as + are blanks, as Entra's validator sends them", func(t *trial) {
 			p := t.people()

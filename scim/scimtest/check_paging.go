@@ -106,9 +106,10 @@ func pagingEdges() []Check {
 			t.page("count=100000").listed()
 		}),
 		should("paging.limit", core+"5", "no page is larger than filter.maxResults", func(t *trial) {
-			t.needs(hasConfig)
-			t.people()
-			r := t.get(users + "?attributes=id&count=" + strconv.Itoa(max(t.limits.results, 1)+50))
+			if t.people(); t.limits.results < 1 {
+				t.skip("the server does not say maxResults")
+			}
+			r := t.get(users + "?attributes=id&count=" + strconv.Itoa(t.limits.results+50))
 			if n := len(r.listed()); n > t.limits.results {
 				r.wrong("%d resources are there, and maxResults is %d", n, t.limits.results)
 			}
@@ -120,6 +121,7 @@ func pagingEdges() []Check {
 			t.page("startIndex=first").is(http.StatusBadRequest)
 		}),
 		must("paging.groups", at, "groups are paged as well", func(t *trial) {
+			t.needs(hasGroups)
 			t.people()
 			r := t.get(groups + "?startIndex=1&count=1")
 			if n := len(r.listed()); n > 1 {

@@ -170,7 +170,7 @@ func filterFaults() []fault {
 		unfound("filter.group-member-value", `members\.value eq`),
 	}, []fault{
 		broken("filter.nothing", at(`GET userName eq "[^"]*-nobody"$`), turns(404)),
-		broken("filter.nothing-array", at(`GET externalId eq "[^"]*-nothing"$`), say(`"Resources":\[\]`, `"Resources":null`)),
+		broken("filter.nothing-array", at(`GET userName eq "[^"]*-nothing"$`), say(`"Resources":\[\]`, `"Resources":null`)),
 		broken("filter.external-id-case", at(`GET EXT-ADA`), ask(`EXT-ADA`, `Ext-Ada`)),
 		broken("filter.syntax", at(`GET filter=userName eq$`), say(`invalidFilter`, `invalidValue`)),
 		broken("filter.unclosed", at(`GET filter=\(userName pr$`), turns(500)),
