@@ -9,11 +9,15 @@ import (
 // Parse reads a filter over resources of type rt. Errors are *schema.Error,
 // invalidFilter, and say what is wrong at which character.
 func Parse(rt *schema.ResourceType, text string) (Expr, error) {
+	return parse(typeNames{rt}, text)
+}
+
+func parse(n names, text string) (Expr, error) {
 	l, err := newLexer(text, schema.InvalidFilter)
 	if err != nil {
 		return nil, err
 	}
-	p := parser{lexer: l, names: typeNames{rt}}
+	p := parser{lexer: l, names: n}
 	e, err := p.or(0)
 	if err != nil {
 		return nil, err
