@@ -23,32 +23,36 @@ type table struct {
 	column   map[string]string // attribute path to expression, folded where the attribute is not case exact
 	ready    []string          // paths whose expression is folded already
 	indexed  []string          // attributes that an index finds by equality
+	sorted   []string          // attributes that everybody has and an index keeps in order
 	relation relation
 }
 
 // relation is the attribute that is rows: groups of a person, members of a group.
 type relation struct {
-	name string
-	from string            // with %[1]s for a fresh suffix
-	sub  map[string]string // sub-attribute to expression, with %[1]s
+	name  string
+	from  string            // with %[1]s for a fresh suffix
+	order string            // of from, as answers show it, with %[1]s
+	sub   map[string]string // sub-attribute to expression, with %[1]s
 }
 
 func peopleTable(d Dialect) table {
 	return table{dialect: d, name: "people", alias: "p", columns: personColumns, counter: "people", always: "true", resource: schema.Users(),
 		column: columns("p", "User", map[string]string{"userName": "p.user_name_key", "active": "p.active"}),
-		ready:  []string{"id", "userName"}, indexed: []string{"id", "userName", "externalId"},
+		ready:  []string{"id", "userName"}, indexed: []string{"id", "userName", "externalId"}, sorted: []string{"id", "userName"},
 		relation: relation{name: "groups",
-			from: "memberships m%[1]s join groups g%[1]s on g%[1]s.key = m%[1]s.grp and not g%[1]s.dissolving where m%[1]s.person = p.key",
-			sub:  map[string]string{"value": "g%[1]s.id", "display": "g%[1]s.display_name", "type": "'direct'"}}}
+			from:  "memberships m%[1]s join groups g%[1]s on g%[1]s.key = m%[1]s.grp and not g%[1]s.dissolving where m%[1]s.person = p.key",
+			order: "m%[1]s.grp",
+			sub:   map[string]string{"value": "g%[1]s.id", "display": "g%[1]s.display_name", "type": "'direct'"}}}
 }
 
 func groupsTable(d Dialect) table {
 	return table{dialect: d, name: "groups", alias: "g", columns: groupColumns, counter: "groups", always: "not g.dissolving", resource: schema.Groups(),
 		column: columns("g", "Group", map[string]string{"displayName": "g.name_key"}),
-		ready:  []string{"id", "displayName"}, indexed: []string{"id", "displayName", "externalId"},
+		ready:  []string{"id", "displayName"}, indexed: []string{"id", "displayName", "externalId"}, sorted: []string{"id", "displayName"},
 		relation: relation{name: "members",
-			from: "memberships m%[1]s join people p%[1]s on p%[1]s.key = m%[1]s.person where m%[1]s.grp = g.key",
-			sub:  map[string]string{"value": "p%[1]s.id", "display": "p%[1]s.display_name", "type": "'User'"}}}
+			from:  "memberships m%[1]s join people p%[1]s on p%[1]s.key = m%[1]s.person where m%[1]s.grp = g.key",
+			order: "m%[1]s.person",
+			sub:   map[string]string{"value": "p%[1]s.id", "display": "p%[1]s.display_name", "type": "'User'"}}}
 }
 
 func columns(alias, resource string, more map[string]string) map[string]string {
@@ -67,13 +71,12 @@ func columns(alias, resource string, more map[string]string) map[string]string {
 // where compiles a filter to a condition that is true or false, never NULL, so that
 // NOT means what RFC 7644 says. Clients' texts travel as parameters only; $1 is the
 // connection.
-func (t table) where(conn int64, e filter.Expr) (string, []any, error) {
-	c := &compiler{table: t, args: []any{conn}}
-	where := t.alias + ".conn = $1 and " + t.always
+func (c *compiler) where(e filter.Expr) string {
+	where := c.alias + ".conn = $1 and " + c.always
 	if e != nil {
 		where += " and " + c.expr(e, element{})
 	}
-	return where, c.args, c.err
+	return where
 }
 
 // narrow reports whether an index finds what e asks for.
@@ -163,7 +166,7 @@ func (c *compiler) values(a *schema.Attribute) values {
 	}
 	name := strings.Join(path, ".")
 	switch {
-	case top.Relation:
+	case c.relates(top):
 		return c.related(a)
 	case top.Extension:
 		path = append([]string{top.URN}, path...)
@@ -203,6 +206,9 @@ func (c *compiler) sub(a *schema.Attribute, in element) values {
 	return values{expr: c.dialect.JSON(in.json, a.Name)}
 }
 
+// relates reports whether an attribute is the table's relation.
+func (c *compiler) relates(a *schema.Attribute) bool { return a.Relation && a.Name == c.relation.name }
+
 // related are values of the relation; one that is not stored is absent.
 func (c *compiler) related(a *schema.Attribute) values {
 	n := c.suffix()
@@ -234,7 +240,7 @@ func (c *compiler) schemas() values {
 }
 
 func (c *compiler) valuePath(e *filter.ValuePath) string {
-	if e.Attr.Relation {
+	if c.relates(e.Attr) {
 		n := c.suffix()
 		return "exists (select 1 from " + fmt.Sprintf(c.relation.from, n) + " and " + c.expr(e.Term, element{related: n}) + ")"
 	}
@@ -284,7 +290,7 @@ func (c *compiler) test(e *filter.Compare, v values) string {
 	case schema.Decimal:
 		return x + sign(e.Op) + c.bind(e.Value.Float)
 	case schema.DateTime:
-		if strings.HasSuffix(x, "_at") {
+		if column(v) {
 			return x + sign(e.Op) + c.bind(exactMS(e.Value))
 		}
 		return "(instant(" + x + ") <> '' and instant(" + x + ")" + sign(e.Op) + c.bind(instantKey(e.Value.Time)) + ")"
@@ -297,6 +303,9 @@ func (c *compiler) test(e *filter.Compare, v values) string {
 	}
 	return c.text(e.Op, x, e.Value.Folded)
 }
+
+// column reports whether an instant is one of the row's own, in milliseconds.
+func column(v values) bool { return strings.HasSuffix(v.expr, "_at") }
 
 // exactMS is an instant as a column of milliseconds compares with it.
 func exactMS(v filter.Value) any {

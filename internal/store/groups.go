@@ -25,8 +25,12 @@ func scanGroup(r Row, more ...any) (Group, error) {
 
 func (d *Directory) scanGroup(r Row) (Group, error) {
 	g, err := scanGroup(r)
+	return d.ownGroup(g), err
+}
+
+func (d *Directory) ownGroup(g Group) Group {
 	g.Connection = d.row.ID
-	return g, err
+	return g
 }
 
 // Group finds a group by id. One that dissolves is gone.

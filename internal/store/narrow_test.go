@@ -44,7 +44,20 @@ func (noEngine) Dialect() Dialect {
 	return Dialect{JSON: func(doc string, _ ...string) string { return doc }, Each: func(doc, alias string, _ ...string) string { return doc + alias }}
 }
 
-type noRows struct{ Querier }
+// noRows says of a table that it has many rows, and shows none.
+type noRows struct {
+	Querier
+	rows int
+}
+
+func (q noRows) QueryRow(string, ...any) Row { return count(q.rows) }
+
+type count int
+
+func (n count) Scan(dest ...any) error {
+	*dest[0].(*int) = int(n)
+	return nil
+}
 
 var errNoRows = errors.New("searched")
 
@@ -53,36 +66,56 @@ func (noRows) Each(func(Row) error, string, ...any) error { return errNoRows }
 func (noRows) Search(context.Context, func(Row) error, string, ...any) error { return errNoRows }
 
 // While two searches are under way in a large directory, a third is told to come
-// later; a look-up by an index is not.
+// later; what an index serves is not.
 func TestSearchesLeaveReadersToOthers(t *testing.T) {
-	v := &View{q: noRows{}, ctx: t.Context(), engine: noEngine{}, scans: make(chan struct{}, wideScans)}
+	scans := make(chan struct{}, wideScans)
 	for range wideScans {
-		v.scans <- struct{}{}
+		scans <- struct{}{}
 	}
-	ask := func(rows int, text string) error {
-		e, err := filter.Parse(schema.Users(), text)
-		if err != nil {
-			t.Fatal(err)
+	ask := func(rows int, text, sortBy string) error {
+		d := &Directory{v: &View{q: noRows{rows: rows}, ctx: t.Context(), engine: noEngine{}, scans: scans}}
+		e, by := parsed(t, text, sortBy)
+		_, _, err := d.People(Query{Filter: e, Sort: by, Start: 1, Count: 1})
+		_, _, err2 := d.WalkPeople(Walk{Filter: e, Sort: by, Count: 1})
+		if fault.KindOf(err) != fault.KindOf(err2) {
+			t.Errorf("%q by %q: a numbered page %v, a walk %v", text, sortBy, err, err2)
 		}
-		d := &Directory{v: v}
-		_, _, err = page(d, "test", peopleTable(d.dialect()), Query{Filter: e, Start: 1, Count: 1}, func(string) (int, error) { return rows, nil }, d.scanPerson)
 		return err
 	}
-	if err := ask(freeScan+1, `title pr`); !fault.Is(err, fault.Limited) {
-		t.Errorf("a third search: %v", err)
+	for name, err := range map[string]error{"filter": ask(freeScan+1, `title pr`, ""), "sort": ask(freeScan+1, "", "title"),
+		"filter in the order of an index": ask(freeScan+1, `title pr`, "userName")} {
+		if !fault.Is(err, fault.Limited) {
+			t.Errorf("a third search by %s: %v", name, err)
+		}
 	}
-	for name, err := range map[string]error{"by index": ask(freeScan+1, `userName eq "a"`), "small": ask(freeScan, `title pr`)} {
+	for name, err := range map[string]error{"by index": ask(freeScan+1, `userName eq "a"`, ""), "small": ask(freeScan, `title pr`, ""),
+		"sorted by index": ask(freeScan+1, "", "userName"), "one sorted": ask(freeScan+1, `id eq "a"`, "title"), "small sort": ask(freeScan, "", "title")} {
 		if !errors.Is(err, errNoRows) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	<-v.scans
-	if err := ask(freeScan+1, `title pr`); !errors.Is(err, errNoRows) {
+	<-scans
+	if err := ask(freeScan+1, `title pr`, "name.familyName"); !errors.Is(err, errNoRows) {
 		t.Errorf("a second search: %v", err)
 	}
 }
 
-type slowRows struct{ Querier }
+func parsed(t *testing.T, text, sortBy string) (e filter.Expr, by *filter.Sort) {
+	t.Helper()
+	var err, err2 error
+	if text != "" {
+		e, err = filter.Parse(schema.Users(), text)
+	}
+	if sortBy != "" {
+		by, err2 = filter.ParseSort(schema.Users(), sortBy, "")
+	}
+	if err := errors.Join(err, err2); err != nil {
+		t.Fatal(err)
+	}
+	return e, by
+}
+
+type slowRows struct{ noRows }
 
 func (slowRows) Search(ctx context.Context, _ func(Row) error, _ string, _ ...any) error {
 	<-ctx.Done()
@@ -92,15 +125,61 @@ func (slowRows) Search(ctx context.Context, _ func(Row) error, _ string, _ ...an
 func TestASearchThatTakesTooLongSaysWhatToDo(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Millisecond)
 	defer cancel()
-	e, err := filter.Parse(schema.Users(), `title eq "x"`)
-	if err != nil {
-		t.Fatal(err)
-	}
 	d := &Directory{v: &View{q: slowRows{}, ctx: ctx, engine: noEngine{}, scans: make(chan struct{}, wideScans)}}
-	for _, count := range []int{0, 10} {
-		_, _, err := page(d, "test", peopleTable(d.dialect()), Query{Filter: e, Start: 1, Count: count}, func(string) (int, error) { return 1, nil }, d.scanPerson)
-		if !fault.Is(err, fault.Limited) || fault.DetailOf(err) == "" {
-			t.Errorf("count %d: %v", count, err)
+	byTitle, title := parsed(t, `title eq "x"`, "title")
+	for name, ask := range map[string]func() error{
+		"total":  func() error { _, _, err := d.People(Query{Filter: byTitle, Start: 1}); return err },
+		"page":   func() error { _, _, err := d.People(Query{Filter: byTitle, Start: 1, Count: 10}); return err },
+		"sorted": func() error { _, _, err := d.People(Query{Sort: title, Start: 1, Count: 10}); return err },
+		"walk":   func() error { _, _, err := d.WalkPeople(Walk{Sort: title, Count: 10}); return err },
+	} {
+		if err := ask(); !fault.Is(err, fault.Limited) || fault.DetailOf(err) == "" {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
+}
+
+// A place comes back as it went out, whatever the row was sorted by.
+func TestAPlaceIsReadAsItWasWritten(t *testing.T) {
+	for _, v := range []any{nil, "", "ångström <&> \u2028", int64(-1), int64(1 << 62), 0.1, -1e300} {
+		p := place{Key: 7}
+		if err := p.Scan(v); err != nil {
+			t.Fatal(err)
+		}
+		text, err := p.encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if back, err := text.place(); err != nil || back.Key != 7 || back.value() != v {
+			t.Errorf("%v comes back as %v (%v)", v, back.value(), err)
+		}
+	}
+	var p place
+	if err := p.Scan([]byte("blob")); err == nil {
+		t.Error("a list was sorted by a blob")
+	}
+}
+
+// FuzzPlace: whatever a place is said to be, it is read or refused, and what is read
+// is written to be read alike.
+func FuzzPlace(f *testing.F) {
+	for _, seed := range []string{`{"k":1}`, `{"k":1,"t":"a"}`, `{"k":-1,"i":5}`, `{"k":1,"f":1.5}`, `{"k":1,"t":"a","i":2}`, `[]`, ``} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		p, err := Place(text).place()
+		if err != nil {
+			if !fault.Is(err, fault.Invalid) {
+				t.Errorf("%q: %v", text, err)
+			}
+			return
+		}
+		again, err := p.encode()
+		if err != nil {
+			t.Fatalf("%q: %v", text, err)
+		}
+		if back, err := again.place(); err != nil || back.Key != p.Key || back.value() != p.value() {
+			t.Errorf("%q: %s is read as another (%v)", text, again, err)
+		}
+	})
 }

@@ -35,11 +35,19 @@ func scanPerson(r Row, more ...any) (Person, error) {
 
 func (d *Directory) scanPerson(r Row) (Person, error) {
 	p, err := scanPerson(r)
+	if err != nil {
+		return Person{}, err
+	}
+	return d.ownPerson(p), nil
+}
+
+// ownPerson says whose row it is that was read.
+func (d *Directory) ownPerson(p Person) Person {
 	p.Connection = d.row.ID
-	if d.ids != nil && err == nil {
+	if d.ids != nil {
 		d.ids[p.Key] = p.ID
 	}
-	return p, err
+	return p
 }
 
 func (d *Directory) onePerson(op, where string, args ...any) (Person, error) {

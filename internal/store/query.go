@@ -4,104 +4,214 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/fault"
 	"github.com/drawbridge-id/drawbridge/scim/filter"
 )
 
-// A filter that no index serves may search for scanTime. Where there are more than
-// freeScan rows, at most wideScans of them search at once: every search holds a
-// reader, and the others need some too.
+// A filter or a sort that no index serves may search for scanTime. Where there are
+// more than freeScan rows, at most wideScans of them search at once: every search
+// holds a reader, and the others need some too.
 const (
 	scanTime  = 5 * time.Second
 	freeScan  = 5_000
 	wideScans = 2
 )
 
-// People lists a page of people, oldest first, with the number of all that match.
-// fault.Limited if a filter that no index serves takes longer than 5 seconds, or
-// too many are searching already. In a DirectoryTx it holds the writer: do not.
+// People lists a page of people with the number of all that match.
+// fault.Limited if a filter or a sort that no index serves takes longer than 5
+// seconds, or too many are searching already. In a DirectoryTx it holds the writer:
+// do not.
 func (d *Directory) People(q Query) ([]Person, int, error) {
-	return page(d, "store.People", peopleTable(d.dialect()), q, d.counted, d.scanPerson)
+	return numbered(d, "store.People", peopleTable(d.dialect()), q, scanPerson, d.ownPerson)
 }
 
-// Groups lists a page of live groups, oldest first, with the number of all that match.
+// Groups lists a page of live groups with the number of all that match.
 func (d *Directory) Groups(q Query) ([]Group, int, error) {
-	return page(d, "store.Groups", groupsTable(d.dialect()), q, d.counted, d.scanGroup)
+	return numbered(d, "store.Groups", groupsTable(d.dialect()), q, scanGroup, d.ownGroup)
 }
 
-// page finds the keys of a page on the narrow index first and joins the wide rows
-// outside, so that a deep page does not read what it skips.
-func page[T any](d *Directory, op string, t table, q Query, count func(column string) (int, error), scan func(Row) (T, error)) ([]T, int, error) {
+// WalkPeople lists the people behind a place, and the place where the next page
+// begins; nil: this was the last one. Whoever stays as they are meanwhile is met
+// exactly once, whatever happens to others. Limits are those of People.
+func (d *Directory) WalkPeople(w Walk) ([]Person, Place, error) {
+	return walk(d, "store.WalkPeople", peopleTable(d.dialect()), w, scanPerson, d.ownPerson)
+}
+
+// WalkGroups is WalkPeople for live groups.
+func (d *Directory) WalkGroups(w Walk) ([]Group, Place, error) {
+	return walk(d, "store.WalkGroups", groupsTable(d.dialect()), w, scanGroup, d.ownGroup)
+}
+
+// scanner reads a row of a table, and the columns that a search adds to it.
+type scanner[T any] func(r Row, more ...any) (T, error)
+
+func numbered[T any](d *Directory, op string, t table, q Query, scan scanner[T], own func(T) T) ([]T, int, error) {
 	if q.Start < 1 || q.Count < 0 || q.Count > MaxPage {
 		return nil, 0, fault.New(fault.Invalid, op, "a page starts at 1 or later and has at most %d entries", MaxPage)
 	}
-	where, args, err := t.where(d.conn, q.Filter)
+	s, done, err := d.search(op, t, q.Filter, q.Sort, q.Count == 0)
 	if err != nil {
 		return nil, 0, err
 	}
-	all := 0
-	if q.Filter == nil || !t.narrow(q.Filter) {
-		if all, err = count(t.counter); err != nil {
+	defer done()
+	s.limit, s.offset = q.Count, q.Start-1
+	var found []T
+	if q.Count > 0 {
+		err := s.rows(func(r Row) error {
+			var ignored place
+			one, err := scan(r, &ignored.Key, &ignored)
+			found = append(found, own(one))
+			return err
+		})
+		if err != nil {
 			return nil, 0, err
 		}
 	}
-	if q.Filter != nil && all > freeScan {
-		select {
-		case d.v.scans <- struct{}{}:
-			defer func() { <-d.v.scans }()
-		default:
-			return nil, 0, fault.New(fault.Limited, op, "other searches are under way: try again in a few seconds, or filter by userName, externalId or id")
+	total, err := s.total(q, len(found))
+	return found, total, err
+}
+
+// walk reads one row more than is asked for: its being there says that a page follows.
+func walk[T any](d *Directory, op string, t table, w Walk, scan scanner[T], own func(T) T) ([]T, Place, error) {
+	if w.Count < 1 || w.Count > MaxPage {
+		return nil, nil, fault.New(fault.Invalid, op, "a page has at least one and at most %d entries", MaxPage)
+	}
+	s, done, err := d.search(op, t, w.Filter, w.Sort, false)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer done()
+	s.limit = w.Count + 1
+	if w.After != nil {
+		if s.after, err = w.After.place(); err != nil {
+			return nil, nil, err
+		}
+		s.where += " and " + s.behind(s.order, s.after)
+	}
+	var found []T
+	var last place // of the page, never of the row too many
+	err = s.rows(func(r Row) error {
+		var at place
+		one, err := scan(r, &at.Key, &at)
+		if found = append(found, own(one)); len(found) == w.Count {
+			last = at
+		}
+		return err
+	})
+	if err != nil || len(found) <= w.Count {
+		return found, nil, err
+	}
+	next, err := last.encode()
+	return found[:w.Count], next, err
+}
+
+// search is one search of a table: its filter and order compiled, its place among
+// the others found.
+type search struct {
+	*compiler
+	order
+	d             *Directory
+	op            string
+	ctx           context.Context //nolint:containedctx // a search lives inside one call
+	filter        filter.Expr
+	where         string
+	all           int // rows there are for the client, if that was asked
+	after         place
+	limit, offset int
+}
+
+// search begins a search; done ends it. A search that no index serves takes a slot.
+func (d *Directory) search(op string, t table, f filter.Expr, by *filter.Sort, totals bool) (_ *search, done func(), err error) {
+	c := &compiler{table: t, args: []any{d.conn}}
+	s := &search{compiler: c, d: d, op: op, filter: f, where: c.where(f)}
+	if !totals {
+		s.order = c.order(by)
+	}
+	if c.err != nil {
+		return nil, nil, c.err
+	}
+	narrow := f != nil && t.narrow(f)
+	wide := !narrow && (f != nil || !totals && !s.indexed)
+	if !narrow {
+		if s.all, err = d.counted(t.counter); err != nil {
+			return nil, nil, err
+		}
+	}
+	leave := func() {}
+	if wide && s.all > freeScan {
+		if leave, err = d.takeSlot(op); err != nil {
+			return nil, nil, err
 		}
 	}
 	ctx, cancel := context.WithTimeout(d.v.ctx, scanTime)
-	defer cancel()
-	var found []T
-	if q.Count > 0 {
-		text := fmt.Sprintf(`select %s from (select %s.key from %s %s where %s order by %s.key limit $%d offset $%d) k join %s %s on %s.key = k.key order by k.key`,
-			t.columns, t.alias, t.name, t.alias, where, t.alias, len(args)+1, len(args)+2, t.name, t.alias, t.alias)
-		if err := d.run(ctx, t, q.Filter, into(&found, scan), text, append(slices.Clone(args), q.Count, q.Start-1)...); err != nil {
-			return nil, 0, tooLong(ctx, op, d.v.failed(err, op))
-		}
+	s.ctx = ctx
+	return s, func() { cancel(); leave() }, nil
+}
+
+func (d *Directory) takeSlot(op string) (leave func(), err error) {
+	select {
+	case d.v.scans <- struct{}{}:
+		return func() { <-d.v.scans }, nil
+	default:
+		return nil, fault.New(fault.Limited, op, "other searches are under way: try again in a few seconds, or filter by userName, externalId or id")
 	}
-	total, err := t.total(ctx, d, op, q, all, len(found), where, args)
-	return found, total, err
+}
+
+// rows finds the keys of a page on the narrow index first and joins the wide rows
+// outside, so that a deep page does not read what it skips. Behind a row's own
+// columns stand its key and what it is sorted by.
+func (s *search) rows(scan func(Row) error) error {
+	x := s.value
+	if x == "" {
+		x = "null"
+	}
+	t := s.table
+	key := t.alias + ".key"
+	text := fmt.Sprintf(`select %[1]s, k.key, k.x from (select %[2]s as key, %[3]s as x from %[4]s %[5]s where %[6]s order by %[7]s limit %[8]s offset %[9]s) k
+		join %[4]s %[5]s on %[2]s = k.key order by %[10]s`,
+		t.columns, key, x, t.name, t.alias, s.where, s.by(s.value, key), s.bind(s.limit), s.bind(s.offset), s.by("k.x", "k.key"))
+	if s.usual() {
+		return s.d.v.failed(s.d.v.q.Each(scan, text, s.args...), s.op)
+	}
+	return s.tooLong(s.d.v.q.Search(s.ctx, scan, text, s.args...))
+}
+
+// usual reports whether this is one of the few questions that every identity
+// provider asks before each change, or one of a walk over everything: those are
+// prepared once; others are interruptible and forgotten.
+func (s *search) usual() bool {
+	c, one := s.filter.(*filter.Compare)
+	return s.indexed && (s.filter == nil || one && c.Op == filter.Equal && s.narrow(s.filter))
+}
+
+// total counts what matches, where the page has not already shown it.
+func (s *search) total(q Query, found int) (int, error) {
+	if q.Filter == nil {
+		return s.all, nil
+	}
+	if q.Count > 0 && found < q.Count && (found > 0 || q.Start == 1) {
+		return q.Start - 1 + found, nil
+	}
+	c := &compiler{table: s.table, args: []any{s.d.conn}}
+	text := fmt.Sprintf(`select count(*) from %s %s where %s`, s.name, s.alias, c.where(q.Filter))
+	var total int
+	err := s.d.v.q.Search(s.ctx, func(r Row) error { return r.Scan(&total) }, text, c.args...)
+	return total, s.tooLong(err)
+}
+
+func (s *search) tooLong(err error) error {
+	err = s.d.v.failed(err, s.op)
+	if err != nil && errors.Is(s.ctx.Err(), context.DeadlineExceeded) {
+		return &fault.Error{Kind: fault.Limited, Op: s.op, Err: err,
+			Detail: "this search takes too long here: filter by userName, externalId, id, displayName of a group or a time, and sort by id, userName of a user or displayName of a group"}
+	}
+	return err
 }
 
 // counted is one of the connection's counters.
 func (d *Directory) counted(column string) (n int, err error) {
 	err = d.v.q.QueryRow(`select `+column+` from connections where key = $1`, d.conn).Scan(&n)
 	return n, d.v.failed(err, "store.counted")
-}
-
-// run runs a search. Every identity provider asks the same few questions before
-// each change: those are prepared once; others are interruptible and forgotten.
-func (d *Directory) run(ctx context.Context, t table, f filter.Expr, scan func(Row) error, text string, args ...any) error {
-	if c, one := f.(*filter.Compare); f == nil || one && c.Op == filter.Equal && t.narrow(f) {
-		return d.v.q.Each(scan, text, args...)
-	}
-	return d.v.q.Search(ctx, scan, text, args...)
-}
-
-// total counts what matches, where the page has not already shown it.
-func (t table) total(ctx context.Context, d *Directory, op string, q Query, all, found int, where string, args []any) (int, error) {
-	if q.Filter == nil {
-		return all, nil
-	}
-	if q.Count > 0 && found < q.Count && (found > 0 || q.Start == 1) {
-		return q.Start - 1 + found, nil
-	}
-	var total int
-	err := d.v.q.Search(ctx, func(r Row) error { return r.Scan(&total) }, fmt.Sprintf(`select count(*) from %s %s where %s`, t.name, t.alias, where), args...)
-	return total, tooLong(ctx, op, d.v.failed(err, op))
-}
-
-func tooLong(ctx context.Context, op string, err error) error {
-	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return &fault.Error{Kind: fault.Limited, Op: op, Err: err,
-			Detail: "this filter takes too long here: filter by userName, externalId, id, displayName of a group or a time instead"}
-	}
-	return err
 }

@@ -63,11 +63,21 @@ type Member struct {
 	Since   time.Time
 }
 
-// Query asks for a page of people or groups.
+// Query asks for a page of people or groups by its number of entries.
 type Query struct {
-	Filter filter.Expr // nil: all
-	Start  int         // 1-based; at least 1
-	Count  int         // at most MaxPage; 0: only the total
+	Filter filter.Expr  // nil: all
+	Sort   *filter.Sort // nil: oldest first
+	Start  int          // 1-based; at least 1
+	Count  int          // at most MaxPage; 0: only the total
+}
+
+// Walk asks for a page of people or groups by the place where the last one ended:
+// each costs the same, however far it lies.
+type Walk struct {
+	Filter filter.Expr  // nil: all
+	Sort   *filter.Sort // nil: oldest first
+	After  Place        // nil: the first page
+	Count  int          // 1 to MaxPage
 }
 
 // MaxPage is the largest page a query returns.

@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"regexp"
 	"strings"
@@ -21,8 +22,9 @@ import (
 // explained is an engine that looks at the plan of every statement before it runs.
 type explained struct {
 	store.Engine
-	t    *testing.T
-	seen map[string]bool
+	t     *testing.T
+	seen  map[string]bool
+	plans map[string]string // by statement, if somebody asks
 }
 
 func (e *explained) Update(ctx context.Context, fn func(store.Querier) error, committed func()) error {
@@ -55,6 +57,9 @@ func (q explainer) look(query string, args []any) {
 		var id, parent, unused int
 		var detail string
 		err := r.Scan(&id, &parent, &unused, &detail)
+		if q.e.plans != nil {
+			q.e.plans[query] += detail + "\n"
+		}
 		if m := scanned.FindStringSubmatch(detail); m != nil && !small.MatchString(m[1]) && m[2] == "" {
 			q.e.t.Errorf("%s\nreads a whole table: %s", query, detail)
 		}
@@ -207,4 +212,84 @@ func readFiltered(d *store.Directory) error {
 		}
 	}
 	return nil
+}
+
+// A page costs the same wherever it lies, in every order that an index keeps: the
+// index is entered behind the last page, and nothing is sorted.
+func TestWalksEnterTheirIndexBehindTheLastPage(t *testing.T) {
+	looking := &explained{t: t, seen: map[string]bool{}, plans: map[string]string{}}
+	s := wrapped(t, func(e store.Engine) store.Engine { looking.Engine = e; return looking })
+	populate(t, s)
+	clear(looking.plans)
+	err := s.View(t.Context(), func(v *store.View) error {
+		d, err := v.In(crashConn)
+		if err != nil {
+			return err
+		}
+		return errors.Join(
+			everyOrder(schema.Users(), []string{"id", "userName"}, func(w store.Walk) (store.Place, error) { _, next, err := d.WalkPeople(w); return next, err }),
+			everyOrder(schema.Groups(), []string{"id", "displayName"}, func(w store.Walk) (store.Place, error) { _, next, err := d.WalkGroups(w); return next, err }))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	entered := regexp.MustCompile(`SEARCH [pg] USING (COVERING )?INDEX (people|groups)_(page|id|name) \(conn=\? AND \w+[<>]\?\)`)
+	later := 0
+	for query, plan := range looking.plans {
+		if strings.Contains(plan, "TEMP B-TREE") {
+			t.Errorf("%s\nsorts:\n%s", query, plan)
+		}
+		if strings.Contains(query, ".key > $") || strings.Contains(query, ".key) ") {
+			if later++; !entered.MatchString(plan) {
+				t.Errorf("%s\ndoes not begin behind the last page:\n%s", query, plan)
+			}
+		}
+	}
+	if want := 2 * (1 + 2*2); later != want {
+		t.Errorf("%d later pages were looked at, want %d", later, want)
+	}
+}
+
+// everyOrder walks two pages in every order.
+func everyOrder(rt *schema.ResourceType, paths []string, page func(store.Walk) (store.Place, error)) error {
+	orders := []*filter.Sort{nil}
+	for _, path := range paths {
+		up, err := filter.ParseSort(rt, path, "")
+		down, err2 := filter.ParseSort(rt, path, "descending")
+		if err := errors.Join(err, err2); err != nil {
+			return err
+		}
+		orders = append(orders, up, down)
+	}
+	for _, by := range orders {
+		next, err := page(store.Walk{Sort: by, Count: 1})
+		if err != nil || next == nil {
+			return fmt.Errorf("the first page says %v, next %s", err, next)
+		}
+		if next, err = page(store.Walk{Sort: by, Count: 1, After: next}); err != nil || next != nil {
+			return fmt.Errorf("the second page says %v, next %s", err, next)
+		}
+	}
+	return nil
+}
+
+// populate adds two people and two groups.
+func populate(t *testing.T, s *store.Store) {
+	t.Helper()
+	err := s.Update(t.Context(), func(tx *store.Tx) error {
+		_, err := tx.PutConnection(access.Connection{ID: crashConn}, crashDay)
+		d, err2 := tx.In(crashConn)
+		if err := errors.Join(err, err2); err != nil {
+			return err
+		}
+		var did steps
+		for _, n := range []string{"1", "2"} {
+			did.add(d.InsertPerson(&store.Person{ID: access.PersonID("per_" + n), UserName: "u" + n, Epoch: 1, Version: 1, Doc: []byte(`{}`), Created: crashDay, Updated: crashDay}),
+				d.InsertGroup(&store.Group{ID: access.GroupID("grp_" + n), DisplayName: "Team " + n, Version: 1, Doc: []byte(`{}`), Created: crashDay, Updated: crashDay}))
+		}
+		return errors.Join(did...)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 }

@@ -24,6 +24,8 @@ func Run(t *testing.T, open func(t *testing.T) *store.Store) {
 		{"queues of people to decide", testQueues},
 		{"pages are stable", testPages},
 		{"filters mean what they say", testFilters},
+		{"sorts mean what they say", testSorts},
+		{"a walk meets whoever stays exactly once", testWalks},
 		{"connections are apart", testIsolation},
 		{"connections end and resume", testConnections},
 		{"SCIM tokens", testTokens},
