@@ -19,6 +19,10 @@ func TestSecretsDoNotPrint(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	cursors, err := root.CursorKey()
+	if err != nil {
+		t.Fatal(err)
+	}
 	sealed, err := root.GenerateKey(ES256, KeyActive, noon())
 	if err != nil {
 		t.Fatal(err)
@@ -39,7 +43,7 @@ func TestSecretsDoNotPrint(t *testing.T) {
 	code := NewOpaque(KindCode)
 	scim, _ := NewSCIMToken()
 	var spellings []string
-	for _, raw := range [][]byte{root.key()[:], key.key()[:], parsed.mac()[:], private[36:68]} {
+	for _, raw := range [][]byte{root.key()[:], key.key()[:], cursors.key()[:], parsed.mac()[:], private[36:68]} {
 		spellings = append(spellings, string(raw), fmt.Sprint(raw), fmt.Sprintf("%x", raw), fmt.Sprintf("%X", raw),
 			strings.Trim(fmt.Sprintf("%#v", raw), "[]byte{}"), base64.RawURLEncoding.EncodeToString(raw), base64.StdEncoding.EncodeToString(raw))
 	}
@@ -53,11 +57,12 @@ func TestSecretsDoNotPrint(t *testing.T) {
 	type holder struct {
 		root    RootKey
 		key     RefreshKey
+		cursors CursorKey
 		refresh Refresh
 		ring    *Keyring
 	}
-	shy := holder{root, key, parsed, ring}
-	for _, held := range []any{text, root, &root, key, &key, parsed, &parsed, ring, refresh, code, scim, shy, &shy} {
+	shy := holder{root, key, cursors, parsed, ring}
+	for _, held := range []any{text, root, &root, key, &key, cursors, &cursors, parsed, &parsed, ring, refresh, code, scim, shy, &shy} {
 		for _, shown := range []any{held, wrapped{held}, []any{held}, map[string]any{"k": held}} {
 			var out []string
 			for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d"} {
@@ -90,6 +95,7 @@ func TestErrorsDoNotRepeatTheCredential(t *testing.T) {
 		"refresh": func(s string) error { _, err := ParseRefresh(s); return err },
 		"access":  func(s string) error { _, err := i.Verify(s, noon()); return err },
 		"id":      func(s string) error { _, err := i.VerifyIDToken(s); return err },
+		"cursor":  func(s string) error { _, err := cursorKey(t).Open(s, "list"); return err },
 		"root":    func(s string) error { _, err := ParseRootKey([]byte(s)); return err },
 	} {
 		for _, prefix := range []string{"", "drb_code_", "drb_scim_", "drb_refresh_", "drb_root_", "eyJh."} {

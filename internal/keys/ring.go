@@ -30,6 +30,7 @@ type Rows interface {
 type Ring struct {
 	root    credential.RootKey
 	refresh credential.RefreshKey
+	cursors credential.CursorKey
 	rows    Rows
 	current atomic.Pointer[credential.Keyring]
 }
@@ -59,6 +60,9 @@ func Open(ctx context.Context, rootFile string, rows Rows, now time.Time) (*Ring
 	if r.refresh, err = root.RefreshKey(); err != nil {
 		return nil, fault.Wrap(fault.Invalid, op, err)
 	}
+	if r.cursors, err = root.CursorKey(); err != nil {
+		return nil, fault.Wrap(fault.Invalid, op, err)
+	}
 	if err := r.use(held); err != nil {
 		return nil, fault.Wrap(fault.Invalid, op, err)
 	}
@@ -73,6 +77,9 @@ func (r *Ring) Keyring() *credential.Keyring { return r.current.Load() }
 
 // RefreshKey seals refresh tokens.
 func (r *Ring) RefreshKey() credential.RefreshKey { return r.refresh }
+
+// CursorKey seals places in lists.
+func (r *Ring) CursorKey() credential.CursorKey { return r.cursors }
 
 // JWKS is the published key set. Do not change it.
 func (r *Ring) JWKS() []byte { return r.Keyring().JWKS() }
