@@ -363,7 +363,7 @@ func TestAnIDThatWasNotTheReservedOneIsFollowed(t *testing.T) {
 	f := newFixture(t)
 	dir := f.gate.dirs[southern]
 	dir.Together = func(_ context.Context, fn func(Directory) error) error {
-		d := f.southern.directory()
+		d := f.southern.directory("southern")
 		d.Users = moving{d.Users}
 		return fn(d)
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/drawbridge-id/drawbridge/scim/schema"
 )
@@ -48,6 +49,7 @@ type (
 		DefaultMethod   string `json:"defaultPaginationMethod"`
 		DefaultPageSize int    `json:"defaultPageSize"`
 		MaxPageSize     int    `json:"maxPageSize"`
+		CursorTimeout   int    `json:"cursorTimeout"` // seconds
 	}
 	authScheme struct {
 		Type        string `json:"type"`
@@ -89,8 +91,9 @@ func (s *Server) providerConfig(_ context.Context, c *call) error {
 		Patch:      supported{true},
 		Bulk:       bulkConfig{Supported: true, MaxOperations: maxBulkOperations, MaxPayloadSize: int(s.maxBulk)},
 		Filter:     filterConfig{Supported: true, MaxResults: maxCount},
+		Sort:       supported{true},
 		ETag:       supported{true},
-		Pagination: pagination{Index: true, DefaultMethod: "index", DefaultPageSize: defaultCount, MaxPageSize: maxCount},
+		Pagination: pagination{Cursor: true, Index: true, DefaultMethod: "index", DefaultPageSize: defaultCount, MaxPageSize: maxCount, CursorTimeout: int(cursorLife / time.Second)},
 		AuthenticationSchemes: []authScheme{{Type: "oauthbearertoken", Name: "Bearer token", Primary: true,
 			Description: "The connection's SCIM token, sent as Authorization: Bearer.",
 			SpecURI:     "https://www.rfc-editor.org/info/rfc6750"}},

@@ -10,8 +10,12 @@ import (
 	"github.com/drawbridge-id/drawbridge/scim/schema"
 )
 
-// The scimType words of RFC 7644 table 9 that this package and its callers use.
+// The scimType words of RFC 7644 table 9, and of RFC 9865 table 3, that this package
+// and its callers use.
 const (
+	TypeExpiredCursor = "expiredCursor"
+	TypeInvalidCount  = "invalidCount"
+	TypeInvalidCursor = "invalidCursor"
 	TypeInvalidFilter = "invalidFilter"
 	TypeInvalidSyntax = "invalidSyntax"
 	TypeInvalidValue  = "invalidValue"

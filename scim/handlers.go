@@ -3,9 +3,7 @@ package scim
 import (
 	"context"
 	"net/http"
-	"strconv"
 
-	"github.com/drawbridge-id/drawbridge/scim/filter"
 	"github.com/drawbridge-id/drawbridge/scim/patch"
 	"github.com/drawbridge-id/drawbridge/scim/schema"
 )
@@ -115,51 +113,6 @@ func (s *Server) remove(k kind) action {
 		}
 		return writeNothing(c, http.StatusNoContent)
 	}
-}
-
-func (s *Server) list(k kind) action {
-	return func(ctx context.Context, c *call) error {
-		q, err := parseQuery(c.r.URL.RawQuery)
-		if err != nil {
-			return err
-		}
-		p := parseProjection(k.rt, q)
-		ask := Query{Start: q.start, Count: q.count, Want: Want{Relations: p.wants(k.relation)}}
-		if q.hasFilter {
-			if ask.Filter, err = filter.Parse(k.rt, q.filter); err != nil {
-				return err
-			}
-		}
-		page, err := k.of(c.dir).List(ctx, ask)
-		if err != nil {
-			return err
-		}
-		v := s.view(c, k, p)
-		return s.write(c, http.StatusOK, func(a *answer) error { return v.appendPage(a, q.start, page) })
-	}
-}
-
-// appendPage writes a ListResponse (RFC 7644 section 3.4.2). itemsPerPage is what
-// this answer holds, and Resources is never null.
-func (v view) appendPage(a *answer, start int, page Page) error {
-	a.buf = appendListHead(a.buf, page.Total, start, len(page.Resources))
-	for i, r := range page.Resources {
-		if i > 0 {
-			a.buf = append(a.buf, ',')
-		}
-		if err := v.appendResource(a, r); err != nil {
-			return err
-		}
-	}
-	a.buf = append(a.buf, `]}`...)
-	return nil
-}
-
-func appendListHead(dst []byte, total, start, items int) []byte {
-	dst = append(dst, `{"schemas":["`+urnList+`"],"totalResults":`...)
-	dst = append(strconv.AppendInt(dst, int64(total), 10), `,"startIndex":`...)
-	dst = append(strconv.AppendInt(dst, int64(start), 10), `,"itemsPerPage":`...)
-	return append(strconv.AppendInt(dst, int64(items), 10), `,"Resources":[`...)
 }
 
 // input reads a whole resource.

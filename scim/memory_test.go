@@ -2,6 +2,7 @@ package scim
 
 import (
 	"context"
+	hexadecimal "encoding/hex"
 	"errors"
 	"fmt"
 	"iter"
@@ -50,15 +51,15 @@ func newMemory(now func() time.Time) *memory {
 		groups: table{rt: schema.Groups(), prefix: "grp_", unique: "displayName"}}
 }
 
-func (m *memory) directory() Directory {
-	return Directory{Users: shelf{m, &m.people}, Groups: shelf{m, &m.groups}, Together: m.together}
+func (m *memory) directory(connection string) Directory {
+	return Directory{Users: shelf{m, &m.people}, Groups: shelf{m, &m.groups}, Cursors: seal{connection}, Together: m.together}
 }
 
 // together keeps a copy of the tables, and puts it back if fn fails.
 func (m *memory) together(_ context.Context, fn func(Directory) error) error {
 	people, groups := m.people.copied(), m.groups.copied()
 	m.commits++
-	err := fn(m.directory())
+	err := fn(m.directory(""))
 	if err == nil {
 		err = m.lost
 	}
@@ -201,23 +202,57 @@ func (s shelf) List(_ context.Context, q Query) (Page, error) {
 	if err := s.m.fails; err != nil {
 		return Page{}, err
 	}
-	var page Page
+	var matching []*row
 	for _, r := range s.t.rows {
-		if q.Filter != nil && !filter.Matches(q.Filter, r.searchable()) {
-			continue
-		}
-		page.Total++
-		if page.Total >= q.Start && len(page.Resources) < q.Count {
-			page.Resources = append(page.Resources, s.m.shown(r, q.Want))
+		if q.Filter == nil || filter.Matches(q.Filter, r.searchable()) {
+			matching = append(matching, r)
 		}
 	}
+	if q.Sort != nil {
+		slices.SortStableFunc(matching, func(a, b *row) int { return q.Sort.Compare(a.searchable(), b.searchable()) })
+	}
+	page := Page{Total: len(matching)}
+	from := q.Start - 1
+	if q.Walk {
+		page.Total = 0
+		from = 1 + slices.IndexFunc(matching, func(r *row) bool { return r.ID == string(q.After) })
+	}
+	for _, r := range matching[min(from, len(matching)):] {
+		if len(page.Resources) == q.Count {
+			if q.Walk {
+				page.Next = []byte(page.Resources[q.Count-1].ID)
+			}
+			break
+		}
+		page.Resources = append(page.Resources, s.m.shown(r, q.Want))
+	}
 	return page, nil
+}
+
+// seal is not opaque, but good for one list of one connection only.
+type seal struct{ connection string }
+
+func (s seal) Seal(place []byte, bound string) string {
+	return hexadecimal.EncodeToString([]byte(s.connection + "|" + bound + "|" + string(place)))
+}
+
+func (s seal) Open(cursor, bound string) ([]byte, error) {
+	b, err := hexadecimal.DecodeString(cursor)
+	place, ours := strings.CutPrefix(string(b), s.connection+"|"+bound+"|")
+	if err != nil || !ours {
+		return nil, errors.New("another list's: " + string(b))
+	}
+	return []byte(place), nil
 }
 
 // searchable is the document with what a filter may also ask for.
 func (r *row) searchable() schema.Object {
 	doc := r.doc.Clone()
 	doc["id"] = r.ID
+	for _, id := range r.members {
+		list, _ := doc["members"].([]any)
+		doc["members"] = append(list, schema.Object{"value": id})
+	}
 	doc["meta"] = schema.Object{"lastModified": r.LastModified.Format(time.RFC3339Nano)}
 	return doc
 }

@@ -21,6 +21,7 @@ type Gate interface {
 // Directory is one connection's people and groups.
 type Directory struct {
 	Users, Groups Collection
+	Cursors       Cursors
 
 	// Together runs fn with a directory whose writes are kept by one commit: each
 	// call is undone by itself if it fails, all of them if fn does, and nothing is
@@ -32,6 +33,14 @@ type Directory struct {
 	IdP      string // "entra", "okta" or "other": whose dialect is spoken here (scim/dialect); "" is other
 	Strict   bool   // refuse what the RFC forbids instead of reading what was meant
 	RawToken bool   // accept Authorization without the Bearer scheme, also where the dialect does not
+}
+
+// Cursors seals the places where a client stands in this connection's lists. bound
+// describes the list: what was sealed for one opens for no other, nor for any of
+// another connection's. A cursor is made of RFC 3986's unreserved characters.
+type Cursors interface {
+	Seal(place []byte, bound string) (cursor string)
+	Open(cursor, bound string) (place []byte, err error)
 }
 
 // Collection is what the front asks of the people, or of the groups, of one
@@ -92,16 +101,20 @@ type Relation struct {
 	Display string
 }
 
-// Query is a list request after parsing.
+// Query is a list request after parsing: of a page by its number, or of one of a walk.
 type Query struct {
-	Filter filter.Expr // nil: all
-	Start  int         // 1-based
-	Count  int         // 0: totals only
+	Filter filter.Expr  // nil: all
+	Sort   *filter.Sort // nil: oldest first
+	Start  int          // 1-based; not of a walk
+	Count  int          // 0: totals only; at least 1 in a walk
+	Walk   bool         // the page begins behind After, whatever has come or gone since
+	After  []byte       // Page.Next of the page before; nil: the first page
 	Want   Want
 }
 
 // Page is a list answer.
 type Page struct {
-	Total     int
+	Total     int // of all that match; not told in a walk
 	Resources []Resource
+	Next      []byte // of a walk: where the next page begins; nil: there is none
 }

@@ -16,19 +16,29 @@ const (
 	maxCount     = 200
 )
 
-// queryText is a query string, decoded once and split; nothing is looked up yet.
+// queryText is the parameters of a query as they were sent, in the address or in
+// the body of a search; no name is looked up yet.
 type queryText struct {
 	filter                string
 	hasFilter             bool
 	start, count          int
+	hasStart              bool
+	badCount              error
 	attributes, excluded  string
 	hasAttributes, hasExc bool
+	sortBy, sortOrder     string
+	hasSort               bool
+	cursor                string
+	hasCursor             bool
 }
 
+// noQuery is what a request without parameters asks.
+func noQuery() queryText { return queryText{start: 1, count: defaultCount} }
+
 // parseQuery reads the parameters this server knows and ignores all others: Entra
-// appends ?aadOptscim062020 to every request, and sorting is not offered.
+// appends ?aadOptscim062020 to every request.
 func parseQuery(raw string) (queryText, error) {
-	q := queryText{start: 1, count: defaultCount}
+	q := noQuery()
 	seen := make(map[string]bool, 4)
 	for raw != "" {
 		var pair string
@@ -49,15 +59,12 @@ func parseQuery(raw string) (queryText, error) {
 			return q, err
 		}
 	}
-	if q.hasAttributes && q.hasExc {
-		return q, Invalid(TypeInvalidValue, "Send attributes or excludedAttributes, not both.")
-	}
-	return q, nil
+	return q, q.finish()
 }
 
 func known(key string) bool {
 	switch key {
-	case "filter", "startIndex", "count", "attributes", "excludedAttributes":
+	case "filter", "startIndex", "count", "attributes", "excludedAttributes", "sortBy", "sortOrder", "cursor":
 		return true
 	}
 	return false
@@ -88,16 +95,40 @@ func (q *queryText) set(key, text string) (err error) {
 		q.attributes, q.hasAttributes = text, true
 	case "excludedAttributes":
 		q.excluded, q.hasExc = text, true
+	case "sortBy":
+		q.sortBy, q.hasSort = text, true
+	case "sortOrder":
+		q.sortOrder = text
+	case "cursor":
+		q.cursor, q.hasCursor = text, true
 	case "startIndex":
+		q.hasStart = true
 		if q.start, err = integer(key, text); err == nil {
 			q.start = max(q.start, 1)
 		}
 	case "count":
-		if q.count, err = integer(key, text); err == nil {
-			q.count = min(max(q.count, 0), maxCount)
-		}
+		q.count, q.badCount = integer(key, text)
+		q.count = max(q.count, 0)
 	}
 	return err
+}
+
+// finish holds the parameters against each other. A count that is too large is cut
+// for who numbers pages (RFC 7644 section 3.4.2.4) and refused to who walks with a
+// cursor (RFC 9865 section 2.1).
+func (q *queryText) finish() error {
+	switch {
+	case q.hasAttributes && q.hasExc:
+		return Invalid(TypeInvalidValue, "Send attributes or excludedAttributes, not both.")
+	case q.hasStart && q.hasCursor:
+		return Invalid(TypeInvalidValue, "Send startIndex or cursor, not both: each is a way of paging.")
+	case q.hasCursor && (q.badCount != nil || q.count > maxCount):
+		return invalidCount()
+	case q.badCount != nil:
+		return q.badCount
+	}
+	q.count = min(q.count, maxCount)
+	return nil
 }
 
 // integer reads a decimal integer of at most 32 bits: more rows than that are
@@ -105,7 +136,7 @@ func (q *queryText) set(key, text string) (err error) {
 func integer(key, text string) (int, error) {
 	n, err := strconv.ParseInt(text, 10, 32)
 	if err != nil {
-		return 0, Invalid(TypeInvalidValue, "The query parameter "+key+" must be an integer, not \""+schema.Clip(text)+"\".")
+		return 0, Invalid(TypeInvalidValue, "The parameter "+key+" must be an integer, not \""+schema.Clip(text)+"\".")
 	}
 	return int(n), nil
 }

@@ -10,15 +10,18 @@ import (
 
 func TestPagingParametersAreReadOnceAndBounded(t *testing.T) {
 	for raw, want := range map[string]queryText{
-		"":                              {start: 1, count: 100},
-		"startIndex=3&count=7":          {start: 3, count: 7},
-		"startIndex=0":                  {start: 1, count: 100},
-		"startIndex=-4&count=-1":        {start: 1, count: 0},
-		"count=0":                       {start: 1, count: 0},
-		"count=100000":                  {start: 1, count: 200},
-		"aadOptscim062020":              {start: 1, count: 100},
-		"aadOptscim062020&count=5":      {start: 1, count: 5},
-		"sortBy=userName&foo=%zz&bar=1": {start: 1, count: 100},
+		"":                            {start: 1, count: 100},
+		"startIndex=3&count=7":        {start: 3, count: 7, hasStart: true},
+		"startIndex=0":                {start: 1, count: 100, hasStart: true},
+		"startIndex=-4&count=-1":      {start: 1, count: 0, hasStart: true},
+		"count=0":                     {start: 1, count: 0},
+		"count=100000":                {start: 1, count: 200},
+		"aadOptscim062020":            {start: 1, count: 100},
+		"aadOptscim062020&count=5":    {start: 1, count: 5},
+		"foo=%zz&bar=1":               {start: 1, count: 100},
+		"sortBy=userName&sortOrder=x": {start: 1, count: 100, sortBy: "userName", hasSort: true, sortOrder: "x"},
+		"cursor":                      {start: 1, count: 100, hasCursor: true},
+		"cursor=a-_.~1&count=5":       {start: 1, count: 5, hasCursor: true, cursor: "a-_.~1"},
 		"filter=userName+eq+%22a%40b%22": {start: 1, count: 100, hasFilter: true,
 			filter: `userName eq "a@b"`},
 		"filter=displayName%20eq%20%22my%20%25%20name%22": {start: 1, count: 100, hasFilter: true,
@@ -44,6 +47,10 @@ func TestAQueryThatCannotBeReadIsRefusedWithItsParameter(t *testing.T) {
 		"filter=a%zz":                        TypeInvalidFilter,
 		"filter=%ff":                         TypeInvalidFilter,
 		"filter=a&filter=b":                  TypeInvalidValue,
+		"cursor&cursor":                      TypeInvalidValue,
+		"cursor&startIndex=1":                TypeInvalidValue,
+		"count=201&cursor":                   TypeInvalidCount,
+		"cursor=x&count=one":                 TypeInvalidCount,
 	} {
 		_, err := parseQuery(raw)
 		var e *Error
@@ -56,7 +63,7 @@ func TestAQueryThatCannotBeReadIsRefusedWithItsParameter(t *testing.T) {
 // FuzzListQuery: whatever the query string, the numbers are in range, the filter
 // is UTF-8, and a refusal is a 400.
 func FuzzListQuery(f *testing.F) {
-	for _, seed := range []string{"", "a=b&&;=", "filter=userName+eq+%22x%22&startIndex=2&count=3", "count=%31", "filter=%25%", "attributes=a,b.c&aadOptscim062020"} {
+	for _, seed := range []string{"", "a=b&&;=", "filter=userName+eq+%22x%22&startIndex=2&count=3", "count=%31", "filter=%25%", "attributes=a,b.c&aadOptscim062020", "cursor=x&count=201&sortBy=a&sortOrder=b"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, raw string) {

@@ -41,7 +41,9 @@ func (s *Server) route(c *call) (action, error) {
 		return nil, err
 	}
 	pattern := c.path.collection
-	if c.path.hasItem {
+	if search := pattern + "/" + searchSegment; c.path.item == searchSegment && s.routes[search] != nil {
+		pattern = search
+	} else if c.path.hasItem {
 		item, err := decodeItem(c.path.item)
 		if err != nil {
 			return nil, err
@@ -84,7 +86,7 @@ func foreign(r rune) bool {
 // not (RFC 7644 section 3.11 asks for 501 at /Me), and of the rest that it is not there.
 func noRoute(collection string) error {
 	switch collection {
-	case "Me", ".search":
+	case "Me":
 		return NotImplemented("/" + collection + " is not offered; ServiceProviderConfig says what is.")
 	}
 	return &Error{Status: http.StatusNotFound,

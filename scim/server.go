@@ -111,8 +111,10 @@ func (s *Server) register() {
 		s.handle(http.MethodPut, k.plural+"/*", s.replace(k))
 		s.handle(http.MethodPatch, k.plural+"/*", s.patch(k))
 		s.handle(http.MethodDelete, k.plural+"/*", s.remove(k))
+		s.handle(http.MethodPost, k.plural+"/"+searchSegment, s.find(k))
 	}
 	s.handle(http.MethodPost, "Bulk", s.bulk(s.users(), s.groups()))
+	s.handle(http.MethodPost, searchSegment, s.find(s.users(), s.groups()))
 	s.handle(http.MethodGet, "ServiceProviderConfig", s.providerConfig)
 	s.handle(http.MethodGet, "ResourceTypes", s.resourceTypes)
 	s.handle(http.MethodGet, "ResourceTypes/*", s.resourceType)

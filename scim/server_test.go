@@ -37,7 +37,7 @@ func newFixture(t *testing.T) *fixture {
 	clock := func() time.Time { now = now.Add(time.Millisecond); return now }
 	f := &fixture{t: t, southern: newMemory(clock), northern: newMemory(clock), token: southernToken}
 	f.gate = &gate{tokens: map[string]string{southern: southernToken, northern: northernToken},
-		dirs: map[string]Directory{southern: f.southern.directory(), northern: f.northern.directory()}}
+		dirs: map[string]Directory{southern: f.southern.directory(southern), northern: f.northern.directory(northern)}}
 	f.server = New(Config{Gate: f.gate, PublicURL: publicURL, Now: clock,
 		Observe: func(_ context.Context, o Observation) { f.seen = append(f.seen, o) }})
 	return f

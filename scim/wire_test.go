@@ -136,7 +136,6 @@ func TestEveryErrorIsSCIMsOwn(t *testing.T) {
 	f.send("GET", "/Users"+filterBy(`userName eq`), "").refusal(400, "invalidFilter")
 	f.send("GET", "/Users?count=many", "").refusal(400, "invalidValue")
 	f.send("GET", "/Me", "").refusal(501, "")
-	f.send("POST", "/.search", "{}").refusal(501, "")
 	if allow := f.send("PUT", "/Users", user("x")).refusal(405, "").header.Get("Allow"); allow != "GET, HEAD, POST" {
 		t.Errorf("Allow %q", allow)
 	}
@@ -260,8 +259,10 @@ func TestDiscoverySaysOnlyWhatIsTrue(t *testing.T) {
 	f := newFixture(t)
 	spc := f.send("GET", "/ServiceProviderConfig", "").is(200)
 	spc.has(true, "patch", "supported").has(true, "filter", "supported").has(200.0, "filter", "maxResults").has(true, "etag", "supported")
-	spc.has(false, "sort", "supported").has(false, "changePassword", "supported")
+	spc.has(true, "sort", "supported").has(false, "changePassword", "supported")
 	spc.has(true, "bulk", "supported").has(1000.0, "bulk", "maxOperations").has(float64(4<<20), "bulk", "maxPayloadSize")
+	spc.has(true, "pagination", "cursor").has(true, "pagination", "index").has("index", "pagination", "defaultPaginationMethod").has(3600.0, "pagination", "cursorTimeout")
+	spc.has(100.0, "pagination", "defaultPageSize").has(200.0, "pagination", "maxPageSize")
 	spc.has("oauthbearertoken", "authenticationSchemes", 0, "type").has(true, "authenticationSchemes", 0, "primary")
 	spc.has(publicURL+"/scim/v2/southern/ServiceProviderConfig", "meta", "location")
 

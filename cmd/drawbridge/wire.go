@@ -99,7 +99,7 @@ func (a *app) openBridge(ctx context.Context, ring *keys.Ring) (err error) {
 	issuer := credential.NewIssuer(a.cfg.Server.PublicURL, ring.Keyring)
 	lives := bridge.DefaultLives()
 	lives.AccessToken, lives.Session, lives.Refresh = a.cfg.Sessions.AccessToken, a.cfg.Sessions.Absolute, a.cfg.Sessions.Refresh
-	a.bridge, err = bridge.New(bridge.Config{Store: a.store, Hot: a.hot, Issuer: issuer, Refresh: ring.RefreshKey(), URL: a.cfg.Server.PublicURL,
+	a.bridge, err = bridge.New(bridge.Config{Store: a.store, Hot: a.hot, Issuer: issuer, Refresh: ring.RefreshKey(), Cursors: ring.CursorKey(), URL: a.cfg.Server.PublicURL,
 		Clients: clients(a.cfg), Lives: lives, Now: time.Now,
 		Observe: func(op string, err error) { a.log.Warn("background work", zap.String("op", op), zap.Error(err)) }})
 	if err != nil {

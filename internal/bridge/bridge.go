@@ -41,6 +41,7 @@ type Config struct {
 	Hot     hot.Engine
 	Issuer  *credential.Issuer
 	Refresh credential.RefreshKey
+	Cursors credential.CursorKey
 	URL     string // the issuer's own URL, for iss and redirects
 	Clients []oidc.Client
 	Lives   Lives
@@ -55,6 +56,7 @@ type Bridge struct {
 	hot     hot.Engine
 	issuer  *credential.Issuer
 	refresh credential.RefreshKey
+	cursors credential.CursorKey
 	url     string
 	clients map[access.ClientID]oidc.Client
 	lives   Lives
@@ -87,7 +89,7 @@ func New(c Config) (*Bridge, error) {
 	if l.AccessToken <= 0 || l.AccessToken > credential.MaxLife || l.Session <= 0 || l.Refresh <= 0 || l.RefreshGrace < 0 || l.RefreshGrace > 10*time.Second {
 		return nil, fault.New(fault.Invalid, op, "access tokens live at most 5 minutes, the refresh grace is at most 10 seconds, and nothing lives for ever")
 	}
-	b := &Bridge{store: c.Store, hot: c.Hot, issuer: c.Issuer, refresh: c.Refresh, url: c.URL, lives: l, now: c.Now,
+	b := &Bridge{store: c.Store, hot: c.Hot, issuer: c.Issuer, refresh: c.Refresh, cursors: c.Cursors, url: c.URL, lives: l, now: c.Now,
 		observe: c.Observe, clients: make(map[access.ClientID]oidc.Client, len(c.Clients)),
 		wake: make(chan struct{}, 1), used: map[string]time.Time{}}
 	if b.observe == nil {

@@ -58,6 +58,8 @@ func (b *Bridge) directoryWith(c store.ConnectionRow, change changer) scim.Direc
 		IdP:    c.IdP,
 		Users:  users{b: b, conn: c.ID, rt: schema.Users(), change: change},
 		Groups: groups{b: b, conn: c.ID, rt: schema.Groups(), change: change},
+
+		Cursors: cursors{key: b.cursors, conn: c.ID},
 	}
 }
 

@@ -64,22 +64,10 @@ func (g groups) Get(ctx context.Context, id string, w scim.Want) (scim.Resource,
 }
 
 func (g groups) List(ctx context.Context, q scim.Query) (scim.Page, error) {
-	var page scim.Page
-	err := g.b.read(ctx, g.conn, func(dir *store.Directory) error {
-		found, total, err := dir.Groups(store.Query{Filter: q.Filter, Start: q.Start, Count: q.Count})
-		if err != nil {
-			return err
-		}
-		page = scim.Page{Total: total}
-		for _, f := range found {
-			page.Resources = append(page.Resources, g.resource(ctx, f, q.Want))
-		}
-		return nil
-	})
-	if err != nil {
-		return scim.Page{}, edge(err)
-	}
-	return page, nil
+	return page(ctx, g.b, g.conn, q, lister[store.Group]{numbered: (*store.Directory).Groups, walk: (*store.Directory).WalkGroups,
+		resource: func(_ *store.Directory, row store.Group) (scim.Resource, error) {
+			return g.resource(ctx, row, q.Want), nil
+		}})
 }
 
 func (g groups) Replace(ctx context.Context, id string, m scim.Match, in scim.Input) (scim.Resource, error) {

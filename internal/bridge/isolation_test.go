@@ -61,6 +61,9 @@ func crossings(mine, myGroup string) []crossing {
 	user := `{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"userName":"stolen@name.example","active":false}`
 	group := `{"schemas":["urn:ietf:params:scim:schemas:core:2.0:Group"],"displayName":"Stolen","members":[]}`
 	off := patch(`{"op":"replace","path":"active","value":false}`)
+	search := func(members string) string {
+		return `{"schemas":["urn:ietf:params:scim:api:messages:2.0:SearchRequest"],` + members + `}`
+	}
 	var all []crossing
 	for _, match := range []string{"", `W/"1"`, `W/"99"`, "*"} {
 		all = append(all,
@@ -77,6 +80,10 @@ func crossings(mine, myGroup string) []crossing {
 		crossing{"GET", `/Users?filter=id+eq+"PERSON"`, "", ""}, crossing{"GET", `/Users?filter=groups.value+eq+"GROUP"`, "", ""},
 		crossing{"GET", `/Groups?filter=id+eq+"GROUP"`, "", ""}, crossing{"GET", `/Groups?filter=members.value+eq+"PERSON"`, "", ""},
 		crossing{"GET", `/Groups?filter=members[value+eq+"PERSON"]`, "", ""},
+		crossing{"GET", `/Users?filter=id+eq+"PERSON"&sortBy=userName&cursor`, "", ""},
+		crossing{"POST", "/Users/.search", search(`"filter":"groups.value eq \"GROUP\"","sortBy":"groups.display"`), ""},
+		crossing{"POST", "/Groups/.search", search(`"filter":"members.value eq \"PERSON\""`), ""},
+		crossing{"POST", "/.search", search(`"filter":"id eq \"PERSON\" or members.value eq \"PERSON\" or id eq \"GROUP\"","cursor":""`), ""},
 		crossing{"PATCH", "/Groups/" + myGroup, patch(`{"op":"add","path":"members","value":[{"value":"PERSON"}]}`), ""},
 		crossing{"PATCH", "/Groups/" + myGroup, patch(`{"op":"remove","path":"members[value eq \"PERSON\"]"}`), ""},
 		crossing{"PATCH", "/Groups/" + myGroup, patch(`{"op":"replace","path":"members","value":[{"value":"PERSON"}]}`), ""},

@@ -79,24 +79,8 @@ func (u users) Get(ctx context.Context, id string, w scim.Want) (scim.Resource, 
 }
 
 func (u users) List(ctx context.Context, q scim.Query) (scim.Page, error) {
-	var page scim.Page
-	err := u.b.read(ctx, u.conn, func(dir *store.Directory) error {
-		people, total, err := dir.People(store.Query{Filter: q.Filter, Start: q.Start, Count: q.Count})
-		if err != nil {
-			return err
-		}
-		page = scim.Page{Total: total, Resources: make([]scim.Resource, len(people))}
-		for i, p := range people {
-			if page.Resources[i], err = readUser(dir, p, q.Want); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return scim.Page{}, edge(err)
-	}
-	return page, nil
+	return page(ctx, u.b, u.conn, q, lister[store.Person]{numbered: (*store.Directory).People, walk: (*store.Directory).WalkPeople,
+		resource: func(dir *store.Directory, p store.Person) (scim.Resource, error) { return readUser(dir, p, q.Want) }})
 }
 
 func (u users) Replace(ctx context.Context, id string, m scim.Match, in scim.Input) (scim.Resource, error) {

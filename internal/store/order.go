@@ -8,10 +8,6 @@ import (
 	"github.com/drawbridge-id/drawbridge/scim/schema"
 )
 
-// sortedText is how many characters of a text are sorted by where no index keeps
-// the whole: a place in a list must stay small enough for an address.
-const sortedText = 1024
-
 // order is a list's order in SQL. Ties, and everything where value is "", go by row
 // key; descending is ascending read from its end.
 type order struct {
@@ -50,7 +46,7 @@ func (c *compiler) sortKey(a *schema.Attribute) string {
 	if !a.CaseExact && !v.folded {
 		x = "fold(" + x + ")"
 	}
-	return fmt.Sprintf("substr(%s, 1, %d)", x, sortedText)
+	return fmt.Sprintf("substr(%s, 1, %d)", x, filter.SortedText)
 }
 
 // single is the one value of an attribute that counts: of several, the primary's,

@@ -8,6 +8,10 @@ import (
 	"github.com/drawbridge-id/drawbridge/scim/schema"
 )
 
+// SortedText is how many characters of a text are sorted by, where no index keeps
+// the whole: a place in a list must stay small enough for an address.
+const SortedText = 1024
+
 // Sort is the order of a list (RFC 7644 section 3.4.2.3). Whoever has no value
 // comes last when it ascends, and first when it descends.
 type Sort struct {
@@ -89,10 +93,21 @@ func (s *Sort) key(doc schema.Object) any {
 			return t
 		}
 		return nil
-	case s.By.CaseExact:
-		return text
+	case !s.By.CaseExact:
+		text = schema.Fold(text)
 	}
-	return schema.Fold(text)
+	return beginning(text)
+}
+
+func beginning(text string) string {
+	left := SortedText
+	for at := range text {
+		if left == 0 {
+			return text[:at]
+		}
+		left--
+	}
+	return text
 }
 
 func (s *Sort) value(doc schema.Object) any {
@@ -146,4 +161,10 @@ func order(b bool) int {
 		return 1
 	}
 	return 0
+}
+
+// CheckOrder refuses a sortOrder that is none, also where nothing is sorted.
+func CheckOrder(order string) error {
+	_, err := parseOrder(order)
+	return err
 }

@@ -35,6 +35,21 @@ func TestWhatCannotBeSortedByIsRefused(t *testing.T) {
 	}
 }
 
+func TestLongTextsAreSortedByTheirBeginning(t *testing.T) {
+	by, err := ParseSort(schema.Users(), "title", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	long := strings.Repeat("Ö", SortedText)
+	title := func(s string) schema.Object { return schema.Object{"title": s} }
+	if got := by.Compare(title(long+"a"), title(long+"b")); got != 0 {
+		t.Errorf("behind the beginning: %d", got)
+	}
+	if got := by.Compare(title(long[2:]+"a"), title(long[2:]+"b")); got != -1 {
+		t.Errorf("at its end: %d", got)
+	}
+}
+
 // FuzzParseSort: whatever is asked, it is refused as an invalid value or names an
 // attribute that has a value to compare.
 func FuzzParseSort(f *testing.F) {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -21,7 +22,7 @@ import (
 var sortPaths = []string{
 	"userName", "id", "externalId", "title", "active", "displayName", "name.familyName", "name.givenName", "emails", "emails.value", "emails.type", "emails.primary",
 	"phoneNumbers", "department", schema.EnterpriseURN + ":employeeNumber", "manager.value", "certificationExpires", schema.FleetURN + ":technicianCertification",
-	"meta.created", "meta.lastModified", "meta.version", "meta.resourceType", "groups", "groups.display", "groups.type", "schemas", "nickName",
+	"meta.created", "meta.lastModified", "meta.version", "meta.resourceType", "groups", "groups.display", "groups.type", "schemas", "nickName", "preferredLanguage",
 }
 
 // sortable people are few and full of ties, absences and near misses.
@@ -37,6 +38,10 @@ func sortable(t testing.TB, f *fixture) []schema.Object {
 		schema.Object{"userName": "ivy", "name": schema.Object{"givenName": "Ivy"}, "phoneNumbers": list{element("work", "+61 2", false), element("home", "+61 0", false)}},
 		schema.Object{"userName": "jo", schema.FleetURN: schema.Object{"certificationExpires": "2026-11-21T09:00:00Z"}, schema.EnterpriseURN: schema.Object{"department": "Åre", "manager": schema.Object{"value": "per_2"}}},
 	)
+	long := strings.Repeat("Ö", filter.SortedText)
+	for i, doc := range docs {
+		doc["preferredLanguage"] = long[2*(i%2):] + string(rune('z'-i))
+	}
 	var people []store.Person
 	for i, doc := range docs {
 		p := store.Person{ID: access.PersonID(fmt.Sprint("per_", (i*7)%10)), UserName: doc.Text("userName"), ExternalID: doc.Text("externalId"), Epoch: 1, Version: int64(1 + i%2),

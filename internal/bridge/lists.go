@@ -1,0 +1,65 @@
+package bridge
+
+import (
+	"context"
+
+	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/internal/credential"
+	"github.com/drawbridge-id/drawbridge/internal/store"
+	"github.com/drawbridge-id/drawbridge/scim"
+)
+
+// cursors seals places in one connection's lists.
+type cursors struct {
+	key  credential.CursorKey
+	conn access.ConnectionID
+}
+
+// Seal implements scim.Cursors. No connection's name holds the NUL.
+func (c cursors) Seal(place []byte, bound string) string {
+	return c.key.Seal(place, string(c.conn)+"\x00"+bound)
+}
+
+// Open implements scim.Cursors.
+func (c cursors) Open(cursor, bound string) ([]byte, error) {
+	return c.key.Open(cursor, string(c.conn)+"\x00"+bound)
+}
+
+// lister is how one resource type is listed in a transaction.
+type lister[T any] struct {
+	numbered func(*store.Directory, store.Query) ([]T, int, error)
+	walk     func(*store.Directory, store.Walk) ([]T, store.Place, error)
+	resource func(*store.Directory, T) (scim.Resource, error)
+}
+
+// page is one page of a list, read in one transaction.
+func page[T any](ctx context.Context, b *Bridge, conn access.ConnectionID, q scim.Query, l lister[T]) (scim.Page, error) {
+	var page scim.Page
+	err := b.read(ctx, conn, func(dir *store.Directory) (err error) {
+		page = scim.Page{}
+		var rows []T
+		if q.Walk {
+			rows, page.Next, err = walked(dir, q, l)
+		} else {
+			rows, page.Total, err = l.numbered(dir, store.Query{Filter: q.Filter, Sort: q.Sort, Start: q.Start, Count: q.Count})
+		}
+		if err != nil {
+			return err
+		}
+		page.Resources = make([]scim.Resource, len(rows))
+		for i, row := range rows {
+			if page.Resources[i], err = l.resource(dir, row); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return scim.Page{}, edge(err)
+	}
+	return page, nil
+}
+
+func walked[T any](dir *store.Directory, q scim.Query, l lister[T]) ([]T, []byte, error) {
+	return l.walk(dir, store.Walk{Filter: q.Filter, Sort: q.Sort, After: q.After, Count: q.Count})
+}
