@@ -151,6 +151,9 @@ func (d *running) scimAttacks() []attack {
 		to("invalid UTF-8", "POST", "/Users", user+"\"a\xff\xfe\"}", 400),
 		to("a PATCH of 100,000 operations", "PATCH", "/Users/nobody", `{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[`+
 			strings.TrimSuffix(strings.Repeat(`{"op":"add"},`, 60_000), ",")+`]}`, 400, 404, 413),
+		to("a cursor that nobody made", "GET", "/Users?cursor="+strings.Repeat("A", 20<<10), "", 400, 414),
+		to("a search nested 4000 deep", "POST", "/.search", `{"filter":"`+deep+`"}`, 400),
+		to("a search with five megabytes of names", "POST", "/Users/.search", `{"attributes":["`+strings.Repeat("a", 5<<20)+`"]}`, 413),
 		to("count below reason", "GET", "/Users?startIndex=-99999999999999999999", "", 400),
 		{"no token", request("GET", path+"/Users", "", ""), []int{401}, scimError},
 		{"another customer's token", request("GET", "/scim/v2/banksia-entra/Users", bearer, ""), []int{401}, scimError},
