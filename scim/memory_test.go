@@ -216,6 +216,9 @@ func (s shelf) List(_ context.Context, q Query) (Page, error) {
 	if q.Walk {
 		page.Total = 0
 		from = 1 + slices.IndexFunc(matching, func(r *row) bool { return r.ID == string(q.After) })
+		if q.After != nil && from == 0 {
+			return Page{}, fmt.Errorf("%s is no place in this list", q.After)
+		}
 	}
 	for _, r := range matching[min(from, len(matching)):] {
 		if len(page.Resources) == q.Count {

@@ -259,6 +259,14 @@ func TestASearchAtTheRootListsPeopleThenGroups(t *testing.T) {
 			t.Errorf("pages of %d: %v", count, pages)
 		}
 	}
+	for filter, want := range map[string]string{`userName pr`: "[[cleo Ada bob dan]]", `id sw \"per\"`: "[[cleo Ada bob dan]]", `id sw \"grp\"`: "[[Night Day]]", `id eq null`: "[[]]"} {
+		pages := walkedNames(t, func(cursor string) reply {
+			return root(`"count":4,"filter":"` + filter + `","cursor":"` + cursor + `"`)
+		})
+		if fmt.Sprint(pages) != want {
+			t.Errorf("%s: pages %v, want %v", filter, pages, want)
+		}
+	}
 	for filter, want := range map[string][]string{
 		`userName sw \"a\"`: {"Ada"}, `displayName eq \"day\"`: {"Day"}, `members pr`: {"Night"}, `title pr or members pr`: {"cleo", "Ada", "dan", "Night"},
 		`userName pr and members pr`: nil, `not (userName eq \"bob\")`: {"cleo", "Ada", "dan", "Night", "Day"}, `id eq \"grp_0002\"`: {"Day"}, `meta.lastModified pr and title eq null`: {"bob", "Night", "Day"},

@@ -166,7 +166,7 @@ func (c *compiler) values(a *schema.Attribute) values {
 	}
 	name := strings.Join(path, ".")
 	switch {
-	case c.relates(top):
+	case top.Relation:
 		return c.related(a)
 	case top.Extension:
 		path = append([]string{top.URN}, path...)
@@ -206,9 +206,6 @@ func (c *compiler) sub(a *schema.Attribute, in element) values {
 	return values{expr: c.dialect.JSON(in.json, a.Name)}
 }
 
-// relates reports whether an attribute is the table's relation.
-func (c *compiler) relates(a *schema.Attribute) bool { return a.Relation && a.Name == c.relation.name }
-
 // related are values of the relation; one that is not stored is absent.
 func (c *compiler) related(a *schema.Attribute) values {
 	n := c.suffix()
@@ -240,7 +237,7 @@ func (c *compiler) schemas() values {
 }
 
 func (c *compiler) valuePath(e *filter.ValuePath) string {
-	if c.relates(e.Attr) {
+	if e.Attr.Relation {
 		n := c.suffix()
 		return "exists (select 1 from " + fmt.Sprintf(c.relation.from, n) + " and " + c.expr(e.Term, element{related: n}) + ")"
 	}

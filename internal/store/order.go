@@ -61,8 +61,11 @@ func (c *compiler) single(a *schema.Attribute) values {
 		return values{expr: c.bind(c.resource.Core.ID)} // the first, whatever follows
 	case a.Path() == "meta.location":
 		return values{expr: c.column["id"], folded: true} // what addresses differ in
-	case c.relates(top):
+	case top.Relation:
 		n := c.suffix()
+		if a.Name == "$ref" {
+			a = top.SubAttribute("value") // what addresses differ in
+		}
 		return values{expr: "(select " + c.relatedExpr(a, n) + " from " + fmt.Sprintf(c.relation.from+" order by "+c.relation.order, n) + " limit 1)"}
 	case top != a && top.MultiValued:
 		return values{expr: c.dialect.JSON(c.chosen(top), a.Name)}

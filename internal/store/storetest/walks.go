@@ -22,7 +22,7 @@ import (
 var sortPaths = []string{
 	"userName", "id", "externalId", "title", "active", "displayName", "name.familyName", "name.givenName", "emails", "emails.value", "emails.type", "emails.primary",
 	"phoneNumbers", "department", schema.EnterpriseURN + ":employeeNumber", "manager.value", "certificationExpires", schema.FleetURN + ":technicianCertification",
-	"meta.created", "meta.lastModified", "meta.version", "meta.resourceType", "groups", "groups.display", "groups.type", "schemas", "nickName", "preferredLanguage",
+	"meta.created", "meta.lastModified", "meta.version", "meta.resourceType", "meta.location", "groups", "groups.display", "groups.type", "groups.$ref", "schemas", "nickName", "preferredLanguage",
 }
 
 // sortable people are few and full of ties, absences and near misses.
@@ -59,10 +59,12 @@ func sortable(t testing.TB, f *fixture) []schema.Object {
 	groups := map[int][]any{4: {relation("grp_2", "Team 2")}, 2: {relation("grp_2", "Team 2")}, 7: {relation("grp_2", "Team 2"), relation("grp_1", "team 1")}, 0: {relation("grp_1", "team 1")}}
 	for i := range docs {
 		for _, g := range groups[i] {
-			g.(schema.Object)["type"] = "direct"
+			g := g.(schema.Object)
+			g["type"], g["$ref"] = "direct", "https://bridge.example/Groups/"+g.Text("value")
 		}
 		docs[i] = whole(docs[i], people[i], groups[i])
 		docs[i]["schemas"] = list{schema.UserURN}
+		docs[i]["meta"].(schema.Object)["location"] = "https://bridge.example/Users/" + docs[i].Text("id")
 		docs[i]["meta"].(schema.Object)["version"] = fmt.Sprintf(`W/"%d"`, people[i].Version)
 	}
 	return docs
