@@ -57,7 +57,8 @@ var layers = []struct {
 	{"internal/httpserver", []string{"internal/fault", "internal/secret"}},
 	{"internal/api", []string{"internal/access", "internal/bridge", "internal/credential", "internal/fault", "internal/store"}},
 	{"internal/console", []string{"internal/access", "internal/credential", "internal/fault", "internal/hot", "internal/secret", "internal/session", "oidc", "oidc/upstream"}},
-	{"oidc/oidctest", []string{"internal/secret"}},
+	{"internal/idp", []string{"internal/secret"}},
+	{"oidc/oidctest", []string{"internal/idp", "internal/secret"}},
 	{"internal/demo/fleetweb", nil}, // could be anyone's application: nothing of ours
 	{"examples", nil},
 	{"internal/demo", []string{"internal/demo/fleetweb", "internal/secret", "oidc/oidctest"}},

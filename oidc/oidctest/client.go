@@ -310,7 +310,7 @@ func decodeOAuth(res *http.Response, into any) error {
 			Description string `json:"error_description"`
 		}
 		if err := json.Unmarshal(body, &e); err != nil {
-			e.Description = clip(body)
+			e.Description = strings.ToValidUTF8(string(body[:min(len(body), 8<<10)]), "")
 		}
 		return &OAuthError{Status: res.StatusCode, Code: e.Error, Description: e.Description}
 	}

@@ -7,31 +7,23 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
+
+	"github.com/drawbridge-id/drawbridge/internal/idp"
 )
 
-// Person is one human in an identity provider's own directory.
-type Person struct {
-	ObjectID    string `json:"object_id"` // immutable: Entra's objectId, Okta's user id
-	UserName    string `json:"user_name"`
-	Email       string `json:"email"`
-	GivenName   string `json:"given_name"`
-	FamilyName  string `json:"family_name"`
-	DisplayName string `json:"display_name"`
-	Department  string `json:"department,omitzero"`
-	Active      bool   `json:"active"`
-	// Certification and CertificationExpires are the technician's certificate,
-	// sent in the fleet extension; empty: nothing is sent.
-	Certification        string    `json:"certification,omitzero"`
-	CertificationExpires time.Time `json:"certification_expires,omitzero"`
-}
-
-// Group is a group in the directory. Members are ObjectIDs of people.
-type Group struct {
-	ObjectID string   `json:"object_id"`
-	Name     string   `json:"name"`
-	Members  []string `json:"members"`
-}
+// The words for people and groups are internal/idp's.
+type (
+	// Person is one human in an identity provider's own directory.
+	Person = idp.Person
+	// Group is a group in the directory. Members are ObjectIDs of people.
+	Group = idp.Group
+	// Fleet is the extension schema that carries the fleet attributes.
+	Fleet = idp.Fleet
+	// Exchange is one SCIM request that was sent, and its answer.
+	Exchange = idp.Exchange
+	// SCIMError is an answer that is not a success.
+	SCIMError = idp.SCIMError
+)
 
 // Directory is the identity provider's own people and groups, safe for
 // concurrent use. What it returns are copies.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"slices"
+
+	"github.com/drawbridge-id/drawbridge/internal/idp"
 )
 
 // AddToGroup makes people members of a group, by name or object id, and sends the
@@ -23,8 +25,8 @@ func (i *IdP) AddToGroup(ctx context.Context, group string, people ...string) ([
 	if err != nil {
 		return nil, err
 	}
-	return i.toGroup("add to "+g.Name, g, func(d dialect, id string) error {
-		return d.addMembers(ctx, id, g, i.members(joining), i.members(g.Members))
+	return i.toGroup("add to "+g.Name, g, func(d idp.Dialect, id string) error {
+		return d.AddMembers(ctx, id, g, i.members(joining), i.members(g.Members))
 	})
 }
 
@@ -40,8 +42,8 @@ func (i *IdP) RemoveFromGroup(ctx context.Context, group string, people ...strin
 	if err != nil {
 		return nil, err
 	}
-	return i.toGroup("remove from "+g.Name, g, func(d dialect, id string) error {
-		return d.removeMembers(ctx, id, g, i.members(leaving), i.members(g.Members))
+	return i.toGroup("remove from "+g.Name, g, func(d idp.Dialect, id string) error {
+		return d.RemoveMembers(ctx, id, g, i.members(leaving), i.members(g.Members))
 	})
 }
 
@@ -51,8 +53,8 @@ func (i *IdP) RenameGroup(ctx context.Context, group, name string) ([]Exchange, 
 	if err != nil {
 		return nil, err
 	}
-	return i.toGroup("rename "+group, g, func(d dialect, id string) error {
-		return d.renameGroup(ctx, id, g, i.members(g.Members))
+	return i.toGroup("rename "+group, g, func(d idp.Dialect, id string) error {
+		return d.RenameGroup(ctx, id, g, i.members(g.Members))
 	})
 }
 
@@ -61,12 +63,12 @@ func (i *IdP) AddGroup(ctx context.Context, g Group) ([]Exchange, error) {
 	if err := i.cfg.Directory.addGroup(g); err != nil {
 		return nil, err
 	}
-	w := i.wire("add group " + g.Name)
-	id, _, err := i.speak(w).pushGroup(ctx, g, i.members(g.Members))
+	c := i.converse("add group " + g.Name)
+	id, _, err := c.PushGroup(ctx, g, i.members(g.Members))
 	if err == nil {
 		i.link(g.ObjectID, id)
 	}
-	return w.sent, err
+	return c.sent, err
 }
 
 // PushGroup sends a group and all its members again: Okta's "Push now", or the
@@ -76,12 +78,12 @@ func (i *IdP) PushGroup(ctx context.Context, group string) ([]Exchange, error) {
 	if !ok {
 		return nil, fmt.Errorf("oidctest: no group called %q is in the directory", group)
 	}
-	w := i.wire("push " + g.Name)
-	id, _, err := i.speak(w).pushGroup(ctx, g, i.members(g.Members))
+	c := i.converse("push " + g.Name)
+	id, _, err := c.PushGroup(ctx, g, i.members(g.Members))
 	if err == nil {
 		i.link(g.ObjectID, id)
 	}
-	return w.sent, err
+	return c.sent, err
 }
 
 // DeleteGroup removes a group from the directory and from the bridge.
@@ -91,19 +93,19 @@ func (i *IdP) DeleteGroup(ctx context.Context, group string) ([]Exchange, error)
 		return nil, fmt.Errorf("oidctest: no group called %q is in the directory", group)
 	}
 	i.cfg.Directory.removeGroup(g.ObjectID)
-	sent, err := i.toGroup("delete group "+g.Name, g, func(d dialect, id string) error { return d.deleteGroup(ctx, id) })
+	sent, err := i.toGroup("delete group "+g.Name, g, func(d idp.Dialect, id string) error { return d.DeleteGroup(ctx, id) })
 	i.link(g.ObjectID, "")
 	return sent, err
 }
 
-func (i *IdP) toGroup(why string, g Group, send func(dialect, string) error) ([]Exchange, error) {
+func (i *IdP) toGroup(why string, g Group, send func(idp.Dialect, string) error) ([]Exchange, error) {
 	id := i.RemoteID(g.ObjectID)
 	if id == "" {
 		return nil, nil // never sent: the next cycle sends it whole
 	}
-	w := i.wire(why)
-	err := send(i.speak(w), id)
-	return w.sent, err
+	c := i.converse(why)
+	err := send(c, id)
+	return c.sent, err
 }
 
 func (i *IdP) objectIDs(people []string) ([]string, error) {

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/drawbridge-id/drawbridge/internal/idp"
 	"github.com/drawbridge-id/drawbridge/internal/secret"
 )
 
@@ -42,53 +43,12 @@ type Config struct {
 	OktaPUT bool
 }
 
-// Fleet is the extension schema that carries the fleet attributes.
-type Fleet struct {
-	URN                  string
-	Certification        string // attribute name
-	CertificationExpires string // attribute name
-}
-
-// DefaultFleet is the bridge's own extension.
-func DefaultFleet() Fleet {
-	return Fleet{
-		URN:                  "urn:drawbridge:scim:schemas:extension:fleet:2.0:User",
-		Certification:        "technicianCertification",
-		CertificationExpires: "certificationExpires",
-	}
-}
-
-// dialect is what one vendor sends for each change. Ids are the bridge's.
-type dialect interface {
-	probe(ctx context.Context) error
-	// pushPerson matches by filter, then creates or updates.
-	pushPerson(ctx context.Context, p Person) (id string, did outcome, err error)
-	updatePerson(ctx context.Context, id string, before, after Person) error
-	deletePerson(ctx context.Context, id string, p Person) error
-	pushGroup(ctx context.Context, g Group, members []member) (id string, did outcome, err error)
-	addMembers(ctx context.Context, id string, g Group, joining, all []member) error
-	removeMembers(ctx context.Context, id string, g Group, leaving, all []member) error
-	renameGroup(ctx context.Context, id string, g Group, all []member) error
-	deleteGroup(ctx context.Context, id string) error
-}
-
-type outcome int
-
-const (
-	unchanged outcome = iota
-	created
-	updated
-	skipped // out of the vendor's scope
-)
-
-// member is a person of a group, by the id that the bridge gave.
-type member struct{ id, display string }
-
 // IdP is an in-process identity provider. Its methods are safe for concurrent use.
 type IdP struct {
 	cfg    Config
 	vendor string
-	speak  func(*wire) dialect
+	manner idp.Manner
+	speak  func(idp.Sender) idp.Dialect
 	log    record
 	sign   *provider
 
@@ -111,26 +71,17 @@ func NewEntra(cfg Config) (*IdP, error) {
 	if cfg.TenantID == "" {
 		return nil, errors.New("oidctest: Entra needs a tenant id")
 	}
-	return newIdP(cfg, "entra", func(w *wire) dialect {
-		w.agent = "Azure AD Provisioning" // not documented; servers must not care
-		w.accept = "application/scim+json"
-		if cfg.EntraFlag {
-			w.flag = "aadOptscim062020"
-		}
-		return entra{wire: w, flag: cfg.EntraFlag, fleet: fleetOr(cfg.Fleet)}
+	return newIdP(cfg, "entra", idp.EntraManner(cfg.EntraFlag), func(s idp.Sender) idp.Dialect {
+		return idp.Entra(s, cfg.EntraFlag, cfg.Fleet)
 	})
 }
 
 // NewOkta is an identity provider that behaves as Okta does.
 func NewOkta(cfg Config) (*IdP, error) {
-	return newIdP(cfg, "okta", func(w *wire) dialect {
-		w.agent = "Okta SCIM Client 1.0.0"
-		w.accept = "application/scim+json"
-		return okta{wire: w, put: cfg.OktaPUT, fleet: fleetOr(cfg.Fleet)}
-	})
+	return newIdP(cfg, "okta", idp.OktaManner(), func(s idp.Sender) idp.Dialect { return idp.Okta(s, cfg.OktaPUT, cfg.Fleet) })
 }
 
-func newIdP(cfg Config, vendor string, speak func(*wire) dialect) (*IdP, error) {
+func newIdP(cfg Config, vendor string, manner idp.Manner, speak func(idp.Sender) idp.Dialect) (*IdP, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
@@ -143,7 +94,7 @@ func newIdP(cfg Config, vendor string, speak func(*wire) dialect) (*IdP, error) 
 		}}
 	}
 	cfg.BaseURL = strings.TrimSuffix(cfg.BaseURL, "/")
-	i := &IdP{cfg: cfg, vendor: vendor, speak: speak, links: map[string]string{}}
+	i := &IdP{cfg: cfg, vendor: vendor, manner: manner, speak: speak, links: map[string]string{}}
 	i.Connect(cfg.SCIM)
 	var err error
 	if i.sign, err = newProvider(i); err != nil {
@@ -166,13 +117,6 @@ func (c Config) check() error {
 		}
 	}
 	return errors.Join(errs...)
-}
-
-func fleetOr(f Fleet) Fleet {
-	if f.URN == "" {
-		return DefaultFleet()
-	}
-	return f
 }
 
 // Vendor is "entra" or "okta".
@@ -204,21 +148,14 @@ func (i *IdP) link(objectID, id string) {
 	i.links[objectID] = id
 }
 
-func (i *IdP) wire(why string) *wire {
-	i.mu.Lock()
-	to := i.scim
-	i.mu.Unlock()
-	return &wire{base: to.BaseURL, token: to.Token, client: i.cfg.HTTP, now: i.cfg.Now, log: &i.log, why: why}
-}
-
 // members gives those of the object ids that the bridge knows: a vendor drops
 // people out of its scope without a word.
-func (i *IdP) members(objectIDs []string) []member {
-	var out []member
+func (i *IdP) members(objectIDs []string) []idp.Member {
+	var out []idp.Member
 	for _, oid := range objectIDs {
 		p, ok := i.cfg.Directory.Find(oid)
 		if id := i.RemoteID(oid); ok && id != "" {
-			out = append(out, member{id: id, display: p.UserName})
+			out = append(out, idp.Member{ID: id, Display: p.UserName})
 		}
 	}
 	return out
@@ -233,11 +170,11 @@ type Report struct {
 	Took                                                         time.Duration
 }
 
-func (r *Report) person(o outcome) {
+func (r *Report) person(o idp.Outcome) {
 	*[]*int{&r.PeopleUnchanged, &r.PeopleCreated, &r.PeopleUpdated, &r.PeopleSkipped}[o]++
 }
 
-func (r *Report) group(o outcome) {
+func (r *Report) group(o idp.Outcome) {
 	*[]*int{&r.GroupsUnchanged, &r.GroupsCreated, &r.GroupsUpdated, &r.GroupsUnchanged}[o]++
 }
 
@@ -245,22 +182,21 @@ func (r *Report) group(o outcome) {
 // filter and created or updated, every group likewise, then the members. It goes
 // on after a failed object, as the vendors do, and returns all failures joined.
 func (i *IdP) SyncAll(ctx context.Context) (Report, error) {
-	w := i.wire("initial cycle")
-	d := i.speak(w)
+	d := i.converse("initial cycle")
 	var r Report
-	if err := d.probe(ctx); err != nil {
+	if err := d.Probe(ctx); err != nil {
 		return r, fmt.Errorf("%s: the connection test failed: %w", i.cfg.Name, err)
 	}
 	started := i.cfg.Now()
 	err := errors.Join(i.syncPeople(ctx, d, &r), i.syncGroups(ctx, d, &r))
-	r.Requests, r.Took = len(w.sent), i.cfg.Now().Sub(started)
+	r.Requests, r.Took = len(d.sent), i.cfg.Now().Sub(started)
 	return r, err
 }
 
-func (i *IdP) syncPeople(ctx context.Context, d dialect, r *Report) error {
+func (i *IdP) syncPeople(ctx context.Context, d idp.Dialect, r *Report) error {
 	var errs []error
 	for _, p := range i.cfg.Directory.People() {
-		id, did, err := d.pushPerson(ctx, p)
+		id, did, err := d.PushPerson(ctx, p)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", p.UserName, err))
 			continue
@@ -271,11 +207,11 @@ func (i *IdP) syncPeople(ctx context.Context, d dialect, r *Report) error {
 	return errors.Join(errs...)
 }
 
-func (i *IdP) syncGroups(ctx context.Context, d dialect, r *Report) error {
+func (i *IdP) syncGroups(ctx context.Context, d idp.Dialect, r *Report) error {
 	var errs []error
 	for _, g := range i.cfg.Directory.Groups() {
 		members := i.members(g.Members)
-		id, did, err := d.pushGroup(ctx, g, members)
+		id, did, err := d.PushGroup(ctx, g, members)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", g.Name, err))
 			continue
@@ -305,16 +241,16 @@ func (i *IdP) UpdatePerson(ctx context.Context, why, person string, edit func(*P
 	if err != nil {
 		return nil, err
 	}
-	w := i.wire(why + " " + after.UserName)
+	c := i.converse(why + " " + after.UserName)
 	if id := i.RemoteID(after.ObjectID); id != "" {
-		err = i.speak(w).updatePerson(ctx, id, before, after)
-		return w.sent, err
+		err = c.UpdatePerson(ctx, id, before, after)
+		return c.sent, err
 	}
-	id, _, err := i.speak(w).pushPerson(ctx, after)
+	id, _, err := c.PushPerson(ctx, after)
 	if err == nil {
 		i.link(after.ObjectID, id)
 	}
-	return w.sent, err
+	return c.sent, err
 }
 
 // AddPerson takes a new person into the directory and sends it.
@@ -322,12 +258,12 @@ func (i *IdP) AddPerson(ctx context.Context, p Person) ([]Exchange, error) {
 	if err := i.cfg.Directory.addPerson(p); err != nil {
 		return nil, err
 	}
-	w := i.wire("add " + p.UserName)
-	id, _, err := i.speak(w).pushPerson(ctx, p)
+	c := i.converse("add " + p.UserName)
+	id, _, err := c.PushPerson(ctx, p)
 	if err == nil {
 		i.link(p.ObjectID, id)
 	}
-	return w.sent, err
+	return c.sent, err
 }
 
 // Delete removes a person for good: Entra sends the deactivation and then DELETE,
@@ -338,14 +274,14 @@ func (i *IdP) Delete(ctx context.Context, person string) ([]Exchange, error) {
 		return nil, fmt.Errorf("oidctest: nobody called %q is in the directory", person)
 	}
 	i.cfg.Directory.removePerson(p.ObjectID)
-	w := i.wire("delete " + p.UserName)
+	c := i.converse("delete " + p.UserName)
 	id := i.RemoteID(p.ObjectID)
 	if id == "" {
 		return nil, nil
 	}
 	i.link(p.ObjectID, "")
-	err := i.speak(w).deletePerson(ctx, id, p)
-	return w.sent, err
+	err := c.DeletePerson(ctx, id, p)
+	return c.sent, err
 }
 
 // Plus adds two reports of cycles that ran side by side: the longer time counts.

@@ -1,4 +1,4 @@
-package oidctest
+package idp
 
 import (
 	"bytes"
@@ -89,17 +89,17 @@ func (u remoteUser) fleet(f Fleet, p *Person) error {
 	}
 	var ext map[string]json.RawMessage
 	if err := json.Unmarshal(raw, &ext); err != nil {
-		return fmt.Errorf("oidctest: read %s: %w", f.URN, err)
+		return fmt.Errorf("idp: read %s: %w", f.URN, err)
 	}
 	if raw, ok := ext[f.Certification]; ok {
 		if err := json.Unmarshal(raw, &p.Certification); err != nil {
-			return fmt.Errorf("oidctest: read %s: %w", f.Certification, err)
+			return fmt.Errorf("idp: read %s: %w", f.Certification, err)
 		}
 	}
 	if raw, ok := ext[f.CertificationExpires]; ok {
 		var when time.Time
 		if err := json.Unmarshal(raw, &when); err != nil {
-			return fmt.Errorf("oidctest: read %s: %w", f.CertificationExpires, err)
+			return fmt.Errorf("idp: read %s: %w", f.CertificationExpires, err)
 		}
 		p.CertificationExpires = when
 	}

@@ -1,4 +1,4 @@
-package oidctest
+package idp
 
 import (
 	"context"
@@ -21,7 +21,7 @@ const (
 // entra speaks as Microsoft Entra's provisioning service does, with or without
 // the aadOptscim062020 flag.
 type entra struct {
-	*wire
+	Sender
 	flag  bool
 	fleet Fleet
 }
@@ -55,16 +55,16 @@ type scimMeta struct {
 	ResourceType string `json:"resourceType"`
 }
 
-// probe asks for somebody who cannot exist: the connection test, and the check at
+// Probe asks for somebody who cannot exist: the connection test, and the check at
 // the start of each cycle.
-func (e entra) probe(ctx context.Context) error {
+func (e entra) Probe(ctx context.Context) error {
 	var found listed[json.RawMessage]
 	guid := fmt.Sprintf("%x-%x-%x-%x-%x", randomBytes(4), randomBytes(2), randomBytes(2), randomBytes(2), randomBytes(6))
-	if err := e.do(ctx, "GET", "/Users?filter="+query("userName eq "+literal(guid)), nil, &found); err != nil {
+	if err := e.Send(ctx, "GET", "/Users?filter="+query("userName eq "+literal(guid)), nil, &found); err != nil {
 		return err
 	}
 	if found.TotalResults != 0 || found.Resources == nil {
-		return fmt.Errorf("oidctest: a search for nobody was not answered with an empty list")
+		return fmt.Errorf("idp: a search for nobody was not answered with an empty list")
 	}
 	return nil
 }
@@ -106,33 +106,38 @@ func instant(t time.Time) string {
 	return t.UTC().Format(time.RFC3339)
 }
 
-// pushPerson matches by userName. A person who was disabled before the first
+// PushPerson matches by userName. A person who was disabled before the first
 // cycle is out of scope and never sent.
-func (e entra) pushPerson(ctx context.Context, p Person) (string, outcome, error) {
+func (e entra) PushPerson(ctx context.Context, p Person) (string, Outcome, error) {
 	var found listed[remoteUser]
-	if err := e.do(ctx, "GET", "/Users?filter="+query("userName eq "+literal(p.UserName)), nil, &found); err != nil {
-		return "", unchanged, err
+	if err := e.Send(ctx, "GET", LookUpPerson("entra", p.UserName), nil, &found); err != nil {
+		return "", Unchanged, err
 	}
+	match, known, err := one(found, "userName "+p.UserName)
 	switch {
-	case len(found.Resources) > 1:
-		return "", unchanged, fmt.Errorf("oidctest: %d people match userName %q", len(found.Resources), p.UserName)
-	case len(found.Resources) == 1:
-		have, err := found.Resources[0].person(e.fleet)
-		if err != nil {
-			return "", unchanged, err
-		}
-		ops := e.difference(have, p)
-		if len(ops) == 0 {
-			return found.Resources[0].ID, unchanged, nil
-		}
-		return found.Resources[0].ID, updated, e.do(ctx, "PATCH", "/Users/"+found.Resources[0].ID, patchOf(ops...), nil)
+	case err != nil:
+		return "", Unchanged, err
+	case known:
+		return e.updateFound(ctx, match, p)
 	case !p.Active:
-		return "", skipped, nil
+		return "", Skipped, nil
 	}
 	return e.createPerson(ctx, p)
 }
 
-func (e entra) createPerson(ctx context.Context, p Person) (string, outcome, error) {
+func (e entra) updateFound(ctx context.Context, found remoteUser, p Person) (string, Outcome, error) {
+	have, err := found.person(e.fleet)
+	if err != nil {
+		return "", Unchanged, err
+	}
+	ops := e.difference(have, p)
+	if len(ops) == 0 {
+		return found.ID, Unchanged, nil
+	}
+	return found.ID, Updated, e.Send(ctx, "PATCH", "/Users/"+found.ID, patchOf(ops...), nil)
+}
+
+func (e entra) createPerson(ctx context.Context, p Person) (string, Outcome, error) {
 	doc := document{
 		{"schemas", []string{coreUser, enterpriseUser}},
 		{"externalId", p.ObjectID}, {"userName", p.UserName}, {"active", true}, {"displayName", p.DisplayName},
@@ -148,14 +153,14 @@ func (e entra) createPerson(ctx context.Context, p Person) (string, outcome, err
 	if f := fleetObject(e.fleet, p); f != nil {
 		doc = append(doc, field{e.fleet.URN, f})
 	}
-	var made remoteUser
-	if err := e.do(ctx, "POST", "/Users", doc, &made); err != nil {
-		return "", unchanged, err
+	var made struct{ ID string }
+	if err := e.Send(ctx, "POST", "/Users", doc, &made); err != nil {
+		return "", Unchanged, err
 	}
 	if made.ID == "" {
-		return "", unchanged, fmt.Errorf("oidctest: the answer to POST /Users has no id")
+		return "", Unchanged, fmt.Errorf("idp: the answer to POST /Users has no id")
 	}
-	return made.ID, created, nil
+	return made.ID, Created, nil
 }
 
 func fleetObject(f Fleet, p Person) document {
@@ -169,12 +174,12 @@ func fleetObject(f Fleet, p Person) document {
 	return out
 }
 
-func (e entra) updatePerson(ctx context.Context, id string, before, after Person) error {
+func (e entra) UpdatePerson(ctx context.Context, id string, before, after Person) error {
 	ops := e.difference(before, after)
 	if len(ops) == 0 {
 		return nil
 	}
-	return e.do(ctx, "PATCH", "/Users/"+id, patchOf(ops...), nil)
+	return e.Send(ctx, "PATCH", "/Users/"+id, patchOf(ops...), nil)
 }
 
 // difference is the PATCH that leads from before to after. A value that became
@@ -215,50 +220,47 @@ func (e entra) active(on bool) operation {
 	return operation{Op: "Replace", Path: "active", Value: "False"}
 }
 
-// deletePerson is the hard delete: the soft delete went before it.
-func (e entra) deletePerson(ctx context.Context, id string, p Person) error {
+// DeletePerson is the hard delete: the soft delete went before it.
+func (e entra) DeletePerson(ctx context.Context, id string, p Person) error {
 	if p.Active {
-		if err := e.do(ctx, "PATCH", "/Users/"+id, patchOf(e.active(false)), nil); err != nil {
+		if err := e.Send(ctx, "PATCH", "/Users/"+id, patchOf(e.active(false)), nil); err != nil {
 			return err
 		}
 	}
-	return e.do(ctx, "DELETE", "/Users/"+id, nil, nil)
+	return e.Send(ctx, "DELETE", "/Users/"+id, nil, nil)
 }
 
-func (e entra) pushGroup(ctx context.Context, g Group, members []member) (string, outcome, error) {
+func (e entra) PushGroup(ctx context.Context, g Group, members []Member) (string, Outcome, error) {
 	var found listed[remoteGroup]
-	path := "/Groups?excludedAttributes=members&filter=" + query("displayName eq "+literal(g.Name))
-	if err := e.do(ctx, "GET", path, nil, &found); err != nil {
-		return "", unchanged, err
+	if err := e.Send(ctx, "GET", LookUpGroup("entra", g.Name), nil, &found); err != nil {
+		return "", Unchanged, err
 	}
-	if len(found.Resources) > 1 {
-		return "", unchanged, fmt.Errorf("oidctest: %d groups match displayName %q", len(found.Resources), g.Name)
+	match, known, err := one(found, "displayName "+g.Name)
+	if err != nil {
+		return "", Unchanged, err
 	}
-	id, did := "", unchanged
-	if len(found.Resources) == 1 {
-		id = found.Resources[0].ID
-	} else {
-		var err error
+	id, did := match.ID, Unchanged
+	if !known {
 		if id, err = e.createGroup(ctx, g); err != nil {
-			return "", unchanged, err
+			return "", Unchanged, err
 		}
-		did = created
+		did = Created
 	}
-	return id, did, e.addMembers(ctx, id, g, members, members)
+	return id, did, e.AddMembers(ctx, id, g, members, members)
 }
 
 // createGroup makes it empty: the members follow when both ends exist.
 func (e entra) createGroup(ctx context.Context, g Group) (string, error) {
-	var made remoteGroup
+	var made struct{ ID string }
 	doc := document{
 		{"schemas", []string{coreGroup, entraGroupURN}},
 		{"externalId", g.ObjectID}, {"displayName", g.Name}, {"meta", scimMeta{ResourceType: "Group"}},
 	}
-	if err := e.do(ctx, "POST", "/Groups", doc, &made); err != nil {
+	if err := e.Send(ctx, "POST", "/Groups", doc, &made); err != nil {
 		return "", err
 	}
 	if made.ID == "" {
-		return "", fmt.Errorf("oidctest: the answer to POST /Groups has no id")
+		return "", fmt.Errorf("idp: the answer to POST /Groups has no id")
 	}
 	return made.ID, nil
 }
@@ -268,58 +270,58 @@ type entraRef struct {
 	Value string  `json:"value"`
 }
 
-func refs(members []member) []entraRef {
+func refs(members []Member) []entraRef {
 	var out []entraRef
 	for _, m := range members {
-		out = append(out, entraRef{Value: m.id})
+		out = append(out, entraRef{Value: m.ID})
 	}
 	return out
 }
 
-func (e entra) addMembers(ctx context.Context, id string, _ Group, joining, _ []member) error {
+func (e entra) AddMembers(ctx context.Context, id string, _ Group, joining, _ []Member) error {
 	op := "Add"
 	if e.flag {
 		op = "add"
 	}
 	for part := range slices.Chunk(joining, perPatch) {
-		if err := e.do(ctx, "PATCH", "/Groups/"+id, patchOf(operation{Op: op, Path: "members", Value: refs(part)}), nil); err != nil {
+		if err := e.Send(ctx, "PATCH", "/Groups/"+id, patchOf(operation{Op: op, Path: "members", Value: refs(part)}), nil); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// removeMembers names them in a value without the flag, which the RFC does not
+// RemoveMembers names them in a value without the flag, which the RFC does not
 // know, and in the path with it.
-func (e entra) removeMembers(ctx context.Context, id string, _ Group, leaving, _ []member) error {
+func (e entra) RemoveMembers(ctx context.Context, id string, _ Group, leaving, _ []Member) error {
 	for part := range slices.Chunk(leaving, perPatch) {
 		ops := []operation{{Op: "Remove", Path: "members", Value: refs(part)}}
 		if e.flag {
 			ops = removals(part)
 		}
-		if err := e.do(ctx, "PATCH", "/Groups/"+id, patchOf(ops...), nil); err != nil {
+		if err := e.Send(ctx, "PATCH", "/Groups/"+id, patchOf(ops...), nil); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func removals(leaving []member) []operation {
+func removals(leaving []Member) []operation {
 	var ops []operation
 	for _, m := range leaving {
-		ops = append(ops, operation{Op: "remove", Path: "members[value eq " + literal(m.id) + "]"})
+		ops = append(ops, operation{Op: "remove", Path: "members[value eq " + literal(m.ID) + "]"})
 	}
 	return ops
 }
 
-func (e entra) renameGroup(ctx context.Context, id string, g Group, _ []member) error {
+func (e entra) RenameGroup(ctx context.Context, id string, g Group, _ []Member) error {
 	op := operation{Op: "Replace", Path: "displayName", Value: g.Name}
 	if e.flag {
 		op = operation{Op: "replace", Value: document{{"displayName", g.Name}}}
 	}
-	return e.do(ctx, "PATCH", "/Groups/"+id, patchOf(op), nil)
+	return e.Send(ctx, "PATCH", "/Groups/"+id, patchOf(op), nil)
 }
 
-func (e entra) deleteGroup(ctx context.Context, id string) error {
-	return e.do(ctx, "DELETE", "/Groups/"+id, nil, nil)
+func (e entra) DeleteGroup(ctx context.Context, id string) error {
+	return e.Send(ctx, "DELETE", "/Groups/"+id, nil, nil)
 }

@@ -1,4 +1,4 @@
-package oidctest
+package idp
 
 import (
 	"context"
@@ -11,7 +11,7 @@ import (
 // okta speaks as Okta's SCIM client does: a catalogue app (PATCH for activation
 // and groups), or with put a custom app (PUT for everything).
 type okta struct {
-	*wire
+	Sender
 	put   bool
 	fleet Fleet
 }
@@ -61,53 +61,53 @@ func (o okta) user(p Person) oktaUser {
 	return u
 }
 
-// probe is the connector test: a first page of users.
-func (o okta) probe(ctx context.Context) error {
+// Probe is the connector test: a first page of users.
+func (o okta) Probe(ctx context.Context) error {
 	var found listed[json.RawMessage]
-	return o.do(ctx, "GET", "/Users?startIndex=1&count=1", nil, &found)
+	return o.Send(ctx, "GET", "/Users?startIndex=1&count=1", nil, &found)
 }
 
-func (o okta) lookup(ctx context.Context, p Person) ([]remoteUser, error) {
-	var found listed[remoteUser]
-	err := o.do(ctx, "GET", "/Users?filter="+query("userName eq "+literal(p.UserName))+"&startIndex=1&count=100", nil, &found)
-	return found.Resources, err
+func (o okta) lookup(ctx context.Context, p Person) (found remoteUser, known bool, err error) {
+	var all listed[remoteUser]
+	if err := o.Send(ctx, "GET", LookUpPerson("okta", p.UserName), nil, &all); err != nil {
+		return found, false, err
+	}
+	return one(all, "userName "+p.UserName)
 }
 
-// pushPerson is an assignment: lookup by userName, then POST with a password, or
+// PushPerson is an assignment: lookup by userName, then POST with a password, or
 // a profile push to the one that was found.
-func (o okta) pushPerson(ctx context.Context, p Person) (string, outcome, error) {
-	found, err := o.lookup(ctx, p)
+func (o okta) PushPerson(ctx context.Context, p Person) (string, Outcome, error) {
+	found, known, err := o.lookup(ctx, p)
 	switch {
 	case err != nil:
-		return "", unchanged, err
-	case len(found) > 1:
-		return "", unchanged, fmt.Errorf("oidctest: %d people match userName %q", len(found), p.UserName)
-	case len(found) == 1:
-		return o.assignFound(ctx, found[0], p)
+		return "", Unchanged, err
+	case known:
+		return o.assignFound(ctx, found, p)
 	case !p.Active:
-		return "", skipped, nil
+		return "", Skipped, nil
 	}
 	u := o.user(p)
 	u.Password = rand.Text()
-	var made remoteUser
-	if err := o.do(ctx, "POST", "/Users", u, &made); err != nil {
-		return "", unchanged, err
+	var made struct{ ID string }
+	if err := o.Send(ctx, "POST", "/Users", u, &made); err != nil {
+		return "", Unchanged, err
 	}
 	if made.ID == "" {
-		return "", unchanged, fmt.Errorf("oidctest: create new user returned an empty user")
+		return "", Unchanged, fmt.Errorf("idp: create new user returned an empty user")
 	}
-	return made.ID, created, nil
+	return made.ID, Created, nil
 }
 
-func (o okta) assignFound(ctx context.Context, found remoteUser, p Person) (string, outcome, error) {
+func (o okta) assignFound(ctx context.Context, found remoteUser, p Person) (string, Outcome, error) {
 	have, err := found.person(o.fleet)
 	if err != nil {
-		return "", unchanged, err
+		return "", Unchanged, err
 	}
 	if same(have, p) {
-		return found.ID, unchanged, nil
+		return found.ID, Unchanged, nil
 	}
-	return found.ID, updated, o.updatePerson(ctx, found.ID, have, p)
+	return found.ID, Updated, o.UpdatePerson(ctx, found.ID, have, p)
 }
 
 // same compares as the wire does: instants by their second.
@@ -119,20 +119,20 @@ func same(a, b Person) bool {
 	return a == b
 }
 
-// updatePerson sends activation as its own PATCH and a changed profile as GET and
+// UpdatePerson sends activation as its own PATCH and a changed profile as GET and
 // PUT; a custom app PUTs both at once. Activation is preceded by the lookup that
 // Okta does at each assignment.
-func (o okta) updatePerson(ctx context.Context, id string, before, after Person) error {
+func (o okta) UpdatePerson(ctx context.Context, id string, before, after Person) error {
 	profile := before
 	profile.Active = after.Active
 	turned := before.Active != after.Active
 	if turned && after.Active {
-		if _, err := o.lookup(ctx, after); err != nil {
+		if _, _, err := o.lookup(ctx, after); err != nil {
 			return err
 		}
 	}
 	if turned && !o.put {
-		if err := o.do(ctx, "PATCH", "/Users/"+id, patchOf(operation{Op: "replace", Value: document{{"active", after.Active}}}), nil); err != nil {
+		if err := o.Send(ctx, "PATCH", "/Users/"+id, patchOf(operation{Op: "replace", Value: document{{"active", after.Active}}}), nil); err != nil {
 			return err
 		}
 	}
@@ -146,14 +146,14 @@ func (o okta) updatePerson(ctx context.Context, id string, before, after Person)
 // does not own: id, meta, groups and attributes it does not know.
 func (o okta) putPerson(ctx context.Context, id string, p Person) error {
 	var have remoteUser
-	if err := o.do(ctx, "GET", "/Users/"+id, nil, &have); err != nil {
+	if err := o.Send(ctx, "GET", "/Users/"+id, nil, &have); err != nil {
 		return err
 	}
 	doc, err := o.merged(have, p)
 	if err != nil {
 		return err
 	}
-	return o.do(ctx, "PUT", "/Users/"+id, doc, nil)
+	return o.Send(ctx, "PUT", "/Users/"+id, doc, nil)
 }
 
 func (o okta) merged(have remoteUser, p Person) (map[string]json.RawMessage, error) {
@@ -163,7 +163,7 @@ func (o okta) merged(have remoteUser, p Person) (map[string]json.RawMessage, err
 	}
 	var own map[string]json.RawMessage
 	if err := json.Unmarshal(body, &own); err != nil {
-		return nil, fmt.Errorf("oidctest: %w", err)
+		return nil, fmt.Errorf("idp: %w", err)
 	}
 	doc := map[string]json.RawMessage{}
 	for name, value := range have.whole {
@@ -178,35 +178,34 @@ func (o okta) merged(have remoteUser, p Person) (map[string]json.RawMessage, err
 	return doc, nil
 }
 
-// deletePerson never deletes: whatever ends the assignment, Okta says active:false.
-func (o okta) deletePerson(ctx context.Context, id string, p Person) error {
+// DeletePerson never deletes: whatever ends the assignment, Okta says active:false.
+func (o okta) DeletePerson(ctx context.Context, id string, p Person) error {
 	gone := p
 	gone.Active = false
-	return o.updatePerson(ctx, id, p, gone)
+	return o.UpdatePerson(ctx, id, p, gone)
 }
 
-func (o okta) pushGroup(ctx context.Context, g Group, members []member) (string, outcome, error) {
+func (o okta) PushGroup(ctx context.Context, g Group, members []Member) (string, Outcome, error) {
 	var found listed[remoteGroup]
-	path := "/Groups?filter=" + query("displayName eq "+literal(g.Name)) + "&startIndex=1&count=100"
-	if err := o.do(ctx, "GET", path, nil, &found); err != nil {
-		return "", unchanged, err
+	if err := o.Send(ctx, "GET", LookUpGroup("okta", g.Name), nil, &found); err != nil {
+		return "", Unchanged, err
 	}
 	if len(found.Resources) > 1 {
-		return "", unchanged, fmt.Errorf("oidctest: %d groups match displayName %q", len(found.Resources), g.Name)
+		return "", Unchanged, fmt.Errorf("idp: %d groups match displayName %q", len(found.Resources), g.Name)
 	}
 	if len(found.Resources) == 1 {
 		id := found.Resources[0].ID
-		return id, updated, o.replaceMembers(ctx, id, g, members)
+		return id, Updated, o.replaceMembers(ctx, id, g, members)
 	}
-	var made remoteGroup
+	var made struct{ ID string }
 	doc := document{{"schemas", []string{coreGroup}}, {"displayName", g.Name}, {"members", []oktaRef{}}}
-	if err := o.do(ctx, "POST", "/Groups", doc, &made); err != nil {
-		return "", unchanged, err
+	if err := o.Send(ctx, "POST", "/Groups", doc, &made); err != nil {
+		return "", Unchanged, err
 	}
 	if made.ID == "" {
-		return "", unchanged, fmt.Errorf("oidctest: the answer to POST /Groups has no id")
+		return "", Unchanged, fmt.Errorf("idp: the answer to POST /Groups has no id")
 	}
-	return made.ID, created, o.addMembers(ctx, made.ID, g, members, members)
+	return made.ID, Created, o.AddMembers(ctx, made.ID, g, members, members)
 }
 
 type oktaRef struct {
@@ -214,70 +213,70 @@ type oktaRef struct {
 	Display string `json:"display"`
 }
 
-func oktaRefs(members []member) []oktaRef {
+func oktaRefs(members []Member) []oktaRef {
 	out := []oktaRef{}
 	for _, m := range members {
-		out = append(out, oktaRef{Value: m.id, Display: m.display})
+		out = append(out, oktaRef{Value: m.ID, Display: m.Display})
 	}
 	return out
 }
 
 // replaceMembers is "Push now": the name, then the whole list, empty or not.
-func (o okta) replaceMembers(ctx context.Context, id string, g Group, all []member) error {
+func (o okta) replaceMembers(ctx context.Context, id string, g Group, all []Member) error {
 	if o.put {
 		return o.putGroup(ctx, id, g, all)
 	}
-	if err := o.renameGroup(ctx, id, g, all); err != nil {
+	if err := o.RenameGroup(ctx, id, g, all); err != nil {
 		return err
 	}
-	return o.do(ctx, "PATCH", "/Groups/"+id, patchOf(operation{Op: "replace", Path: "members", Value: oktaRefs(all)}), nil)
+	return o.Send(ctx, "PATCH", "/Groups/"+id, patchOf(operation{Op: "replace", Path: "members", Value: oktaRefs(all)}), nil)
 }
 
-func (o okta) putGroup(ctx context.Context, id string, g Group, all []member) error {
+func (o okta) putGroup(ctx context.Context, id string, g Group, all []Member) error {
 	doc := document{{"schemas", []string{coreGroup}}, {"id", id}, {"displayName", g.Name}, {"members", oktaRefs(all)}}
-	return o.do(ctx, "PUT", "/Groups/"+id, doc, nil)
+	return o.Send(ctx, "PUT", "/Groups/"+id, doc, nil)
 }
 
-// addMembers sends the name before each membership push, then at most 100 members
+// AddMembers sends the name before each membership push, then at most 100 members
 // a request.
-func (o okta) addMembers(ctx context.Context, id string, g Group, joining, all []member) error {
+func (o okta) AddMembers(ctx context.Context, id string, g Group, joining, all []Member) error {
 	if len(joining) == 0 {
 		return nil
 	}
 	if o.put {
 		return o.putGroup(ctx, id, g, all)
 	}
-	if err := o.renameGroup(ctx, id, g, all); err != nil {
+	if err := o.RenameGroup(ctx, id, g, all); err != nil {
 		return err
 	}
 	for part := range slices.Chunk(joining, perPatch) {
-		if err := o.do(ctx, "PATCH", "/Groups/"+id, patchOf(operation{Op: "add", Path: "members", Value: oktaRefs(part)}), nil); err != nil {
+		if err := o.Send(ctx, "PATCH", "/Groups/"+id, patchOf(operation{Op: "add", Path: "members", Value: oktaRefs(part)}), nil); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (o okta) removeMembers(ctx context.Context, id string, g Group, leaving, all []member) error {
+func (o okta) RemoveMembers(ctx context.Context, id string, g Group, leaving, all []Member) error {
 	if o.put {
 		return o.putGroup(ctx, id, g, all)
 	}
 	for part := range slices.Chunk(leaving, perPatch) {
-		if err := o.do(ctx, "PATCH", "/Groups/"+id, patchOf(removals(part)...), nil); err != nil {
+		if err := o.Send(ctx, "PATCH", "/Groups/"+id, patchOf(removals(part)...), nil); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (o okta) renameGroup(ctx context.Context, id string, g Group, all []member) error {
+func (o okta) RenameGroup(ctx context.Context, id string, g Group, all []Member) error {
 	if o.put {
 		return o.putGroup(ctx, id, g, all)
 	}
 	value := document{{"id", id}, {"displayName", g.Name}}
-	return o.do(ctx, "PATCH", "/Groups/"+id, patchOf(operation{Op: "replace", Value: value}), nil)
+	return o.Send(ctx, "PATCH", "/Groups/"+id, patchOf(operation{Op: "replace", Value: value}), nil)
 }
 
-func (o okta) deleteGroup(ctx context.Context, id string) error {
-	return o.do(ctx, "DELETE", "/Groups/"+id, nil, nil)
+func (o okta) DeleteGroup(ctx context.Context, id string) error {
+	return o.Send(ctx, "DELETE", "/Groups/"+id, nil, nil)
 }
