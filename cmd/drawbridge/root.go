@@ -88,7 +88,7 @@ func (c *cli) root() *cobra.Command {
 	f.StringVar(&c.data, "data", "", "data folder of the running bridge (default: ./data, or a demo without --data, whichever was started last)")
 	f.StringVar(&c.url, "url", "", "address of the running bridge's admin API, instead of the data folder's")
 	f.StringVar(&c.token, "token-file", "", "file with the administrator's token, instead of the data folder's")
-	root.AddCommand(c.serve(), c.demo(), c.check(), c.explain(), c.doctor(), c.connection(), c.tokens(), c.scim(), c.version())
+	root.AddCommand(c.serve(), c.demo(), c.check(), c.drive(), c.explain(), c.doctor(), c.connection(), c.tokens(), c.scim(), c.version())
 	root.InitDefaultCompletionCmd()
 	for _, cmd := range root.Commands() {
 		if cmd.Name() == "completion" {

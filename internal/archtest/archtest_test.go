@@ -58,6 +58,7 @@ var layers = []struct {
 	{"internal/api", []string{"internal/access", "internal/bridge", "internal/credential", "internal/fault", "internal/store"}},
 	{"internal/console", []string{"internal/access", "internal/credential", "internal/fault", "internal/hot", "internal/secret", "internal/session", "oidc", "oidc/upstream"}},
 	{"internal/idp", []string{"internal/secret"}},
+	{"internal/drive", []string{"internal/idp", "internal/secret"}},
 	{"oidc/oidctest", []string{"internal/idp", "internal/secret"}},
 	{"internal/demo/fleetweb", nil}, // could be anyone's application: nothing of ours
 	{"examples", nil},
