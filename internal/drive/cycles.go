@@ -3,6 +3,7 @@ package drive
 import (
 	"context"
 	"fmt"
+	"net/url"
 	"slices"
 
 	"github.com/drawbridge-id/drawbridge/internal/idp"
@@ -27,17 +28,9 @@ func (d *Drive) pushPerson(ctx context.Context, n int) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", p.UserName, err)
 	}
-	d.learn(n, id)
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.report.People.add(did)
-	return nil
-}
-
-func (d *Drive) learn(n int, id string) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
 	d.ids[n] = id
+	d.note(func(r *Report) { r.People.add(did) })
+	return nil
 }
 
 // pushGroup sends a group whole. Whoever could not be sent is left out of it, as
@@ -49,20 +42,16 @@ func (d *Drive) pushGroup(ctx context.Context, g int) (int64, error) {
 		return 0, fmt.Errorf("%s: %w", group.Name, err)
 	}
 	d.memberships.Add(int64(len(members)))
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.report.Groups.add(did)
+	d.note(func(r *Report) { r.Groups.add(did) })
 	return int64(len(members)), nil
 }
 
 // known are those of a window whose id has been learnt.
 func (d *Drive) known(w window) []idp.Member {
 	out := make([]idp.Member, 0, w.count)
-	d.mu.Lock()
-	defer d.mu.Unlock()
 	for i := range w.count {
 		n := w.at(i)
-		if id, ok := d.ids[n]; ok {
+		if id := d.ids[n]; id != "" {
 			out = append(out, idp.Member{ID: id, Display: d.dir.person(n, d.opts.Round).UserName})
 		}
 	}
@@ -130,11 +119,11 @@ func (d *Drive) moveMembers(ctx context.Context, g int) (int64, error) {
 	if err := d.speak.AddMembers(ctx, found.ID, group, joining, nil); err != nil {
 		return 0, fmt.Errorf("%s: %w", group.Name, err)
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.report.Groups.Updated++
-	d.report.Left += len(leaving)
-	d.report.Joined += len(joining)
+	d.note(func(r *Report) {
+		r.Groups.Updated++
+		r.Left += len(leaving)
+		r.Joined += len(joining)
+	})
 	return int64(len(leaving) + len(joining)), nil
 }
 
@@ -204,7 +193,7 @@ func (d *Drive) cleanUp(ctx context.Context, cancel context.CancelCauseFunc) err
 }
 
 func (d *Drive) remove(ctx context.Context, below, id string, then func(*Report)) error {
-	if err := d.send.Send(ctx, "DELETE", below+id, nil, nil); err != nil {
+	if err := d.send.Send(ctx, "DELETE", below+url.PathEscape(id), nil, nil); err != nil {
 		return err
 	}
 	d.note(then)

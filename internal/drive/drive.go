@@ -42,10 +42,10 @@ type Drive struct {
 	meter meter
 	send  *sender
 	speak idp.Dialect
+	ids   []string // by number of the person: what the server calls them; each is written by one worker
 
-	mu     sync.Mutex // guards report and the fields that only Run's workers share
+	mu     sync.Mutex // guards report
 	report Report
-	ids    map[int]string // by number of the person: what the server calls them
 
 	phase       atomic.Pointer[phase]
 	tried       atomic.Int64
@@ -76,7 +76,7 @@ func New(o Options) (*Drive, error) {
 	if err := o.check(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrOptions, err)
 	}
-	d := &Drive{opts: o, dir: newDirectory(o), meter: meter{kinds: map[string]*series{}}, ids: map[int]string{}}
+	d := &Drive{opts: o, dir: newDirectory(o), meter: meter{kinds: map[string]*series{}}, ids: make([]string, o.People)}
 	d.send = newSender(o, &d.meter)
 	_, flag := o.target()
 	if o.Vendor == VendorEntra {

@@ -28,6 +28,7 @@ type server struct {
 	at       []time.Time
 	before   func(n int, r *http.Request, w http.ResponseWriter) (answered bool) // called with the lock held
 	after    func(n int, r *http.Request, w http.ResponseWriter) (answered bool) // it is done; the answer may be lost
+	bulk     int                                                                 // operations in one request; 0: none are offered
 	amnesiac bool                                                                // forgets memberships of who goes
 }
 
@@ -66,12 +67,46 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(late.Body.Bytes())
 }
 
+// all does the operations of a bulk request, last one first: only bulkIds say which
+// answer is whose.
+func (s *server) all(w http.ResponseWriter, body []byte) {
+	var req struct {
+		Operations []struct {
+			Method, Path, BulkID string
+			Data                 json.RawMessage
+		}
+	}
+	if err := json.Unmarshal(body, &req); err != nil || len(req.Operations) > s.bulk {
+		fail(w, http.StatusRequestEntityTooLarge)
+		return
+	}
+	done := []any{}
+	for _, o := range slices.Backward(req.Operations) {
+		one := httptest.NewRecorder()
+		s.answer(one, httptest.NewRequest(o.Method, o.Path, nil), o.Path, o.Data)
+		op := map[string]any{"method": o.Method, "bulkId": o.BulkID, "status": fmt.Sprint(one.Code)}
+		if id, ok := decode(one.Body.Bytes())["id"].(string); ok {
+			op["location"] = "http://far.example" + o.Path + "/" + id
+		}
+		done = append(done, op)
+	}
+	tell(w, http.StatusOK, map[string]any{"Operations": done})
+}
+
 func fail(w http.ResponseWriter, status int) {
 	w.WriteHeader(status)
 	fmt.Fprintf(w, `{"schemas":["urn:ietf:params:scim:api:messages:2.0:Error"],"status":"%d","detail":"made to fail"}`, status)
 }
 
 func (s *server) answer(w http.ResponseWriter, r *http.Request, path string, body []byte) {
+	switch {
+	case path == "/ServiceProviderConfig":
+		tell(w, http.StatusOK, map[string]any{"bulk": map[string]any{"supported": s.bulk > 0, "maxOperations": s.bulk, "maxPayloadSize": 1 << 20}})
+		return
+	case path == "/Bulk" && s.bulk > 0:
+		s.all(w, body)
+		return
+	}
 	kind, id, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
 	all := map[string]map[string]map[string]any{"Users": s.users, "Groups": s.groups}[kind]
 	switch {

@@ -31,7 +31,8 @@ func (d directory) domain() string { return fmt.Sprintf("drive-%d.example", d.se
 func (d directory) person(n, round int) idp.Person {
 	h := d.hash("person", n)
 	changes := d.changesOf(n, round)
-	given, family := given()[int(h[0])%len(given())], family()
+	first, family := givenNames(), familyNames()
+	given := first[int(h[0])%len(first)]
 	born := int(h[1])
 	user := fmt.Sprintf("%s.%s.%06d@%s", given, family[born%len(family)], n, d.domain())
 	now := family[(born+changes)%len(family)] // people marry; their user name stays
@@ -124,10 +125,10 @@ func (d directory) objectID(prefix string, h [sha256.Size]byte) string {
 	return fmt.Sprintf("%x-%x-%x-%x-%x", h[0:4], h[4:6], h[6:8], h[8:10], h[10:16])
 }
 
-func given() [16]string {
+func givenNames() [16]string {
 	return [16]string{"Ash", "Bo", "Cleo", "Dani", "Emre", "Fay", "Gus", "Hana", "Ivo", "Jun", "Kit", "Lou", "Mika", "Noa", "Ola", "Pip"}
 }
 
-func family() [16]string {
+func familyNames() [16]string {
 	return [16]string{"Alder", "Birch", "Cedar", "Drake", "Elm", "Finch", "Grove", "Heron", "Iris", "Jay", "Kestrel", "Linden", "Marsh", "Nettle", "Oakes", "Plover"}
 }

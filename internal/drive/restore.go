@@ -3,6 +3,7 @@ package drive
 import (
 	"context"
 	"fmt"
+	"net/url"
 )
 
 // comeback is a person who goes and comes back, with what must be the same after it.
@@ -136,7 +137,7 @@ func (d *Drive) readMembers(ctx context.Context, cancel context.CancelCauseFunc,
 			return 1, err
 		}
 		var whole far
-		if err := d.send.Send(ctx, "GET", "/Groups/"+found.ID, nil, &whole); err != nil {
+		if err := d.send.Send(ctx, "GET", "/Groups/"+url.PathEscape(found.ID), nil, &whole); err != nil {
 			return 0, err
 		}
 		in := map[string]bool{}

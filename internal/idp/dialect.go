@@ -3,6 +3,7 @@ package idp
 import (
 	"context"
 	"fmt"
+	"net/url"
 	"time"
 )
 
@@ -91,6 +92,21 @@ type Dialect interface {
 	DeleteGroup(ctx context.Context, id string) error
 }
 
+// Bodies are what a vendor's requests hold, for whoever sends them in another
+// envelope than the vendor does.
+type Bodies interface {
+	NewPerson(p Person) any
+	NewGroup(g Group) any
+	// Joining is the PATCH that adds members to a group: at most PerPatch of them.
+	Joining(members []Member) any
+}
+
+// EntraBodies are Microsoft Entra's.
+func EntraBodies(flag bool, fleet Fleet) Bodies { return entra{flag: flag, fleet: fleetOr(fleet)} }
+
+// OktaBodies are Okta's.
+func OktaBodies(fleet Fleet) Bodies { return okta{fleet: fleetOr(fleet)} }
+
 // Entra speaks as Microsoft Entra's provisioning service does. flag is the shape of
 // a tenant URL with aadOptscim062020; a zero fleet is DefaultFleet.
 func Entra(s Sender, flag bool, fleet Fleet) Dialect {
@@ -125,12 +141,17 @@ func lookUp(vendor, path, filter string) string {
 }
 
 // one is the only resource of an answer to a lookup; found is false if there is none.
-func one[R any](l listed[R], what string) (r R, found bool, err error) {
-	switch len(l.Resources) {
-	case 0:
+func one[R interface{ id() string }](l listed[R], what string) (r R, found bool, err error) {
+	switch {
+	case len(l.Resources) == 0:
 		return r, false, nil
-	case 1:
-		return l.Resources[0], true, nil
+	case len(l.Resources) > 1:
+		return r, false, fmt.Errorf("idp: %d match %s", len(l.Resources), what)
+	case l.Resources[0].id() == "":
+		return r, false, fmt.Errorf("idp: what matches %s has no id", what)
 	}
-	return r, false, fmt.Errorf("idp: %d match %s", len(l.Resources), what)
+	return l.Resources[0], true, nil
 }
+
+// at is the path of one resource.
+func at(collection, id string) string { return collection + "/" + url.PathEscape(id) }

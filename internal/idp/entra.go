@@ -15,7 +15,6 @@ const (
 	enterpriseUser = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 	patchOp        = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 	entraGroupURN  = "http://schemas.microsoft.com/2006/11/ResourceManagement/ADSCIM/2.0/Group"
-	perPatch       = 100 // members in one PATCH at most
 )
 
 // entra speaks as Microsoft Entra's provisioning service does, with or without
@@ -25,6 +24,9 @@ type entra struct {
 	flag  bool
 	fleet Fleet
 }
+
+// PerPatch is how many members both vendors put into one PATCH at most.
+const PerPatch = 100
 
 type patch struct {
 	Schemas    []string    `json:"schemas"`
@@ -134,10 +136,11 @@ func (e entra) updateFound(ctx context.Context, found remoteUser, p Person) (str
 	if len(ops) == 0 {
 		return found.ID, Unchanged, nil
 	}
-	return found.ID, Updated, e.Send(ctx, "PATCH", "/Users/"+found.ID, patchOf(ops...), nil)
+	return found.ID, Updated, e.Send(ctx, "PATCH", at("/Users", found.ID), patchOf(ops...), nil)
 }
 
-func (e entra) createPerson(ctx context.Context, p Person) (string, Outcome, error) {
+// NewPerson implements Bodies.
+func (e entra) NewPerson(p Person) any {
 	doc := document{
 		{"schemas", []string{coreUser, enterpriseUser}},
 		{"externalId", p.ObjectID}, {"userName", p.UserName}, {"active", true}, {"displayName", p.DisplayName},
@@ -153,8 +156,12 @@ func (e entra) createPerson(ctx context.Context, p Person) (string, Outcome, err
 	if f := fleetObject(e.fleet, p); f != nil {
 		doc = append(doc, field{e.fleet.URN, f})
 	}
+	return doc
+}
+
+func (e entra) createPerson(ctx context.Context, p Person) (string, Outcome, error) {
 	var made struct{ ID string }
-	if err := e.Send(ctx, "POST", "/Users", doc, &made); err != nil {
+	if err := e.Send(ctx, "POST", "/Users", e.NewPerson(p), &made); err != nil {
 		return "", Unchanged, err
 	}
 	if made.ID == "" {
@@ -179,7 +186,7 @@ func (e entra) UpdatePerson(ctx context.Context, id string, before, after Person
 	if len(ops) == 0 {
 		return nil
 	}
-	return e.Send(ctx, "PATCH", "/Users/"+id, patchOf(ops...), nil)
+	return e.Send(ctx, "PATCH", at("/Users", id), patchOf(ops...), nil)
 }
 
 // difference is the PATCH that leads from before to after. A value that became
@@ -223,11 +230,11 @@ func (e entra) active(on bool) operation {
 // DeletePerson is the hard delete: the soft delete went before it.
 func (e entra) DeletePerson(ctx context.Context, id string, p Person) error {
 	if p.Active {
-		if err := e.Send(ctx, "PATCH", "/Users/"+id, patchOf(e.active(false)), nil); err != nil {
+		if err := e.Send(ctx, "PATCH", at("/Users", id), patchOf(e.active(false)), nil); err != nil {
 			return err
 		}
 	}
-	return e.Send(ctx, "DELETE", "/Users/"+id, nil, nil)
+	return e.Send(ctx, "DELETE", at("/Users", id), nil, nil)
 }
 
 func (e entra) PushGroup(ctx context.Context, g Group, members []Member) (string, Outcome, error) {
@@ -252,17 +259,21 @@ func (e entra) PushGroup(ctx context.Context, g Group, members []Member) (string
 // createGroup makes it empty: the members follow when both ends exist.
 func (e entra) createGroup(ctx context.Context, g Group) (string, error) {
 	var made struct{ ID string }
-	doc := document{
-		{"schemas", []string{coreGroup, entraGroupURN}},
-		{"externalId", g.ObjectID}, {"displayName", g.Name}, {"meta", scimMeta{ResourceType: "Group"}},
-	}
-	if err := e.Send(ctx, "POST", "/Groups", doc, &made); err != nil {
+	if err := e.Send(ctx, "POST", "/Groups", e.NewGroup(g), &made); err != nil {
 		return "", err
 	}
 	if made.ID == "" {
 		return "", fmt.Errorf("idp: the answer to POST /Groups has no id")
 	}
 	return made.ID, nil
+}
+
+// NewGroup implements Bodies.
+func (e entra) NewGroup(g Group) any {
+	return document{
+		{"schemas", []string{coreGroup, entraGroupURN}},
+		{"externalId", g.ObjectID}, {"displayName", g.Name}, {"meta", scimMeta{ResourceType: "Group"}},
+	}
 }
 
 type entraRef struct {
@@ -279,27 +290,32 @@ func refs(members []Member) []entraRef {
 }
 
 func (e entra) AddMembers(ctx context.Context, id string, _ Group, joining, _ []Member) error {
-	op := "Add"
-	if e.flag {
-		op = "add"
-	}
-	for part := range slices.Chunk(joining, perPatch) {
-		if err := e.Send(ctx, "PATCH", "/Groups/"+id, patchOf(operation{Op: op, Path: "members", Value: refs(part)}), nil); err != nil {
+	for part := range slices.Chunk(joining, PerPatch) {
+		if err := e.Send(ctx, "PATCH", at("/Groups", id), e.Joining(part), nil); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+// Joining implements Bodies.
+func (e entra) Joining(members []Member) any {
+	op := "Add"
+	if e.flag {
+		op = "add"
+	}
+	return patchOf(operation{Op: op, Path: "members", Value: refs(members)})
+}
+
 // RemoveMembers names them in a value without the flag, which the RFC does not
 // know, and in the path with it.
 func (e entra) RemoveMembers(ctx context.Context, id string, _ Group, leaving, _ []Member) error {
-	for part := range slices.Chunk(leaving, perPatch) {
+	for part := range slices.Chunk(leaving, PerPatch) {
 		ops := []operation{{Op: "Remove", Path: "members", Value: refs(part)}}
 		if e.flag {
 			ops = removals(part)
 		}
-		if err := e.Send(ctx, "PATCH", "/Groups/"+id, patchOf(ops...), nil); err != nil {
+		if err := e.Send(ctx, "PATCH", at("/Groups", id), patchOf(ops...), nil); err != nil {
 			return err
 		}
 	}
@@ -319,9 +335,9 @@ func (e entra) RenameGroup(ctx context.Context, id string, g Group, _ []Member) 
 	if e.flag {
 		op = operation{Op: "replace", Value: document{{"displayName", g.Name}}}
 	}
-	return e.Send(ctx, "PATCH", "/Groups/"+id, patchOf(op), nil)
+	return e.Send(ctx, "PATCH", at("/Groups", id), patchOf(op), nil)
 }
 
 func (e entra) DeleteGroup(ctx context.Context, id string) error {
-	return e.Send(ctx, "DELETE", "/Groups/"+id, nil, nil)
+	return e.Send(ctx, "DELETE", at("/Groups", id), nil, nil)
 }

@@ -87,16 +87,21 @@ func (o okta) PushPerson(ctx context.Context, p Person) (string, Outcome, error)
 	case !p.Active:
 		return "", Skipped, nil
 	}
-	u := o.user(p)
-	u.Password = rand.Text()
 	var made struct{ ID string }
-	if err := o.Send(ctx, "POST", "/Users", u, &made); err != nil {
+	if err := o.Send(ctx, "POST", "/Users", o.NewPerson(p), &made); err != nil {
 		return "", Unchanged, err
 	}
 	if made.ID == "" {
 		return "", Unchanged, fmt.Errorf("idp: create new user returned an empty user")
 	}
 	return made.ID, Created, nil
+}
+
+// NewPerson implements Bodies.
+func (o okta) NewPerson(p Person) any {
+	u := o.user(p)
+	u.Password = rand.Text()
+	return u
 }
 
 func (o okta) assignFound(ctx context.Context, found remoteUser, p Person) (string, Outcome, error) {
@@ -132,7 +137,7 @@ func (o okta) UpdatePerson(ctx context.Context, id string, before, after Person)
 		}
 	}
 	if turned && !o.put {
-		if err := o.Send(ctx, "PATCH", "/Users/"+id, patchOf(operation{Op: "replace", Value: document{{"active", after.Active}}}), nil); err != nil {
+		if err := o.Send(ctx, "PATCH", at("/Users", id), patchOf(operation{Op: "replace", Value: document{{"active", after.Active}}}), nil); err != nil {
 			return err
 		}
 	}
@@ -146,14 +151,14 @@ func (o okta) UpdatePerson(ctx context.Context, id string, before, after Person)
 // does not own: id, meta, groups and attributes it does not know.
 func (o okta) putPerson(ctx context.Context, id string, p Person) error {
 	var have remoteUser
-	if err := o.Send(ctx, "GET", "/Users/"+id, nil, &have); err != nil {
+	if err := o.Send(ctx, "GET", at("/Users", id), nil, &have); err != nil {
 		return err
 	}
 	doc, err := o.merged(have, p)
 	if err != nil {
 		return err
 	}
-	return o.Send(ctx, "PUT", "/Users/"+id, doc, nil)
+	return o.Send(ctx, "PUT", at("/Users", id), doc, nil)
 }
 
 func (o okta) merged(have remoteUser, p Person) (map[string]json.RawMessage, error) {
@@ -190,22 +195,26 @@ func (o okta) PushGroup(ctx context.Context, g Group, members []Member) (string,
 	if err := o.Send(ctx, "GET", LookUpGroup("okta", g.Name), nil, &found); err != nil {
 		return "", Unchanged, err
 	}
-	if len(found.Resources) > 1 {
-		return "", Unchanged, fmt.Errorf("idp: %d groups match displayName %q", len(found.Resources), g.Name)
+	match, known, err := one(found, "displayName "+g.Name)
+	if err != nil {
+		return "", Unchanged, err
 	}
-	if len(found.Resources) == 1 {
-		id := found.Resources[0].ID
-		return id, Updated, o.replaceMembers(ctx, id, g, members)
+	if known {
+		return match.ID, Updated, o.replaceMembers(ctx, match.ID, g, members)
 	}
 	var made struct{ ID string }
-	doc := document{{"schemas", []string{coreGroup}}, {"displayName", g.Name}, {"members", []oktaRef{}}}
-	if err := o.Send(ctx, "POST", "/Groups", doc, &made); err != nil {
+	if err := o.Send(ctx, "POST", "/Groups", o.NewGroup(g), &made); err != nil {
 		return "", Unchanged, err
 	}
 	if made.ID == "" {
 		return "", Unchanged, fmt.Errorf("idp: the answer to POST /Groups has no id")
 	}
 	return made.ID, Created, o.AddMembers(ctx, made.ID, g, members, members)
+}
+
+// NewGroup implements Bodies.
+func (o okta) NewGroup(g Group) any {
+	return document{{"schemas", []string{coreGroup}}, {"displayName", g.Name}, {"members", []oktaRef{}}}
 }
 
 type oktaRef struct {
@@ -229,12 +238,12 @@ func (o okta) replaceMembers(ctx context.Context, id string, g Group, all []Memb
 	if err := o.RenameGroup(ctx, id, g, all); err != nil {
 		return err
 	}
-	return o.Send(ctx, "PATCH", "/Groups/"+id, patchOf(operation{Op: "replace", Path: "members", Value: oktaRefs(all)}), nil)
+	return o.Send(ctx, "PATCH", at("/Groups", id), patchOf(operation{Op: "replace", Path: "members", Value: oktaRefs(all)}), nil)
 }
 
 func (o okta) putGroup(ctx context.Context, id string, g Group, all []Member) error {
 	doc := document{{"schemas", []string{coreGroup}}, {"id", id}, {"displayName", g.Name}, {"members", oktaRefs(all)}}
-	return o.Send(ctx, "PUT", "/Groups/"+id, doc, nil)
+	return o.Send(ctx, "PUT", at("/Groups", id), doc, nil)
 }
 
 // AddMembers sends the name before each membership push, then at most 100 members
@@ -249,20 +258,25 @@ func (o okta) AddMembers(ctx context.Context, id string, g Group, joining, all [
 	if err := o.RenameGroup(ctx, id, g, all); err != nil {
 		return err
 	}
-	for part := range slices.Chunk(joining, perPatch) {
-		if err := o.Send(ctx, "PATCH", "/Groups/"+id, patchOf(operation{Op: "add", Path: "members", Value: oktaRefs(part)}), nil); err != nil {
+	for part := range slices.Chunk(joining, PerPatch) {
+		if err := o.Send(ctx, "PATCH", at("/Groups", id), o.Joining(part), nil); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+// Joining implements Bodies.
+func (o okta) Joining(members []Member) any {
+	return patchOf(operation{Op: "add", Path: "members", Value: oktaRefs(members)})
+}
+
 func (o okta) RemoveMembers(ctx context.Context, id string, g Group, leaving, all []Member) error {
 	if o.put {
 		return o.putGroup(ctx, id, g, all)
 	}
-	for part := range slices.Chunk(leaving, perPatch) {
-		if err := o.Send(ctx, "PATCH", "/Groups/"+id, patchOf(removals(part)...), nil); err != nil {
+	for part := range slices.Chunk(leaving, PerPatch) {
+		if err := o.Send(ctx, "PATCH", at("/Groups", id), patchOf(removals(part)...), nil); err != nil {
 			return err
 		}
 	}
@@ -274,9 +288,9 @@ func (o okta) RenameGroup(ctx context.Context, id string, g Group, all []Member)
 		return o.putGroup(ctx, id, g, all)
 	}
 	value := document{{"id", id}, {"displayName", g.Name}}
-	return o.Send(ctx, "PATCH", "/Groups/"+id, patchOf(operation{Op: "replace", Value: value}), nil)
+	return o.Send(ctx, "PATCH", at("/Groups", id), patchOf(operation{Op: "replace", Value: value}), nil)
 }
 
 func (o okta) DeleteGroup(ctx context.Context, id string) error {
-	return o.Send(ctx, "DELETE", "/Groups/"+id, nil, nil)
+	return o.Send(ctx, "DELETE", at("/Groups", id), nil, nil)
 }

@@ -55,6 +55,8 @@ type remoteUser struct {
 	whole map[string]json.RawMessage
 }
 
+func (u remoteUser) id() string { return u.ID }
+
 // UnmarshalJSON keeps the whole document beside the attributes it knows: the fleet
 // extension's name is configuration, and Okta's PUT sends back what it read.
 func (u *remoteUser) UnmarshalJSON(b []byte) error {
@@ -110,3 +112,5 @@ type remoteGroup struct {
 	ID          string `json:"id"`
 	DisplayName string `json:"displayName"`
 }
+
+func (g remoteGroup) id() string { return g.ID }
