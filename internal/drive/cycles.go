@@ -51,9 +51,14 @@ func (d *Drive) known(w window) []idp.Member {
 	out := make([]idp.Member, 0, w.count)
 	for i := range w.count {
 		n := w.at(i)
-		if id := d.ids[n]; id != "" {
-			out = append(out, idp.Member{ID: id, Display: d.dir.person(n, d.opts.Round).UserName})
+		m := idp.Member{ID: d.ids[n]}
+		if m.ID == "" {
+			continue
 		}
+		if d.opts.Vendor == VendorOkta { // Entra sends no names with members
+			m.Display = d.dir.person(n, d.opts.Round).UserName
+		}
+		out = append(out, m)
 	}
 	return out
 }

@@ -57,6 +57,21 @@ func TestMembershipsAddUpAndMove(t *testing.T) {
 	})
 }
 
+// The groups of the first people are found without asking for each of them.
+func TestGroupsOfTheFirstPeople(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		d, round := sized(t), rapid.IntRange(0, 30).Draw(t, "round")
+		n := rapid.IntRange(1, d.people).Draw(t, "n")
+		got := (&Drive{dir: d, opts: Options{Groups: d.groups, Round: round}}).groupsOf(n)
+		for g := range d.groups {
+			want := slices.ContainsFunc(listOf(d.membersOf(g, round)), func(m int) bool { return m < n })
+			if slices.Contains(got, g) != want {
+				t.Fatalf("group %d: %t", g, !want)
+			}
+		}
+	})
+}
+
 // Exactly the people of a round's share change in it, and they change visibly.
 func TestARoundChangesItsShare(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {

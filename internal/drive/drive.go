@@ -111,6 +111,7 @@ func (d *Drive) Run(ctx context.Context) (Report, error) {
 	defer stop()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	defer d.send.wire.Client.CloseIdleConnections()
 	began := d.opts.Now()
 	err := d.run(ctx, cancel)
 	switch cause := context.Cause(ctx); {
@@ -188,13 +189,12 @@ func (d *Drive) insist(ctx context.Context, i int, do func(context.Context, int)
 	return 0, err
 }
 
-// mayPass says of a failure that the next cycle may not see it: the server broke,
-// or the answer was lost. A conflict is looked up again: the person may be there
-// from a request whose answer was lost.
+// mayPass says of a failure that the next try may not see it: the server broke, or
+// the answer was lost.
 func mayPass(err error) bool {
 	var refused *idp.SCIMError
 	if errors.As(err, &refused) {
-		return refused.Status >= http.StatusInternalServerError || refused.Status == http.StatusConflict || refused.Status == http.StatusRequestTimeout
+		return refused.Status >= http.StatusInternalServerError
 	}
 	return !errors.Is(err, errAbsent)
 }

@@ -237,8 +237,7 @@ func TestAnInterruptedDriveGoesOn(t *testing.T) {
 	if len(s.users) != 40 {
 		t.Errorf("%d people", len(s.users))
 	}
-	goleak.VerifyNone(t, ignore, goleak.IgnoreAnyFunction("net/http.(*persistConn).readLoop"), goleak.IgnoreAnyFunction("net/http.(*persistConn).writeLoop"),
-		goleak.IgnoreAnyFunction("net/http.(*conn).serve"))
+	goleak.VerifyNone(t, ignore, goleak.IgnoreAnyFunction("net/http.(*conn).serve"))
 }
 
 // A token that opens nothing ends the drive with its first request, and one that is
@@ -339,6 +338,18 @@ func TestARestoreCycleFindsLostMemberships(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// A server that answers a deactivation and does not do it is found out.
+func TestARestoreCycleFindsWhoNeverWent(t *testing.T) {
+	s, url := newServer(t)
+	good(t, run(t, small(drive.VendorEntra, url, drive.Initial)))
+	s.deaf = true
+	o := small(drive.VendorEntra, url, drive.Restore)
+	o.Share = 25
+	if r := run(t, o); r.Lost != 10 || !strings.Contains(r.String(), "is not found as inactive") {
+		t.Errorf("%s", r)
 	}
 }
 

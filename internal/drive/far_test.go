@@ -29,6 +29,7 @@ type server struct {
 	before   func(n int, r *http.Request, w http.ResponseWriter) (answered bool) // called with the lock held
 	after    func(n int, r *http.Request, w http.ResponseWriter) (answered bool) // it is done; the answer may be lost
 	bulk     int                                                                 // operations in one request; 0: none are offered
+	deaf     bool                                                                // to Entra's active
 	amnesiac bool                                                                // forgets memberships of who goes
 }
 
@@ -161,6 +162,7 @@ func (s *server) patch(w http.ResponseWriter, id string, doc map[string]any, bod
 		switch {
 		case o.Path == "members" || strings.HasPrefix(o.Path, "members["):
 			s.move(id, strings.ToLower(o.Op), o.Path, o.Value)
+		case o.Path == "active" && s.deaf:
 		case o.Path == "active":
 			doc["active"] = o.Value == "True" || o.Value == true
 			s.forget(id, doc)

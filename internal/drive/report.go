@@ -126,9 +126,9 @@ func (r Report) String() string {
 	}
 	r.table(&b)
 	for _, p := range r.Phases {
-		fmt.Fprintf(&b, "  %-15s %s in %.2f s, %s/s\n", p.Name, Thousands(p.Count), p.Seconds, Thousands(int64(p.Rate)))
+		fmt.Fprintf(&b, "  %-21s %s in %.2f s, %s/s\n", p.Name, Thousands(p.Count), p.Seconds, Thousands(int64(p.Rate)))
 	}
-	fmt.Fprintf(&b, "  %-15s %s requests in %.2f s, %s/s\n", "all", Thousands(int64(r.Sent)), r.Seconds, Thousands(int64(r.Rate)))
+	fmt.Fprintf(&b, "  %-21s %s requests in %.2f s, %s/s\n", "all", Thousands(int64(r.Sent)), r.Seconds, Thousands(int64(r.Rate)))
 	if r.SentAgain+r.TriedAgain > 0 {
 		fmt.Fprintf(&b, "  %d requests sent again after 429, waiting %.1f s; %d people or groups tried again\n", r.SentAgain, r.Waited, r.TriedAgain)
 	}

@@ -18,7 +18,7 @@ type comeback struct {
 // memberships again, so they must still be there, on the same id.
 func (d *Drive) restore(ctx context.Context, cancel context.CancelCauseFunc) error {
 	people := d.leavers(ctx, cancel)
-	groups := d.groupsOf(people)
+	groups := d.groupsOf(d.dir.part(d.opts.People))
 	before := d.readMembers(ctx, cancel, "members before", groups, people)
 	d.forEach(ctx, cancel, "going", people, func(ctx context.Context, c comeback) error {
 		on, off := d.dir.person(c.n, d.opts.Round), d.dir.person(c.n, d.opts.Round)
@@ -29,8 +29,9 @@ func (d *Drive) restore(ctx context.Context, cancel context.CancelCauseFunc) err
 		d.note(func(r *Report) { r.Gone++ })
 		return nil
 	})
+	d.forEach(ctx, cancel, "check of who went", people, d.checkGone)
 	d.forEach(ctx, cancel, "coming back", people, d.comeBack)
-	d.forEach(ctx, cancel, "check of people", people, d.checkBack)
+	d.forEach(ctx, cancel, "check of who is back", people, d.checkBack)
 	after := d.readMembers(ctx, cancel, "members after", groups, people)
 	if ctx.Err() != nil {
 		return nil
@@ -63,6 +64,16 @@ func (d *Drive) forEach(ctx context.Context, cancel context.CancelCauseFunc, nam
 	d.each(ctx, cancel, name, len(people), int64(len(people)), func(ctx context.Context, i int) (int64, error) {
 		return 1, do(ctx, people[i])
 	})
+}
+
+// checkGone wants everybody to be found all the same, on their id: a vendor who does
+// not find somebody creates them again.
+func (d *Drive) checkGone(ctx context.Context, c comeback) error {
+	found, err := d.findPerson(ctx, c.n)
+	if err == nil && (found.ID != c.id || found.Active) {
+		d.lost("%s is not found as inactive: id %q instead of %q, active %t", d.dir.person(c.n, d.opts.Round).UserName, found.ID, c.id, found.Active)
+	}
+	return err
 }
 
 // comeBack enables on the id that is remembered, or matches again as if it were not.
@@ -109,16 +120,13 @@ func (d *Drive) lost(format string, args ...any) {
 	})
 }
 
-// groupsOf are the numbers of the groups that any of these people are in.
-func (d *Drive) groupsOf(people []comeback) []int {
+// groupsOf are the numbers of the groups that any of the first n people are in.
+func (d *Drive) groupsOf(n int) []int {
 	var out []int
 	for g := range d.opts.Groups {
 		w := d.dir.membersOf(g, d.opts.Round)
-		for _, c := range people {
-			if w.has(c.n) {
-				out = append(out, g)
-				break
-			}
+		if first := w.first % w.people; w.count > 0 && (first < n || first+w.count > w.people) {
+			out = append(out, g)
 		}
 	}
 	return out

@@ -64,6 +64,20 @@ func TestAnAnswerHasALimit(t *testing.T) {
 	}
 }
 
+// What is written directly is what the JSON package writes.
+func TestDocumentsAreWrittenAsJSONIs(t *testing.T) {
+	for _, v := range []any{"sam@banksia.example", "", `Q"uote`, `back\slash`, "<b>&", "Luleå", "line\nbreak", "\x7f", "\u2028", "\xff", true, false, []string{}, []string{"a", "<"}, 7} {
+		want, err := encode(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := encode(document{{"k", v}, {"d", document{{"v", v}}}})
+		if err != nil || string(got) != `{"k":`+string(want)+`,"d":{"v":`+string(want)+`}}` {
+			t.Errorf("%q: %s, %v", v, got, err)
+		}
+	}
+}
+
 // canned answers every request with the same document.
 type canned []byte
 

@@ -197,6 +197,9 @@ func seconds(s string) time.Duration {
 }
 
 func encode(v any) ([]byte, error) {
+	if d, ok := v.(document); ok {
+		return d.appendTo(make([]byte, 0, 1<<10))
+	}
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
