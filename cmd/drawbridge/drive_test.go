@@ -220,6 +220,29 @@ func TestDriveSaysWhatBecameOfIt(t *testing.T) {
 	}
 }
 
+// The configuration that docs/performance.md measures holds, and each of its hundred
+// groups feeds a rule.
+func TestTheMeasuredConfigurationHolds(t *testing.T) {
+	var out journal
+	if code := run(t.Context(), []string{"check", "../../testdata/drive/drawbridge.yaml"}, nil, strings.NewReader(""), &out, &out); code != exitDone {
+		t.Fatal(out.String())
+	}
+	names, err := readNames("../../testdata/drive/groups")
+	if err != nil || len(names) != 100 {
+		t.Fatalf("%d names, %v", len(names), err)
+	}
+	rules, err := os.ReadFile("../../testdata/drive/drawbridge.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		crew, fleet := name[:len("Crew 01")], name[len("Crew 01 "):]
+		if !strings.Contains(string(rules), `group: "`+crew+` {fleet}"`) || !strings.Contains(string(rules), strings.ToLower(fleet)+": { name:") {
+			t.Errorf("no rule asks for %s", name)
+		}
+	}
+}
+
 // Progress is a bar that stays in its line, or lines of their own.
 func TestProgressIsDrawn(t *testing.T) {
 	p := drive.Progress{Phase: "people", Done: 12_345, Total: 20_000, Rate: 4512.6, Left: 1_600_000_000}

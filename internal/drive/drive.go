@@ -162,7 +162,9 @@ func (d *Drive) each(ctx context.Context, cancel context.CancelCauseFunc, name s
 			for i := int(next.Add(1)) - 1; i < n && ctx.Err() == nil; i = int(next.Add(1)) - 1 {
 				done, err := d.insist(ctx, i, do)
 				d.count(ctx, cancel, err)
-				p.done.Add(done)
+				if err == nil || ctx.Err() == nil { // what the end of the drive cut off is not done
+					p.done.Add(done)
+				}
 			}
 		})
 	}
