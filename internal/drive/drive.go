@@ -213,8 +213,7 @@ func (d *Drive) count(ctx context.Context, cancel context.CancelCauseFunc, err e
 	failed := d.failed.Add(1)
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	const kept = 10
-	if len(d.report.Failures) < kept {
+	if len(d.report.Failures) < told {
 		d.report.Failures = append(d.report.Failures, err.Error())
 	}
 	switch {

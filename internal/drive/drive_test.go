@@ -374,6 +374,14 @@ func TestCleaningUpLeavesWhatIsNotOurs(t *testing.T) {
 	}
 }
 
+// A report says of a long list how long it is.
+func TestALongListIsCut(t *testing.T) {
+	r := drive.Report{GroupsLeft: strings.Fields("a b c d e f g h i j k l")}
+	if text := r.String(); !strings.Contains(text, "left alone: j\n  left alone: and 2 more\n") {
+		t.Error(text)
+	}
+}
+
 // The token goes to the server that was named, and not where that one points.
 func TestRedirectsAreNotFollowed(t *testing.T) {
 	other, elsewhere := newServer(t)

@@ -2,6 +2,7 @@ package drive
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -100,12 +101,17 @@ func (d *Drive) finish(began time.Time, err error) Report {
 	for _, q := range r.Requests {
 		r.Sent += q.Count
 	}
+	slices.Sort(r.GroupsLeft)
 	r.Seconds, r.Rate = took.Seconds(), rate(int64(r.Sent), took)
 	if err != nil {
 		r.Ended = err.Error()
 	}
 	return *r
 }
+
+// told is how many failures and losses a report keeps, and how many lines of a list
+// it shows.
+const told = 10
 
 // Good says that the cycle was done whole, that nothing was refused for good and
 // that nothing was lost.
@@ -120,7 +126,11 @@ func (r Report) String() string {
 		what  string
 		lines []string
 	}{{"failed", r.Failures}, {"lost", r.Losses}, {"left alone", r.GroupsLeft}} {
-		for _, line := range list.lines {
+		for n, line := range list.lines {
+			if n == told {
+				fmt.Fprintf(&b, "  %s: and %s more\n", list.what, Thousands(int64(len(list.lines)-told)))
+				break
+			}
 			fmt.Fprintf(&b, "  %s: %s\n", list.what, line)
 		}
 	}

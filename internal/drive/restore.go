@@ -113,8 +113,7 @@ func (d *Drive) checkBack(ctx context.Context, c comeback) error {
 func (d *Drive) lost(format string, args ...any) {
 	d.note(func(r *Report) {
 		r.Lost++
-		const kept = 10
-		if len(r.Losses) < kept {
+		if len(r.Losses) < told {
 			r.Losses = append(r.Losses, fmt.Sprintf(format, args...))
 		}
 	})
