@@ -15,7 +15,7 @@ import (
 // sent again whole when its answer is lost.
 const (
 	bulkPeople     = 500
-	bulkPatches    = 50
+	bulkPatches    = 10       // a thousand members: a server with one writer keeps the others waiting
 	bytesPerPerson = 2 << 10  // more than any made-up person takes
 	bytesPerPatch  = 24 << 10 // more than PerPatch members take, by ids of up to 128 bytes
 )
