@@ -91,7 +91,7 @@ func TestRetryAfterIsHonoured(t *testing.T) {
 	}
 	inside := 0
 	for _, at := range s.at {
-		if at.After(told.Add(100*time.Millisecond)) && at.Before(told.Add(900*time.Millisecond)) {
+		if at.After(told.Add(300*time.Millisecond)) && at.Before(told.Add(900*time.Millisecond)) {
 			inside++
 		}
 	}
@@ -200,7 +200,7 @@ func TestAServerThatHangsEndsInTime(t *testing.T) {
 		return false
 	}
 	o = small(drive.VendorEntra, url, drive.Initial)
-	o.RequestTimeout, o.Timeout = 30*time.Second, 300*time.Millisecond
+	o.RequestTimeout, o.Timeout = 30*time.Second, time.Second
 	if d, err = drive.New(o); err != nil {
 		t.Fatal(err)
 	}
