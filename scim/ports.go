@@ -93,6 +93,10 @@ type Resource struct {
 	// Relations streams a group's members, or a user's groups; nil if not wanted.
 	// It is read at most once, after the call that returned the resource.
 	Relations iter.Seq2[Relation, error]
+	// Later reads the resource when its turn in a list comes; then nothing else is
+	// set. It is how a page of many large documents is not held at once. A failure
+	// then, also because the resource has gone, cuts the answer off.
+	Later func() (Resource, error)
 }
 
 // Relation is one member of a group, or one group of a user.

@@ -171,7 +171,14 @@ func (f found) appendTo(a *answer, start int) error {
 		if i > 0 {
 			a.buf = append(a.buf, ',')
 		}
-		if err := it.appendResource(a, it.Resource); err != nil {
+		r := it.Resource
+		if r.Later != nil {
+			var err error
+			if r, err = r.Later(); err != nil {
+				return err
+			}
+		}
+		if err := it.appendResource(a, r); err != nil {
 			return err
 		}
 	}

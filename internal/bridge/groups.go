@@ -67,7 +67,9 @@ func (g groups) List(ctx context.Context, q scim.Query) (scim.Page, error) {
 	return page(ctx, g.b, g.conn, q, lister[store.Group]{numbered: (*store.Directory).Groups, walk: (*store.Directory).WalkGroups,
 		resource: func(_ *store.Directory, row store.Group) (scim.Resource, error) {
 			return g.resource(ctx, row, q.Want), nil
-		}})
+		},
+		later: func(row store.Group) (string, bool) { return string(row.ID), row.Doc == nil },
+		get:   func(ctx context.Context, id string) (scim.Resource, error) { return g.Get(ctx, id, q.Want) }})
 }
 
 func (g groups) Replace(ctx context.Context, id string, m scim.Match, in scim.Input) (scim.Resource, error) {

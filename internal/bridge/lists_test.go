@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"net/url"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -135,6 +136,35 @@ func TestASearchAtTheRootFindsPeopleAndGroups(t *testing.T) {
 		page := w.must(200, banksia, "POST", "/.search", body)
 		if got := idsOf(page); !slices.Equal(got, want) || page["totalResults"] != float64(len(want)) {
 			t.Errorf("%s: %v of %v, want %v", filter, got, page["totalResults"], want)
+		}
+	}
+}
+
+// TestAPageOfLargeDocumentsIsWhole: what the store leaves out of a page's
+// transaction comes when its turn in the answer does, in numbered lists and in walks.
+func TestAPageOfLargeDocumentsIsWhole(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var ids []string
+	for i := range 6 {
+		photos := strings.Repeat(fmt.Sprintf(`{"value":"https://photos.banksia.example/%s"},`, strings.Repeat("x", 60_000)), 12)
+		ids = append(ids, w.must(201, banksia, "POST", "/Users", fmt.Sprintf(`{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"userName":"big%d@banksia.example","photos":[%s]}`,
+			i, strings.TrimSuffix(photos, ",")))["id"].(string))
+	}
+	group := w.group(banksia, "Photographers", ids...)
+	for _, path := range []string{"/Users?count=10", "/Users?cursor&count=10"} {
+		page := w.must(200, banksia, "GET", path, "")
+		if got := idsOf(page); !slices.Equal(got, ids) {
+			t.Fatalf("%s shows %v, want %v", path, got, ids)
+		}
+		for i, r := range page["Resources"].([]any) {
+			whole := w.must(200, banksia, "GET", "/Users/"+ids[i], "")
+			if !reflect.DeepEqual(r, any(whole)) {
+				t.Errorf("%s: person %d is not what a GET shows", path, i)
+			}
+			if in := r.(map[string]any)["groups"].([]any)[0].(map[string]any)["value"]; in != group {
+				t.Errorf("%s: person %d is in %v", path, i, in)
+			}
 		}
 	}
 }

@@ -80,7 +80,9 @@ func (u users) Get(ctx context.Context, id string, w scim.Want) (scim.Resource, 
 
 func (u users) List(ctx context.Context, q scim.Query) (scim.Page, error) {
 	return page(ctx, u.b, u.conn, q, lister[store.Person]{numbered: (*store.Directory).People, walk: (*store.Directory).WalkPeople,
-		resource: func(dir *store.Directory, p store.Person) (scim.Resource, error) { return readUser(dir, p, q.Want) }})
+		resource: func(dir *store.Directory, p store.Person) (scim.Resource, error) { return readUser(dir, p, q.Want) },
+		later:    func(p store.Person) (string, bool) { return string(p.ID), p.Doc == nil },
+		get:      func(ctx context.Context, id string) (scim.Resource, error) { return u.Get(ctx, id, q.Want) }})
 }
 
 func (u users) Replace(ctx context.Context, id string, m scim.Match, in scim.Input) (scim.Resource, error) {

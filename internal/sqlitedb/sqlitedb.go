@@ -71,7 +71,7 @@ type Querier interface {
 	Search(ctx context.Context, scan func(Row) error, query string, args ...any) error
 }
 
-// Row is one row, of which Scan reads every column. It is an alias, so that this
+// Row is one row, of which Scan reads every column; nil leaves one out. It is an alias, so that this
 // Querier is internal/store's without either knowing the other.
 type Row = interface{ Scan(dest ...any) error }
 

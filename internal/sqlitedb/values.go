@@ -45,7 +45,7 @@ func bind(st *sqlite.Stmt, param int, arg any) error {
 
 // Scan implements Row. A column goes into what holds its type exactly: NULL into a
 // sql.Scanner or bytes only, a float into a sql.Scanner only, a number never into a
-// string.
+// string, and anything into nil, which leaves it out.
 func (st *statement) Scan(dest ...any) error {
 	if len(dest) != st.columns {
 		return fault.New(fault.Internal, op, "%d columns are scanned into %d places", st.columns, len(dest))
@@ -59,6 +59,9 @@ func (st *statement) Scan(dest ...any) error {
 }
 
 func scan(st *sqlite.Stmt, col int, dest any) bool {
+	if dest == nil { // nobody wants it
+		return true
+	}
 	t := st.ColumnType(col)
 	switch d := dest.(type) {
 	case *string:

@@ -8,18 +8,18 @@ import (
 	"github.com/drawbridge-id/drawbridge/internal/fault"
 )
 
+// groupColumns end with the document, which lean leaves out.
 const groupColumns = `g.key, g.id, g.display_name, g.external_id, g.member_count, g.refenced, g.version, g.created_at, g.updated_at, g.doc`
 
 func scanGroup(r Row, more ...any) (Group, error) {
 	var g Group
 	var external sql.NullString
 	var created, updated int64
-	var doc string
-	err := r.Scan(append([]any{&g.Key, &g.ID, &g.DisplayName, &external, &g.MemberCount, &g.Refenced, &g.Version, &created, &updated, &doc}, more...)...)
+	err := r.Scan(append([]any{&g.Key, &g.ID, &g.DisplayName, &external, &g.MemberCount, &g.Refenced, &g.Version, &created, &updated, &g.Doc}, more...)...)
 	if err != nil {
 		return Group{}, err
 	}
-	g.ExternalID, g.Doc, g.Created, g.Updated = external.String, []byte(doc), at(created), at(updated)
+	g.ExternalID, g.Created, g.Updated = external.String, at(created), at(updated)
 	return g, nil
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/drawbridge-id/drawbridge/internal/session"
 )
 
+// personColumns end with the document, which lean leaves out.
 const personColumns = `p.key, p.id, p.user_name, p.external_id, p.display_name, p.email, p.active, p.epoch, p.version, p.policy,
 	p.valid_until, p.claimed_level, p.claimed_until, p.asserted, p.asserted_level, p.asserted_until, p.created_at, p.updated_at, p.doc`
 
@@ -19,13 +20,13 @@ func scanPerson(r Row, more ...any) (Person, error) {
 	var external sql.NullString
 	var validUntil, claimed, assertedUntil, created, updated int64
 	var asserted bool
-	var level, doc string
+	var level string
 	err := r.Scan(append([]any{&p.Key, &p.ID, &p.UserName, &external, &p.DisplayName, &p.Email, &p.Active, &p.Epoch, &p.Version, &p.Policy,
-		&validUntil, &p.Claimed.Level, &claimed, &asserted, &level, &assertedUntil, &created, &updated, &doc}, more...)...)
+		&validUntil, &p.Claimed.Level, &claimed, &asserted, &level, &assertedUntil, &created, &updated, &p.Doc}, more...)...)
 	if err != nil {
 		return Person{}, err
 	}
-	p.ExternalID, p.Doc = external.String, []byte(doc)
+	p.ExternalID = external.String
 	p.ValidUntil, p.Created, p.Updated, p.Claimed.Until = at(validUntil), at(created), at(updated), at(claimed)
 	if asserted {
 		p.Asserted = &access.Certification{Level: level, Until: at(assertedUntil)}

@@ -19,35 +19,75 @@ const (
 	wideScans = 2
 )
 
-// People lists a page of people with the number of all that match.
+// pageBytes is how much of a page's documents is read at once. A page may hold a
+// thousand documents of a megabyte: those beyond come without (Doc is nil), to be
+// read one by one.
+const pageBytes = 2 << 20
+
+// People lists a page of people with the number of all that match; documents beyond
+// 2 MiB are left out.
 // fault.Limited if a filter or a sort that no index serves takes longer than 5
 // seconds, or too many are searching already. In a DirectoryTx it holds the writer:
 // do not.
 func (d *Directory) People(q Query) ([]Person, int, error) {
-	return numbered(d, "store.People", peopleTable(d.dialect()), q, scanPerson, d.ownPerson)
+	return numbered(d, "store.People", peopleTable(d.dialect()), q, d.people())
 }
 
 // Groups lists a page of live groups with the number of all that match.
 func (d *Directory) Groups(q Query) ([]Group, int, error) {
-	return numbered(d, "store.Groups", groupsTable(d.dialect()), q, scanGroup, d.ownGroup)
+	return numbered(d, "store.Groups", groupsTable(d.dialect()), q, d.groups())
 }
 
 // WalkPeople lists the people behind a place, and the place where the next page
 // begins; nil: this was the last one. Whoever stays as they are meanwhile is met
 // exactly once, whatever happens to others. Limits are those of People.
 func (d *Directory) WalkPeople(w Walk) ([]Person, Place, error) {
-	return walk(d, "store.WalkPeople", peopleTable(d.dialect()), w, scanPerson, d.ownPerson)
+	return walk(d, "store.WalkPeople", peopleTable(d.dialect()), w, d.people())
 }
 
 // WalkGroups is WalkPeople for live groups.
 func (d *Directory) WalkGroups(w Walk) ([]Group, Place, error) {
-	return walk(d, "store.WalkGroups", groupsTable(d.dialect()), w, scanGroup, d.ownGroup)
+	return walk(d, "store.WalkGroups", groupsTable(d.dialect()), w, d.groups())
 }
 
-// scanner reads a row of a table, and the columns that a search adds to it.
-type scanner[T any] func(r Row, more ...any) (T, error)
+// reader reads the rows of a table.
+type reader[T any] struct {
+	scan  func(r Row, more ...any) (T, error) // more are the columns that a search adds
+	own   func(T) T
+	doc   func(T) []byte
+	bytes int // of the documents read so far
+}
 
-func numbered[T any](d *Directory, op string, t table, q Query, scan scanner[T], own func(T) T) ([]T, int, error) {
+func (d *Directory) people() *reader[Person] {
+	return &reader[Person]{scan: scanPerson, own: d.ownPerson, doc: func(p Person) []byte { return p.Doc }}
+}
+
+func (d *Directory) groups() *reader[Group] {
+	return &reader[Group]{scan: scanGroup, own: d.ownGroup, doc: func(g Group) []byte { return g.Doc }}
+}
+
+func (x *reader[T]) read(r Row, more ...any) (T, error) {
+	if x.bytes > pageBytes {
+		r = lean{r, len(more)}
+	}
+	one, err := x.scan(r, more...)
+	x.bytes += len(x.doc(one))
+	return x.own(one), err
+}
+
+// lean reads a row without its document, the last of the row's own columns.
+type lean struct {
+	Row
+	more int
+}
+
+// Scan implements Row.
+func (l lean) Scan(dest ...any) error {
+	dest[len(dest)-1-l.more] = nil
+	return l.Row.Scan(dest...)
+}
+
+func numbered[T any](d *Directory, op string, t table, q Query, x *reader[T]) ([]T, int, error) {
 	if q.Start < 1 || q.Count < 0 || q.Count > MaxPage {
 		return nil, 0, fault.New(fault.Invalid, op, "a page starts at 1 or later and has at most %d entries", MaxPage)
 	}
@@ -61,8 +101,8 @@ func numbered[T any](d *Directory, op string, t table, q Query, scan scanner[T],
 	if q.Count > 0 {
 		err := s.rows(func(r Row) error {
 			var ignored place
-			one, err := scan(r, &ignored.Key, &ignored)
-			found = append(found, own(one))
+			one, err := x.read(r, &ignored.Key, &ignored)
+			found = append(found, one)
 			return err
 		})
 		if err != nil {
@@ -74,7 +114,7 @@ func numbered[T any](d *Directory, op string, t table, q Query, scan scanner[T],
 }
 
 // walk reads one row more than is asked for: its being there says that a page follows.
-func walk[T any](d *Directory, op string, t table, w Walk, scan scanner[T], own func(T) T) ([]T, Place, error) {
+func walk[T any](d *Directory, op string, t table, w Walk, x *reader[T]) ([]T, Place, error) {
 	if w.Count < 1 || w.Count > MaxPage {
 		return nil, nil, fault.New(fault.Invalid, op, "a page has at least one and at most %d entries", MaxPage)
 	}
@@ -94,8 +134,8 @@ func walk[T any](d *Directory, op string, t table, w Walk, scan scanner[T], own 
 	var last place // of the page, never of the row too many
 	err = s.rows(func(r Row) error {
 		var at place
-		one, err := scan(r, &at.Key, &at)
-		if found = append(found, own(one)); len(found) == w.Count {
+		one, err := x.read(r, &at.Key, &at)
+		if found = append(found, one); len(found) == w.Count {
 			last = at
 		}
 		return err

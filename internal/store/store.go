@@ -32,8 +32,8 @@ type Querier interface {
 	Search(ctx context.Context, scan func(Row) error, query string, args ...any) error
 }
 
-// Row is one row of an answer; Scan reads all its columns, in their order. It is an
-// alias, so that an engine's Querier is this one without an adapter.
+// Row is one row of an answer; Scan reads its columns in their order, and nil leaves
+// one out. It is an alias, so that an engine's Querier is this one without an adapter.
 type Row = interface{ Scan(dest ...any) error }
 
 // Engine is one database. Update may run fn again, or together with others in one

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -264,5 +265,36 @@ func testWalks(t *testing.T, f *fixture) {
 		if !slices.Equal(got, want) {
 			r.Fatalf("met %v\nof %v", got, want)
 		}
+	})
+}
+
+// testLargePages: documents beyond 2 MiB of a page are left out, and nothing else is.
+func testLargePages(t *testing.T, f *fixture) {
+	const each = 900 << 10
+	for i := range 6 {
+		p := newPerson(fmt.Sprint("per_", i), fmt.Sprint("u", i))
+		p.Doc = schema.Object{"userName": p.UserName, "title": strings.Repeat("x", each)}.Encode()
+		f.write(north, func(d *store.DirectoryTx) error { return d.InsertPerson(&p) })
+	}
+	check := func(how string, found []store.Person) {
+		for i, p := range found {
+			if p.UserName != fmt.Sprint("u", i) || p.Version != 1 || (p.Doc != nil) != (i < 3) {
+				t.Errorf("%s: person %d is %s with %d bytes", how, i, p.UserName, len(p.Doc))
+			}
+		}
+		if len(found) != 6 {
+			t.Errorf("%s: %d people", how, len(found))
+		}
+	}
+	f.read(north, func(d *store.Directory) error {
+		found, _, err := d.People(store.Query{Start: 1, Count: 10})
+		check("by number", found)
+		walked, _, err2 := d.WalkPeople(store.Walk{Count: 10})
+		check("by walking", walked)
+		one, err3 := d.Person("per_5")
+		if len(one.Doc) < each {
+			t.Errorf("read alone, a person has %d bytes", len(one.Doc))
+		}
+		return errors.Join(err, err2, err3)
 	})
 }
