@@ -23,6 +23,7 @@ type table struct {
 	column   map[string]string // attribute path to expression, folded where the attribute is not case exact
 	ready    []string          // paths whose expression is folded already
 	indexed  []string          // attributes that an index finds by equality
+	unique   []string          // those of them that no two rows share
 	sorted   []string          // attributes that everybody has and an index keeps in order
 	relation relation
 }
@@ -38,7 +39,7 @@ type relation struct {
 func peopleTable(d Dialect) table {
 	return table{dialect: d, name: "people", alias: "p", columns: personColumns, counter: "people", always: "true", resource: schema.Users(),
 		column: columns("p", "User", map[string]string{"userName": "p.user_name_key", "active": "p.active"}),
-		ready:  []string{"id", "userName"}, indexed: []string{"id", "userName", "externalId"}, sorted: []string{"id", "userName"},
+		ready:  []string{"id", "userName"}, indexed: []string{"id", "userName", "externalId"}, unique: []string{"id", "userName"}, sorted: []string{"id", "userName"},
 		relation: relation{name: "groups",
 			from:  "memberships m%[1]s join groups g%[1]s on g%[1]s.key = m%[1]s.grp and not g%[1]s.dissolving where m%[1]s.person = p.key",
 			order: "m%[1]s.grp",
@@ -48,7 +49,7 @@ func peopleTable(d Dialect) table {
 func groupsTable(d Dialect) table {
 	return table{dialect: d, name: "groups", alias: "g", columns: groupColumns, counter: "groups", always: "not g.dissolving", resource: schema.Groups(),
 		column: columns("g", "Group", map[string]string{"displayName": "g.name_key"}),
-		ready:  []string{"id", "displayName"}, indexed: []string{"id", "displayName", "externalId"}, sorted: []string{"id", "displayName"},
+		ready:  []string{"id", "displayName"}, indexed: []string{"id", "displayName", "externalId"}, unique: []string{"id", "displayName"}, sorted: []string{"id", "displayName"},
 		relation: relation{name: "members",
 			from:  "memberships m%[1]s join people p%[1]s on p%[1]s.key = m%[1]s.person where m%[1]s.grp = g.key",
 			order: "m%[1]s.person",
@@ -80,17 +81,53 @@ func (c *compiler) where(e filter.Expr) string {
 }
 
 // narrow reports whether an index finds what e asks for.
-func (t table) narrow(e filter.Expr) bool {
+func (t table) narrow(e filter.Expr) bool { return finds(t.indexed, e) }
+
+// few reports whether an index finds what e asks for, and at most one row for each
+// of its terms: many may share an externalId.
+func (t table) few(e filter.Expr) bool { return finds(t.unique, e) }
+
+func finds(indexed []string, e filter.Expr) bool {
+	by := func(term filter.Expr) bool { return finds(indexed, term) }
 	switch e := e.(type) {
 	case *filter.And:
-		return slices.ContainsFunc(e.Terms, t.narrow)
+		return slices.ContainsFunc(e.Terms, by)
 	case *filter.Or:
-		return !slices.ContainsFunc(e.Terms, func(term filter.Expr) bool { return !t.narrow(term) })
+		return !slices.ContainsFunc(e.Terms, func(term filter.Expr) bool { return !by(term) })
 	case *filter.Compare:
 		top := e.Attr.Parent == nil && !e.Attr.Extension
-		return top && e.Op == filter.Equal && !e.Value.Null && slices.Contains(t.indexed, e.Attr.Name)
+		return top && e.Op == filter.Equal && !e.Value.Null && slices.Contains(indexed, e.Attr.Name)
 	}
 	return false
+}
+
+// weigh counts the comparisons of a filter, and reports whether one of them looks
+// at rows of the relation.
+func weigh(e filter.Expr) (comparisons int, related bool) {
+	add := func(terms ...filter.Expr) {
+		for _, term := range terms {
+			n, r := weigh(term)
+			comparisons, related = comparisons+n, related || r
+		}
+	}
+	switch e := e.(type) {
+	case *filter.And:
+		add(e.Terms...)
+	case *filter.Or:
+		add(e.Terms...)
+	case *filter.Not:
+		add(e.Term)
+	case *filter.ValuePath:
+		add(e.Term)
+		related = related || e.Attr.Relation
+	case *filter.Compare:
+		top := e.Attr
+		if top.Parent != nil {
+			top = top.Parent
+		}
+		return 1, top.Relation
+	}
+	return comparisons, related
 }
 
 type compiler struct {

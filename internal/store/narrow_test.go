@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -82,13 +83,17 @@ func TestSearchesLeaveReadersToOthers(t *testing.T) {
 		}
 		return err
 	}
+	several := strings.Repeat(`title co "x" or `, 9) + `title pr`
 	for name, err := range map[string]error{"filter": ask(freeScan+1, `title pr`, ""), "sort": ask(freeScan+1, "", "title"),
-		"filter in the order of an index": ask(freeScan+1, `title pr`, "userName")} {
+		"filter in the order of an index": ask(freeScan+1, `title pr`, "userName"), "many comparisons": ask(freeScan/10+1, several, ""),
+		"many comparisons of those who share an identifier": ask(freeScan/10+1, `externalId eq "a" and (`+several+`)`, ""),
+		"a shared identifier, sorted":                       ask(freeScan+1, `externalId eq "a"`, "title"), "rows of groups": ask(freeScan/2+1, `groups.display co "x"`, "")} {
 		if !fault.Is(err, fault.Limited) {
 			t.Errorf("a third search by %s: %v", name, err)
 		}
 	}
-	for name, err := range map[string]error{"by index": ask(freeScan+1, `userName eq "a"`, ""), "small": ask(freeScan, `title pr`, ""),
+	for name, err := range map[string]error{"by index": ask(freeScan+1, `userName eq "a"`, ""), "by identifier": ask(freeScan+1, `externalId eq "a"`, ""),
+		"one person, looked at closely": ask(freeScan+1, `id eq "a" and (`+several+`)`, ""), "small": ask(freeScan, `title pr`, ""),
 		"sorted by index": ask(freeScan+1, "", "userName"), "one sorted": ask(freeScan+1, `id eq "a"`, "title"), "small sort": ask(freeScan, "", "title")} {
 		if !errors.Is(err, errNoRows) {
 			t.Errorf("%s: %v", name, err)

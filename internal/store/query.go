@@ -11,11 +11,12 @@ import (
 )
 
 // A filter or a sort that no index serves may search for scanTime. Where there are
-// more than freeScan rows, at most wideScans of them search at once: every search
-// holds a reader, and the others need some too.
+// more than freeScan rows to compare, counted once for each comparison, at most
+// wideScans of them search at once: every search holds a reader, and the others need
+// some too.
 const (
 	scanTime  = 5 * time.Second
-	freeScan  = 5_000
+	freeScan  = 10_000
 	wideScans = 2
 )
 
@@ -172,22 +173,46 @@ func (d *Directory) search(op string, t table, f filter.Expr, by *filter.Sort, t
 	if c.err != nil {
 		return nil, nil, c.err
 	}
-	narrow := f != nil && t.narrow(f)
-	wide := !narrow && (f != nil || !totals && !s.indexed)
-	if !narrow {
+	_, alone := f.(*filter.Compare)
+	cheap := f != nil && (t.few(f) || alone && by == nil && t.narrow(f))
+	if !cheap {
 		if s.all, err = d.counted(t.counter); err != nil {
 			return nil, nil, err
 		}
 	}
 	leave := func() {}
-	if wide && s.all > freeScan {
-		if leave, err = d.takeSlot(op); err != nil {
+	if !cheap && (f != nil || !totals && !s.indexed) {
+		work, err := s.work()
+		if err != nil {
 			return nil, nil, err
+		}
+		if work > freeScan {
+			if leave, err = d.takeSlot(op); err != nil {
+				return nil, nil, err
+			}
 		}
 	}
 	ctx, cancel := context.WithTimeout(d.v.ctx, scanTime)
 	s.ctx = ctx
 	return s, func() { cancel(); leave() }, nil
+}
+
+// work is how many rows a search may have to compare, counted once for each
+// comparison. What looks at members or groups looks at both tables' rows.
+func (s *search) work() (int, error) {
+	if s.filter == nil {
+		return s.all, nil
+	}
+	comparisons, related := weigh(s.filter)
+	if !related {
+		return s.all * comparisons, nil
+	}
+	people, err := s.d.counted("people")
+	if err != nil {
+		return 0, err
+	}
+	groups, err := s.d.counted("groups")
+	return (people + groups) * comparisons, err
 }
 
 func (d *Directory) takeSlot(op string) (leave func(), err error) {
