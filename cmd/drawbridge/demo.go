@@ -55,6 +55,7 @@ type demoRun struct {
 	kept    bool
 	servers *demo.Servers
 	cfg     *config.Config
+	sample  bool // cfg is the sample organisation
 	secrets demoSecrets
 }
 
@@ -68,7 +69,7 @@ func (c *cli) runDemo(ctx context.Context, listen, file string) (err error) {
 		return failed(exitUsage, "the demo cannot start: %w", err)
 	}
 	defer func() { err = errors.Join(err, d.cleanUp()) }()
-	d.cfg = cfg
+	d.cfg, d.sample = cfg, file == ""
 	if d.secrets, err = readDemoSecrets(d.folder); err != nil {
 		return failed(exitUsage, "the demo cannot start: %w", err)
 	}
@@ -122,7 +123,7 @@ func (c *cli) play(ctx context.Context, d *demoRun, a *app) (err error) {
 	if c.json {
 		err = json.NewEncoder(c.out).Encode(a.announcement(ctx, d.servers.Announce(w, a.admin)))
 	} else {
-		err = d.servers.Banner(c.out, report)
+		err = d.servers.Banner(c.out, report, d.holds(ctx, a))
 	}
 	if err != nil {
 		cancel()

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
@@ -119,6 +120,29 @@ func (a *app) announcement(ctx context.Context, said demo.Announcement) demo.Ann
 		said.Clients = append(said.Clients, demo.AnnouncedClient{ClientID: string(c.ID), ClientSecret: c.Secret.Reveal(), RedirectURI: c.RedirectURIs[0]})
 	}
 	return said
+}
+
+// holds says what the demo's people hold under a configuration of the caller's own;
+// nil for the sample organisation.
+func (d *demoRun) holds(ctx context.Context, a *app) demo.Holds {
+	if d.sample {
+		return nil
+	}
+	return func(connection, person string) (string, bool) {
+		found, err := a.bridge.Explain(ctx, person, access.ConnectionID(connection))
+		if err != nil || len(found) == 0 {
+			return "not known to the bridge", false
+		}
+		e := found[0]
+		if e.Refusal != "" {
+			return "cannot sign in: " + strings.ReplaceAll(e.Refusal, "_", " "), false
+		}
+		var all []string
+		for _, h := range e.Holds {
+			all = append(all, h.Is)
+		}
+		return strings.Join(all, ", "), true
+	}
 }
 
 func (a *app) maySignIn(ctx context.Context, person, connection string) bool {

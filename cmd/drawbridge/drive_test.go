@@ -161,6 +161,23 @@ func TestDriveLeavesTheDirectoryAsTheVendorMeansIt(t *testing.T) {
 	}
 }
 
+// The same directory comes of bulk requests, once and again.
+func TestDriveInBulkLeavesTheSameDirectory(t *testing.T) {
+	d := startDriven(t, drive.VendorEntra)
+	if r := d.drive(drive.Initial, "--bulk"); r.People.Created != 40 || r.Memberships != 40 {
+		t.Errorf("%s", r)
+	}
+	first := d.settled()
+	if r := d.drive(drive.Initial, "--bulk"); r.People.Created+r.Groups.Created != 0 {
+		t.Errorf("a second time:\n%s", r)
+	}
+	same(t, "a second cycle in bulk", first, d.settled())
+	if r := d.drive(drive.Initial); r.People.Created+r.Groups.Created != 0 {
+		t.Errorf("one by one after it:\n%s", r)
+	}
+	same(t, "a cycle one by one", first, d.settled())
+}
+
 // same says that everybody has kept id, name, groups and grants.
 func same(t *testing.T, after string, a, b map[string]told) {
 	t.Helper()

@@ -65,9 +65,13 @@ func (i *idp) people() []string {
 	return out
 }
 
+// Holds says what a person holds under the configuration that runs, in a few words,
+// and whether they can sign in.
+type Holds func(connection, person string) (words string, mayEnter bool)
+
 // Banner writes what a person needs: where to click, who to sign in as, what to
-// try.
-func (s *Servers) Banner(w io.Writer, r oidctest.Report) error {
+// try. holds is nil for the sample organisation, whose people have words of their own.
+func (s *Servers) Banner(w io.Writer, r oidctest.Report, holds Holds) error {
 	var b strings.Builder
 	kept := "nothing is kept"
 	if s.opts.Data != "" {
@@ -84,22 +88,33 @@ func (s *Servers) Banner(w io.Writer, r oidctest.Report) error {
 		b.WriteString("The addresses of the last run were taken, so people must sign in again.\n")
 	}
 	b.WriteString("\nSign in at Fleet Web with one of these addresses; there are no passwords:\n")
+	var guests []string // who can sign in
 	for _, i := range s.idps {
 		for _, m := range i.spec.members() {
-			fmt.Fprintf(&b, "  %-24s %s\n", m.email(i.spec.domain()), m.try)
+			person, words, enters := m.email(i.spec.domain()), m.try, !m.refused
+			if holds != nil {
+				words, enters = holds(i.spec.ID, person)
+			}
+			if enters {
+				guests = append(guests, person)
+			}
+			fmt.Fprintf(&b, "  %-24s %s\n", person, words)
 		}
 	}
-	s.tries(&b)
+	s.tries(&b, guests, holds == nil)
 	_, err := io.WriteString(w, b.String())
 	return err
 }
 
-func (s *Servers) tries(b *strings.Builder) {
-	first := s.idps[0].spec
-	person := first.members()[0].email(first.domain())
+func (s *Servers) tries(b *strings.Builder, guests []string, sample bool) {
+	if len(guests) == 0 {
+		fmt.Fprintf(b, "\nNobody can sign in under this configuration: `%s explain` says why for each.\n\nStop with Ctrl-C.\n", s.opts.Command)
+		return
+	}
+	person, look := guests[0], "and look at what you hold"
 	for _, i := range s.idps {
-		if i.spec.ID == "southern-entra" {
-			person = i.spec.members()[0].email(i.spec.domain())
+		if sample && i.spec.ID == "southern-entra" {
+			person, look = i.spec.members()[0].email(i.spec.domain()), "switch grant and look at what changed"
 		}
 	}
 	data := ""
@@ -107,7 +122,7 @@ func (s *Servers) tries(b *strings.Builder) {
 		data = " --data " + s.opts.Data
 	}
 	fmt.Fprintf(b, "\nTry:\n")
-	fmt.Fprintf(b, "  1  open %s, sign in as %s, switch grant and look at what changed\n", s.AppURL(), person)
+	fmt.Fprintf(b, "  1  open %s, sign in as %s, %s\n", s.AppURL(), person, look)
 	fmt.Fprintf(b, "  2  in another terminal: %s explain%s %s\n", s.opts.Command, data, person)
 	fmt.Fprintf(b, "  3  in another terminal: %s demo disable%s %s\n", s.opts.Command, data, person)
 	fmt.Fprintf(b, "     then load Fleet Web again: the access ended with the identity provider's own request\n")

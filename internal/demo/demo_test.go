@@ -227,12 +227,20 @@ func TestOtherConfigurationsGetPeople(t *testing.T) {
 		t.Error("nobody was invented")
 	}
 	var b bytes.Buffer
-	if err := s.Banner(&b, oidctest.Report{PeopleCreated: 3}); err != nil {
+	if err := s.Banner(&b, oidctest.Report{PeopleCreated: 3}, nil); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{s.AppURL(), "ash@harbour.example", "demo disable", "okta-like"} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("the banner lacks %q:\n%s", want, b.String())
+		}
+	}
+	only := func(_, person string) (string, bool) { return "words of " + person, strings.HasPrefix(person, "zoe") }
+	nobody := func(string, string) (string, bool) { return "no access", false }
+	for want, holds := range map[string]demo.Holds{"words of ash@harbour.example\n": only, "sign in as zoe@harbour.example, and look": only, "Nobody can sign in": nobody} {
+		b.Reset()
+		if err := s.Banner(&b, oidctest.Report{}, holds); err != nil || !strings.Contains(b.String(), want) {
+			t.Errorf("the banner lacks %q (%v):\n%s", want, err, b.String())
 		}
 	}
 }
