@@ -85,6 +85,7 @@ func at(level, path string, names ...any) map[string]any {
 // A person of an Entra-like and one of an Okta-like provider sign in; ID token,
 // introspection and userinfo agree on the active grant, member by member.
 func TestPeopleOfBothVendorsSignIn(t *testing.T) {
+	t.Parallel()
 	d := startDemo(t, t.TempDir())
 	for _, p := range []struct {
 		connection, person string
@@ -214,6 +215,7 @@ func wantPage(t *testing.T, p page, status int, parts ...string) {
 // Somebody switches on the bridge's own page: the application shows the other
 // grant on its next page, without asking anybody to sign in.
 func TestSwitchOnTheOwnPage(t *testing.T) {
+	t.Parallel()
 	d, b := startDemo(t, t.TempDir()), newBrowser(t)
 	wantPage(t, d.signInAtApp(t, b, "tundra-okta", "liv@tundra.example"), http.StatusOK, "You work as", "Tromsø", "Tundra Transport", "primary")
 	me := get(t, b, d.MeURL)
@@ -239,6 +241,7 @@ func post(t *testing.T, b *http.Client, to string, form url.Values) page {
 // prompt=select_account shows the chooser with both places; choosing one goes on to
 // the application with it.
 func TestTheChooserLeadsBackToTheApplication(t *testing.T) {
+	t.Parallel()
 	d, b := startDemo(t, t.TempDir()), newBrowser(t)
 	d.signInAtApp(t, b, "banksia-entra", "joe@banksia.example")
 	chooser := get(t, b, d.AppURL+"/signin?prompt=select_account")
@@ -254,6 +257,7 @@ func TestTheChooserLeadsBackToTheApplication(t *testing.T) {
 
 // A person without access reads why, and whom to ask.
 func TestWhoeverHasNoAccessReadsWhyAndWhomToAsk(t *testing.T) {
+	t.Parallel()
 	d := startDemo(t, t.TempDir())
 	for _, p := range []struct{ connection, person, why, ask string }{
 		{"banksia-entra", "noor@banksia.example", "Contacts do not sign in", "it@banksia.example"},

@@ -129,6 +129,7 @@ func (d driven) settled() map[string]told {
 // Every cycle of both vendors leaves the bridge's directory and everybody's grants
 // as the identity provider means them.
 func TestDriveLeavesTheDirectoryAsTheVendorMeansIt(t *testing.T) {
+	t.Parallel()
 	for _, vendor := range []string{drive.VendorEntra, drive.VendorOkta} {
 		t.Run(vendor, func(t *testing.T) {
 			d := startDriven(t, vendor)
@@ -163,6 +164,7 @@ func TestDriveLeavesTheDirectoryAsTheVendorMeansIt(t *testing.T) {
 
 // The same directory comes of bulk requests, once and again.
 func TestDriveInBulkLeavesTheSameDirectory(t *testing.T) {
+	t.Parallel()
 	d := startDriven(t, drive.VendorEntra)
 	if r := d.drive(drive.Initial, "--bulk"); r.People.Created != 40 || r.Memberships != 40 {
 		t.Errorf("%s", r)
@@ -211,6 +213,7 @@ func renamed(a, b map[string]told) (n int) {
 
 // The exit code says what became of a drive, and the refusal is one line.
 func TestDriveSaysWhatBecameOfIt(t *testing.T) {
+	t.Parallel()
 	d := startDriven(t, drive.VendorEntra)
 	another := filepath.Join(t.TempDir(), "another")
 	if err := os.WriteFile(another, []byte("no-token-of-anybody"), 0o600); err != nil {

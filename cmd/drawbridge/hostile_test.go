@@ -304,6 +304,7 @@ func slowHeader(t *testing.T, issuer string) <-chan error {
 
 // Ids of another customer are answered as ids that never were: the same bytes.
 func TestAnotherCustomersIDsAreUnknownOnes(t *testing.T) {
+	t.Parallel()
 	d := startDemo(t, t.TempDir())
 	theirs, ours := d.connection("tundra-okta"), d.connection("banksia-entra")
 	var list struct {

@@ -11,6 +11,7 @@ import (
 // deactivation, and from its answer on nothing of that person counts: no token, no
 // refresh, no session. Enabling again revives nothing that was.
 func TestDisableEndsEverythingAtOnce(t *testing.T) {
+	t.Parallel()
 	d, b := startDemo(t, t.TempDir()), newBrowser(t)
 	wantPage(t, d.signInAtApp(t, b, "southern-entra", "kim@southern.example"), http.StatusOK, "You work as")
 	c := d.client("southern-entra")

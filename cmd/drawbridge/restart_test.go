@@ -15,6 +15,7 @@ import (
 // A restart with the same --data signs nobody out: browser sessions, refresh
 // families, access tokens and the application's own sessions go on.
 func TestARestartSignsNobodyOut(t *testing.T) {
+	t.Parallel()
 	data := t.TempDir()
 	first, b := startDemo(t, data), newBrowser(t)
 	wantPage(t, first.signInAtApp(t, b, "tundra-okta", "liv@tundra.example"), http.StatusOK, "You work as")
@@ -135,6 +136,7 @@ type scimTarget struct{ url, token string }
 // I-9: kill -9 in the middle of writing loses no acknowledged write, and neither
 // sessions nor refresh families.
 func TestI9KillLosesNoAcknowledgedWrite(t *testing.T) {
+	t.Parallel()
 	program, data := build(t), t.TempDir()
 	d, kill := startBinary(t, program, data)
 	c := d.client("tundra-okta")

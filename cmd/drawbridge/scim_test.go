@@ -12,6 +12,7 @@ import (
 // Whatever the identity provider, our own server gets no finding, not even of what
 // the RFC leaves open.
 func TestTheRunningBridgeGetsNoFinding(t *testing.T) {
+	t.Parallel()
 	d := startDemo(t, t.TempDir())
 	for _, id := range []string{"banksia-entra", "tundra-okta"} {
 		c := d.connection(id)
