@@ -59,6 +59,12 @@ type result struct {
 // its own; what is shared is the commit.
 func (s *Server) bulk(kinds ...kind) action {
 	return func(ctx context.Context, c *call) error {
+		select {
+		case s.bulks <- struct{}{}:
+			defer func() { <-s.bulks }()
+		default:
+			return TooManyRequests(time.Second)
+		}
 		sent, err := body(c, s.maxBulk)
 		if err != nil {
 			return s.bulkTooLarge(err)
@@ -98,7 +104,11 @@ func (b *bulk) run(ctx context.Context) {
 		for _, i := range operationsOf(batch) {
 			b.prepare(i)
 		}
-		at += b.commit(ctx, batch)
+		done := b.commit(ctx, batch)
+		for _, i := range operationsOf(batch[:done]) { // its documents are not needed any more
+			b.tasks[i].do, b.tasks[i].data, b.tasks[i].refers = nil, nil, nil
+		}
+		at += done
 	}
 }
 

@@ -372,3 +372,33 @@ func TestAnIDThatWasNotTheReservedOneIsFollowed(t *testing.T) {
 		change("PATCH", "/Users/bulkId:kim", patchOps(`[{"op":"add","path":"title","value":"x"}]`))}).ended("201 201 200")
 	f.send("GET", "/Groups/"+r.made(0), "").is(200).has(r.made(1), "members", 0, "value")
 }
+
+// A bulk may hold many times its own size: a few run at once, others are told when
+// to come again.
+func TestBulksTakeTurns(t *testing.T) {
+	f := newFixture(t)
+	for range mostBulks {
+		f.server.bulks <- struct{}{}
+	}
+	body := `{"schemas":["urn:ietf:params:scim:api:messages:2.0:BulkRequest"],"Operations":[]}`
+	if after := f.send("POST", "/Bulk", body).refusal(429, "").header.Get("Retry-After"); after != "1" {
+		t.Errorf("Retry-After %q", after)
+	}
+	<-f.server.bulks
+	f.send("POST", "/Bulk", `{"schemas":["urn:ietf:params:scim:api:messages:2.0:BulkRequest"],"Operations":[{"method":"DELETE","path":"/Users/nobody"}]}`).is(200)
+	if len(f.server.bulks) != mostBulks-1 {
+		t.Error("a bulk that is over keeps its turn")
+	}
+}
+
+// A condition that was sent must not vanish.
+func TestAConditionWithoutATagMatchesNothing(t *testing.T) {
+	for _, header := range []string{",", " ", "", ", ,"} {
+		if parseMatch([]string{header}).Allows(1) {
+			t.Errorf("If-Match %q allows everything", header)
+		}
+	}
+	if !parseMatch(nil).Allows(1) {
+		t.Error("without a header nothing is allowed")
+	}
+}

@@ -13,7 +13,8 @@ func entityTag(version int64) string { return `W/"` + strconv.FormatInt(version,
 const foreignTag = -1
 
 // parseMatch reads If-Match or If-None-Match (RFC 9110 section 8.8.3): "*", or a
-// list of tags. A tag that is not ours matches nothing. Strong and weak spellings
+// list of tags. A tag that is not ours matches nothing, and so does a header without
+// any: a condition that was sent must not vanish. Strong and weak spellings
 // are the same: proxies and clients change one into the other.
 func parseMatch(header []string) Match {
 	var m Match
@@ -28,6 +29,9 @@ func parseMatch(header []string) Match {
 				m.Versions = append(m.Versions, tagVersion(tag))
 			}
 		}
+	}
+	if len(header) > 0 && !m.Any && len(m.Versions) == 0 {
+		m.Versions = []int64{foreignTag}
 	}
 	return m
 }

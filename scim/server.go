@@ -24,6 +24,9 @@ const (
 	defaultBulkBody  = 4 << 20
 )
 
+// mostBulks are under way at once; another is told to come a second later.
+const mostBulks = 4
+
 // maxTarget is the longest path and query together. A filter that needs more is
 // refused by the filter's own limits anyway.
 const maxTarget = 64 << 10
@@ -65,7 +68,8 @@ type Server struct {
 	maxGroup int64
 	maxBulk  int64
 	routes   map[string]methods
-	buffers  sync.Pool // *[]byte, so that a GET does not allocate its answer
+	bulks    chan struct{} // a slot for each bulk under way: each may hold many times its own size
+	buffers  sync.Pool     // *[]byte, so that a GET does not allocate its answer
 }
 
 // methods maps an HTTP method to what it does on one route.
@@ -93,7 +97,7 @@ type call struct {
 func New(c Config) *Server {
 	s := &Server{gate: c.Gate, base: strings.TrimRight(c.PublicURL, "/") + Prefix, now: c.Now, observe: c.Observe,
 		timeout: cmp.Or(c.Timeout, defaultTimeout), maxUser: cmp.Or(c.MaxUserBody, defaultUserBody),
-		maxGroup: cmp.Or(c.MaxGroupBody, defaultGroupBody), maxBulk: cmp.Or(c.MaxBulkBody, defaultBulkBody), routes: map[string]methods{}}
+		maxGroup: cmp.Or(c.MaxGroupBody, defaultGroupBody), maxBulk: cmp.Or(c.MaxBulkBody, defaultBulkBody), routes: map[string]methods{}, bulks: make(chan struct{}, mostBulks)}
 	s.buffers.New = func() any { b := make([]byte, 0, 4<<10); return &b }
 	if s.observe == nil {
 		s.observe = func(context.Context, Observation) {}

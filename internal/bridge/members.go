@@ -60,27 +60,38 @@ func (c *change) followShared(externalID string, except store.GroupKey) error {
 	if err != nil {
 		return err
 	}
+	inline := int64(0) // members decided here: of all holders together as few as of one
 	for _, h := range holders {
 		if h.Key == except || !c.looksAt(h) {
 			continue
 		}
-		if err := c.decideMembers(h); err != nil {
+		if inline += h.MemberCount; inline > inlinePeople {
+			err = c.fence(h)
+		} else {
+			err = c.decideMembers(h)
+		}
+		if err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+// fence makes what a group's members hold count for nothing until they have been
+// decided anew.
+func (c *change) fence(g store.Group) error {
+	c.due = true
+	return c.dir.FenceGroup(g)
+}
+
 func (c *change) looksAt(g store.Group) bool {
 	return c.policy.LooksAt(c.conn, g.DisplayName, g.ExternalID)
 }
 
-// decideMembers decides a small group's members now; a large group is fenced: what
-// its members hold counts for nothing until they have been decided anew.
+// decideMembers decides a small group's members now; a large group is fenced.
 func (c *change) decideMembers(g store.Group) error {
 	if g.MemberCount > inlinePeople {
-		c.due = true
-		return c.dir.FenceGroup(g)
+		return c.fence(g)
 	}
 	keys, err := c.dir.MemberKeys(g)
 	if err != nil {

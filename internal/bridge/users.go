@@ -254,7 +254,7 @@ func readUser(dir *store.Directory, p store.Person, w scim.Want) (scim.Resource,
 	if !w.Relations {
 		return userResource(p, nil), nil
 	}
-	groups, err := dir.GroupsOf(p)
+	groups, err := dir.GroupNames(p)
 	if err != nil {
 		return scim.Resource{}, err
 	}

@@ -55,6 +55,18 @@ func (d *Directory) GroupsOf(p Person) ([]Group, error) {
 		where m.person = $2 and m.conn = $1 order by m.grp`, d.conn, int64(p.Key))
 }
 
+func scanGroupName(r Row) (g GroupName, err error) {
+	err = r.Scan(&g.ID, &g.DisplayName)
+	return g, err
+}
+
+// GroupNames lists the same groups by id and name: as a person's groups are shown.
+func (d *Directory) GroupNames(p Person) ([]GroupName, error) {
+	return list(d.v, "store.GroupNames", scanGroupName,
+		`select g.id, g.display_name from memberships m join groups g on g.conn = $1 and g.key = m.grp and not g.dissolving
+		where m.person = $2 and m.conn = $1 order by m.grp`, d.conn, int64(p.Key))
+}
+
 // Members lists a page of a group's members in the order of their keys, beginning
 // behind after. It is empty for a group that has gone.
 func (d *Directory) Members(g Group, after PersonKey, limit int) ([]Member, error) {

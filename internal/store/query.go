@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/fault"
@@ -181,15 +182,9 @@ func (d *Directory) search(op string, t table, f filter.Expr, by *filter.Sort, t
 		}
 	}
 	leave := func() {}
-	if !cheap && (f != nil || !totals && !s.indexed) {
-		work, err := s.work()
-		if err != nil {
+	if !cheap && (f != nil || !totals && !s.indexed) && s.work() > freeScan {
+		if leave, err = d.takeSlot(op); err != nil {
 			return nil, nil, err
-		}
-		if work > freeScan {
-			if leave, err = d.takeSlot(op); err != nil {
-				return nil, nil, err
-			}
 		}
 	}
 	ctx, cancel := context.WithTimeout(d.v.ctx, scanTime)
@@ -198,21 +193,16 @@ func (d *Directory) search(op string, t table, f filter.Expr, by *filter.Sort, t
 }
 
 // work is how many rows a search may have to compare, counted once for each
-// comparison. What looks at members or groups looks at both tables' rows.
-func (s *search) work() (int, error) {
+// comparison. What looks at members or groups may read every membership there is.
+func (s *search) work() int {
 	if s.filter == nil {
-		return s.all, nil
+		return s.all
 	}
 	comparisons, related := weigh(s.filter)
-	if !related {
-		return s.all * comparisons, nil
+	if related {
+		return math.MaxInt
 	}
-	people, err := s.d.counted("people")
-	if err != nil {
-		return 0, err
-	}
-	groups, err := s.d.counted("groups")
-	return (people + groups) * comparisons, err
+	return s.all * comparisons
 }
 
 func (d *Directory) takeSlot(op string) (leave func(), err error) {

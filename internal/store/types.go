@@ -55,6 +55,12 @@ type Group struct {
 	Updated     time.Time
 }
 
+// GroupName is one of a person's groups as SCIM shows it.
+type GroupName struct {
+	ID          access.GroupID
+	DisplayName string
+}
+
 // Member is one membership as SCIM shows it.
 type Member struct {
 	Key     PersonKey // where the next page begins

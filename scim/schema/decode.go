@@ -1,6 +1,9 @@
 package schema
 
-import "slices"
+import (
+	"slices"
+	"unicode/utf8"
+)
 
 // Checked is a POST or PUT body that has met the schema.
 type Checked struct {
@@ -43,11 +46,22 @@ func (rt *ResourceType) DeferRelation(_ int, name string) bool {
 	return rt.find(name) == rt.relation
 }
 
+// mostNameLength bounds, in characters, what indexes, cursors, other people's answers
+// and pages carry about.
+const mostNameLength = 1024
+
+func isName(attribute string) bool {
+	return attribute == "userName" || attribute == "displayName" || attribute == "externalId"
+}
+
 // Complete refuses a document that lacks a required attribute.
 func (rt *ResourceType) Complete(doc Object) error {
 	for _, a := range rt.ordered {
 		if a.Required && !a.Extension && doc[a.Name] == nil {
 			return Errorf(InvalidValue, a.path, "required, and not empty")
+		}
+		if name, isText := doc[a.Name].(string); isText && !a.Extension && isName(a.Name) && utf8.RuneCountInString(name) > mostNameLength {
+			return Errorf(InvalidValue, a.path, "longer than %d characters", mostNameLength)
 		}
 	}
 	return nil

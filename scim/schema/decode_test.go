@@ -200,3 +200,19 @@ func BenchmarkDecodeEntra(b *testing.B) {
 		}
 	}
 }
+
+// Names stand in indexes, cursors and other resources' answers.
+func TestNamesHaveALimit(t *testing.T) {
+	for _, c := range []struct {
+		rt   *ResourceType
+		name string
+	}{{Users(), "userName"}, {Users(), "externalId"}, {Users(), "displayName"}, {Groups(), "displayName"}, {Groups(), "externalId"}} {
+		for length, good := range map[int]bool{1024: true, 1025: false} {
+			doc := Object{"userName": "a", "displayName": "b"}
+			doc[c.name] = strings.Repeat("é", length)
+			if err := c.rt.Complete(doc); (err == nil) != good {
+				t.Errorf("%s of %d characters: %v", c.name, length, err)
+			}
+		}
+	}
+}
