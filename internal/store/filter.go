@@ -23,8 +23,7 @@ type table struct {
 	column   map[string]string // attribute path to expression, folded where the attribute is not case exact
 	ready    []string          // paths whose expression is folded already
 	indexed  []string          // attributes that an index finds by equality
-	unique   []string          // those of them that no two rows share
-	sorted   []string          // attributes that everybody has and an index keeps in order
+	unique   []string          // those of them that every row has and no two share: their indexes keep an order, too
 	relation relation
 }
 
@@ -39,7 +38,7 @@ type relation struct {
 func peopleTable(d Dialect) table {
 	return table{dialect: d, name: "people", alias: "p", columns: personColumns, counter: "people", always: "true", resource: schema.Users(),
 		column: columns("p", "User", map[string]string{"userName": "p.user_name_key", "active": "p.active"}),
-		ready:  []string{"id", "userName"}, indexed: []string{"id", "userName", "externalId"}, unique: []string{"id", "userName"}, sorted: []string{"id", "userName"},
+		ready:  []string{"id", "userName"}, indexed: []string{"id", "userName", "externalId"}, unique: []string{"id", "userName"},
 		relation: relation{name: "groups",
 			from:  "memberships m%[1]s join groups g%[1]s on g%[1]s.key = m%[1]s.grp and not g%[1]s.dissolving where m%[1]s.person = p.key",
 			order: "m%[1]s.grp",
@@ -49,7 +48,7 @@ func peopleTable(d Dialect) table {
 func groupsTable(d Dialect) table {
 	return table{dialect: d, name: "groups", alias: "g", columns: groupColumns, counter: "groups", always: "not g.dissolving", resource: schema.Groups(),
 		column: columns("g", "Group", map[string]string{"displayName": "g.name_key"}),
-		ready:  []string{"id", "displayName"}, indexed: []string{"id", "displayName", "externalId"}, unique: []string{"id", "displayName"}, sorted: []string{"id", "displayName"},
+		ready:  []string{"id", "displayName"}, indexed: []string{"id", "displayName", "externalId"}, unique: []string{"id", "displayName"},
 		relation: relation{name: "members",
 			from:  "memberships m%[1]s join people p%[1]s on p%[1]s.key = m%[1]s.person where m%[1]s.grp = g.key",
 			order: "m%[1]s.person",

@@ -22,7 +22,7 @@ func (c *compiler) order(s *filter.Sort) order {
 		return order{indexed: true}
 	}
 	o := order{desc: s.Descending}
-	if top := s.By.Parent == nil && !s.By.Extension; top && slices.Contains(c.sorted, s.By.Name) {
+	if top := s.By.Parent == nil && !s.By.Extension; top && slices.Contains(c.unique, s.By.Name) {
 		o.value, o.indexed = c.column[s.By.Name], true
 		return o
 	}
