@@ -32,7 +32,7 @@ func (l *loader) connections(root block, tree *access.Tree) (all []Connection, s
 
 func (l *loader) connection(f field, id access.ConnectionID, tree *access.Tree, finds map[string]access.ConnectionID) (c Connection, sound bool) {
 	c = Connection{Connection: access.Connection{ID: id}}
-	b, ok := f.open("idp", "name", "domains", "root", "ceiling", "contact", "trust", "sign_in")
+	b, ok := f.open("idp", "name", "domains", "root", "ceiling", "contact", "trust", "scim", "sign_in")
 	if !ok {
 		return c, false
 	}
@@ -54,6 +54,9 @@ func (l *loader) connection(f field, id access.ConnectionID, tree *access.Tree, 
 	}
 	sound = len(l.list) == before && tree != nil
 	c.TrustsCertification = l.trusts(b)
+	if at, ok := b.get("scim"); ok {
+		c.SCIM = l.scim(at)
+	}
 	if at, ok := b.get("sign_in"); ok {
 		c.SignIn = l.signIn(at, c.IdP)
 	}

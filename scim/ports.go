@@ -33,6 +33,10 @@ type Directory struct {
 	IdP      string // "entra", "okta" or "other": whose dialect is spoken here (scim/dialect); "" is other
 	Strict   bool   // refuse what the RFC forbids instead of reading what was meant
 	RawToken bool   // accept Authorization without the Bearer scheme, also where the dialect does not
+
+	// What a successful PATCH that names no attributes is answered with: 200 and the
+	// resource, or 204 and its version. 0: what the dialect says.
+	PatchUserStatus, PatchGroupStatus int
 }
 
 // Cursors seals the places where a client stands in this connection's lists. bound

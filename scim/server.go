@@ -193,6 +193,8 @@ func (s *Server) open(ctx context.Context, c *call) error {
 	if raw && !dir.RawToken && !speaks.RawToken {
 		return Unauthorized(nil)
 	}
+	speaks.PatchUserStatus = cmp.Or(dir.PatchUserStatus, speaks.PatchUserStatus)
+	speaks.PatchGroupStatus = cmp.Or(dir.PatchGroupStatus, speaks.PatchGroupStatus)
 	c.dir, c.dialect, c.connection = dir, speaks, c.path.connection
 	return nil
 }

@@ -119,7 +119,27 @@ type Connection struct {
 	// TrustsCertification lets a certification that arrives over SCIM count. False
 	// by default: a customer must not certify its own people by accident.
 	TrustsCertification bool `json:"trusts_certification,omitzero"`
+	SCIM                SCIM `json:"scim,omitzero"`
 }
+
+// SCIM is how a connection's identity provider is answered. The zero SCIM is what
+// its dialect says.
+type SCIM struct {
+	Strict        bool `json:"strict,omitzero"`         // refuse what the RFC forbids instead of reading what was meant
+	RawToken      bool `json:"raw_token,omitzero"`      // take Authorization without the Bearer scheme
+	PatchedUsers  Echo `json:"patched_users,omitzero"`  // the answer to a PATCH of a user that succeeded
+	PatchedGroups Echo `json:"patched_groups,omitzero"` // likewise of a group
+}
+
+// Echo says whether a changed resource is sent back. The zero Echo leaves it to the
+// dialect.
+type Echo string
+
+// A changed resource is sent back, or its version alone.
+const (
+	EchoResource Echo = "resource"
+	EchoVersion  Echo = "version"
+)
 
 // Certification is what the register says about a technician. The vendor's own
 // word outranks one that arrives over SCIM.

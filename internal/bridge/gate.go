@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"context"
+	"net/http"
 	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
@@ -55,12 +56,25 @@ func (b *Bridge) directory(c store.ConnectionRow) scim.Directory {
 
 func (b *Bridge) directoryWith(c store.ConnectionRow, change changer) scim.Directory {
 	return scim.Directory{
-		IdP:    c.IdP,
+		IdP: c.IdP, Strict: c.SCIM.Strict, RawToken: c.SCIM.RawToken,
+		PatchUserStatus: patchStatus(c.SCIM.PatchedUsers), PatchGroupStatus: patchStatus(c.SCIM.PatchedGroups),
+
 		Users:  users{b: b, conn: c.ID, rt: schema.Users(), change: change},
 		Groups: groups{b: b, conn: c.ID, rt: schema.Groups(), change: change},
 
 		Cursors: cursors{key: b.cursors, conn: c.ID},
 	}
+}
+
+// patchStatus is the status of a PATCH that is answered so; 0 leaves it to the dialect.
+func patchStatus(e access.Echo) int {
+	switch e {
+	case access.EchoResource:
+		return http.StatusOK
+	case access.EchoVersion:
+		return http.StatusNoContent
+	}
+	return 0
 }
 
 // touch remembers that a token was used; Run writes it down every few seconds.

@@ -1,0 +1,23 @@
+package config
+
+import "github.com/drawbridge-id/drawbridge/internal/access"
+
+// scim reads how a connection's identity provider is answered over SCIM.
+func (l *loader) scim(f field) access.SCIM {
+	b, ok := f.open("strict", "raw_token", "patched_users", "patched_groups")
+	if !ok {
+		return access.SCIM{}
+	}
+	return access.SCIM{
+		Strict: b.truth("strict"), RawToken: b.truth("raw_token"),
+		PatchedUsers: b.echo("patched_users"), PatchedGroups: b.echo("patched_groups"),
+	}
+}
+
+// echo reads what a successful PATCH is answered with; missing leaves it to the dialect.
+func (b block) echo(name string) access.Echo {
+	if _, there := b.get(name); !there {
+		return ""
+	}
+	return access.Echo(b.oneOf(name, string(access.EchoResource), string(access.EchoVersion)))
+}
