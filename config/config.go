@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"time"
 
@@ -53,6 +54,8 @@ type Server struct {
 	Data          string // folder of the databases and keys
 	TLS           TLS
 	LogLevel      string // debug, info, warn or error
+	// TrustedProxies say in X-Forwarded-For whose request it is; nobody else is believed.
+	TrustedProxies []netip.Prefix
 }
 
 // TLS names the server's certificate and key; both empty: something in front ends TLS.

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -108,7 +109,7 @@ func TestASmallFileIsComplete(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := Server{Listen: "127.0.0.1:8443", PublicURL: "https://id.lantern.example", MetricsListen: "127.0.0.1:9464", Data: "./data", LogLevel: "info"}
-	if c.Server != want {
+	if !reflect.DeepEqual(c.Server, want) {
 		t.Errorf("%+v", c.Server)
 	}
 	if c.Sessions != (Sessions{AccessToken: 5 * time.Minute, Absolute: 12 * time.Hour, Refresh: 12 * time.Hour}) {

@@ -4,13 +4,14 @@ import "github.com/drawbridge-id/drawbridge/internal/access"
 
 // scim reads how a connection's identity provider is answered over SCIM.
 func (l *loader) scim(f field) access.SCIM {
-	b, ok := f.open("strict", "raw_token", "patched_users", "patched_groups")
+	b, ok := f.open("strict", "raw_token", "patched_users", "patched_groups", "networks")
 	if !ok {
 		return access.SCIM{}
 	}
 	return access.SCIM{
 		Strict: b.truth("strict"), RawToken: b.truth("raw_token"),
 		PatchedUsers: b.echo("patched_users"), PatchedGroups: b.echo("patched_groups"),
+		Networks: b.networks("networks"),
 	}
 }
 

@@ -339,12 +339,12 @@ type gate struct {
 	fails  error
 }
 
-func (g *gate) Open(_ context.Context, connection, bearer string) (Directory, error) {
+func (g *gate) Open(_ context.Context, c Caller) (Directory, error) {
 	if g.fails != nil {
 		return Directory{}, g.fails
 	}
-	if want, ok := g.tokens[connection]; !ok || want != bearer {
+	if want, ok := g.tokens[c.Connection]; !ok || want != c.Bearer {
 		return Directory{}, Unauthorized(errors.New("no such token"))
 	}
-	return g.dirs[connection], nil
+	return g.dirs[c.Connection], nil
 }

@@ -3,6 +3,7 @@ package scim
 import (
 	"context"
 	"iter"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -15,7 +16,14 @@ import (
 // path must be the credential's own; anything else is an Error with status 401
 // that says the same for a wrong token, another connection's and none.
 type Gate interface {
-	Open(ctx context.Context, connection, bearer string) (Directory, error)
+	Open(ctx context.Context, c Caller) (Directory, error)
+}
+
+// Caller is who asks, in their own words: nothing of it is true yet but From.
+type Caller struct {
+	Connection string     // of the path
+	Bearer     string     // the credential
+	From       netip.Addr // Config.ClientAddr; the zero Addr lies in no network
 }
 
 // Directory is one connection's people and groups.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"runtime/debug"
 	"strings"
 	"sync"
@@ -37,6 +38,7 @@ type Config struct {
 	PublicURL string // scheme and authority that clients use, without a slash at the end; never taken from a request
 	Now       func() time.Time
 
+	ClientAddr   func(*http.Request) netip.Addr     // whose address counts as the client's; nil: nobody's is known
 	Observe      func(context.Context, Observation) // told once per request, after the answer; nil: nobody listens
 	Timeout      time.Duration                      // the deadline of one request; 0: 30 s
 	MaxUserBody  int64                              // bytes of a user's body; 0: 1 MiB
@@ -62,6 +64,7 @@ type Server struct {
 	gate     Gate
 	base     string
 	now      func() time.Time
+	from     func(*http.Request) netip.Addr
 	observe  func(context.Context, Observation)
 	timeout  time.Duration
 	maxUser  int64
@@ -95,12 +98,15 @@ type call struct {
 
 // New returns the SCIM front, to be mounted at Prefix.
 func New(c Config) *Server {
-	s := &Server{gate: c.Gate, base: strings.TrimRight(c.PublicURL, "/") + Prefix, now: c.Now, observe: c.Observe,
+	s := &Server{gate: c.Gate, base: strings.TrimRight(c.PublicURL, "/") + Prefix, now: c.Now, from: c.ClientAddr, observe: c.Observe,
 		timeout: cmp.Or(c.Timeout, defaultTimeout), maxUser: cmp.Or(c.MaxUserBody, defaultUserBody),
 		maxGroup: cmp.Or(c.MaxGroupBody, defaultGroupBody), maxBulk: cmp.Or(c.MaxBulkBody, defaultBulkBody), routes: map[string]methods{}, bulks: make(chan struct{}, mostBulks)}
 	s.buffers.New = func() any { b := make([]byte, 0, 4<<10); return &b }
 	if s.observe == nil {
 		s.observe = func(context.Context, Observation) {}
+	}
+	if s.from == nil {
+		s.from = func(*http.Request) netip.Addr { return netip.Addr{} }
 	}
 	s.register()
 	return s
@@ -182,7 +188,7 @@ func (s *Server) open(ctx context.Context, c *call) error {
 	if token == "" {
 		return Unauthorized(nil)
 	}
-	dir, err := s.gate.Open(ctx, c.path.connection, token)
+	dir, err := s.gate.Open(ctx, Caller{Connection: c.path.connection, Bearer: token, From: s.from(c.r)})
 	if err != nil {
 		return sameRefusal(err)
 	}

@@ -57,7 +57,7 @@ func (a *app) observeSCIM(m *metrics) func(context.Context, scim.Observation) {
 			level = zapcore.ErrorLevel
 		}
 		a.log.Log(level, "scim", zap.String("request_id", bridge.RequestID(ctx)), zap.String("connection", o.Connection),
-			zap.String("method", o.Method), zap.String("resource", o.Resource), zap.Int("status", o.Status), zap.Error(o.Err))
+			zap.String("method", o.Method), zap.String("resource", o.Resource), zap.Int("status", o.Status), zap.String("reason", fault.ReasonOf(o.Err)), zap.Error(o.Err))
 	}
 }
 

@@ -2,6 +2,7 @@ package access
 
 import (
 	"cmp"
+	"net/netip"
 	"slices"
 	"time"
 )
@@ -129,6 +130,14 @@ type SCIM struct {
 	RawToken      bool `json:"raw_token,omitzero"`      // take Authorization without the Bearer scheme
 	PatchedUsers  Echo `json:"patched_users,omitzero"`  // the answer to a PATCH of a user that succeeded
 	PatchedGroups Echo `json:"patched_groups,omitzero"` // likewise of a group
+	// Networks are where its requests may come from; empty: from anywhere.
+	Networks []netip.Prefix `json:"networks,omitempty"`
+}
+
+// MayCallFrom reports whether the connection's credentials count at that address. The
+// zero Addr, of which nothing is known, lies in no network.
+func (s SCIM) MayCallFrom(a netip.Addr) bool {
+	return len(s.Networks) == 0 || slices.ContainsFunc(s.Networks, func(n netip.Prefix) bool { return n.Contains(a) })
 }
 
 // Echo says whether a changed resource is sent back. The zero Echo leaves it to the

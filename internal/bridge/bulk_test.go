@@ -330,7 +330,7 @@ func TestWhatIsUndoneTogetherEndsNothing(t *testing.T) {
 	sam := w.person(banksia, "sam@banksia.example", "oid-sam")
 	w.group(banksia, "GL Geelong Managers", sam)
 	held := w.session(banksia, "oid-sam")
-	dir, err := w.bridge.Open(w.ctx, banksia, w.tokens[banksia])
+	dir, err := w.bridge.Open(w.ctx, scim.Caller{Connection: banksia, Bearer: w.tokens[banksia]})
 	if err != nil {
 		t.Fatal(err)
 	}

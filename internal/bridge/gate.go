@@ -3,6 +3,7 @@ package bridge
 import (
 	"context"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
@@ -17,9 +18,9 @@ import (
 
 // Open turns a SCIM token into the directory of its own connection. Whatever is
 // wrong with the token, the answer is one and the same.
-func (b *Bridge) Open(_ context.Context, connection, bearer string) (scim.Directory, error) {
+func (b *Bridge) Open(_ context.Context, c scim.Caller) (scim.Directory, error) {
 	now := b.now()
-	publicID, digest, err := credential.ParseSCIMToken(bearer)
+	publicID, digest, err := credential.ParseSCIMToken(c.Bearer)
 	if err != nil {
 		return scim.Directory{}, scim.Unauthorized(err)
 	}
@@ -27,8 +28,11 @@ func (b *Bridge) Open(_ context.Context, connection, bearer string) (scim.Direct
 	if err := admitted(token, conn, known, digest, now); err != nil {
 		return scim.Directory{}, scim.Unauthorized(err)
 	}
-	if string(conn.ID) != connection {
+	if string(conn.ID) != c.Connection {
 		return scim.Directory{}, scim.Unauthorized(fault.New(fault.Unauthenticated, "bridge.Open", "the token is another connection's"))
+	}
+	if err := inNetworks(conn, c.From); err != nil {
+		return scim.Directory{}, scim.Unauthorized(err)
 	}
 	b.touch(publicID, now)
 	return b.directory(conn), nil
@@ -47,6 +51,18 @@ func admitted(t store.SCIMToken, c store.ConnectionRow, known bool, digest crede
 	}
 	return nil
 }
+
+// inNetworks refuses a good credential that is used elsewhere than the connection
+// says. Only the log tells that from a wrong one.
+func inNetworks(c store.ConnectionRow, from netip.Addr) error {
+	if c.SCIM.MayCallFrom(from) {
+		return nil
+	}
+	return fault.New(fault.Unauthenticated, "bridge.Open", "the credential is good, but %s lies in none of the networks of connection %s", from, c.ID).Because(ReasonNetwork)
+}
+
+// ReasonNetwork is why a good credential was refused where it was used.
+const ReasonNetwork = "foreign_network"
 
 func (b *Bridge) directory(c store.ConnectionRow) scim.Directory {
 	d := b.directoryWith(c, b.change)

@@ -44,8 +44,8 @@ type memory struct {
 	people, teams shelf
 }
 
-func (m *memory) Open(_ context.Context, _, token string) (scim.Directory, error) {
-	if token != testToken {
+func (m *memory) Open(_ context.Context, c scim.Caller) (scim.Directory, error) {
+	if c.Bearer != testToken {
 		return scim.Directory{}, scim.Unauthorized(errors.New("no such token"))
 	}
 	return scim.Directory{Users: &m.people, Groups: &m.teams}, nil
