@@ -74,7 +74,7 @@ func (s *Server) bulk(kinds ...kind) action {
 			return err
 		}
 		c.notes = r.notes
-		b := &bulk{s: s, c: c, kinds: kinds, failOn: r.failOn, created: map[string]int{}, ids: map[string]string{}}
+		b := &bulk{s: s, c: c, kinds: served(c, kinds), failOn: r.failOn, created: map[string]int{}, ids: map[string]string{}}
 		b.link(r.operations)
 		b.run(ctx)
 		if err := s.write(c, http.StatusOK, b.append); err != nil {

@@ -105,13 +105,14 @@ func (s *Server) metaOf(c *call, resourceType, path string) resourceMeta {
 	return resourceMeta{ResourceType: resourceType, Location: s.base + c.connection + "/" + path}
 }
 
-func resourceTypes() []*schema.ResourceType {
-	return []*schema.ResourceType{schema.Users(), schema.Groups()}
+// resourceTypes are those that the call's connection serves.
+func (c *call) resourceTypes() []*schema.ResourceType {
+	return []*schema.ResourceType{c.dir.Types.Users, c.dir.Types.Groups}
 }
 
 func (s *Server) resourceTypes(_ context.Context, c *call) error {
 	var all []any
-	for _, rt := range resourceTypes() {
+	for _, rt := range c.resourceTypes() {
 		all = append(all, s.resourceTypeDoc(c, rt))
 	}
 	return s.writeDocuments(c, all)
@@ -121,7 +122,7 @@ func (s *Server) resourceType(_ context.Context, c *call) error {
 	if err := noFilter(c); err != nil {
 		return err
 	}
-	for _, rt := range resourceTypes() {
+	for _, rt := range c.resourceTypes() {
 		if rt.ID == c.path.item {
 			return s.writeDocument(c, s.resourceTypeDoc(c, rt))
 		}
@@ -139,9 +140,9 @@ func (s *Server) resourceTypeDoc(c *call, rt *schema.ResourceType) resourceTypeD
 	return doc
 }
 
-func schemas() []*schema.Schema {
+func (c *call) schemas() []*schema.Schema {
 	var all []*schema.Schema
-	for _, rt := range resourceTypes() {
+	for _, rt := range c.resourceTypes() {
 		all = append(all, rt.Core)
 		for _, e := range rt.Extensions {
 			all = append(all, e.Schema)
@@ -152,7 +153,7 @@ func schemas() []*schema.Schema {
 
 func (s *Server) schemas(_ context.Context, c *call) error {
 	var all []any
-	for _, def := range schemas() {
+	for _, def := range c.schemas() {
 		doc, err := s.schemaDoc(c, def)
 		if err != nil {
 			return err
@@ -166,7 +167,7 @@ func (s *Server) schema(_ context.Context, c *call) error {
 	if err := noFilter(c); err != nil {
 		return err
 	}
-	for _, def := range schemas() {
+	for _, def := range c.schemas() {
 		if strings.EqualFold(def.ID, c.path.item) {
 			doc, err := s.schemaDoc(c, def)
 			if err != nil {

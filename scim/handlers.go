@@ -18,40 +18,36 @@ func (s *Server) shown(c *call, k kind) (view, Want, error) {
 	return s.view(c, k, p), Want{Relations: p.wants(k.relation)}, nil
 }
 
-func (s *Server) create(k kind) action {
-	return func(ctx context.Context, c *call) error {
-		v, want, err := s.shown(c, k)
-		if err != nil {
-			return err
-		}
-		in, err := input(c, k, want)
-		if err != nil {
-			return err
-		}
-		r, err := k.of(c.dir).Create(ctx, in)
-		if err != nil {
-			return err
-		}
-		return s.writeResource(c, http.StatusCreated, v, r)
+func (s *Server) create(ctx context.Context, c *call, k kind) error {
+	v, want, err := s.shown(c, k)
+	if err != nil {
+		return err
 	}
+	in, err := input(c, k, want)
+	if err != nil {
+		return err
+	}
+	r, err := k.of(c.dir).Create(ctx, in)
+	if err != nil {
+		return err
+	}
+	return s.writeResource(c, http.StatusCreated, v, r)
 }
 
-func (s *Server) get(k kind) action {
-	return func(ctx context.Context, c *call) error {
-		v, want, err := s.shown(c, k)
-		if err != nil {
-			return err
-		}
-		r, err := k.of(c.dir).Get(ctx, c.path.item, want)
-		if err != nil {
-			return err
-		}
-		if unchanged(c.r.Header["If-None-Match"], r.Version) {
-			c.w.Header().Set("ETag", entityTag(r.Version))
-			return writeNothing(c, http.StatusNotModified)
-		}
-		return s.writeResource(c, http.StatusOK, v, r)
+func (s *Server) get(ctx context.Context, c *call, k kind) error {
+	v, want, err := s.shown(c, k)
+	if err != nil {
+		return err
 	}
+	r, err := k.of(c.dir).Get(ctx, c.path.item, want)
+	if err != nil {
+		return err
+	}
+	if unchanged(c.r.Header["If-None-Match"], r.Version) {
+		c.w.Header().Set("ETag", entityTag(r.Version))
+		return writeNothing(c, http.StatusNotModified)
+	}
+	return s.writeResource(c, http.StatusOK, v, r)
 }
 
 // unchanged reports whether the client already has this version.
@@ -59,60 +55,54 @@ func unchanged(ifNoneMatch []string, version int64) bool {
 	return len(ifNoneMatch) > 0 && parseMatch(ifNoneMatch).Allows(version)
 }
 
-func (s *Server) replace(k kind) action {
-	return func(ctx context.Context, c *call) error {
-		v, want, err := s.shown(c, k)
-		if err != nil {
-			return err
-		}
-		in, err := input(c, k, want)
-		if err != nil {
-			return err
-		}
-		r, err := k.of(c.dir).Replace(ctx, c.path.item, parseMatch(c.r.Header["If-Match"]), in)
-		if err != nil {
-			return err
-		}
-		return s.writeResource(c, http.StatusOK, v, r)
+func (s *Server) replace(ctx context.Context, c *call, k kind) error {
+	v, want, err := s.shown(c, k)
+	if err != nil {
+		return err
 	}
+	in, err := input(c, k, want)
+	if err != nil {
+		return err
+	}
+	r, err := k.of(c.dir).Replace(ctx, c.path.item, parseMatch(c.r.Header["If-Match"]), in)
+	if err != nil {
+		return err
+	}
+	return s.writeResource(c, http.StatusOK, v, r)
 }
 
-func (s *Server) patch(k kind) action {
-	return func(ctx context.Context, c *call) error {
-		v, want, err := s.shown(c, k)
-		if err != nil {
-			return err
-		}
-		sent, err := body(c, k.maxBody)
-		if err != nil {
-			return err
-		}
-		plan, err := patch.Compile(k.rt, sent, c.dialect.Leniency)
-		if err != nil {
-			return err
-		}
-		c.notes = plan.Notes()
-		quiet := k.patchStatus(c.dialect) == http.StatusNoContent && !v.asked
-		want.Relations = want.Relations && !quiet
-		r, err := k.of(c.dir).Patch(ctx, c.path.item, parseMatch(c.r.Header["If-Match"]), plan, want)
-		if err != nil {
-			return err
-		}
-		if quiet {
-			c.w.Header().Set("ETag", entityTag(r.Version))
-			return writeNothing(c, http.StatusNoContent)
-		}
-		return s.writeResource(c, http.StatusOK, v, r)
+func (s *Server) patch(ctx context.Context, c *call, k kind) error {
+	v, want, err := s.shown(c, k)
+	if err != nil {
+		return err
 	}
-}
-
-func (s *Server) remove(k kind) action {
-	return func(ctx context.Context, c *call) error {
-		if err := k.of(c.dir).Delete(ctx, c.path.item, parseMatch(c.r.Header["If-Match"])); err != nil {
-			return err
-		}
+	sent, err := body(c, k.maxBody)
+	if err != nil {
+		return err
+	}
+	plan, err := patch.Compile(k.rt, sent, c.dialect.Leniency)
+	if err != nil {
+		return err
+	}
+	c.notes = plan.Notes()
+	quiet := k.patchStatus(c.dialect) == http.StatusNoContent && !v.asked
+	want.Relations = want.Relations && !quiet
+	r, err := k.of(c.dir).Patch(ctx, c.path.item, parseMatch(c.r.Header["If-Match"]), plan, want)
+	if err != nil {
+		return err
+	}
+	if quiet {
+		c.w.Header().Set("ETag", entityTag(r.Version))
 		return writeNothing(c, http.StatusNoContent)
 	}
+	return s.writeResource(c, http.StatusOK, v, r)
+}
+
+func (s *Server) remove(ctx context.Context, c *call, k kind) error {
+	if err := k.of(c.dir).Delete(ctx, c.path.item, parseMatch(c.r.Header["If-Match"])); err != nil {
+		return err
+	}
+	return writeNothing(c, http.StatusNoContent)
 }
 
 // input reads a whole resource.

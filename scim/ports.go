@@ -28,6 +28,7 @@ type Caller struct {
 
 // Directory is one connection's people and groups.
 type Directory struct {
+	Types         schema.Types // what they are made of; the zero Types are the standard ones
 	Users, Groups Collection
 	Cursors       Cursors
 

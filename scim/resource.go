@@ -20,8 +20,9 @@ const timeLayout = "2006-01-02T15:04:05.000Z"
 
 // kind is all that users and groups differ in.
 type kind struct {
-	rt       *schema.ResourceType
-	plural   string // in addresses
+	rt       *schema.ResourceType // a connection's own: set by at
+	plural   string               // in addresses
+	typed    func(schema.Types) *schema.ResourceType
 	of       func(Directory) Collection
 	relation string // the attribute that is rows
 	others   string // where the relation's ids live
@@ -34,15 +35,30 @@ type kind struct {
 }
 
 func (s *Server) users() kind {
-	return kind{rt: schema.Users(), plural: "Users", of: func(d Directory) Collection { return d.Users },
+	return kind{plural: "Users", typed: func(t schema.Types) *schema.ResourceType { return t.Users }, of: func(d Directory) Collection { return d.Users },
 		relation: "groups", others: "Groups", relType: "direct", maxBody: s.maxUser,
 		patchStatus: func(d dialect.Dialect) int { return d.PatchUserStatus }}
 }
 
 func (s *Server) groups() kind {
-	return kind{rt: schema.Groups(), plural: "Groups", of: func(d Directory) Collection { return d.Groups },
+	return kind{plural: "Groups", typed: func(t schema.Types) *schema.ResourceType { return t.Groups }, of: func(d Directory) Collection { return d.Groups },
 		relation: "members", others: "Users", relType: "User", maxBody: s.maxGroup,
 		patchStatus: func(d dialect.Dialect) int { return d.PatchGroupStatus }}
+}
+
+// at is the kind as a connection serves it.
+func (k kind) at(dir Directory) kind {
+	k.rt = k.typed(dir.Types)
+	return k
+}
+
+// served is all of several kinds as the call's connection serves them.
+func served(c *call, kinds []kind) []kind {
+	own := make([]kind, len(kinds))
+	for i, k := range kinds {
+		own[i] = k.at(c.dir)
+	}
+	return own
 }
 
 // location is a resource's absolute address, from configuration alone: a Host or

@@ -74,7 +74,7 @@ func (s *Server) find(kinds ...kind) action {
 }
 
 func (s *Server) search(ctx context.Context, c *call, q queryText, kinds ...kind) error {
-	all, err := s.look(c, q, kinds)
+	all, err := s.look(c, q, served(c, kinds))
 	if err != nil {
 		return err
 	}

@@ -18,7 +18,7 @@ var searchMembers = [...]string{"schemas", "attributes", "excludedAttributes", "
 // *Error.
 func parseSearch(body []byte, l schema.Leniency) (queryText, schema.Notes, error) {
 	q := noQuery()
-	if err := schema.Users().Guard(body); err != nil {
+	if err := schema.Guard(body); err != nil {
 		return q, nil, err
 	}
 	raw, err := schema.Read(body, nil)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/drawbridge-id/drawbridge/scim/dialect"
+	"github.com/drawbridge-id/drawbridge/scim/schema"
 )
 
 // Prefix is where the server is mounted: Prefix + connection + "/Users" and so on.
@@ -82,6 +83,11 @@ type methods map[string]action
 // writes its whole answer or returns an error, which is rendered once, in ServeHTTP.
 type action func(ctx context.Context, c *call) error
 
+// on is an action on one kind of resource, as the call's connection serves it.
+func on(k kind, do func(context.Context, *call, kind) error) action {
+	return func(ctx context.Context, c *call) error { return do(ctx, c, k.at(c.dir)) }
+}
+
 // call is one request on its way through the phases: open, route, parse, do, write.
 type call struct {
 	w          http.ResponseWriter
@@ -116,11 +122,11 @@ func New(c Config) *Server {
 func (s *Server) register() {
 	for _, k := range []kind{s.users(), s.groups()} {
 		s.handle(http.MethodGet, k.plural, s.list(k))
-		s.handle(http.MethodPost, k.plural, s.create(k))
-		s.handle(http.MethodGet, k.plural+"/*", s.get(k))
-		s.handle(http.MethodPut, k.plural+"/*", s.replace(k))
-		s.handle(http.MethodPatch, k.plural+"/*", s.patch(k))
-		s.handle(http.MethodDelete, k.plural+"/*", s.remove(k))
+		s.handle(http.MethodPost, k.plural, on(k, s.create))
+		s.handle(http.MethodGet, k.plural+"/*", on(k, s.get))
+		s.handle(http.MethodPut, k.plural+"/*", on(k, s.replace))
+		s.handle(http.MethodPatch, k.plural+"/*", on(k, s.patch))
+		s.handle(http.MethodDelete, k.plural+"/*", on(k, s.remove))
 		s.handle(http.MethodPost, k.plural+"/"+searchSegment, s.find(k))
 	}
 	s.handle(http.MethodPost, "Bulk", s.bulk(s.users(), s.groups()))
@@ -198,6 +204,9 @@ func (s *Server) open(ctx context.Context, c *call) error {
 	}
 	if raw && !dir.RawToken && !speaks.RawToken {
 		return Unauthorized(nil)
+	}
+	if dir.Types == (schema.Types{}) {
+		dir.Types = schema.Standard()
 	}
 	speaks.PatchUserStatus = cmp.Or(dir.PatchUserStatus, speaks.PatchUserStatus)
 	speaks.PatchGroupStatus = cmp.Or(dir.PatchGroupStatus, speaks.PatchGroupStatus)

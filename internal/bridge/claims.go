@@ -36,7 +36,7 @@ func opened(granted []string, client oidc.Client, a access.Assignment) []string 
 // profile is what the profile and email scopes show, from the person's document.
 func profile(p store.Person) oidc.Profile {
 	out := oidc.Profile{Name: p.DisplayName, UserName: p.UserName, Email: p.Email, UpdatedAt: p.Updated}
-	doc, err := schema.Users().Stored(p.Doc)
+	doc, err := schema.Stored(p.Doc)
 	if err != nil {
 		return out // the columns are enough; a document that cannot be read shows no more
 	}

@@ -13,7 +13,6 @@ import (
 	"github.com/drawbridge-id/drawbridge/internal/secret"
 	"github.com/drawbridge-id/drawbridge/internal/store"
 	"github.com/drawbridge-id/drawbridge/scim"
-	"github.com/drawbridge-id/drawbridge/scim/schema"
 )
 
 // Open turns a SCIM token into the directory of its own connection. Whatever is
@@ -72,11 +71,12 @@ func (b *Bridge) directory(c store.ConnectionRow) scim.Directory {
 
 func (b *Bridge) directoryWith(c store.ConnectionRow, change changer) scim.Directory {
 	return scim.Directory{
-		IdP: c.IdP, Strict: c.SCIM.Strict, RawToken: c.SCIM.RawToken,
+		Types: c.Types,
+		IdP:   c.IdP, Strict: c.SCIM.Strict, RawToken: c.SCIM.RawToken,
 		PatchUserStatus: patchStatus(c.SCIM.PatchedUsers), PatchGroupStatus: patchStatus(c.SCIM.PatchedGroups),
 
-		Users:  users{b: b, conn: c.ID, rt: schema.Users(), change: change},
-		Groups: groups{b: b, conn: c.ID, rt: schema.Groups(), change: change},
+		Users:  users{b: b, conn: c.ID, rt: c.Types.Users, change: change},
+		Groups: groups{b: b, conn: c.ID, rt: c.Types.Groups, change: change},
 
 		Cursors: cursors{key: b.cursors, conn: c.ID},
 	}

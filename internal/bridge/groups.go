@@ -85,7 +85,7 @@ func (g groups) Patch(ctx context.Context, id string, m scim.Match, plan patch.P
 		if len(plan.Edits) == 0 {
 			return nil, nil
 		}
-		doc, err := stored(g.rt, was.Doc)
+		doc, err := stored(was.Doc)
 		if err != nil {
 			return nil, err
 		}

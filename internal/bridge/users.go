@@ -97,7 +97,7 @@ func (u users) Replace(ctx context.Context, id string, m scim.Match, in scim.Inp
 
 func (u users) Patch(ctx context.Context, id string, m scim.Match, plan patch.Plan, w scim.Want) (scim.Resource, error) {
 	return u.update(ctx, id, m, w, func(was store.Person) (schema.Object, error) {
-		doc, err := stored(u.rt, was.Doc)
+		doc, err := stored(was.Doc)
 		if err != nil {
 			return nil, err
 		}
@@ -229,8 +229,8 @@ func (c *change) deletePerson(p store.Person) error {
 
 // stored reads a document that this bridge wrote. A damaged one is our fault, not
 // the client's: what is wrong with it must not be answered as a bad request.
-func stored(rt *schema.ResourceType, doc []byte) (schema.Object, error) {
-	o, err := rt.Stored(doc)
+func stored(doc []byte) (schema.Object, error) {
+	o, err := schema.Stored(doc)
 	if err != nil {
 		return nil, fault.New(fault.Internal, "bridge.stored", "a stored document cannot be read: %v", err)
 	}

@@ -50,7 +50,7 @@ type wide struct {
 type connectionState struct {
 	key     int64
 	fence   int64 // the last fence laid
-	defined access.Connection
+	defined definition
 	active  bool
 	epoch   int64
 	fences  int64 // rises with every fence laid or lifted; people remembered under another number are read again

@@ -57,7 +57,7 @@ func (tx *Tx) In(id access.ConnectionID) (*DirectoryTx, error) {
 
 // state is what the window keeps of a connection.
 func (d Directory) state(fences int64) connectionState {
-	return connectionState{key: d.conn, fence: d.fence, defined: d.row.Connection, active: d.row.State == ConnectionActive, epoch: d.row.Epoch, fences: fences}
+	return connectionState{key: d.conn, fence: d.fence, defined: definition{d.row.Connection, d.row.Types}, active: d.row.State == ConnectionActive, epoch: d.row.Epoch, fences: fences}
 }
 
 func (c connectionState) directory(v *View) Directory {
@@ -66,7 +66,7 @@ func (c connectionState) directory(v *View) Directory {
 
 // row is the connection without its counters and times.
 func (c connectionState) row() ConnectionRow {
-	r := ConnectionRow{Connection: c.defined, State: ConnectionEnded, Epoch: c.epoch}
+	r := ConnectionRow{Connection: c.defined.Connection, Types: c.defined.types, State: ConnectionEnded, Epoch: c.epoch}
 	if c.active {
 		r.State = ConnectionActive
 	}

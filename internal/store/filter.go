@@ -35,8 +35,8 @@ type relation struct {
 	sub   map[string]string // sub-attribute to expression, with %[1]s
 }
 
-func peopleTable(d Dialect) table {
-	return table{dialect: d, name: "people", alias: "p", columns: personColumns, counter: "people", always: "true", resource: schema.Users(),
+func peopleTable(d Dialect, rt *schema.ResourceType) table {
+	return table{dialect: d, name: "people", alias: "p", columns: personColumns, counter: "people", always: "true", resource: rt,
 		column: columns("p", "User", map[string]string{"userName": "p.user_name_key", "active": "p.active"}),
 		ready:  []string{"id", "userName"}, indexed: []string{"id", "userName", "externalId"}, unique: []string{"id", "userName"},
 		relation: relation{name: "groups",
@@ -45,8 +45,8 @@ func peopleTable(d Dialect) table {
 			sub:   map[string]string{"value": "g%[1]s.id", "display": "g%[1]s.display_name", "type": "'direct'"}}}
 }
 
-func groupsTable(d Dialect) table {
-	return table{dialect: d, name: "groups", alias: "g", columns: groupColumns, counter: "groups", always: "not g.dissolving", resource: schema.Groups(),
+func groupsTable(d Dialect, rt *schema.ResourceType) table {
+	return table{dialect: d, name: "groups", alias: "g", columns: groupColumns, counter: "groups", always: "not g.dissolving", resource: rt,
 		column: columns("g", "Group", map[string]string{"displayName": "g.name_key"}),
 		ready:  []string{"id", "displayName"}, indexed: []string{"id", "displayName", "externalId"}, unique: []string{"id", "displayName"},
 		relation: relation{name: "members",

@@ -11,6 +11,7 @@ import (
 	"github.com/drawbridge-id/drawbridge/internal/credential"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
 	"github.com/drawbridge-id/drawbridge/mapping"
+	"github.com/drawbridge-id/drawbridge/scim/schema"
 )
 
 // Host is the epoch above all others.
@@ -22,16 +23,18 @@ func (v *View) Host() (epoch int64, err error) {
 const connectionColumns = `key, fence, definition, active, epoch, people, groups, created_at, last_scim_at`
 
 func (v *View) scanConnection(r Row) (d Directory, err error) {
-	var definition string
+	var text string
 	var active bool
 	var created, last int64
 	c := &d.row
-	if err = r.Scan(&d.conn, &d.fence, &definition, &active, &c.Epoch, &c.People, &c.Groups, &created, &last); err != nil {
+	if err = r.Scan(&d.conn, &d.fence, &text, &active, &c.Epoch, &c.People, &c.Groups, &created, &last); err != nil {
 		return d, err
 	}
-	if c.Connection, err = v.defined.read(definition); err != nil {
+	defined, err := v.defined.read(text)
+	if err != nil {
 		return d, err
 	}
+	c.Connection, c.Types = defined.Connection, defined.types
 	c.State = ConnectionEnded
 	if active {
 		c.State = ConnectionActive
@@ -40,31 +43,38 @@ func (v *View) scanConnection(r Row) (d Directory, err error) {
 	return d, nil
 }
 
+// definition is a connection as its policy defines it, with the resource types that
+// follow from that.
+type definition struct {
+	access.Connection
+	types schema.Types
+}
+
 // definitions remembers what definitions read as: every transaction opens a
 // connection, and they change with the policy only. Those who read share the slices.
 type definitions struct {
 	mu    sync.Mutex
-	known map[string]access.Connection
+	known map[string]definition
 }
 
 // maxDefinitions bounds what is remembered; beyond it all is forgotten.
 const maxDefinitions = 4096
 
-func (m *definitions) read(definition string) (access.Connection, error) {
+func (m *definitions) read(text string) (definition, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if c, ok := m.known[definition]; ok {
-		return c, nil
+	if d, ok := m.known[text]; ok {
+		return d, nil
 	}
-	var c access.Connection
-	if err := json.Unmarshal([]byte(definition), &c); err != nil {
-		return c, err
+	d := definition{types: schema.Standard()}
+	if err := json.Unmarshal([]byte(text), &d.Connection); err != nil {
+		return d, err
 	}
 	if m.known == nil || len(m.known) >= maxDefinitions {
-		m.known = map[string]access.Connection{}
+		m.known = map[string]definition{}
 	}
-	m.known[definition] = c
-	return c, nil
+	m.known[text] = d
+	return d, nil
 }
 
 // Connections lists all, by id.

@@ -32,24 +32,24 @@ const pageBytes = 2 << 20
 // seconds, or too many are searching already. In a DirectoryTx it holds the writer:
 // do not.
 func (d *Directory) People(q Query) ([]Person, int, error) {
-	return numbered(d, "store.People", peopleTable(d.dialect()), q, d.people())
+	return numbered(d, "store.People", peopleTable(d.dialect(), d.row.Types.Users), q, d.people())
 }
 
 // Groups lists a page of live groups with the number of all that match.
 func (d *Directory) Groups(q Query) ([]Group, int, error) {
-	return numbered(d, "store.Groups", groupsTable(d.dialect()), q, d.groups())
+	return numbered(d, "store.Groups", groupsTable(d.dialect(), d.row.Types.Groups), q, d.groups())
 }
 
 // WalkPeople lists the people behind a place, and the place where the next page
 // begins; nil: this was the last one. Whoever stays as they are meanwhile is met
 // exactly once, whatever happens to others. Limits are those of People.
 func (d *Directory) WalkPeople(w Walk) ([]Person, Place, error) {
-	return walk(d, "store.WalkPeople", peopleTable(d.dialect()), w, d.people())
+	return walk(d, "store.WalkPeople", peopleTable(d.dialect(), d.row.Types.Users), w, d.people())
 }
 
 // WalkGroups is WalkPeople for live groups.
 func (d *Directory) WalkGroups(w Walk) ([]Group, Place, error) {
-	return walk(d, "store.WalkGroups", groupsTable(d.dialect()), w, d.groups())
+	return walk(d, "store.WalkGroups", groupsTable(d.dialect(), d.row.Types.Groups), w, d.groups())
 }
 
 // reader reads the rows of a table.

@@ -11,6 +11,7 @@ import (
 	"github.com/drawbridge-id/drawbridge/internal/credential"
 	"github.com/drawbridge-id/drawbridge/internal/session"
 	"github.com/drawbridge-id/drawbridge/scim/filter"
+	"github.com/drawbridge-id/drawbridge/scim/schema"
 )
 
 // PersonKey and GroupKey are internal row keys: never shown, never accepted.
@@ -101,6 +102,7 @@ const (
 // ConnectionRow is a connection as stored: its definition and its counters.
 type ConnectionRow struct {
 	access.Connection
+	Types    schema.Types // what its people and groups are made of
 	State    ConnectionState
 	Epoch    int64
 	People   int64

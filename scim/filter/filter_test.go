@@ -53,7 +53,7 @@ func resources(t *testing.T, rt *schema.ResourceType, a *txtar.Archive) []schema
 	t.Helper()
 	var all []schema.Object
 	for line := range bytes.Lines([]byte(sectionOf(a, "resources"))) {
-		o, err := rt.Stored(line)
+		o, err := schema.Stored(line)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -129,7 +129,7 @@ func FuzzCompile(f *testing.F) {
 			if err != nil {
 				continue
 			}
-			if _, err := rt.Stored(once.Encode()); err != nil {
+			if _, err := schema.Stored(once.Encode()); err != nil {
 				t.Errorf("what was made cannot be read: %v", err)
 			}
 			again, err := plan.Apply(start)

@@ -40,7 +40,7 @@ func load(t testing.TB, file string) promise {
 	for _, f := range a.Files {
 		switch f.Name {
 		case "before":
-			if p.before, err = p.rt.Stored(f.Data); err != nil {
+			if p.before, err = schema.Stored(f.Data); err != nil {
 				t.Fatal(err)
 			}
 		case "strict":
@@ -96,7 +96,7 @@ func check(t *testing.T, p promise, r request) {
 	}
 	want := p.before
 	if text, ok := r.expect["after"]; ok {
-		if want, err = p.rt.Stored([]byte(text)); err != nil {
+		if want, err = schema.Stored([]byte(text)); err != nil {
 			t.Fatal(err)
 		}
 	}

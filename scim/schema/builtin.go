@@ -19,11 +19,12 @@ var (
 	groups = newGroups()
 )
 
-// Users is the User resource type: the core schema, the enterprise extension and
-// the fleet extension (RFC 7643 sections 4.1 and 4.3).
+// Users is the standard User resource type: the core schema, the enterprise extension
+// and the fleet extension (RFC 7643 sections 4.1 and 4.3). Who serves a connection
+// asks its Types instead.
 func Users() *ResourceType { return users }
 
-// Groups is the Group resource type (RFC 7643 section 4.2).
+// Groups is the standard Group resource type (RFC 7643 section 4.2).
 func Groups() *ResourceType { return groups }
 
 func newUsers() *ResourceType {

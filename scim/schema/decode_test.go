@@ -171,7 +171,7 @@ func FuzzDecode(f *testing.F) {
 			if err != nil {
 				continue
 			}
-			stored, err := rt.Stored(c.Doc.Encode())
+			stored, err := Stored(c.Doc.Encode())
 			if err != nil || !Equal(stored, c.Doc) {
 				t.Errorf("stored as %s: %v", c.Doc.Encode(), err)
 			}

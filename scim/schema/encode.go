@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -131,18 +132,18 @@ func (w *writer) decimal(f float64) {
 
 // Stored reads what Encode wrote. Anything else is an error: a fault of ours or of
 // the storage, never the client's.
-func (rt *ResourceType) Stored(doc []byte) (Object, error) {
+func Stored(doc []byte) (Object, error) {
 	raw, err := Read(doc, nil)
 	if err != nil {
-		return nil, fmt.Errorf("schema: stored %s: %w", rt.Name, err)
+		return nil, fmt.Errorf("schema: stored document: %w", err)
 	}
 	v, err := storedValue(raw)
 	if err != nil {
-		return nil, fmt.Errorf("schema: stored %s: %w", rt.Name, err)
+		return nil, fmt.Errorf("schema: stored document: %w", err)
 	}
 	o, ok := v.(Object)
 	if !ok {
-		return nil, fmt.Errorf("schema: stored %s is no object", rt.Name)
+		return nil, errors.New("schema: a stored document is no object")
 	}
 	return o, nil
 }

@@ -27,6 +27,9 @@ func (rt *ResourceType) maxValues() int {
 // allocates nothing and leaves the grammar to the reader behind it.
 func (rt *ResourceType) Guard(body []byte) error { return guard(body, MaxDepth, rt.maxValues()) }
 
+// Guard is ResourceType.Guard for a body that is no resource.
+func Guard(body []byte) error { return guard(body, MaxDepth, MaxValues) }
+
 // GuardEnvelope is Guard for a message that carries bodies, each of which meets
 // Guard by itself: it may be nested around levels deeper, and hold as many values as
 // it has room for.

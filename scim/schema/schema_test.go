@@ -169,7 +169,7 @@ func TestFoldIsIdempotentAndIgnoresForm(t *testing.T) {
 }
 
 func TestObjectAnswersForAPerson(t *testing.T) {
-	o, err := Users().Stored([]byte(`{"userName":"pat","active":false,"name":{"familyName":"Lee","givenName":"Pat"},
+	o, err := Stored([]byte(`{"userName":"pat","active":false,"name":{"familyName":"Lee","givenName":"Pat"},
 		"emails":[{"value":"a@x.example"},{"value":"b@x.example","type":"Work"},{"value":"c@x.example","primary":true}],
 		"` + FleetURN + `":{"certificationExpires":"2027-01-31T12:00:00+10:00"}}`))
 	if err != nil {
@@ -225,12 +225,12 @@ func TestEncodingIsCanonical(t *testing.T) {
 	}
 	want := `{"externalId":"e","userName":"\"ü\n` + "\u2028" + `<","active":true,"` + EnterpriseURN + `":{"employeeNumber":"1","department":"x"},"` + FleetURN + `":{"technicianCertification":"HV-2"},"alpha":0.5,"beta":3.0,"gamma":1e+300,"zeta":-7}`
 	equal(t, "encoded", string(o.Encode()), want)
-	back, err := Users().Stored(o.Encode())
+	back, err := Stored(o.Encode())
 	if err != nil || !Equal(back, o) {
 		t.Errorf("%v %v", back, err)
 	}
 	for _, damaged := range []string{``, `[]`, `null`, `{"a":null}`, `{"a":{"b":[null]}}`, `{"a":1,"A":2}`, `{"a":99999999999999999999}`, `{"a":1`} {
-		if o, err := Users().Stored([]byte(damaged)); err == nil {
+		if o, err := Stored([]byte(damaged)); err == nil {
 			t.Errorf("%s is read as %v", damaged, o)
 		}
 	}
