@@ -37,11 +37,30 @@ import (
 // assignments and sessions. The format is in testdata/idp/README.md.
 func TestReplays(t *testing.T) {
 	files, err := filepath.Glob("../../testdata/idp/*/*.txtar")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no conversations: %v", err)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files = slices.DeleteFunc(files, func(file string) bool { return filepath.Base(filepath.Dir(file)) == "wire" })
+	playAll(t, files, func(file string) string { return filepath.Base(filepath.Dir(file)) + "/" + filepath.Base(file) })
+}
+
+// TestWire holds what every identity provider needs, a conversation for each line of
+// the list in testdata/idp/README.md.
+func TestWire(t *testing.T) {
+	files, err := filepath.Glob("../../testdata/idp/wire/*.txtar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	playAll(t, files, filepath.Base)
+}
+
+func playAll(t *testing.T, files []string, named func(file string) string) {
+	t.Helper()
+	if len(files) == 0 {
+		t.Fatal("no conversations")
 	}
 	for _, file := range files {
-		name := strings.TrimSuffix(filepath.Base(filepath.Dir(file))+"/"+filepath.Base(file), ".txtar")
+		name := strings.TrimSuffix(named(file), ".txtar")
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			conversation, err := txtar.ParseFile(file)
@@ -199,8 +218,8 @@ func (r *replay) send(text string) (replayAnswer, error) {
 		req.Header.Set("Content-Type", "application/scim+json")
 	}
 	for _, line := range lines[1:] {
-		name, value, _ := strings.Cut(line, ": ")
-		req.Header.Set(name, value)
+		name, value, _ := strings.Cut(line, ":")
+		req.Header.Set(name, strings.TrimSpace(value))
 	}
 	resp, err := r.server.Client().Do(req)
 	if err != nil {
