@@ -57,8 +57,12 @@ func writeError(c *call, e *Error) {
 	h := c.w.Header()
 	h.Del("ETag")
 	h.Del("Location")
+	c.alias()
 	if e.Status == http.StatusUnauthorized {
 		h.Set("WWW-Authenticate", `Bearer realm="scim"`)
+	}
+	if e.OAuthScope != "" {
+		h.Set("WWW-Authenticate", `Bearer realm="scim", error="insufficient_scope", scope="`+e.OAuthScope+`"`)
 	}
 	if e.RetryAfter > 0 {
 		h.Set("Retry-After", strconv.Itoa(int((e.RetryAfter+time.Second-1)/time.Second)))

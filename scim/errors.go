@@ -29,6 +29,7 @@ type Error struct {
 	ScimType   string        // a word of table 9, or ""
 	Detail     string        // a sentence that says what to do
 	RetryAfter time.Duration // sent as whole seconds, rounded up; 0: not sent
+	OAuthScope string        // what an access token must hold for this; ""
 	Err        error         // the cause, kept inside
 }
 
@@ -58,6 +59,12 @@ func Unauthorized(err error) *Error {
 // Forbidden is 403.
 func Forbidden(detail string) *Error {
 	return &Error{Status: http.StatusForbidden, Detail: detail}
+}
+
+// InsufficientScope is 403 for an access token that counts, and lacks OAuth scopes
+// (RFC 6750 section 3.1).
+func InsufficientScope(oauthScope string) *Error {
+	return &Error{Status: http.StatusForbidden, OAuthScope: oauthScope, Detail: "The access token must hold the OAuth scopes " + oauthScope + "."}
 }
 
 // NotFound is 404 for an id that the connection does not have. Another

@@ -43,6 +43,11 @@ func (s *Server) get(ctx context.Context, c *call, k kind) error {
 	if err != nil {
 		return err
 	}
+	return s.writeRead(c, v, r)
+}
+
+// writeRead answers a read, unless the client says that it needs no answer.
+func (s *Server) writeRead(c *call, v view, r Resource) error {
 	if unchanged(c.r.Header["If-None-Match"], r.Version) {
 		c.w.Header().Set("ETag", entityTag(r.Version))
 		return writeNothing(c, http.StatusNotModified)

@@ -220,11 +220,20 @@ func (s *Server) writeResource(c *call, status int, v view, r Resource) error {
 	if status == http.StatusCreated {
 		c.w.Header().Set("Location", s.location(c, v.plural, r.ID))
 	}
+	c.alias()
 	return s.write(c, status, func(a *answer) error { return v.appendResource(a, r) })
+}
+
+// alias names the resource that /Me stands for, in any answer (RFC 7644 section 3.11).
+func (c *call) alias() {
+	if c.aliased != "" {
+		c.w.Header().Set("Location", c.aliased)
+	}
 }
 
 // writeNothing answers without a body.
 func writeNothing(c *call, status int) error {
+	c.alias()
 	c.status = status
 	c.w.WriteHeader(status)
 	return nil

@@ -86,8 +86,8 @@ func foreign(r rune) bool {
 // not (RFC 7644 section 3.11 asks for 501 at /Me), and of the rest that it is not there.
 func noRoute(collection string) error {
 	switch collection {
-	case "Me":
-		return NotImplemented("/" + collection + " is not offered; ServiceProviderConfig says what is.")
+	case meSegment:
+		return NotImplemented("/Me is a person to their own access token; a connection's credential stands for nobody. Use Users.")
 	}
 	return &Error{Status: http.StatusNotFound,
 		Detail: "There is no such address; try Users, Groups, ServiceProviderConfig, ResourceTypes or Schemas."}

@@ -36,6 +36,7 @@ const maxTarget = 64 << 10
 // Config is what a Server works with. Gate, PublicURL and Now are required.
 type Config struct {
 	Gate      Gate
+	Selves    Selves // nil: /Me is not offered
 	PublicURL string // scheme and authority that clients use, without a slash at the end; never taken from a request
 	Now       func() time.Time
 
@@ -63,6 +64,7 @@ type Observation struct {
 // Server is the SCIM front. It is safe for concurrent use.
 type Server struct {
 	gate     Gate
+	selves   Selves
 	base     string
 	now      func() time.Time
 	from     func(*http.Request) netip.Addr
@@ -97,6 +99,7 @@ type call struct {
 	dialect    dialect.Dialect // set with dir
 	connection string          // set with dir
 	resource   string          // set when a route matched
+	aliased    string          // the address of the resource that /Me stands for
 	notes      []string
 	status     int  // set when the answer began
 	broken     bool // the answer began and cannot be finished
@@ -104,7 +107,7 @@ type call struct {
 
 // New returns the SCIM front, to be mounted at Prefix.
 func New(c Config) *Server {
-	s := &Server{gate: c.Gate, base: strings.TrimRight(c.PublicURL, "/") + Prefix, now: c.Now, from: c.ClientAddr, observe: c.Observe,
+	s := &Server{gate: c.Gate, selves: c.Selves, base: strings.TrimRight(c.PublicURL, "/") + Prefix, now: c.Now, from: c.ClientAddr, observe: c.Observe,
 		timeout: cmp.Or(c.Timeout, defaultTimeout), maxUser: cmp.Or(c.MaxUserBody, defaultUserBody),
 		maxGroup: cmp.Or(c.MaxGroupBody, defaultGroupBody), maxBulk: cmp.Or(c.MaxBulkBody, defaultBulkBody), routes: map[string]methods{}, bulks: make(chan struct{}, mostBulks)}
 	s.buffers.New = func() any { b := make([]byte, 0, 4<<10); return &b }
@@ -177,6 +180,9 @@ func (s *Server) serve(ctx context.Context, c *call) (err error) {
 	}()
 	if c.path, err = parsePath(c.r); err != nil {
 		return err
+	}
+	if c.path.collection == meSegment && !c.path.hasItem {
+		return s.me(ctx, c)
 	}
 	if err = s.open(ctx, c); err != nil {
 		return err

@@ -131,7 +131,7 @@ func (a *app) route(ring *keys.Ring) error {
 		PublicURL: base, Findings: a.examine, Observe: observe})
 	mux.Handle(api.Prefix+"/", admin)
 	edge := httpserver.Edge{Log: a.log, Metrics: httpserver.NewMetrics(reg), Now: time.Now, Tag: bridge.WithRequestID, Route: routeOf}
-	front := scim.New(scim.Config{Gate: a.bridge, PublicURL: base, Now: time.Now, ClientAddr: httpserver.Proxies(a.cfg.Server.TrustedProxies).Client, Observe: a.observeSCIM(metrics)})
+	front := scim.New(scim.Config{Gate: a.bridge, Selves: a.bridge, PublicURL: base, Now: time.Now, ClientAddr: httpserver.Proxies(a.cfg.Server.TrustedProxies).Client, Observe: a.observeSCIM(metrics)})
 	a.public = edge.Wrap(besideMux(front, mux))
 	a.operations = httpserver.Operations(reg, api.Prefix, edge.Wrap(admin), httpserver.Check{Name: "store", Run: a.storeAnswers}, httpserver.Check{Name: "policy", Run: a.policyApplied})
 	return nil

@@ -192,7 +192,7 @@ func (w *world) assemble() {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	w.scim = scim.New(scim.Config{Gate: w.bridge, PublicURL: "http://127.0.0.1:8443", Now: w.clock.Now})
+	w.scim = scim.New(scim.Config{Gate: w.bridge, Selves: w.bridge, PublicURL: "http://127.0.0.1:8443", Now: w.clock.Now})
 }
 
 func (w *world) close() {
