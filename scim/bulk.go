@@ -3,6 +3,7 @@ package scim
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -117,9 +118,9 @@ func (b *bulk) stopped() bool { return b.failOn > 0 && b.failed >= b.failOn }
 // commit carries out as many units as may share a commit, and says how many. What a
 // commit did not keep, none of its operations has done.
 func (b *bulk) commit(ctx context.Context, batch []unit) int {
-	done, before := 0, b.failed
+	done, before, alone := 0, b.failed, false
 	err := b.c.dir.Together(ctx, func(dir Directory) error {
-		b.failed = before // this may run again, and then the first time did not happen
+		b.failed, alone = before, false // this may run again, and then the first time did not happen
 		for _, i := range operationsOf(batch) {
 			b.tasks[i].result = result{}
 		}
@@ -128,10 +129,16 @@ func (b *bulk) commit(ctx context.Context, batch []unit) int {
 			if done > 0 && b.s.now().Sub(began) >= longestTogether {
 				break
 			}
-			b.unit(ctx, dir, batch[done])
+			if alone = !b.unit(ctx, dir, batch[done]); alone {
+				break
+			}
 		}
 		return nil
 	})
+	if err == nil && alone && done == 0 {
+		b.unit(ctx, b.c.dir, batch[0])
+		return 1
+	}
 	if err == nil {
 		return done
 	}
@@ -150,14 +157,21 @@ func operationsOf(units []unit) []int {
 	return all
 }
 
-func (b *bulk) unit(ctx context.Context, dir Directory, u unit) {
+// unit carries out a unit, or reports that it must have a transaction of its own:
+// nothing has been done then.
+func (b *bulk) unit(ctx context.Context, dir Directory, u unit) (done bool) {
 	if u.circle {
 		b.circle(ctx, dir, u.operations)
-		return
+		return true
 	}
-	if err := b.try(ctx, dir, u.operations[0]); err != nil {
+	err := b.try(ctx, dir, u.operations[0])
+	if errors.Is(err, ErrAlone) {
+		return false
+	}
+	if err != nil {
 		b.refuse(u.operations[0], err)
 	}
+	return true
 }
 
 // circle carries out operations that refer to each other: all or none of them, each

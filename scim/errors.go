@@ -112,6 +112,12 @@ func Internal(err error) *Error {
 		Detail: "The service failed; the operator finds the cause in its log under the request's id."}
 }
 
+// ErrAlone is what an operation fails with that cannot be a step of a transaction it
+// shares (Directory.Together), because it touches too much or would have to wait:
+// nothing was done, and a call of its own may do it.
+var ErrAlone = &Error{Status: http.StatusConflict,
+	Detail: "This operation touches too many members, or a group that a large change is moving, to be kept as one with others; send it in a request of its own."}
+
 // asError finds the *Error in err's chain, or classifies err: what the parsers say
 // is the client's fault, a spent deadline is Unavailable, anything else Internal.
 func asError(err error) *Error {

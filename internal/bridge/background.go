@@ -91,12 +91,16 @@ func (b *Bridge) Recompute(ctx context.Context) (int, error) {
 		byConnection[w.Connection] = append(byConnection[w.Connection], w.Person)
 	}
 	for conn, people := range byConnection {
-		if err := b.settleChunk(ctx, conn, people); err != nil {
+		if err := b.inTurn(ctx, func() error { return b.settleChunk(ctx, conn, people) }); err != nil {
 			return 0, err
 		}
 	}
 	fenced, err := b.clearFences(ctx)
-	return len(waiting) + fenced, err
+	if err != nil {
+		return 0, err
+	}
+	moving, err := b.carryOnAll(ctx)
+	return len(waiting) + fenced + moving, err
 }
 
 func (b *Bridge) settleChunk(ctx context.Context, conn access.ConnectionID, people []access.PersonID) error {
@@ -147,29 +151,37 @@ func (b *Bridge) clearFences(ctx context.Context) (int, error) {
 // stepFence takes a chunk of a group's members and decides them. The fence of this
 // group no longer shows at those whose row went, or after the last: it is counted here.
 func (b *Bridge) stepFence(ctx context.Context, g store.Group, step func(*change, store.Group) (keys []store.PersonKey, gone bool, err error)) error {
-	return b.change(ctx, g.Connection, event.ByRules, func(c *change) error {
-		keys, gone, err := step(c, g)
-		if err != nil {
-			return err
-		}
-		people, err := c.dir.PeopleByKey(keys)
-		if err != nil {
-			return err
-		}
-		for _, p := range people {
-			fences, err := c.dir.Fences(p)
+	return b.inTurn(ctx, func() error {
+		return b.change(ctx, g.Connection, event.ByRules, func(c *change) error {
+			keys, gone, err := step(c, g)
 			if err != nil {
 				return err
 			}
+			lifted := int64(0)
 			if gone {
-				fences += 1 + g.Refenced
+				lifted = 1 + g.Refenced
 			}
-			if err := c.settleAfter(p, fences); err != nil {
-				return err
-			}
-		}
-		return nil
+			return c.settleEach(keys, lifted)
+		})
 	})
+}
+
+// settleEach decides people over whom that many fences lay beside those that show.
+func (c *change) settleEach(keys []store.PersonKey, lifted int64) error {
+	people, err := c.dir.PeopleByKey(keys)
+	if err != nil {
+		return err
+	}
+	for _, p := range people {
+		fences, err := c.dir.Fences(p)
+		if err != nil {
+			return err
+		}
+		if err := c.settleAfter(p, fences+lifted); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (c *change) takeFenced(g store.Group) (keys []store.PersonKey, gone bool, err error) {

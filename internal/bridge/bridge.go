@@ -65,6 +65,7 @@ type Bridge struct {
 
 	policy atomic.Pointer[activePolicy]
 	wake   chan struct{} // buffered 1: background work is waiting
+	heavy  chan struct{} // buffered 1: taken while a chunk of a large change holds the writer, so that two never follow each other
 
 	refusals refusals
 
@@ -91,7 +92,7 @@ func New(c Config) (*Bridge, error) {
 	}
 	b := &Bridge{store: c.Store, hot: c.Hot, issuer: c.Issuer, refresh: c.Refresh, cursors: c.Cursors, url: c.URL, lives: l, now: c.Now,
 		observe: c.Observe, clients: make(map[access.ClientID]oidc.Client, len(c.Clients)),
-		wake: make(chan struct{}, 1), used: map[string]time.Time{}}
+		wake: make(chan struct{}, 1), heavy: make(chan struct{}, 1), used: map[string]time.Time{}}
 	if b.observe == nil {
 		b.observe = func(string, error) {}
 	}

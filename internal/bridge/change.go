@@ -28,6 +28,8 @@ type change struct {
 	events []event.Event
 	ended  []session.ID // their refresh families are tidied away after the commit
 	due    bool         // people were left for the background work
+
+	request string // the id of the request that asked for it, for the events
 }
 
 func (c *change) say(t event.Type, p access.PersonID, data map[string]string) {
@@ -75,12 +77,12 @@ func (b *Bridge) within(ctx context.Context, tx *store.Tx, conn access.Connectio
 	if err != nil {
 		return nil, err
 	}
-	c := &change{tx: tx, dir: dir, policy: policy, conn: conn, by: by, now: now}
+	c := &change{tx: tx, dir: dir, policy: policy, conn: conn, by: by, now: now, request: RequestID(ctx)}
 	if err := fn(c); err != nil {
 		return nil, err
 	}
 	for i := range c.events {
-		c.events[i].Request = RequestID(ctx)
+		c.events[i].Request = c.request
 	}
 	return c, tx.Append(c.events...)
 }

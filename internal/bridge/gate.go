@@ -64,19 +64,21 @@ func inNetworks(c store.ConnectionRow, from netip.Addr) error {
 const ReasonNetwork = "foreign_network"
 
 func (b *Bridge) directory(c store.ConnectionRow) scim.Directory {
-	d := b.directoryWith(c, b.change)
+	d := b.directoryWith(c, b.change, false)
 	d.Together = func(ctx context.Context, fn func(scim.Directory) error) error { return b.together(ctx, c, fn) }
 	return d
 }
 
-func (b *Bridge) directoryWith(c store.ConnectionRow, change changer) scim.Directory {
+// directoryWith is a directory whose writes go through change; shared says that those
+// are steps of one transaction.
+func (b *Bridge) directoryWith(c store.ConnectionRow, change changer, shared bool) scim.Directory {
 	return scim.Directory{
 		Types: c.Types,
 		IdP:   c.IdP, Strict: c.SCIM.Strict, RawToken: c.SCIM.RawToken,
 		PatchUserStatus: patchStatus(c.SCIM.PatchedUsers), PatchGroupStatus: patchStatus(c.SCIM.PatchedGroups),
 
 		Users:  users{b: b, conn: c.ID, rt: c.Types.Users, change: change},
-		Groups: groups{b: b, conn: c.ID, rt: c.Types.Groups, change: change},
+		Groups: groups{b: b, conn: c.ID, rt: c.Types.Groups, change: change, shared: shared},
 
 		Cursors: cursors{key: b.cursors, conn: c.ID},
 	}

@@ -21,6 +21,7 @@ type groups struct {
 	rt   *schema.ResourceType
 
 	change changer
+	shared bool // change is a step of a transaction that others share
 }
 
 // NewID makes the id of a group that is not there yet.
@@ -33,7 +34,8 @@ func (g groups) Create(ctx context.Context, in scim.Input) (scim.Resource, error
 	fresh := store.Group{ID: access.GroupID(in.ID), Connection: g.conn, Version: 1}
 	fillGroup(&fresh, in.Doc)
 	var made store.Group
-	err := g.change(ctx, g.conn, event.ByScim, func(c *change) error {
+	members := memberChange{edits: []patch.MemberEdit{{Kind: patch.AddMembers, IDs: in.Members, Index: wholeBody}}}
+	err := g.insist(ctx, fresh, &members, func(c *change) error {
 		made = fresh // fn may run again
 		made.Created, made.Updated = c.now, c.now
 		if err := c.dir.InsertGroup(&made); err != nil {
@@ -43,8 +45,11 @@ func (g groups) Create(ctx context.Context, in scim.Input) (scim.Resource, error
 		if err := c.followShared(made.ExternalID, made.Key); err != nil {
 			return err
 		}
-		return c.moveMembers(&made, []patch.MemberEdit{{Kind: patch.AddMembers, IDs: in.Members}})
+		return c.moveMembers(&made, made.Version, &members)
 	})
+	if err == nil {
+		made, err = g.b.finish(ctx, made)
+	}
 	if err != nil {
 		return scim.Resource{}, edge(err)
 	}
@@ -75,7 +80,7 @@ func (g groups) List(ctx context.Context, q scim.Query) (scim.Page, error) {
 func (g groups) Replace(ctx context.Context, id string, m scim.Match, in scim.Input) (scim.Resource, error) {
 	var edits []patch.MemberEdit
 	if in.HasMembers {
-		edits = []patch.MemberEdit{{Kind: patch.ReplaceMembers, IDs: in.Members}}
+		edits = []patch.MemberEdit{{Kind: patch.ReplaceMembers, IDs: in.Members, Index: wholeBody}}
 	}
 	return g.update(ctx, id, m, in.Want, edits, func(store.Group) (schema.Object, error) { return in.Doc, nil })
 }
@@ -97,7 +102,8 @@ func (g groups) Patch(ctx context.Context, id string, m scim.Match, plan patch.P
 // stays as it is.
 func (g groups) update(ctx context.Context, id string, m scim.Match, w scim.Want, edits []patch.MemberEdit, edit func(store.Group) (schema.Object, error)) (scim.Resource, error) {
 	var now store.Group
-	err := g.change(ctx, g.conn, event.ByScim, func(c *change) error {
+	members := memberChange{edits: edits}
+	err := g.insist(ctx, store.Group{ID: access.GroupID(id)}, &members, func(c *change) error {
 		was, err := c.groupToChange(id, m)
 		if err != nil {
 			return err
@@ -110,8 +116,11 @@ func (g groups) update(ctx context.Context, id string, m scim.Match, w scim.Want
 		if err != nil {
 			return err
 		}
-		return c.moveMembers(&now, edits)
+		return c.moveMembers(&now, was.Version, &members)
 	})
+	if err == nil {
+		now, err = g.b.finish(ctx, now)
+	}
 	if err != nil {
 		return scim.Resource{}, edgeID(err, id)
 	}
@@ -119,7 +128,7 @@ func (g groups) update(ctx context.Context, id string, m scim.Match, w scim.Want
 }
 
 func (g groups) Delete(ctx context.Context, id string, m scim.Match) error {
-	err := g.change(ctx, g.conn, event.ByScim, func(c *change) error {
+	err := g.insist(ctx, store.Group{ID: access.GroupID(id)}, nil, func(c *change) error {
 		was, err := c.groupToChange(id, m)
 		if err != nil {
 			return err
@@ -129,13 +138,19 @@ func (g groups) Delete(ctx context.Context, id string, m scim.Match) error {
 	return edgeID(err, id)
 }
 
-// groupToChange reads the group that a request writes to; If-Match is held here.
+// groupToChange reads the group that a request writes to; If-Match is held here. A
+// group that a large change is moving waits for its end (insist).
 func (c *change) groupToChange(id string, m scim.Match) (store.Group, error) {
 	g, err := c.dir.Group(access.GroupID(id))
-	if err == nil && !m.Allows(g.Version) {
-		err = scim.PreconditionFailed(g.Version)
+	switch {
+	case err != nil:
+		return g, err
+	case !g.Changing.IsZero():
+		return g, busy{g}
+	case !m.Allows(g.Version):
+		return g, scim.PreconditionFailed(g.Version)
 	}
-	return g, err
+	return g, nil
 }
 
 func fillGroup(g *store.Group, doc schema.Object) {

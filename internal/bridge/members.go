@@ -5,12 +5,11 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/event"
 	"github.com/drawbridge-id/drawbridge/internal/store"
-	"github.com/drawbridge-id/drawbridge/scim"
-	"github.com/drawbridge-id/drawbridge/scim/patch"
 	"github.com/drawbridge-id/drawbridge/scim/schema"
 )
 
@@ -101,36 +100,44 @@ func (c *change) decideMembers(g store.Group) error {
 }
 
 // moveMembers applies member edits in order, as one set difference: a member that
-// is removed and added again in one request keeps the instant it joined.
-func (c *change) moveMembers(g *store.Group, edits []patch.MemberEdit) error {
-	if len(edits) == 0 {
+// is removed and added again in one request keeps the instant it joined. at is the
+// group's version before this request touched it.
+func (c *change) moveMembers(g *store.Group, at int64, members *memberChange) error {
+	if members.none() {
 		return nil
 	}
-	add, remove, err := c.membersAfter(*g, edits)
+	moves, err := members.moves(&c.dir.Directory, *g, at)
 	if err != nil {
 		return err
 	}
-	if err := c.settleFirst(append(slices.Clone(add), remove...)); err != nil {
+	c.sayUnknown(*g, moves.unknown)
+	if len(moves.add)+len(moves.remove) > inlinePeople && members.prepared != nil {
+		return c.beginLarge(g, moves)
+	}
+	if err := c.settleFirst(append(slices.Clone(moves.add), moves.remove...)); err != nil {
 		return err
 	}
-	removed, err := c.dir.RemoveMembers(g, remove, c.now)
-	if err != nil {
+	touched, err := c.exchange(g, moves, c.now)
+	if err != nil || !c.looksAt(*g) {
 		return err
 	}
-	added, err := c.dir.AddMembers(g, add, c.now)
+	return c.decideKeys(touched)
+}
+
+// exchange moves the rows of settled people, says so, and gives those it moved.
+func (c *change) exchange(g *store.Group, m moves, since time.Time) ([]store.PersonKey, error) {
+	removed, err := c.dir.RemoveMembers(g, m.remove, since)
 	if err != nil {
-		return err
+		return nil, err
+	}
+	added, err := c.dir.AddMembers(g, m.add, since)
+	if err != nil {
+		return nil, err
 	}
 	if err := c.sayMembers(*g, event.MemberRemoved, removed); err != nil {
-		return err
+		return nil, err
 	}
-	if err := c.sayMembers(*g, event.MemberAdded, added); err != nil {
-		return err
-	}
-	if !c.looksAt(*g) {
-		return nil
-	}
-	return c.decideKeys(append(removed, added...))
+	return append(removed, added...), c.sayMembers(*g, event.MemberAdded, added)
 }
 
 // decideKeys decides settled people whom a change has just touched. Too many for one
@@ -181,79 +188,21 @@ func (c *change) settleTwice(p store.Person) error {
 	return c.settleAfter(p, fences+1)
 }
 
-// membersAfter turns edits into who must be there and who must not. Ids that name
-// nobody in this connection are left out and reported, never fatal to the rest.
-func (c *change) membersAfter(g store.Group, edits []patch.MemberEdit) (add, remove []store.PersonKey, err error) {
-	var named []access.PersonID
-	for _, e := range edits {
-		for _, id := range e.IDs {
-			named = append(named, access.PersonID(id))
-		}
-	}
-	known, err := c.dir.Keys(named)
-	if err != nil {
-		return nil, nil, err
-	}
-	c.sayUnknown(g, named, known)
-	want := map[store.PersonKey]bool{}
-	for _, e := range edits {
-		if err := c.mark(want, g, e, known); err != nil {
-			return nil, nil, err
-		}
-	}
-	for key, present := range want {
-		if present {
-			add = append(add, key)
-		} else {
-			remove = append(remove, key)
-		}
-	}
-	slices.Sort(add)
-	slices.Sort(remove)
-	return add, remove, nil
-}
-
-func (c *change) mark(want map[store.PersonKey]bool, g store.Group, e patch.MemberEdit, known map[access.PersonID]store.PersonKey) error {
-	if e.Kind == patch.ReplaceMembers || e.Kind == patch.RemoveAllMembers {
-		if len(e.IDs) > 0 && !slices.ContainsFunc(e.IDs, func(id string) bool { return known[access.PersonID(id)] != 0 }) {
-			return scim.Invalid(scim.TypeInvalidValue, "Operation "+strconv.Itoa(e.Index)+": none of the members is known here; send ids that this server returned. Nothing was changed.")
-		}
-		there, err := c.dir.MemberKeys(g)
-		if err != nil {
-			return err
-		}
-		for _, key := range there {
-			want[key] = false
-		}
-		for key := range want {
-			want[key] = false
-		}
-	}
-	for _, id := range e.IDs {
-		if key := known[access.PersonID(id)]; key != 0 {
-			want[key] = e.Kind != patch.RemoveMembers
-		}
-	}
-	return nil
-}
-
 // unknownShown is how many unknown member ids one event spells out.
 const unknownShown = 20
 
 // sayUnknown records ids that name nobody here: deleted or foreign people, which
 // look the same. They are ours to make, so they will never come to exist.
-func (c *change) sayUnknown(g store.Group, named []access.PersonID, known map[access.PersonID]store.PersonKey) {
-	var lost []string
-	for _, id := range named {
-		if known[id] == 0 {
-			lost = append(lost, string(id))
-		}
-	}
-	if len(lost) == 0 {
+func (c *change) sayUnknown(g store.Group, unknown []access.PersonID) {
+	if len(unknown) == 0 {
 		return
 	}
-	e := fact(event.MemberUnknown, c.by, c.conn, "", c.now, map[string]string{"group": string(g.ID), "count": strconv.Itoa(len(lost))})
-	e.Personal = map[string]string{"members": strings.Join(lost[:min(len(lost), unknownShown)], " ")}
+	var shown []string
+	for _, id := range unknown[:min(len(unknown), unknownShown)] {
+		shown = append(shown, string(id))
+	}
+	e := fact(event.MemberUnknown, c.by, c.conn, "", c.now, map[string]string{"group": string(g.ID), "count": strconv.Itoa(len(unknown))})
+	e.Personal = map[string]string{"members": strings.Join(shown, " ")}
 	c.events = append(c.events, e)
 }
 

@@ -37,7 +37,7 @@ func (b *Bridge) together(ctx context.Context, conn store.ConnectionRow, fn func
 }
 
 func (s *shared) directory() scim.Directory {
-	d := s.b.directoryWith(s.conn, s.change)
+	d := s.b.directoryWith(s.conn, s.change, true)
 	d.Together = s.together
 	return d
 }

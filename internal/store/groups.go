@@ -9,17 +9,17 @@ import (
 )
 
 // groupColumns end with the document, which lean leaves out.
-const groupColumns = `g.key, g.id, g.display_name, g.external_id, g.member_count, g.refenced, g.version, g.created_at, g.updated_at, g.doc`
+const groupColumns = `g.key, g.id, g.display_name, g.external_id, g.member_count, g.refenced, g.changing, g.version, g.created_at, g.updated_at, g.doc`
 
 func scanGroup(r Row, more ...any) (Group, error) {
 	var g Group
 	var external sql.NullString
-	var created, updated int64
-	err := r.Scan(append([]any{&g.Key, &g.ID, &g.DisplayName, &external, &g.MemberCount, &g.Refenced, &g.Version, &created, &updated, &g.Doc}, more...)...)
+	var changing, created, updated int64
+	err := r.Scan(append([]any{&g.Key, &g.ID, &g.DisplayName, &external, &g.MemberCount, &g.Refenced, &changing, &g.Version, &created, &updated, &g.Doc}, more...)...)
 	if err != nil {
 		return Group{}, err
 	}
-	g.ExternalID, g.Created, g.Updated = external.String, at(created), at(updated)
+	g.ExternalID, g.Changing, g.Created, g.Updated = external.String, at(changing), at(created), at(updated)
 	return g, nil
 }
 
@@ -177,8 +177,10 @@ func (d *DirectoryTx) countMembers(op string, g *Group, by int64, moved int, now
 // in the same transaction.
 func (d *DirectoryTx) DeleteGroup(g Group) error {
 	const op = "store.DeleteGroup"
-	if _, err := d.tx.exec(op, `delete from memberships where grp = $1 and conn = $2`, int64(g.Key), d.conn); err != nil {
-		return err
+	for _, table := range []string{"memberships", "member_edits"} {
+		if _, err := d.tx.exec(op, `delete from `+table+` where grp = $1 and conn = $2`, int64(g.Key), d.conn); err != nil {
+			return err
+		}
 	}
 	var dissolving, fenced bool
 	err := d.v.q.QueryRow(`delete from groups where conn = $1 and key = $2 returning dissolving, fence > 0`, d.conn, int64(g.Key)).Scan(&dissolving, &fenced)
@@ -245,13 +247,16 @@ func (v *View) Dissolving(limit int) ([]Group, error) {
 }
 
 func (v *View) groupsAtWork(op string, dissolving bool, limit int) ([]Group, error) {
-	return list(v, op, func(r Row) (Group, error) {
-		var conn access.ConnectionID
-		g, err := scanGroup(r, &conn)
-		g.Connection = conn
-		return g, err
-	}, `select `+groupColumns+`, c.id from groups g join connections c on c.key = g.conn and c.active
+	return list(v, op, scanPlacedGroup, `select `+groupColumns+`, c.id from groups g join connections c on c.key = g.conn and c.active
 		where g.fence > 0 and g.dissolving = $1 order by g.key limit $2`, dissolving, limit)
+}
+
+// scanPlacedGroup reads a group with its connection's id behind it.
+func scanPlacedGroup(r Row) (Group, error) {
+	var conn access.ConnectionID
+	g, err := scanGroup(r, &conn)
+	g.Connection = conn
+	return g, err
 }
 
 // TakeFenced returns the next members of a fenced group for the caller to decide in

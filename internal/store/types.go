@@ -49,7 +49,8 @@ type Group struct {
 	DisplayName string
 	ExternalID  string
 	MemberCount int64
-	Refenced    int64 // fences laid while an earlier one still lay over the group
+	Refenced    int64     // fences laid while an earlier one still lay over the group
+	Changing    time.Time // the instant of the large change of members that is being carried out; zero: there is none
 	Version     int64
 	Doc         []byte // canonical JSON, without id, meta, schemas and members
 	Created     time.Time

@@ -133,6 +133,10 @@ func walk(t *testing.T, s *store.Store) {
 		row := store.SessionRow{Session: session.Session{ID: "ses_1", Connection: crashConn, Person: p.ID, State: session.Active, Version: 1}, Cookie: credential.Digest{1}}
 		did.add(tx.InsertSession(row), tx.UpdateSession(row.Session, &credential.Digest{2}), tx.AddSessionClient("ses_1", "app"),
 			tx.Append(event.Event{Connection: crashConn, Person: p.ID, At: crashDay}), read(&tx.View, &d.Directory, p, g))
+		did.add(d.BeginEdits(&g, []store.MemberEdit{{Add: []store.PersonKey{p.Key}}}, crashDay))
+		_, err = tx.Changing(10)
+		_, _, err2 = d.TakeEdit(&g)
+		did.add(err, err2)
 		_, err = d.RemoveMembers(&g, []store.PersonKey{p.Key}, crashDay)
 		_, _, err2 = d.DropMembers(g, 10)
 		did.add(err, err2, d.FenceGroup(g))
@@ -168,6 +172,8 @@ func read(v *store.View, d *store.Directory, p store.Person, g store.Group) erro
 		func() error { _, err := d.GroupsByExternalID("x"); return err },
 		func() error { _, err := d.Members(g, 0, 10); return err },
 		func() error { _, err := d.MemberKeys(g); return err },
+		func() error { _, err := d.Among(g, []store.PersonKey{1, 2}); return err },
+		func() error { _, err := d.Living([]store.PersonKey{1, 2}); return err },
 		func() error { _, err := d.Fences(p); return err },
 		func() error { _, err := d.Tombstones("x", "i", "s"); return err },
 		func() error { _, err := v.Due(crashDay, 10); return err },

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -251,5 +252,58 @@ func testFence(t *testing.T, f *fixture) {
 		if !f.decided(north, p.ID) {
 			t.Errorf("%s is still fenced", p.ID)
 		}
+	}
+}
+
+// A large change is taken in parts, in their order, by one at a time; the group says
+// that it is under way, until the last part, and its deletion takes the rest.
+func testEdits(t *testing.T, f *fixture) {
+	one, two := f.person(north, "per_1", "one@north.example"), f.person(north, "per_2", "two@north.example")
+	g := f.group(north, "grp_1", "Team", one)
+	edits := []store.MemberEdit{{Remove: []store.PersonKey{one.Key}, Request: "r1"}, {Add: []store.PersonKey{two.Key}}}
+	f.write(north, func(d *store.DirectoryTx) error { return d.BeginEdits(&g, edits, day) })
+	if now := f.groupNow(north, "grp_1"); !now.Changing.Equal(day) || !g.Changing.Equal(day) {
+		t.Errorf("changing since %s, the caller was told %s", now.Changing, g.Changing)
+	}
+	if err := f.try(north, func(d *store.DirectoryTx) error { return d.BeginEdits(&g, edits, day) }); !fault.Is(err, fault.Conflict) {
+		t.Errorf("a second change begins: %v", err)
+	}
+	open := func() (n int) {
+		f.view(func(v *store.View) error {
+			all, err := v.Changing(10)
+			n = len(all)
+			if n == 1 && (all[0].ID != "grp_1" || all[0].Connection != north) {
+				t.Errorf("changing: %+v", all)
+			}
+			return err
+		})
+		return n
+	}
+	for i, want := range edits {
+		if open() != 1 {
+			t.Errorf("before part %d: %d groups are changing", i, open())
+		}
+		f.write(north, func(d *store.DirectoryTx) error {
+			got, ok, err := d.TakeEdit(&g)
+			if !ok || !slices.Equal(got.Add, want.Add) || !slices.Equal(got.Remove, want.Remove) || got.Request != want.Request {
+				t.Errorf("part %d is %+v (%t)", i, got, ok)
+			}
+			return err
+		})
+	}
+	if open() != 0 || !g.Changing.IsZero() || !f.groupNow(north, "grp_1").Changing.IsZero() {
+		t.Error("the change does not end with its last part")
+	}
+	f.write(north, func(d *store.DirectoryTx) error {
+		_, ok, err := d.TakeEdit(&g)
+		among, err2 := d.Among(g, []store.PersonKey{one.Key, two.Key})
+		living, err3 := d.Living([]store.PersonKey{one.Key, 1 << 40})
+		if ok || !slices.Equal(among, []store.PersonKey{one.Key}) || !slices.Equal(living, []store.PersonKey{one.Key}) {
+			t.Errorf("a part too many: %t; among the members %v, living %v", ok, among, living)
+		}
+		return errors.Join(err, err2, err3, d.BeginEdits(&g, edits, day), d.DeleteGroup(g))
+	})
+	if open() != 0 {
+		t.Error("a change outlives its group")
 	}
 }

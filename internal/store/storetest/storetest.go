@@ -40,6 +40,7 @@ func Run(t *testing.T, open func(t *testing.T) *store.Store) {
 		{"a page reads two megabytes of documents", testLargePages},
 		{"groups dissolve", testDissolving},
 		{"fences", testFence},
+		{"large changes are taken in parts", testEdits},
 		{"plans", testPlans},
 		{"I-5: the database holds the ceiling", testCeiling},
 		{"sessions", testSessions},

@@ -1,0 +1,170 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/drawbridge-id/drawbridge/internal/event"
+	"github.com/drawbridge-id/drawbridge/internal/fault"
+	"github.com/drawbridge-id/drawbridge/internal/store"
+	"github.com/drawbridge-id/drawbridge/scim"
+)
+
+// A large change of a group's members is worked out while others write, written
+// down whole in one small transaction, which decides that it happens, and carried
+// out a chunk at a time before it is answered. Whoever wants to write to the group
+// meanwhile carries it on, and waits so; after a crash the background work does.
+
+// busy says that a large change is moving a group's members.
+type busy struct{ group store.Group }
+
+func (busy) Error() string { return "a large change is moving the group's members" }
+
+// errLarge says that a change must be worked out before the writer is asked for.
+var errLarge = errors.New("the change touches too many members to be worked out while the writer waits")
+
+// insist runs a write to a group until nothing stands in its way: it carries out the
+// large change that is under way, and works out beforehand what is itself large.
+// There may be no such group yet.
+func (g groups) insist(ctx context.Context, group store.Group, members *memberChange, write func(*change) error) error {
+	for {
+		err := g.change(ctx, g.conn, event.ByScim, write)
+		under, waits := errors.AsType[busy](err)
+		switch {
+		case !waits && !errors.Is(err, errLarge):
+			return err
+		case g.shared:
+			return scim.ErrAlone
+		case waits:
+			_, err = g.b.finish(ctx, under.group)
+		default:
+			err = g.prepare(ctx, group, members)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// prepare works out a large change on a snapshot.
+func (g groups) prepare(ctx context.Context, group store.Group, members *memberChange) error {
+	members.tries++
+	return g.b.read(ctx, g.conn, func(dir *store.Directory) error {
+		now, err := dir.Group(group.ID)
+		if fault.Is(err, fault.NotFound) {
+			now, err = group, nil // it is to be created, or its absence will be told
+		}
+		if err != nil {
+			return err
+		}
+		m, err := exactly(dir, now, members.edits)
+		members.prepared = &m
+		return err
+	})
+}
+
+// beginLarge writes a large change down. Those who leave go first, so that nobody is
+// let in by a change whose end nobody has seen.
+func (c *change) beginLarge(g *store.Group, m moves) error {
+	var edits []store.MemberEdit
+	for part := range slices.Chunk(m.remove, chunk) {
+		edits = append(edits, store.MemberEdit{Remove: part})
+	}
+	for part := range slices.Chunk(m.add, chunk) {
+		edits = append(edits, store.MemberEdit{Add: part})
+	}
+	for i := range edits {
+		edits[i].Request = c.request
+	}
+	return c.dir.BeginEdits(g, edits, c.now)
+}
+
+// finish carries out the rest of the large change that was under way in g, if there
+// was one, and gives the group as it left it. If the caller goes, the background work
+// takes over.
+func (b *Bridge) finish(ctx context.Context, g store.Group) (store.Group, error) {
+	for under := g.Changing; !g.Changing.IsZero() && g.Changing.Equal(under); {
+		now, err := b.carryOn(ctx, g)
+		if fault.Is(err, fault.NotFound) {
+			return g, nil // the next who wanted to write to it has deleted it
+		}
+		if err != nil {
+			b.nudge()
+			return g, err
+		}
+		g = now
+	}
+	return g, nil
+}
+
+// carryOn carries out one chunk of the large change of a group.
+func (b *Bridge) carryOn(ctx context.Context, g store.Group) (store.Group, error) {
+	var now store.Group
+	err := b.inTurn(ctx, func() error {
+		return b.change(ctx, g.Connection, event.ByScim, func(c *change) (err error) {
+			if now, err = c.dir.Group(g.ID); err != nil || now.Changing.IsZero() {
+				return err
+			}
+			since := now.Changing
+			edit, more, err := c.dir.TakeEdit(&now)
+			if err != nil || !more {
+				return err
+			}
+			c.request = edit.Request
+			return c.exchangeChunk(&now, edit, since)
+		})
+	})
+	return now, err
+}
+
+// exchangeChunk is one chunk of a large change: those it moves are settled before
+// and due afterwards. Somebody may have been deleted since it was written down.
+func (c *change) exchangeChunk(g *store.Group, edit store.MemberEdit, since time.Time) error {
+	add, err := c.dir.Living(edit.Add)
+	if err != nil {
+		return err
+	}
+	m := moves{add: add, remove: edit.Remove}
+	if err := c.settleFirst(append(slices.Clone(m.add), m.remove...)); err != nil {
+		return err
+	}
+	touched, err := c.exchange(g, m, since)
+	if err != nil || !c.looksAt(*g) {
+		return err
+	}
+	c.due = c.due || len(touched) > 0
+	return c.dir.MarkDue(touched)
+}
+
+// inTurn lets one chunk of large changes at a time hold the writer, so that whoever
+// else writes waits for one at most.
+func (b *Bridge) inTurn(ctx context.Context, fn func() error) error {
+	select {
+	case b.heavy <- struct{}{}:
+		defer func() { <-b.heavy }()
+		return fn()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// carryOnAll carries out a chunk of every large change whose caller may have gone,
+// and says how many there are.
+func (b *Bridge) carryOnAll(ctx context.Context) (int, error) {
+	var open []store.Group
+	err := b.store.View(ctx, func(v *store.View) (err error) {
+		open, err = v.Changing(chunk)
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	for _, g := range open {
+		if _, err := b.carryOn(ctx, g); err != nil && !fault.Is(err, fault.NotFound) {
+			return 0, err
+		}
+	}
+	return len(open), nil
+}

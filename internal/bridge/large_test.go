@@ -1,0 +1,402 @@
+package bridge_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/internal/credential"
+	"github.com/drawbridge-id/drawbridge/internal/store"
+)
+
+// people adds n people without decisions beyond the first, all at once, and gives
+// their ids.
+func (w *world) people(c access.ConnectionID, n int) []string {
+	w.t.Helper()
+	var ids []string
+	for len(ids) < n {
+		w.do(w.store.Update(w.ctx, func(tx *store.Tx) error {
+			dir, err := tx.In(c)
+			if err != nil {
+				return err
+			}
+			version, err := tx.PolicyVersion()
+			for range min(1000, n-len(ids)) {
+				p := store.Person{ID: access.PersonID(credential.NewID("per")), Connection: c, UserName: userName(len(ids)), ExternalID: externalID(len(ids)), Active: true,
+					Epoch: 1, Version: 1, Policy: version, Doc: []byte(`{}`), Created: w.clock.Now(), Updated: w.clock.Now()}
+				if err := dir.InsertPerson(&p); err != nil {
+					return err
+				}
+				ids = append(ids, string(p.ID))
+			}
+			return err
+		}))
+	}
+	return ids
+}
+
+// members are a group's members as a GET shows them, in order of ids.
+func (w *world) members(c access.ConnectionID, group string) []string {
+	w.t.Helper()
+	var ids []string
+	shown, _ := w.must(200, c, "GET", "/Groups/"+group, "")["members"].([]any)
+	for _, m := range shown {
+		ids = append(ids, m.(map[string]any)["value"].(string))
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+// joined is when each member joined, by id.
+func (w *world) joined(c access.ConnectionID, group string) map[string]time.Time {
+	w.t.Helper()
+	all := map[string]time.Time{}
+	w.do(w.store.View(w.ctx, func(v *store.View) error {
+		dir, err := v.In(c)
+		if err != nil {
+			return err
+		}
+		g, err := dir.Group(access.GroupID(group))
+		if err != nil {
+			return err
+		}
+		rows, err := dir.Members(g, 0, 1<<20)
+		for _, m := range rows {
+			all[string(m.Person)] = m.Since
+		}
+		if int(g.MemberCount) != len(rows) {
+			w.t.Errorf("%d members are counted, %d are there", g.MemberCount, len(rows))
+		}
+		return err
+	}))
+	return all
+}
+
+func patchOp(op string) string {
+	return `{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[` + op + `]}`
+}
+
+func memberOp(op string, ids []string) string {
+	return patchOp(fmt.Sprintf(`{"op":%q,"path":"members","value":%s}`, op, memberList(ids)))
+}
+
+func sorted(ids ...string) []string {
+	ids = slices.Clone(ids)
+	slices.Sort(ids)
+	return slices.Compact(ids)
+}
+
+// TestALargeChangeIsWholeWhenItIsAnswered: whatever a request does to however many
+// members, the next read shows all of it, who left is refused, who stays keeps
+// session and the instant they joined, and who came may sign in.
+func TestALargeChangeIsWholeWhenItIsAnswered(t *testing.T) {
+	t.Parallel()
+	put := func(w *world, group string, ids []string) (int, map[string]any) {
+		return w.send(banksia, "PUT", "/Groups/"+group, fmt.Sprintf(`{"displayName":"GL Geelong Managers","members":%s}`, memberList(ids)))
+	}
+	patch := func(w *world, group, body string) (int, map[string]any) {
+		return w.send(banksia, "PATCH", "/Groups/"+group, body)
+	}
+	const half, all = 350, 900 // the group is people[:2*half]; the first half of it stays
+	for name, change := range map[string]struct {
+		do        func(w *world, group string, people []string) (int, map[string]any)
+		stay, new bool
+	}{
+		"PATCH replace": {func(w *world, g string, p []string) (int, map[string]any) {
+			return patch(w, g, memberOp("replace", append(slices.Clone(p[:half]), p[2*half:]...)))
+		}, true, true},
+		"PATCH replace by nobody": {func(w *world, g string, _ []string) (int, map[string]any) {
+			return patch(w, g, memberOp("replace", nil))
+		}, false, false},
+		"PATCH remove without a filter": {func(w *world, g string, _ []string) (int, map[string]any) {
+			return patch(w, g, patchOp(`{"op":"remove","path":"members"}`))
+		}, false, false},
+		"PATCH remove of half by their values": {func(w *world, g string, p []string) (int, map[string]any) {
+			return patch(w, g, memberOp("remove", p[half:2*half]))
+		}, true, false},
+		"PATCH add and remove at once": {func(w *world, g string, p []string) (int, map[string]any) {
+			return patch(w, g, patchOp(fmt.Sprintf(`{"op":"add","path":"members","value":%s},{"op":"remove","path":"members","value":%s}`, memberList(p[2*half:]), memberList(p[half:2*half]))))
+		}, true, true},
+		"PUT": {func(w *world, g string, p []string) (int, map[string]any) {
+			return put(w, g, append(slices.Clone(p[:half]), p[2*half:]...))
+		}, true, true},
+		"PUT of nobody": {func(w *world, g string, _ []string) (int, map[string]any) { return put(w, g, nil) }, false, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			people := w.people(banksia, all)
+			group := w.group(banksia, "GL Geelong Managers", people[:2*half]...)
+			if got := w.members(banksia, group); !slices.Equal(got, sorted(people[:2*half]...)) {
+				t.Fatalf("the group was made with %d members, want %d", len(got), 2*half)
+			}
+			w.drain()
+			kept, lost := w.session(banksia, externalID(0)), w.session(banksia, externalID(2*half-1))
+			before := w.joined(banksia, group)
+			w.clock.Add(time.Hour)
+			if status, out := change.do(w, group, people); status/100 != 2 {
+				t.Fatalf("answered %d %v", status, out)
+			}
+			var want []string
+			if change.stay {
+				want = append(want, people[:half]...)
+			}
+			if change.new {
+				want = append(want, people[2*half:]...)
+			}
+			if got := w.members(banksia, group); !slices.Equal(got, sorted(want...)) {
+				t.Errorf("a read shows %d members, want %d", len(got), len(want))
+			}
+			for id, since := range w.joined(banksia, group) {
+				if was, there := before[id]; there != since.Equal(was) || !there && since.Before(w.clock.Now()) {
+					t.Fatalf("%s joined at %s, before the change at %s", id, since, was)
+				}
+			}
+			w.allDead(lost, name)
+			if _, err := w.bridge.Browser(w.ctx, kept.cookie); (err == nil) != change.stay {
+				t.Errorf("the session of somebody who stays %t: %v", change.stay, err)
+			}
+			if _, _, err := w.signIn(banksia, externalID(all-1)); (err == nil) != change.new {
+				t.Errorf("somebody who came %t signs in: %v", change.new, err)
+			}
+			w.drain()
+			w.allDead(lost, name+", after the recompute")
+		})
+	}
+}
+
+// TestALargeChangeSurvivesADeathAtAnyPoint: a process that dies at any statement or
+// commit of a large change leaves the old members or, after the next start, the new
+// ones; and what was answered is there.
+func TestALargeChangeSurvivesADeathAtAnyPoint(t *testing.T) {
+	t.Parallel()
+	const half = 120
+	count := 0
+	for n := 1; ; n++ {
+		dead := &breaking{}
+		w := newWorld(t, stepping(&dead.steps))
+		people := w.people(banksia, 3*half)
+		group := w.group(banksia, "GL Geelong Managers", people[:2*half]...)
+		after := sorted(append(slices.Clone(people[:half]), people[2*half:]...)...)
+		seen := 0
+		dead.reach = func(kind, _ string) error {
+			if kind != stepBoundary {
+				return nil
+			}
+			if seen++; seen >= n { // nothing works any more
+				return errBroken
+			}
+			return nil
+		}
+		status, _ := w.send(banksia, "PATCH", "/Groups/"+group, memberOp("replace", after))
+		dead.reach = nil
+		w.restart()
+		w.drain()
+		got := w.members(banksia, group)
+		switch {
+		case slices.Equal(got, after):
+			count++
+		case status/100 == 2 || !slices.Equal(got, sorted(people[:2*half]...)):
+			t.Fatalf("a death at step %d (answered %d) leaves %d members, neither the old nor the new", n, status, len(got))
+		}
+		w.must(204, banksia, "PATCH", "/Groups/"+group, memberOp("replace", people[:1])) // nothing is in its way
+		w.close()
+		if status/100 == 2 {
+			if count < 3 || n < 8 {
+				t.Errorf("%d steps, %d of them behind the decision: this proves little", n, count)
+			}
+			return
+		}
+	}
+}
+
+// TestLargeAndSmallChangesOfOneGroupLoseNothing: parallel changes of the same group, of
+// many members and of one, all take effect.
+func TestLargeAndSmallChangesOfOneGroupLoseNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	const many = 300
+	people := w.people(banksia, crowd+3*many)
+	single, large := people[:crowd], people[crowd:]
+	group := w.group(banksia, "GL Geelong Managers", large[2*many:]...)
+	together(func(i int) bool {
+		body := memberOp("add", single[i:i+1])
+		switch i {
+		case 10:
+			body = memberOp("add", append(slices.Clone(large[:many]), single[10]))
+		case 20:
+			body = memberOp("add", append(slices.Clone(large[many:2*many]), single[20]))
+		case 30:
+			body = patchOp(fmt.Sprintf(`{"op":"remove","path":"members","value":%s},{"op":"add","path":"members","value":%s}`, memberList(large[2*many:]), memberList(single[30:31])))
+		}
+		if status, out := w.send(banksia, "PATCH", "/Groups/"+group, body); status != 204 {
+			t.Errorf("answered %d %v", status, out)
+		}
+		return true
+	})
+	want := sorted(append(slices.Clone(single), large[:2*many]...)...)
+	if got := w.members(banksia, group); !slices.Equal(got, want) {
+		t.Errorf("%d members, want %d", len(got), len(want))
+	}
+	w.joined(banksia, group)
+}
+
+// TestParallelChangesOfOneGroupLoseNothing: 64 PATCHes at once, each of one member.
+func TestParallelChangesOfOneGroupLoseNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	people := w.people(banksia, crowd)
+	group := w.group(banksia, "GL Geelong Managers")
+	if n := together(func(i int) bool {
+		status, _ := w.send(banksia, "PATCH", "/Groups/"+group, memberOp("add", people[i:i+1]))
+		return status == 204
+	}); n != crowd {
+		t.Errorf("%d of %d were answered 204", n, crowd)
+	}
+	if got := w.members(banksia, group); !slices.Equal(got, sorted(people...)) {
+		t.Errorf("%d members, want %d", len(got), crowd)
+	}
+}
+
+// TestParallelIdenticalCreationsMakeOne: 64 equal POSTs at once, of a user and of a
+// group with members: one is answered 201, the others 409.
+func TestParallelIdenticalCreationsMakeOne(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	people := w.people(banksia, 250)
+	for path, body := range map[string]string{
+		"/Users":  `{"userName":"sam@banksia.example","externalId":"oid-sam"}`,
+		"/Groups": fmt.Sprintf(`{"displayName":"GL Geelong Managers","members":%s}`, memberList(people)),
+	} {
+		var conflicts atomic.Int64
+		if n := together(func(int) bool {
+			status, _ := w.send(banksia, "POST", path, body)
+			if status == 409 {
+				conflicts.Add(1)
+			}
+			return status == 201
+		}); n != 1 || conflicts.Load() != crowd-1 {
+			t.Errorf("%s: %d were answered 201 and %d 409", path, n, conflicts.Load())
+		}
+	}
+}
+
+// TestAnyChangesOfMembersAreASetDifference: whatever is added, removed and replaced,
+// in small requests and large ones, in a bulk or not, the group is what a set would
+// be, and whoever stays keeps the instant they joined.
+func TestAnyChangesOfMembersAreASetDifference(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(2) {
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
+			t.Parallel()
+			w, r := newWorld(t), rand.New(rand.NewPCG(seed, 9))
+			people := w.people(southern, 700)
+			group := w.group(southern, "Field Installers")
+			want := map[string]time.Time{}
+			for step := range 30 {
+				w.clock.Add(time.Minute)
+				some := func() []string {
+					p := slices.Clone(people)
+					r.Shuffle(len(p), func(i, j int) { p[i], p[j] = p[j], p[i] })
+					return p[:[]int{1, 40, 230, 600}[r.IntN(4)]]
+				}
+				verb, ids := []string{"add", "remove", "replace"}[r.IntN(3)], some()
+				body := memberOp(verb, ids)
+				if r.IntN(3) == 0 {
+					got := w.bulk(southern, operation{Method: "PATCH", Path: "/Groups/" + group, Data: []byte(memberOp("add", people[:1]))},
+						operation{Method: "PATCH", Path: "/Groups/" + group, Data: []byte(body)})
+					if got[1].Status != "204" {
+						t.Fatalf("step %d: %v", step, got)
+					}
+					apply(want, "add", people[:1], w.clock.Now())
+				} else {
+					w.must(204, southern, "PATCH", "/Groups/"+group, body)
+				}
+				apply(want, verb, ids, w.clock.Now())
+				got := w.joined(southern, group)
+				for id, since := range got {
+					if !since.Equal(want[id]) {
+						t.Fatalf("step %d, %s %d: %s joined at %s, want %s", step, verb, len(ids), id, since, want[id])
+					}
+				}
+				if len(got) != len(want) {
+					t.Fatalf("step %d, %s %d: %d members, want %d", step, verb, len(ids), len(got), len(want))
+				}
+			}
+		})
+	}
+}
+
+func apply(set map[string]time.Time, verb string, ids []string, now time.Time) {
+	named := map[string]bool{}
+	for _, id := range ids {
+		named[id] = true
+	}
+	for id := range set {
+		if verb == "remove" && named[id] || verb == "replace" && !named[id] {
+			delete(set, id)
+		}
+	}
+	for id := range named {
+		if _, there := set[id]; !there && verb != "remove" {
+			set[id] = now
+		}
+	}
+}
+
+// TestALargeChangeInABulk: an operation too large for a shared commit has its own, in
+// its turn.
+func TestALargeChangeInABulk(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	people := w.people(banksia, 450)
+	list := memberList(people)
+	got := w.bulk(banksia,
+		operation{Method: "POST", Path: "/Users", BulkID: "new", Data: []byte(`{"userName":"new@banksia.example"}`)},
+		operation{Method: "POST", Path: "/Groups", BulkID: "large", Data: []byte(`{"displayName":"GL Geelong Managers","members":` + strings.TrimSuffix(list, "]") + `,{"value":"bulkId:new"}]}`)},
+		operation{Method: "POST", Path: "/Users", BulkID: "later", Data: []byte(`{"userName":"later@banksia.example"}`)})
+	for _, o := range got {
+		if o.Status != "201" {
+			t.Fatalf("%v", got)
+		}
+	}
+	id := got[1].Location[strings.LastIndex(got[1].Location, "/")+1:]
+	if n := len(w.members(banksia, id)); n != 451 {
+		t.Errorf("%d members, want 451", n)
+	}
+}
+
+// TestOthersAreServedDuringALargeChange: while thousands of members move, another
+// connection's changes are answered in between.
+func TestOthersAreServedDuringALargeChange(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	people := w.people(banksia, 3000)
+	group := w.group(banksia, "GL Geelong Managers", people[:2000]...)
+	w.drain()
+	sam := w.person(southern, "sam@southern.example", "oid-sam")
+	small := w.group(southern, "Field Installers")
+	var all sync.WaitGroup
+	var over atomic.Bool
+	all.Go(func() {
+		defer over.Store(true)
+		w.must(204, banksia, "PATCH", "/Groups/"+group, memberOp("replace", people[1000:]))
+	})
+	served := 0
+	for verbs := []string{"add", "remove"}; !over.Load(); served++ {
+		w.must(204, southern, "PATCH", "/Groups/"+small, memberOp(verbs[served%2], []string{sam}))
+	}
+	all.Wait()
+	if served < 5 {
+		t.Errorf("only %d changes were served meanwhile", served)
+	}
+	if got := w.members(banksia, group); !slices.Equal(got, sorted(people[1000:]...)) {
+		t.Errorf("%d members", len(got))
+	}
+}

@@ -1,0 +1,146 @@
+package bridge
+
+import (
+	"slices"
+	"strconv"
+
+	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/internal/store"
+	"github.com/drawbridge-id/drawbridge/scim"
+	"github.com/drawbridge-id/drawbridge/scim/patch"
+)
+
+// wholeBody is the Index of a member edit that is a POST's or a PUT's own list.
+const wholeBody = -1
+
+// memberChange is what a request asks of a group's members. What names many people,
+// or may touch many, is worked out before the writer is asked for (prepared).
+type memberChange struct {
+	edits    []patch.MemberEdit
+	prepared *moves
+	tries    int
+}
+
+// maxTries is how often a change is worked out beforehand only to find that the
+// group has moved on. After that it is worked out while the writer waits for it.
+const maxTries = 4
+
+// moves are what member edits come to on a group at one version.
+type moves struct {
+	version     int64
+	add, remove []store.PersonKey // in order; both are exact where they were prepared
+	unknown     []access.PersonID // that name nobody here, in the order of the request
+}
+
+func (m *memberChange) none() bool {
+	return !slices.ContainsFunc(m.edits, func(e patch.MemberEdit) bool { return e.Kind != patch.AddMembers || len(e.IDs) > 0 })
+}
+
+// large reports whether the edits name or may touch more people than one transaction
+// decides.
+func (m *memberChange) large(g store.Group) bool {
+	named, empties := 0, false
+	for _, e := range m.edits {
+		named += len(e.IDs)
+		empties = empties || e.Kind == patch.ReplaceMembers || e.Kind == patch.RemoveAllMembers
+	}
+	return named > inlinePeople || empties && g.MemberCount > inlinePeople
+}
+
+// moves works out a small change, and gives what was prepared of a large one.
+// errLarge asks for that.
+func (m *memberChange) moves(dir *store.Directory, g store.Group, version int64) (moves, error) {
+	switch {
+	case !m.large(g):
+		return membersAfter(dir, g, m.edits)
+	case m.prepared != nil && m.prepared.version == version:
+		return *m.prepared, nil
+	case m.tries >= maxTries:
+		return exactly(dir, g, m.edits)
+	}
+	return moves{}, errLarge
+}
+
+// membersAfter turns edits into who must be there and who must not. Ids that name
+// nobody in this connection are left out and reported, never fatal to the rest.
+func membersAfter(dir *store.Directory, g store.Group, edits []patch.MemberEdit) (moves, error) {
+	var named []access.PersonID
+	for _, e := range edits {
+		for _, id := range e.IDs {
+			named = append(named, access.PersonID(id))
+		}
+	}
+	known, err := dir.Keys(named)
+	if err != nil {
+		return moves{}, err
+	}
+	m := moves{version: g.Version}
+	for _, id := range named {
+		if known[id] == 0 {
+			m.unknown = append(m.unknown, id)
+		}
+	}
+	want := map[store.PersonKey]bool{}
+	for _, e := range edits {
+		if err := mark(want, dir, g, e, known); err != nil {
+			return moves{}, err
+		}
+	}
+	for key, present := range want {
+		if present {
+			m.add = append(m.add, key)
+		} else {
+			m.remove = append(m.remove, key)
+		}
+	}
+	slices.Sort(m.add)
+	slices.Sort(m.remove)
+	return m, nil
+}
+
+// exactly is membersAfter without those who are, or are not, there already.
+func exactly(dir *store.Directory, g store.Group, edits []patch.MemberEdit) (moves, error) {
+	m, err := membersAfter(dir, g, edits)
+	if err != nil {
+		return moves{}, err
+	}
+	there, err := dir.Among(g, m.add)
+	if err != nil {
+		return moves{}, err
+	}
+	m.add = slices.DeleteFunc(m.add, func(k store.PersonKey) bool { _, in := slices.BinarySearch(there, k); return in })
+	m.remove, err = dir.Among(g, m.remove)
+	return m, err
+}
+
+func mark(want map[store.PersonKey]bool, dir *store.Directory, g store.Group, e patch.MemberEdit, known map[access.PersonID]store.PersonKey) error {
+	if e.Kind == patch.ReplaceMembers || e.Kind == patch.RemoveAllMembers {
+		if len(e.IDs) > 0 && !slices.ContainsFunc(e.IDs, func(id string) bool { return known[access.PersonID(id)] != 0 }) {
+			return scim.Invalid(scim.TypeInvalidValue, place(e)+": none of the members is known here; send ids that this server returned. Nothing was changed.")
+		}
+		there, err := dir.MemberKeys(g)
+		if err != nil {
+			return err
+		}
+		for _, key := range there {
+			want[key] = false
+		}
+		for key := range want {
+			want[key] = false
+		}
+	}
+	for _, id := range e.IDs {
+		if key := known[access.PersonID(id)]; key != 0 {
+			want[key] = e.Kind != patch.RemoveMembers
+		}
+	}
+	return nil
+}
+
+// place says where in the request an edit stands.
+func place(e patch.MemberEdit) string {
+	if e.Index == wholeBody {
+		return "members"
+	}
+	return "Operation " + strconv.Itoa(e.Index)
+}
