@@ -74,7 +74,7 @@ func (s *Server) bulk(kinds ...kind) action {
 		if err != nil {
 			return err
 		}
-		c.notes = r.notes
+		c.note(r.notes)
 		b := &bulk{s: s, c: c, kinds: served(c, kinds), failOn: r.failOn, created: map[string]int{}, ids: map[string]string{}}
 		b.link(r.operations)
 		b.run(ctx)
@@ -249,6 +249,7 @@ func (b *bulk) try(ctx context.Context, dir Directory, i int) error {
 	if err != nil {
 		return err
 	}
+	b.c.note(r.Notes)
 	if t.method == http.MethodPost {
 		t.id = r.ID
 		b.known(i, r.ID)

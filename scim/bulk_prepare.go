@@ -161,7 +161,7 @@ func (b *bulk) read(t *task, data []byte) error {
 	if err != nil {
 		return err
 	}
-	b.note(notes)
+	b.c.note(notes)
 	if t.method == http.MethodPut {
 		t.good, t.do = http.StatusOK, func(ctx context.Context, d Directory) (Resource, error) {
 			return t.kind.of(d).Replace(ctx, t.id, match, in)
@@ -180,16 +180,9 @@ func (b *bulk) readPatch(t *task, data []byte, match Match) error {
 	if err != nil {
 		return err
 	}
-	b.note(plan.Notes())
+	b.c.note(plan.Notes())
 	t.good, t.do = t.kind.patchStatus(b.c.dialect), func(ctx context.Context, d Directory) (Resource, error) {
 		return t.kind.of(d).Patch(ctx, t.id, match, plan, Want{})
 	}
 	return nil
-}
-
-// note keeps each leniency once, for the request as a whole.
-func (b *bulk) note(notes []string) {
-	all := schema.Notes(b.c.notes)
-	all.Join(notes)
-	b.c.notes = all
 }

@@ -89,13 +89,14 @@ func (s *Server) patch(ctx context.Context, c *call, k kind) error {
 	if err != nil {
 		return err
 	}
-	c.notes = plan.Notes()
+	c.note(plan.Notes())
 	quiet := k.patchStatus(c.dialect) == http.StatusNoContent && !v.asked
 	want.Relations = want.Relations && !quiet
 	r, err := k.of(c.dir).Patch(ctx, c.path.item, parseMatch(c.r.Header["If-Match"]), plan, want)
 	if err != nil {
 		return err
 	}
+	c.note(r.Notes)
 	if quiet {
 		c.w.Header().Set("ETag", entityTag(r.Version))
 		return writeNothing(c, http.StatusNoContent)
@@ -117,7 +118,8 @@ func input(c *call, k kind, want Want) (Input, error) {
 		return Input{}, err
 	}
 	in, notes, err := k.read(sent, c.dialect.Leniency)
-	c.notes, in.Want = notes, want
+	c.note(notes)
+	in.Want = want
 	return in, err
 }
 

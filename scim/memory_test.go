@@ -153,7 +153,8 @@ func (s shelf) Patch(_ context.Context, id string, m Match, p patch.Plan, w Want
 	if err != nil {
 		return Resource{}, err
 	}
-	doc, err := p.Apply(r.doc)
+	var notes schema.Notes
+	doc, err := p.ApplyNoting(r.doc, &notes)
 	if err != nil {
 		return Resource{}, err
 	}
@@ -161,7 +162,9 @@ func (s shelf) Patch(_ context.Context, id string, m Match, p patch.Plan, w Want
 	for _, e := range p.Members {
 		r.members = moved(r.members, e.Kind, s.m.known(e.IDs))
 	}
-	return s.m.saved(r, w), nil
+	saved := s.m.saved(r, w)
+	saved.Notes = notes
+	return saved, nil
 }
 
 func moved(members []string, kind patch.MemberKind, ids []string) []string {

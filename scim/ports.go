@@ -106,6 +106,9 @@ type Resource struct {
 	// Relations streams a group's members, or a user's groups; nil if not wanted.
 	// It is read at most once, after the call that returned the resource.
 	Relations iter.Seq2[Relation, error]
+	// Notes are the leniencies that a Patch relied on and that only what was stored could
+	// tell (patch.Plan.ApplyNoting).
+	Notes schema.Notes
 	// Later reads the resource when its turn in a list comes; then nothing else is
 	// set. It is how a page of many large documents is not held at once. A failure
 	// then, also because the resource has gone, cuts the answer off.

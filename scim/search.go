@@ -68,7 +68,7 @@ func (s *Server) find(kinds ...kind) action {
 		if err != nil {
 			return err
 		}
-		c.notes = notes
+		c.note(notes)
 		return s.search(ctx, c, q, kinds...)
 	}
 }
@@ -107,16 +107,18 @@ func (s *Server) look(c *call, q queryText, kinds []kind) (search, error) {
 	if err != nil {
 		return all, err
 	}
+	var notes schema.Notes
 	for _, k := range kinds {
 		p := parseProjection(k.rt, q)
 		from := source{view: s.view(c, k, p), rows: k.of(c.dir), matters: true, want: Want{Relations: p.wants(k.relation)}}
 		if q.hasFilter {
-			if from.filter, from.matters, err = filter.ParseAcross(k.rt, typesOf(kinds), q.filter); err != nil {
+			if from.filter, from.matters, err = filter.ParseAcross(k.rt, typesOf(kinds), q.filter, c.dialect.Leniency, &notes); err != nil {
 				return all, err
 			}
 		}
 		all.sources = append(all.sources, from)
 	}
+	c.note(notes)
 	return all, nil
 }
 

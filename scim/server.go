@@ -78,6 +78,13 @@ type Server struct {
 	buffers  sync.Pool     // *[]byte, so that a GET does not allocate its answer
 }
 
+// note remembers leniencies that the request relied on, each once.
+func (c *call) note(notes []string) {
+	all := schema.Notes(c.notes)
+	all.Join(notes)
+	c.notes = all
+}
+
 // methods maps an HTTP method to what it does on one route.
 type methods map[string]action
 

@@ -96,13 +96,17 @@ func (u users) Replace(ctx context.Context, id string, m scim.Match, in scim.Inp
 }
 
 func (u users) Patch(ctx context.Context, id string, m scim.Match, plan patch.Plan, w scim.Want) (scim.Resource, error) {
-	return u.update(ctx, id, m, w, func(was store.Person) (schema.Object, error) {
+	var notes schema.Notes
+	r, err := u.update(ctx, id, m, w, func(was store.Person) (schema.Object, error) {
 		doc, err := stored(was.Doc)
 		if err != nil {
 			return nil, err
 		}
-		return plan.Apply(doc)
+		notes = nil // the transaction may run again
+		return plan.ApplyNoting(doc, &notes)
 	})
+	r.Notes = notes
+	return r, err
 }
 
 // update is every write to an existing person: what the document says afterwards

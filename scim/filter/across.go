@@ -8,10 +8,10 @@ import (
 // to those of type rt. To them, an attribute that only others have is one without
 // a value (RFC 7644 section 3.4.2.1). matters is false if no resource of the type
 // can match; then, and if every one does, the expression is nil. Errors are as
-// Parse's.
-func ParseAcross(rt *schema.ResourceType, others []*schema.ResourceType, text string) (e Expr, matters bool, err error) {
+// ParseAs's.
+func ParseAcross(rt *schema.ResourceType, others []*schema.ResourceType, text string, l schema.Leniency, notes *schema.Notes) (e Expr, matters bool, err error) {
 	names := acrossNames{rt: rt, others: others, foreign: map[*schema.Attribute]bool{}}
-	e, err = parse(names, text)
+	e, err = parse(names, text, l, notes)
 	if err != nil {
 		return nil, false, err
 	}

@@ -26,7 +26,33 @@ func (p *parser) literal(a *schema.Attribute, op Op, t token) (Value, error) {
 	if !ok {
 		return Value{}, p.errorf(t.at, "%s is compared with a %s", a.Path(), a.Type)
 	}
-	return v, nil
+	return v, p.quotes(a, t)
+}
+
+// quotes notes, or refuses, a boolean that has quotes or upper case, and a text that
+// has no quotes.
+func (p *parser) quotes(a *schema.Attribute, t token) error {
+	switch a.Type {
+	case schema.Integer, schema.Decimal:
+		return nil
+	case schema.Boolean:
+		if t.kind == word && (t.text == "true" || t.text == "false") {
+			return nil
+		}
+		if !p.leniency.StringBooleans {
+			return p.errorf(t.at, "%s is compared with true or false, without quotes and in lower case", a.Path())
+		}
+		p.note(schema.NoteStringBoolean, a.Path())
+	default:
+		if t.kind == quoted {
+			return nil
+		}
+		if !p.leniency.BareWords {
+			return p.errorf(t.at, "%s is compared with a text in quotes", a.Path())
+		}
+		p.note(schema.NoteBareWord, a.Path())
+	}
+	return nil
 }
 
 // allowed says which operators a type has (RFC 7644 table 3).

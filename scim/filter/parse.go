@@ -6,18 +6,24 @@ import (
 	"github.com/drawbridge-id/drawbridge/scim/schema"
 )
 
-// Parse reads a filter over resources of type rt. Errors are *schema.Error,
-// invalidFilter, and say what is wrong at which character.
+// Parse reads a filter over resources of type rt, leniently. Errors are
+// *schema.Error, invalidFilter, and say what is wrong at which character.
 func Parse(rt *schema.ResourceType, text string) (Expr, error) {
-	return parse(typeNames{rt}, text)
+	return ParseAs(rt, text, schema.Lenient(), nil)
 }
 
-func parse(n names, text string) (Expr, error) {
+// ParseAs is Parse as leniently as it is told; the leniencies that it took are added
+// to notes, unless that is nil.
+func ParseAs(rt *schema.ResourceType, text string, l schema.Leniency, notes *schema.Notes) (Expr, error) {
+	return parse(typeNames{rt}, text, l, notes)
+}
+
+func parse(n names, text string, leniency schema.Leniency, notes *schema.Notes) (Expr, error) {
 	l, err := newLexer(text, schema.InvalidFilter)
 	if err != nil {
 		return nil, err
 	}
-	p := parser{lexer: l, names: n}
+	p := parser{lexer: l, names: n, leniency: leniency, notes: notes}
 	e, err := p.or(0)
 	if err != nil {
 		return nil, err
@@ -51,8 +57,33 @@ func (n subNames) attribute(name string) *schema.Attribute { return n.of.SubAttr
 // parser is a recursive descent without backtracking; depth bounds the recursion.
 type parser struct {
 	*lexer
-	names names
-	nodes int
+	names    names
+	leniency schema.Leniency
+	notes    *schema.Notes // nil: nobody asks
+	nodes    int
+}
+
+// note adds a leniency that was taken.
+func (p *parser) note(word, where string) {
+	if p.notes != nil {
+		p.notes.Add(word, where)
+	}
+}
+
+// spelt holds the name that an attribute was found by against its own. Inside
+// brackets there are no other names.
+func (p *parser) spelt(a *schema.Attribute, name token) error {
+	if _, inside := p.names.(subNames); inside {
+		return nil
+	}
+	c := schema.Checker{Leniency: p.leniency}
+	if err := c.Spelt(a, name.text, p.fail); err != nil {
+		return err
+	}
+	for _, n := range c.Notes {
+		p.note(schema.NoteAlias, n[len(schema.NoteAlias)+2:])
+	}
+	return nil
 }
 
 func (p *parser) count(at int) error {
@@ -170,6 +201,9 @@ func (p *parser) test(name token, depth int) (Expr, error) {
 	a := p.names.attribute(name.text)
 	if a == nil || a.Dropped {
 		return nil, p.errorf(name.at, "%s is no attribute that can be filtered by", schema.Clip(name.text))
+	}
+	if err := p.spelt(a, name); err != nil {
+		return nil, err
 	}
 	if p.next.kind == openBracket {
 		return p.valuePath(name, a, depth)

@@ -26,20 +26,27 @@ type Pair struct {
 	Value any
 }
 
-// ParsePath reads a PATCH path. Errors are *schema.Error, invalidPath, also for what
-// stands in the brackets.
+// ParsePath reads a PATCH path, leniently. Errors are *schema.Error, invalidPath, also
+// for what stands in the brackets.
 func ParsePath(rt *schema.ResourceType, text string) (Path, error) {
+	return ParsePathAs(rt, text, schema.Lenient(), nil)
+}
+
+// ParsePathAs is ParsePath as leniently as it is told; the leniencies that it took are
+// added to notes, unless that is nil.
+func ParsePathAs(rt *schema.ResourceType, text string, leniency schema.Leniency, notes *schema.Notes) (Path, error) {
 	if s := rt.Schema(text); s != nil {
 		return Path{Schema: s, Raw: text}, nil
 	}
+	p := parser{names: typeNames{rt}, leniency: leniency, notes: notes, lexer: &lexer{fail: schema.InvalidPath}}
 	if a, err := rt.Attribute(text); err == nil {
-		return plainPath(a, text), nil
+		return plainPath(a, text), p.spelt(a, token{text: text})
 	}
 	l, err := newLexer(text, schema.InvalidPath)
 	if err != nil {
 		return Path{}, err
 	}
-	p := parser{lexer: l, names: typeNames{rt}}
+	p.lexer = l
 	return p.path()
 }
 
@@ -61,6 +68,9 @@ func (p *parser) path() (Path, error) {
 	}
 	if p.next.kind != openBracket {
 		return Path{}, p.errorf(p.next.at, "[ or the end is expected")
+	}
+	if err := p.spelt(a, name); err != nil {
+		return Path{}, err
 	}
 	out := plainPath(a, p.text)
 	if out.Filter, err = p.brackets(name, a, 0); err != nil {

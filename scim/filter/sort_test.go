@@ -92,7 +92,7 @@ func TestAnotherTypesAttributeHasNoValue(t *testing.T) {
 		`manager eq "x"`:                                {schema.EnterpriseURN + `:manager.value eq "x"`, "-"},
 	} {
 		for i, rt := range []*schema.ResourceType{users, groups} {
-			e, matters, err := ParseAcross(rt, []*schema.ResourceType{users, groups}, text)
+			e, matters, err := ParseAcross(rt, []*schema.ResourceType{users, groups}, text, schema.Lenient(), nil)
 			got := "-"
 			if matters {
 				got = ""
@@ -105,7 +105,7 @@ func TestAnotherTypesAttributeHasNoValue(t *testing.T) {
 			}
 		}
 	}
-	if _, _, err := ParseAcross(users, []*schema.ResourceType{groups}, `nothing eq "a"`); err == nil {
+	if _, _, err := ParseAcross(users, []*schema.ResourceType{groups}, `nothing eq "a"`, schema.Lenient(), nil); err == nil {
 		t.Error("an attribute of no type was taken")
 	}
 }
@@ -119,8 +119,8 @@ func FuzzParseAcross(f *testing.F) {
 	types := []*schema.ResourceType{schema.Users(), schema.Groups()}
 	f.Fuzz(func(t *testing.T, text string) {
 		names := acrossNames{rt: schema.Groups(), others: types, foreign: map[*schema.Attribute]bool{}}
-		whole, err := parse(names, text)
-		e, matters, err2 := ParseAcross(schema.Groups(), types, text)
+		whole, err := parse(names, text, schema.Lenient(), nil)
+		e, matters, err2 := ParseAcross(schema.Groups(), types, text, schema.Lenient(), nil)
 		if (err == nil) != (err2 == nil) {
 			t.Fatalf("%q: %v, %v", text, err, err2)
 		}

@@ -62,9 +62,10 @@ type operation struct {
 
 type compiler struct {
 	schema.Checker
-	plan    Plan
-	op      operation // being compiled
-	members int       // named so far
+	plan     Plan
+	op       operation // being compiled
+	members  int       // named so far
+	inSchema bool      // the names being read stand under a schema's URN
 }
 
 func (c *compiler) request(fields schema.Fields) error {
@@ -76,12 +77,18 @@ func (c *compiler) request(fields schema.Fields) error {
 	if !ok {
 		return schema.Errorf(schema.InvalidSyntax, "Operations", "an array of operations is expected")
 	}
+	if len(list) == 0 {
+		if !c.Leniency.NoOperations {
+			return schema.Errorf(schema.InvalidSyntax, "Operations", "at least one operation is expected")
+		}
+		c.Notes.Add(schema.NoteNoOperations, "Operations")
+	}
 	if len(list) > MaxOperations {
 		return schema.Errorf(schema.TooMany, "Operations", "more than %d operations; send them in several requests", MaxOperations)
 	}
 	for i, item := range list {
 		if err := c.operation(i, item); err != nil {
-			return place(err, i, c.op.path)
+			return placed(err, i, c.op.path)
 		}
 	}
 	return nil
@@ -169,7 +176,7 @@ func path(fields schema.Fields) (string, error) {
 }
 
 func (c *compiler) withPath() error {
-	p, err := filter.ParsePath(c.Type, c.op.path)
+	p, err := c.place(c.op.path)
 	if err != nil {
 		return err
 	}
@@ -184,6 +191,34 @@ func (c *compiler) withPath() error {
 		}
 	}
 	return c.target(t)
+}
+
+// place reads a path. One that puts a core attribute behind an extension's URN
+// (…:enterprise:2.0:User:roles) means the core attribute.
+func (c *compiler) place(text string) (filter.Path, error) {
+	p, err := filter.ParsePathAs(c.Type, text, c.Leniency, &c.Notes)
+	if err == nil || !c.Leniency.Aliases {
+		return p, err
+	}
+	for _, e := range c.Type.Extensions {
+		rest, found := cutFold(text, e.Schema.ID+":")
+		if !found {
+			continue
+		}
+		core, notCore := filter.ParsePathAs(c.Type, rest, c.Leniency, &c.Notes)
+		if notCore == nil && core.Attr != nil && !core.Attr.Extension {
+			c.Notes.Add(schema.NoteAlias, core.Attr.Path())
+			return core, nil
+		}
+	}
+	return p, err
+}
+
+func cutFold(text, prefix string) (rest string, found bool) {
+	if len(text) < len(prefix) || !strings.EqualFold(text[:len(prefix)], prefix) {
+		return text, false
+	}
+	return text[len(prefix):], true
 }
 
 func (c *compiler) withoutPath() error {
@@ -206,10 +241,12 @@ func (c *compiler) withoutPath() error {
 // a path, or what stands under a schema's URN in it. Names may be paths.
 func (c *compiler) fields(prefix string, fields schema.Fields) error {
 	for _, f := range fields {
-		p, err := filter.ParsePath(c.Type, prefix+f.Name)
+		p, err := filter.ParsePathAs(c.Type, prefix+f.Name, c.Leniency, &c.Notes)
 		switch {
 		case err == nil:
-			err = c.target(target{Path: p, value: f.Value})
+			if err = c.named(p, prefix+f.Name); err == nil {
+				err = c.target(target{Path: p, value: f.Value})
+			}
 		case c.Leniency.UnknownNames && !strings.ContainsAny(f.Name, "[]"):
 			c.Notes.Add(schema.NoteUnknownName, prefix+f.Name)
 			err = nil
@@ -221,8 +258,22 @@ func (c *compiler) fields(prefix string, fields schema.Fields) error {
 	return nil
 }
 
-// place says in an error which operation it is about.
-func place(err error, index int, path string) error {
+// named notes, or refuses, a name in a value that is a path: the RFC has names of
+// attributes there, and of schemas.
+func (c *compiler) named(p filter.Path, name string) error {
+	plain := p.Schema != nil || p.Sub == nil && p.Filter == nil && !strings.Contains(name, ":")
+	if plain || p.Sub == nil && p.Filter == nil && c.inSchema {
+		return nil
+	}
+	if !c.Leniency.PathNames {
+		return schema.Errorf(schema.InvalidSyntax, schema.Clip(name), "a value has names of attributes; this is a path, which belongs into the operation")
+	}
+	c.Notes.Add(schema.NotePathName, name)
+	return nil
+}
+
+// placed says in an error which operation it is about.
+func placed(err error, index int, path string) error {
 	e, ok := errors.AsType[*schema.Error](err)
 	if !ok {
 		return err
@@ -231,7 +282,7 @@ func place(err error, index int, path string) error {
 	if where == "" {
 		where = schema.Clip(path)
 	}
-	placed := *e
-	placed.Path = strings.TrimSpace("Operations[" + strconv.Itoa(index) + "] " + where)
-	return &placed
+	there := *e
+	there.Path = strings.TrimSpace("Operations[" + strconv.Itoa(index) + "] " + where)
+	return &there
 }

@@ -41,6 +41,9 @@ func (c *compiler) removeElements(t target) error {
 		c.edit(func(doc schema.Object) error { doc.Put(a, nil); return nil })
 		return nil
 	}
+	if err := c.byValue(a); err != nil {
+		return err
+	}
 	v, err := c.Value(a, t.value)
 	if err != nil {
 		return err
@@ -52,6 +55,15 @@ func (c *compiler) removeElements(t target) error {
 		}
 		return nil
 	})
+	return nil
+}
+
+// byValue notes, or refuses, a removal of what the value names.
+func (c *compiler) byValue(a *schema.Attribute) error {
+	if !c.Leniency.RemoveByValue {
+		return schema.Errorf(schema.InvalidValue, a.Path(), `a remove operation has no value; what goes is selected in its path: %s[value eq "…"]`, a.Name)
+	}
+	c.Notes.Add(schema.NoteRemoved, a.Path())
 	return nil
 }
 
@@ -154,7 +166,7 @@ func dropElements(doc schema.Object, a *schema.Attribute, drop func(any) bool) {
 // PATCH being atomic, a noTarget would cost it everything else in the request.
 func (c *compiler) elements(t target, clearing bool, change func(schema.Object)) {
 	create := c.Leniency.CreateMissing && (t.Filter == nil || t.Stampable)
-	c.edit(func(doc schema.Object) error {
+	c.editNoting(func(doc schema.Object, notes *schema.Notes) error {
 		list, _ := doc.Get(t.Attr).([]any)
 		touched := map[int]bool{}
 		for i, v := range list {
@@ -172,6 +184,7 @@ func (c *compiler) elements(t target, clearing bool, change func(schema.Object))
 		if len(touched) == 0 {
 			list, made = missing(list, t.Pairs)
 			touched[made] = true
+			notes.Add(schema.NoteCreated, t.Attr.Path())
 		}
 		for i := range touched {
 			change(list[i].(schema.Object))

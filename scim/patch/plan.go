@@ -37,20 +37,25 @@ const (
 // Edit is one mutation of the document.
 type Edit struct {
 	Index int // of the operation in the request, for error details
-	apply func(schema.Object) error
+	apply func(schema.Object, *schema.Notes) error
 }
 
 // Apply gives the document as the plan leaves it; doc stays as it is. Where the
 // plan changes nothing, the result equals doc. Errors are *schema.Error: noTarget,
 // invalidValue.
 func (p Plan) Apply(doc schema.Object) (schema.Object, error) {
+	return p.ApplyNoting(doc, new(schema.Notes))
+}
+
+// ApplyNoting is Apply; leniencies that depend on the document are added to notes.
+func (p Plan) ApplyNoting(doc schema.Object, notes *schema.Notes) (schema.Object, error) {
 	if len(p.Edits) == 0 {
 		return doc, nil
 	}
 	out := doc.Clone()
 	for _, e := range p.Edits {
-		if err := e.apply(out); err != nil {
-			return nil, place(err, e.Index, "")
+		if err := e.apply(out, notes); err != nil {
+			return nil, placed(err, e.Index, "")
 		}
 	}
 	out.Tidy()
@@ -60,5 +65,5 @@ func (p Plan) Apply(doc schema.Object) (schema.Object, error) {
 	return out, nil
 }
 
-// Notes are the leniencies that reading the request took.
+// Notes are the leniencies that reading the request took; ApplyNoting may know more.
 func (p Plan) Notes() []string { return p.notes }

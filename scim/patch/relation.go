@@ -26,6 +26,11 @@ func (c *compiler) relation(t target) error {
 	case !given:
 		return schema.Errorf(schema.InvalidValue, t.Attr.Path(), "an array of members is expected")
 	}
+	if c.op.verb == remove {
+		if err := c.byValue(t.Attr); err != nil {
+			return err
+		}
+	}
 	ids, err := c.MemberIDs(t.Attr, later)
 	if err != nil {
 		return err

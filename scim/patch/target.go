@@ -16,6 +16,10 @@ type target struct {
 }
 
 func (c *compiler) edit(apply func(schema.Object) error) {
+	c.editNoting(func(doc schema.Object, _ *schema.Notes) error { return apply(doc) })
+}
+
+func (c *compiler) editNoting(apply func(schema.Object, *schema.Notes) error) {
 	c.plan.Edits = append(c.plan.Edits, Edit{Index: c.op.index, apply: apply})
 }
 
@@ -63,6 +67,8 @@ func (c *compiler) schema(t target) error {
 	fields, isObject := t.value.(schema.Fields)
 	switch {
 	case isObject && c.op.verb != remove:
+		c.inSchema = true
+		defer func() { c.inSchema = false }()
 		return c.fields(t.Schema.ID+":", fields)
 	case t.Schema == c.Type.Core:
 		return schema.Errorf(schema.InvalidValue, t.Schema.ID, "an object of attributes is expected")

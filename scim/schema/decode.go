@@ -123,10 +123,11 @@ func (d *decoder) attribute(f Field) error {
 	switch {
 	case a == nil || a.Parent != nil:
 		return d.unknown(f.Name)
-	case a.Extension && !d.Leniency.UnknownNames:
+	case a.Extension && !d.Leniency.Aliases:
 		return d.unknown(f.Name)
-	case slices.Contains(d.nested, a):
-		return nil
+	}
+	if err := d.Spelt(a, f.Name, InvalidSyntax); err != nil || slices.Contains(d.nested, a) {
+		return err
 	}
 	return d.put(a, f.Value)
 }

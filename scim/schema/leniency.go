@@ -13,6 +13,11 @@ type Leniency struct {
 	UnknownNames   bool // attributes that nobody knows are dropped (Okta sends back what it read)
 	AnyCase        bool // "Add" for "add" (Entra, JumpCloud)
 	CreateMissing  bool // PATCH of attr[filter] that selects nothing creates the element (Entra)
+	RemoveByValue  bool // PATCH remove with a value removes what the value names (Entra, authentik, JumpCloud)
+	NoOperations   bool // PATCH without any operation changes nothing (Entra's validator)
+	PathNames      bool // names in a PATCH value that are paths: "name.givenName" (Entra with its flag)
+	Aliases        bool // an extension's attribute by its bare name, or behind its URN and a dot (Entra)
+	BareWords      bool // filters compare with a word that has no quotes (authentik, Entra's documents)
 }
 
 // Lenient is what a connection does unless it is set to strict: everything that a
@@ -21,6 +26,7 @@ func Lenient() Leniency {
 	return Leniency{
 		StringBooleans: true, BareValues: true, Wrapped: true, Unwrapped: true,
 		UnknownSchemas: true, UnknownNames: true, AnyCase: true, CreateMissing: true,
+		RemoveByValue: true, NoOperations: true, PathNames: true, Aliases: true, BareWords: true,
 	}
 }
 
@@ -33,6 +39,12 @@ const (
 	NoteUnknownSchema = "unknown-schema"
 	NoteUnknownName   = "unknown-name"
 	NoteAnyCase       = "any-case"
+	NoteCreated       = "created-missing"
+	NoteRemoved       = "remove-by-value"
+	NoteNoOperations  = "no-operations"
+	NotePathName      = "path-name"
+	NoteAlias         = "alias"
+	NoteBareWord      = "bare-word"
 	NoteReadOnly      = "read-only-ignored"
 	NoteDropped       = "dropped"
 )

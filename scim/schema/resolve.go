@@ -11,6 +11,23 @@ func (rt *ResourceType) Attribute(path string) (*Attribute, error) {
 	return nil, Errorf(InvalidPath, Clip(path), "a %s has no attribute of this name", rt.Name)
 }
 
+// alias says whether name is a spelling of an extension's attribute that the RFC does
+// not know: it wants the URN, a colon, and the name.
+func (a *Attribute) alias(name string) bool { return a.Extension && !equalASCII(name, a.path) }
+
+// Spelt notes the name that a was found by, or refuses it, where it is an alias. The
+// error is of that kind.
+func (c *Checker) Spelt(a *Attribute, name string, kind Kind) error {
+	if !a.alias(name) {
+		return nil
+	}
+	if !c.Leniency.Aliases {
+		return Errorf(kind, Clip(name), "this attribute is called %s", a.path)
+	}
+	c.Notes.Add(NoteAlias, a.path)
+	return nil
+}
+
 func (rt *ResourceType) find(path string) *Attribute {
 	var room [longestName]byte
 	if len(path) > len(room) {
