@@ -133,8 +133,8 @@ func TestPaths(t *testing.T) {
 			got.sub = p.Sub.Name
 		}
 		if p.Filter != nil {
-			var b strings.Builder
-			write(&b, p.Filter, true)
+			b := printer{lit: literal}
+			b.write(p.Filter, true)
 			got.filter = b.String()
 		}
 		if p.Schema != nil {

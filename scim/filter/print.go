@@ -17,71 +17,84 @@ var operatorWords = [...]string{
 func (op Op) String() string { return operatorWords[op] }
 
 // String writes e so that Parse gives it back.
-func String(e Expr) string {
-	var b strings.Builder
-	write(&b, e, false)
-	return b.String()
+func String(e Expr) string { return Print(e, literal) }
+
+// Print is String with the literals as lit writes them: for whoever must not show
+// what was searched for.
+func Print(e Expr, lit func(*Compare) string) string {
+	p := printer{lit: lit}
+	p.write(e, false)
+	return p.String()
 }
 
-func write(b *strings.Builder, e Expr, inside bool) {
+type printer struct {
+	strings.Builder
+	lit func(*Compare) string
+}
+
+func (p *printer) write(e Expr, inside bool) {
 	switch e := e.(type) {
 	case *And:
 		for i, t := range e.Terms {
 			if i > 0 {
-				b.WriteString(" and ")
+				p.WriteString(" and ")
 			}
 			_, or := t.(*Or)
-			parenthesise(b, t, inside, or)
+			p.parenthesise(t, inside, or)
 		}
 	case *Or:
 		for i, t := range e.Terms {
 			if i > 0 {
-				b.WriteString(" or ")
+				p.WriteString(" or ")
 			}
-			write(b, t, inside)
+			p.write(t, inside)
 		}
 	case *Not:
-		b.WriteString("not ")
-		parenthesise(b, e.Term, inside, true)
+		p.WriteString("not ")
+		p.parenthesise(e.Term, inside, true)
 	case *ValuePath:
-		b.WriteString(e.Attr.Path())
-		b.WriteByte('[')
-		write(b, e.Term, true)
-		b.WriteByte(']')
+		p.WriteString(e.Attr.Path())
+		p.WriteByte('[')
+		p.write(e.Term, true)
+		p.WriteByte(']')
 	case *Compare:
-		writeCompare(b, e, inside)
+		p.compare(e, inside)
 	}
 }
 
-func parenthesise(b *strings.Builder, e Expr, inside, really bool) {
+func (p *printer) parenthesise(e Expr, inside, really bool) {
 	if !really {
-		write(b, e, inside)
+		p.write(e, inside)
 		return
 	}
-	b.WriteByte('(')
-	write(b, e, inside)
-	b.WriteByte(')')
+	p.WriteByte('(')
+	p.write(e, inside)
+	p.WriteByte(')')
 }
 
-func writeCompare(b *strings.Builder, c *Compare, inside bool) {
+func (p *printer) compare(c *Compare, inside bool) {
 	if inside {
-		b.WriteString(c.Attr.Name)
+		p.WriteString(c.Attr.Name)
 	} else {
-		b.WriteString(c.Attr.Path())
+		p.WriteString(c.Attr.Path())
 	}
-	b.WriteByte(' ')
-	b.WriteString(c.Op.String())
+	p.WriteByte(' ')
+	p.WriteString(c.Op.String())
+	if c.Op != Present {
+		p.WriteByte(' ')
+		p.WriteString(p.lit(c))
+	}
+}
+
+// literal is a literal as the grammar has it.
+func literal(c *Compare) string {
 	switch {
-	case c.Op == Present:
 	case c.Value.Null:
-		b.WriteString(" null")
+		return "null"
 	case c.Attr.Type == schema.Boolean, c.Attr.Type == schema.Integer, c.Attr.Type == schema.Decimal:
-		b.WriteByte(' ')
-		b.WriteString(c.Value.Text)
-	default:
-		// The text came through the lexer, which takes valid UTF-8 only.
-		quotedText, _ := jsontext.AppendQuote(nil, c.Value.Text)
-		b.WriteByte(' ')
-		b.Write(quotedText)
+		return c.Value.Text
 	}
+	// The text came through the lexer, which takes valid UTF-8 only.
+	quotedText, _ := jsontext.AppendQuote(nil, c.Value.Text)
+	return string(quotedText)
 }
