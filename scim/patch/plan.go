@@ -14,6 +14,8 @@ type Plan struct {
 
 	rt    *schema.ResourceType
 	notes schema.Notes
+	said  []Said
+	more  int // said beyond those
 }
 
 // MemberEdit is one delta of the members relation.

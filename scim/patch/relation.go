@@ -59,6 +59,7 @@ func (c *compiler) memberEdit(kind MemberKind, ids []string) error {
 		return schema.Errorf(schema.TooMany, "members", "more than %d members; send them in several requests", schema.MaxMembers)
 	}
 	c.plan.Members = append(c.plan.Members, MemberEdit{Kind: kind, IDs: ids, Index: c.op.index})
+	c.sayMembers(len(ids))
 	return nil
 }
 

@@ -36,6 +36,9 @@ func (c *compiler) target(t target) error {
 	case t.Attr.Dropped:
 		c.Notes.Add(schema.NoteDropped, t.Attr.Path())
 		return nil
+	}
+	c.say(t)
+	switch {
 	case t.Attr.Relation:
 		return c.relation(t)
 	case c.op.verb == remove && t.Sub == nil && t.Attr.Required:
@@ -73,6 +76,7 @@ func (c *compiler) schema(t target) error {
 	case t.Schema == c.Type.Core:
 		return schema.Errorf(schema.InvalidValue, t.Schema.ID, "an object of attributes is expected")
 	case t.value == nil || c.op.verb == remove:
+		c.say(t)
 		urn := t.Schema.ID
 		c.edit(func(doc schema.Object) error { delete(doc, urn); return nil })
 		return nil
