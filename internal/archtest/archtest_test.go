@@ -36,6 +36,7 @@ var layers = []struct {
 	{"scim/filter", []string{"scim/schema"}},
 	{"scim/patch", []string{"scim/filter", "scim/schema"}},
 	{"scim/dialect", []string{"scim/schema"}},
+	{"scim/traffic", []string{"scim/filter", "scim/patch", "scim/schema"}},
 	// L2: contracts and protocol fronts
 	{"internal/store", []string{"internal/access", "internal/credential", "internal/event", "internal/fault", "internal/session", "mapping", "scim/filter", "scim/schema"}},
 	{"internal/hot", []string{"internal/access", "internal/credential", "internal/session"}},
@@ -70,7 +71,7 @@ var layers = []struct {
 var suites = []string{"internal/store/storetest", "internal/hot/hottest"}
 
 // pure packages take the instant as an argument and reach for nothing.
-var pure = []string{"internal/access", "internal/suggest", "internal/event", "internal/fault", "internal/session", "mapping", "scim/schema", "scim/filter", "scim/patch", "scim/dialect"}
+var pure = []string{"internal/access", "internal/suggest", "internal/event", "internal/fault", "internal/session", "mapping", "scim/schema", "scim/filter", "scim/patch", "scim/dialect", "scim/traffic"}
 
 type listed struct {
 	ImportPath string

@@ -66,3 +66,29 @@ func (n *Notes) Join(more []string) {
 		}
 	}
 }
+
+// Sentence says for people what a note says for programs. where is what the note is
+// about, an attribute's path or a name as it was sent, in a form that may be shown.
+func Sentence(word, where string) string {
+	switch word {
+	case NoteStringBoolean:
+		return where + " was sent as a text, and read as true or false"
+	case NoteBareValue:
+		return where + " was sent as a bare value, and read as an object with that value"
+	case NoteWrapped:
+		return where + " was sent inside an array or object, and read as the one value in it"
+	case NoteUnwrapped:
+		return where + " was sent without its array, and read as its one element"
+	case NoteUnknownSchema:
+		return "the schema " + where + " is not known here or was not named, and that was passed over"
+	case NoteUnknownName:
+		return where + " is no attribute here, and was left out"
+	case NoteAnyCase:
+		return where + " was not sent in lower case, and read as if it were"
+	case NoteReadOnly:
+		return where + " is not the client's to set, and was left out"
+	case NoteDropped:
+		return where + " is never kept here, and was left out"
+	}
+	return word + ": " + where
+}

@@ -1,0 +1,156 @@
+package traffic
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/drawbridge-id/drawbridge/scim/filter"
+	"github.com/drawbridge-id/drawbridge/scim/schema"
+)
+
+// An id of ours, and a name that a schema might have: an attribute, a URN, a path of
+// them. An address has an @, and a person's name a space.
+var (
+	ours = regexp.MustCompile(`^(per|grp)_[0-9a-z]{1,40}$`)
+	name = regexp.MustCompile(`^[A-Za-z$][A-Za-z0-9_.:$-]*$`)
+	mail = regexp.MustCompile(`[^\s"'<>(),;:]*@[^\s"'<>(),;:]*`)
+)
+
+// Text is a value of that attribute as it may be shown: by its type and length,
+// unless it says nothing of a person. a is nil where nobody knows the attribute.
+func Text(rt *schema.ResourceType, a *schema.Attribute, value string) string {
+	switch {
+	case a != nil && a.Dropped:
+		return "[never kept]"
+	case a != nil && harmless(rt, a, value):
+		return fmt.Sprintf("%q", schema.Clip(value))
+	}
+	return fmt.Sprintf("[%s, %s]", typeOf(a), plural(utf8.RuneCountInString(value), "character", "characters"))
+}
+
+// harmless says of a text that it names nobody: an id that this server made where an
+// id belongs, a word that the schema itself suggests, when a resource was changed,
+// and what a group is called.
+func harmless(rt *schema.ResourceType, a *schema.Attribute, value string) bool {
+	switch {
+	case a.Name == "schemas" && a.URN == "":
+		return attributeLike(value)
+	case a.Name == "id" || a.Name == "value" && a.Parent != nil && a.Parent.Relation:
+		return ours.MatchString(value)
+	case a.Parent != nil && a.Parent.Name == "meta" && a.Parent.URN == "":
+		return a.Type == schema.DateTime
+	case rt != nil && rt.Core.ID == schema.GroupURN && a.URN == schema.GroupURN && a.Name == "displayName":
+		return true
+	}
+	return slices.ContainsFunc(a.CanonicalValues, func(word string) bool { return strings.EqualFold(word, value) })
+}
+
+func typeOf(a *schema.Attribute) string {
+	if a == nil {
+		return "text"
+	}
+	switch a.Type {
+	case schema.DateTime:
+		return "date"
+	case schema.Reference:
+		return "reference"
+	case schema.Binary:
+		return "binary"
+	}
+	return "text"
+}
+
+// Filter writes a filter with what it searches for hidden.
+func Filter(rt *schema.ResourceType, e filter.Expr) string {
+	return filter.Print(e, func(c *filter.Compare) string { return literal(rt, c) })
+}
+
+func literal(rt *schema.ResourceType, c *filter.Compare) string {
+	switch {
+	case c.Value.Null:
+		return "null"
+	case c.Attr.Type == schema.Boolean:
+		return c.Value.Text
+	case c.Attr.Type == schema.Integer, c.Attr.Type == schema.Decimal:
+		return "[number]"
+	}
+	return Text(rt, c.Attr, c.Value.Text)
+}
+
+// Name is a name as a client sent it, where a schema's name was expected: one that
+// could be something else is shown by its length.
+func Name(sent string) string {
+	if len(sent) <= 200 && name.MatchString(sent) {
+		return sent
+	}
+	return fmt.Sprintf("[name, %s]", plural(utf8.RuneCountInString(sent), "character", "characters"))
+}
+
+// Detail is a refusal's sentence with the values that it quotes hidden: what stands
+// between double quotes, unless it is a name of a schema or an id of ours, and
+// whatever looks like an address.
+func Detail(sentence string) string {
+	var b strings.Builder
+	for rest := sentence; rest != ""; {
+		before, after, found := strings.Cut(rest, `"`)
+		b.WriteString(before)
+		if !found {
+			break
+		}
+		inside, behind := quoted(after)
+		b.WriteString(`"` + shownQuoted(inside) + `"`)
+		rest = behind
+	}
+	return mail.ReplaceAllString(b.String(), "[address]")
+}
+
+// quoted cuts at the closing quote. Where there is none, the text was shortened: it
+// ends with an ellipsis, or is all that follows.
+func quoted(s string) (inside, behind string) {
+	for i := 0; i < len(s); i++ {
+		switch s[i] {
+		case '\\':
+			i++
+		case '"':
+			return s[:i], s[i+1:]
+		}
+	}
+	if cut := strings.Index(s, "…"); cut >= 0 {
+		return s[:cut], s[cut:]
+	}
+	return s, ""
+}
+
+func shownQuoted(s string) string {
+	if ours.MatchString(s) || attributeLike(s) {
+		return s
+	}
+	return fmt.Sprintf("[%s]", plural(utf8.RuneCountInString(s), "character", "characters"))
+}
+
+// attributeLike takes what only a schema says: a URN, or one of its attributes'
+// names. A single word could be somebody's name.
+func attributeLike(s string) bool {
+	if strings.HasPrefix(strings.ToLower(s), "urn:") {
+		return name.MatchString(s)
+	}
+	for _, rt := range []*schema.ResourceType{schema.Users(), schema.Groups()} {
+		if a, err := rt.Attribute(s); err == nil && a != nil {
+			return true
+		}
+	}
+	return slices.Contains([]string{"Bearer <token>", "Authorization: Bearer <token>", "work"}, s)
+}
+
+// Leniencies are notes as sentences, with the names in them as they may be shown.
+func Leniencies(notes []string) []string {
+	var said []string
+	for _, note := range notes {
+		word, at, _ := strings.Cut(note, ": ")
+		said = append(said, schema.Sentence(word, Name(at)))
+	}
+	return said
+}
