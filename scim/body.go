@@ -23,6 +23,7 @@ func body(c *call, most int64) ([]byte, error) {
 		n, err := limited.Read(b[len(b):cap(b)])
 		b = b[:len(b)+n]
 		if err == io.EOF {
+			c.sent(b)
 			return b, nil
 		}
 		if err != nil {

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/drawbridge-id/drawbridge/scim/traffic"
 )
 
 // Operations share a commit as long as they hold the store no longer than this, and
@@ -45,6 +47,7 @@ type task struct {
 	behind []int       // the operations that it refers to
 	do     func(context.Context, Directory) (Resource, error)
 	good   int // the status when do succeeds
+	asked  traffic.Operation
 	result
 }
 
@@ -54,6 +57,7 @@ type result struct {
 	location string
 	version  int64 // 0: none
 	refused  *Error
+	effect   *traffic.Effect
 }
 
 // bulk answers POST /Bulk. An operation means what it would mean as a request of
@@ -66,6 +70,7 @@ func (s *Server) bulk(kinds ...kind) action {
 		default:
 			return TooManyRequests(time.Second)
 		}
+		c.told.Message, c.told.Types = true, typesOf(served(c, kinds))
 		sent, err := body(c, s.maxBulk)
 		if err != nil {
 			return s.bulkTooLarge(err)
@@ -78,6 +83,7 @@ func (s *Server) bulk(kinds ...kind) action {
 		b := &bulk{s: s, c: c, kinds: served(c, kinds), failOn: r.failOn, created: map[string]int{}, ids: map[string]string{}}
 		b.link(r.operations)
 		b.run(ctx)
+		b.tell()
 		if err := s.write(c, http.StatusOK, b.append); err != nil {
 			return err
 		}
@@ -254,7 +260,7 @@ func (b *bulk) try(ctx context.Context, dir Directory, i int) error {
 		t.id = r.ID
 		b.known(i, r.ID)
 	}
-	t.result = result{status: t.good, version: r.Version, location: b.s.location(b.c, t.kind.plural, t.id)}
+	t.result = result{status: t.good, version: r.Version, location: b.s.location(b.c, t.kind.plural, t.id), effect: r.Effect}
 	return nil
 }
 
@@ -287,6 +293,40 @@ func (b *bulk) refuse(i int, err error) {
 func (b *bulk) named(t *task) bool {
 	name, refers := strings.CutPrefix(t.item, bulkPrefix)
 	return t.method != http.MethodPost && t.id != "" && !(refers && b.tasks[b.created[name]].refused != nil)
+}
+
+// toldOfBulk is how many operations a bulk is remembered with.
+const toldOfBulk = 10
+
+// tell notes what the operations asked for, and what they did together.
+func (b *bulk) tell() {
+	told := &b.c.told
+	for i := range b.tasks {
+		t := &b.tasks[i]
+		told.Of(t.what())
+		if t.refused != nil {
+			told.Refused++
+		} else if t.effect != nil {
+			told.Effect = told.Effect.Plus(*t.effect)
+		}
+		if i >= toldOfBulk {
+			continue
+		}
+		o := t.asked
+		o.Method, o.Type, o.ID, o.Status = t.method, t.kind.rt, t.id, t.status
+		if t.refused != nil {
+			o.Refusal = t.refused.Detail
+		}
+		told.Operations = append(told.Operations, o)
+	}
+}
+
+// what an operation is, in words that are few.
+func (t *task) what() string {
+	if t.kind.rt == nil {
+		return "not understood"
+	}
+	return t.method + " " + t.kind.rt.Name
 }
 
 // summary is what the log learns of refused operations: how many, and why the first.

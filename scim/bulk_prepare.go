@@ -153,7 +153,8 @@ func (b *bulk) read(t *task, data []byte) error {
 		return b.readPatch(t, data, match)
 	case http.MethodDelete:
 		t.good, t.do = http.StatusNoContent, func(ctx context.Context, d Directory) (Resource, error) {
-			return Resource{}, t.kind.of(d).Delete(ctx, t.id, match)
+			effect, err := t.kind.of(d).Delete(ctx, t.id, match)
+			return Resource{Effect: effect}, err
 		}
 		return nil
 	}
@@ -162,6 +163,7 @@ func (b *bulk) read(t *task, data []byte) error {
 		return err
 	}
 	b.c.note(notes)
+	t.asked = in.asked()
 	if t.method == http.MethodPut {
 		t.good, t.do = http.StatusOK, func(ctx context.Context, d Directory) (Resource, error) {
 			return t.kind.of(d).Replace(ctx, t.id, match, in)
@@ -181,6 +183,7 @@ func (b *bulk) readPatch(t *task, data []byte, match Match) error {
 		return err
 	}
 	b.c.note(plan.Notes())
+	t.asked = patched(plan)
 	t.good, t.do = t.kind.patchStatus(b.c.dialect), func(ctx context.Context, d Directory) (Resource, error) {
 		return t.kind.of(d).Patch(ctx, t.id, match, plan, Want{})
 	}

@@ -6,10 +6,12 @@ import (
 
 	"github.com/drawbridge-id/drawbridge/scim/patch"
 	"github.com/drawbridge-id/drawbridge/scim/schema"
+	"github.com/drawbridge-id/drawbridge/scim/traffic"
 )
 
 // shown is what the answer is to show of a resource.
 func (s *Server) shown(c *call, k kind) (view, Want, error) {
+	c.told.Type = k.rt
 	q, err := parseQuery(c.r.URL.RawQuery)
 	if err != nil {
 		return view{}, Want{}, err
@@ -31,6 +33,7 @@ func (s *Server) create(ctx context.Context, c *call, k kind) error {
 	if err != nil {
 		return err
 	}
+	c.did(r.ID, r.Effect)
 	return s.writeResource(c, http.StatusCreated, v, r)
 }
 
@@ -39,6 +42,7 @@ func (s *Server) get(ctx context.Context, c *call, k kind) error {
 	if err != nil {
 		return err
 	}
+	c.asks(k, traffic.Operation{})
 	r, err := k.of(c.dir).Get(ctx, c.path.item, want)
 	if err != nil {
 		return err
@@ -73,6 +77,7 @@ func (s *Server) replace(ctx context.Context, c *call, k kind) error {
 	if err != nil {
 		return err
 	}
+	c.did(r.ID, r.Effect)
 	return s.writeResource(c, http.StatusOK, v, r)
 }
 
@@ -81,6 +86,7 @@ func (s *Server) patch(ctx context.Context, c *call, k kind) error {
 	if err != nil {
 		return err
 	}
+	c.told.Message = true
 	sent, err := body(c, k.maxBody)
 	if err != nil {
 		return err
@@ -90,6 +96,7 @@ func (s *Server) patch(ctx context.Context, c *call, k kind) error {
 		return err
 	}
 	c.note(plan.Notes())
+	c.asks(k, patched(plan))
 	quiet := k.patchStatus(c.dialect) == http.StatusNoContent && !v.asked
 	want.Relations = want.Relations && !quiet
 	r, err := k.of(c.dir).Patch(ctx, c.path.item, parseMatch(c.r.Header["If-Match"]), plan, want)
@@ -97,6 +104,7 @@ func (s *Server) patch(ctx context.Context, c *call, k kind) error {
 		return err
 	}
 	c.note(r.Notes)
+	c.did(r.ID, r.Effect)
 	if quiet {
 		c.w.Header().Set("ETag", entityTag(r.Version))
 		return writeNothing(c, http.StatusNoContent)
@@ -105,10 +113,18 @@ func (s *Server) patch(ctx context.Context, c *call, k kind) error {
 }
 
 func (s *Server) remove(ctx context.Context, c *call, k kind) error {
-	if err := k.of(c.dir).Delete(ctx, c.path.item, parseMatch(c.r.Header["If-Match"])); err != nil {
+	c.asks(k, traffic.Operation{})
+	effect, err := k.of(c.dir).Delete(ctx, c.path.item, parseMatch(c.r.Header["If-Match"]))
+	if err != nil {
 		return err
 	}
+	c.did(c.path.item, effect)
 	return writeNothing(c, http.StatusNoContent)
+}
+
+func patched(plan patch.Plan) traffic.Operation {
+	said, more := plan.Says()
+	return traffic.Operation{Said: said, More: more}
 }
 
 // input reads a whole resource.
@@ -119,8 +135,12 @@ func input(c *call, k kind, want Want) (Input, error) {
 	}
 	in, notes, err := k.read(sent, c.dialect.Leniency)
 	c.note(notes)
+	if err != nil {
+		return in, err
+	}
 	in.Want = want
-	return in, err
+	c.asks(k, in.asked())
+	return in, nil
 }
 
 // read reads the body of a POST or PUT.

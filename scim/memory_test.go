@@ -14,6 +14,7 @@ import (
 	"github.com/drawbridge-id/drawbridge/scim/filter"
 	"github.com/drawbridge-id/drawbridge/scim/patch"
 	"github.com/drawbridge-id/drawbridge/scim/schema"
+	"github.com/drawbridge-id/drawbridge/scim/traffic"
 )
 
 // memory is a small real directory: it keeps what it is given, in the order in
@@ -185,18 +186,18 @@ func moved(members []string, kind patch.MemberKind, ids []string) []string {
 	return members
 }
 
-func (s shelf) Delete(_ context.Context, id string, m Match) error {
+func (s shelf) Delete(_ context.Context, id string, m Match) (*traffic.Effect, error) {
 	s.m.mu.Lock()
 	defer s.m.mu.Unlock()
 	r, err := s.m.find(s.t, id, m)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	s.t.rows = slices.DeleteFunc(s.t.rows, func(o *row) bool { return o == r })
 	for _, g := range s.m.groups.rows {
 		g.members = moved(g.members, patch.RemoveMembers, []string{id})
 	}
-	return nil
+	return nil, nil
 }
 
 func (s shelf) List(_ context.Context, q Query) (Page, error) {

@@ -10,6 +10,7 @@ import (
 	"github.com/drawbridge-id/drawbridge/scim/filter"
 	"github.com/drawbridge-id/drawbridge/scim/patch"
 	"github.com/drawbridge-id/drawbridge/scim/schema"
+	"github.com/drawbridge-id/drawbridge/scim/traffic"
 )
 
 // Gate turns a credential into the one directory it opens. The connection in the
@@ -39,6 +40,8 @@ type Directory struct {
 	// no Relations, since reads see what was kept before.
 	Together func(ctx context.Context, fn func(Directory) error) error
 
+	Credential string // names the credential that opened it; never its secret
+
 	IdP      string // "entra", "okta" or "other": whose dialect is spoken here (scim/dialect); "" is other
 	Strict   bool   // refuse what the RFC forbids instead of reading what was meant
 	RawToken bool   // accept Authorization without the Bearer scheme, also where the dialect does not
@@ -65,7 +68,7 @@ type Collection interface {
 	Get(ctx context.Context, id string, w Want) (Resource, error)
 	Replace(ctx context.Context, id string, m Match, in Input) (Resource, error)
 	Patch(ctx context.Context, id string, m Match, p patch.Plan, w Want) (Resource, error)
-	Delete(ctx context.Context, id string, m Match) error
+	Delete(ctx context.Context, id string, m Match) (*traffic.Effect, error)
 	List(ctx context.Context, q Query) (Page, error)
 	// NewID makes an id for Input: who refers to a resource may be read before it is there.
 	NewID() string
@@ -113,6 +116,9 @@ type Resource struct {
 	// set. It is how a page of many large documents is not held at once. A failure
 	// then, also because the resource has gone, cuts the answer off.
 	Later func() (Resource, error)
+	// Effect is what the write that returned the resource did; nil if nobody says, and
+	// for reads. Nothing is answered by it: it is for who looks at the traffic.
+	Effect *traffic.Effect
 }
 
 // Relation is one member of a group, or one group of a user.

@@ -60,6 +60,7 @@ func (s *Server) find(kinds ...kind) action {
 		if q, err := parseQuery(c.r.URL.RawQuery); err != nil || q != noQuery() {
 			return Invalid(TypeInvalidValue, "Send the parameters of a search in its body, not in the address.")
 		}
+		c.told.Message, c.told.Types = true, typesOf(served(c, kinds))
 		sent, err := body(c, maxTarget)
 		if err != nil {
 			return err
@@ -74,21 +75,28 @@ func (s *Server) find(kinds ...kind) action {
 }
 
 func (s *Server) search(ctx context.Context, c *call, q queryText, kinds ...kind) error {
-	all, err := s.look(c, q, served(c, kinds))
+	kinds = served(c, kinds)
+	if len(kinds) == 1 {
+		c.told.Type = kinds[0].rt
+	}
+	all, err := s.look(c, q, kinds)
 	if err != nil {
 		return err
 	}
+	c.asksSearch(all)
 	if !q.hasCursor {
 		f, err := all.numbered(ctx)
 		if err != nil {
 			return err
 		}
+		c.found(f, q.hasFilter)
 		return s.write(c, http.StatusOK, func(a *answer) error { return f.appendTo(a, q.start) })
 	}
 	f, err := s.walk(ctx, c, all)
 	if err != nil {
 		return err
 	}
+	c.found(f, q.hasFilter)
 	return s.write(c, http.StatusOK, func(a *answer) error { return f.appendTo(a, 0) })
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"github.com/drawbridge-id/drawbridge/scim/dialect"
 	"github.com/drawbridge-id/drawbridge/scim/schema"
+	"github.com/drawbridge-id/drawbridge/scim/traffic"
 )
 
 // Prefix is where the server is mounted: Prefix + connection + "/Users" and so on.
@@ -59,6 +60,9 @@ type Observation struct {
 	Duration   time.Duration
 	Notes      []string // what was read leniently
 	Err        error    // why, for 4xx and 5xx; not for the client
+
+	Asked   string          // the connection in the path, whether or not anything opened it
+	Traffic traffic.Request // the request itself, for who shows it; its ID is not known here
 }
 
 // Server is the SCIM front. It is safe for concurrent use.
@@ -110,6 +114,9 @@ type call struct {
 	notes      []string
 	status     int  // set when the answer began
 	broken     bool // the answer began and cannot be finished
+
+	told traffic.Request
+	one  [1]traffic.Operation // room for the usual number in told
 }
 
 // New returns the SCIM front, to be mounted at Prefix.
@@ -170,8 +177,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil && c.status == 0 {
 		writeError(c, asError(err))
 	}
-	s.observe(r.Context(), Observation{Method: boundedMethod(r.Method), Resource: c.resource, Status: c.status,
-		Connection: c.connection, Duration: s.now().Sub(began), Notes: c.notes, Err: err})
+	s.observe(r.Context(), c.observation(began, s.now(), err))
 	if c.broken {
 		panic(http.ErrAbortHandler) // cut the connection: half an answer must not look whole
 	}
@@ -223,7 +229,7 @@ func (s *Server) open(ctx context.Context, c *call) error {
 	}
 	speaks.PatchUserStatus = cmp.Or(dir.PatchUserStatus, speaks.PatchUserStatus)
 	speaks.PatchGroupStatus = cmp.Or(dir.PatchGroupStatus, speaks.PatchGroupStatus)
-	c.dir, c.dialect, c.connection = dir, speaks, c.path.connection
+	c.dir, c.dialect, c.connection, c.told.Token = dir, speaks, c.path.connection, dir.Credential
 	return nil
 }
 

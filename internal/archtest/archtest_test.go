@@ -40,12 +40,12 @@ var layers = []struct {
 	// L2: contracts and protocol fronts
 	{"internal/store", []string{"internal/access", "internal/credential", "internal/event", "internal/fault", "internal/session", "mapping", "scim/filter", "scim/schema"}},
 	{"internal/hot", []string{"internal/access", "internal/credential", "internal/session"}},
-	{"scim", []string{"scim/dialect", "scim/filter", "scim/patch", "scim/schema"}},
+	{"scim", []string{"scim/dialect", "scim/filter", "scim/patch", "scim/schema", "scim/traffic"}},
 	{"scim/scimtest", nil}, // judges any server: nothing of ours
 	{"oidc", []string{"internal/access", "internal/credential", "internal/fault", "internal/hot", "internal/secret", "internal/session"}},
 	{"oidc/upstream", []string{"internal/access", "internal/fault", "internal/secret"}},
 	// L3: use cases
-	{"internal/bridge", []string{"internal/access", "internal/credential", "internal/event", "internal/fault", "internal/hot", "internal/secret", "internal/session", "internal/store", "mapping", "oidc", "oidc/upstream", "scim", "scim/patch", "scim/schema"}},
+	{"internal/bridge", []string{"internal/access", "internal/credential", "internal/event", "internal/fault", "internal/hot", "internal/secret", "internal/session", "internal/store", "mapping", "oidc", "oidc/upstream", "scim", "scim/patch", "scim/schema", "scim/traffic"}},
 	// L4: engines
 	{"internal/sqlitedb", []string{"internal/fault"}},
 	{"internal/store/sqlite", []string{"internal/fault", "internal/sqlitedb", "internal/store"}},

@@ -336,7 +336,7 @@ func TestWhatIsUndoneTogetherEndsNothing(t *testing.T) {
 	}
 	refused := errors.New("refused")
 	undone := func(d scim.Directory) error {
-		if err := d.Users.Delete(w.ctx, sam, scim.Match{}); err != nil {
+		if _, err := d.Users.Delete(w.ctx, sam, scim.Match{}); err != nil {
 			t.Error(err)
 		}
 		return refused

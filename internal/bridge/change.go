@@ -28,6 +28,7 @@ type change struct {
 	events []event.Event
 	ended  []session.ID // their refresh families are tidied away after the commit
 	due    bool         // people were left for the background work
+	begun  moves        // of a large change: what was written down, to be done in chunks
 
 	request string // the id of the request that asked for it, for the events
 }

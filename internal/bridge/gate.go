@@ -34,7 +34,9 @@ func (b *Bridge) Open(_ context.Context, c scim.Caller) (scim.Directory, error) 
 		return scim.Directory{}, scim.Unauthorized(err)
 	}
 	b.touch(publicID, now)
-	return b.directory(conn), nil
+	d := b.directory(conn)
+	d.Credential = publicID
+	return d, nil
 }
 
 // admitted says why a token opens nothing. An unknown one costs the same comparison.

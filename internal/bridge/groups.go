@@ -11,6 +11,7 @@ import (
 	"github.com/drawbridge-id/drawbridge/scim"
 	"github.com/drawbridge-id/drawbridge/scim/patch"
 	"github.com/drawbridge-id/drawbridge/scim/schema"
+	"github.com/drawbridge-id/drawbridge/scim/traffic"
 )
 
 // groups is one connection's groups as SCIM sees them. Members are rows: a PATCH
@@ -34,6 +35,8 @@ func (g groups) Create(ctx context.Context, in scim.Input) (scim.Resource, error
 	fresh := store.Group{ID: access.GroupID(in.ID), Connection: g.conn, Version: 1}
 	fillGroup(&fresh, in.Doc)
 	var made store.Group
+	var did *change
+	g.change = noted(g.change, &did)
 	members := memberChange{edits: []patch.MemberEdit{{Kind: patch.AddMembers, IDs: in.Members, Index: wholeBody}}}
 	err := g.insist(ctx, fresh, &members, func(c *change) error {
 		made = fresh // fn may run again
@@ -53,7 +56,9 @@ func (g groups) Create(ctx context.Context, in scim.Input) (scim.Resource, error
 	if err != nil {
 		return scim.Resource{}, edge(err)
 	}
-	return g.resource(ctx, made, in.Want), nil
+	r := g.resource(ctx, made, in.Want)
+	r.Effect = did.effectOnGroup(made.DisplayName)
+	return r, nil
 }
 
 func (g groups) Get(ctx context.Context, id string, w scim.Want) (scim.Resource, error) {
@@ -102,6 +107,8 @@ func (g groups) Patch(ctx context.Context, id string, m scim.Match, plan patch.P
 // stays as it is.
 func (g groups) update(ctx context.Context, id string, m scim.Match, w scim.Want, edits []patch.MemberEdit, edit func(store.Group) (schema.Object, error)) (scim.Resource, error) {
 	var now store.Group
+	var did *change
+	g.change = noted(g.change, &did)
 	members := memberChange{edits: edits}
 	err := g.insist(ctx, store.Group{ID: access.GroupID(id)}, &members, func(c *change) error {
 		was, err := c.groupToChange(id, m)
@@ -124,18 +131,25 @@ func (g groups) update(ctx context.Context, id string, m scim.Match, w scim.Want
 	if err != nil {
 		return scim.Resource{}, edgeID(err, id)
 	}
-	return g.resource(ctx, now, w), nil
+	r := g.resource(ctx, now, w)
+	r.Effect = did.effectOnGroup(now.DisplayName)
+	return r, nil
 }
 
-func (g groups) Delete(ctx context.Context, id string, m scim.Match) error {
-	err := g.insist(ctx, store.Group{ID: access.GroupID(id)}, nil, func(c *change) error {
-		was, err := c.groupToChange(id, m)
-		if err != nil {
+func (g groups) Delete(ctx context.Context, id string, m scim.Match) (*traffic.Effect, error) {
+	var was store.Group
+	var did *change
+	g.change = noted(g.change, &did)
+	err := g.insist(ctx, store.Group{ID: access.GroupID(id)}, nil, func(c *change) (err error) {
+		if was, err = c.groupToChange(id, m); err != nil {
 			return err
 		}
 		return c.deleteGroup(was)
 	})
-	return edgeID(err, id)
+	if err != nil {
+		return nil, edgeID(err, id)
+	}
+	return did.effectOnGroup(was.DisplayName), nil
 }
 
 // groupToChange reads the group that a request writes to; If-Match is held here. A

@@ -78,6 +78,7 @@ func (c *change) beginLarge(g *store.Group, m moves) error {
 	for i := range edits {
 		edits[i].Request = c.request
 	}
+	c.begun, c.due = m, c.due || c.looksAt(*g)
 	return c.dir.BeginEdits(g, edits, c.now)
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/drawbridge-id/drawbridge/scim"
 	"github.com/drawbridge-id/drawbridge/scim/patch"
 	"github.com/drawbridge-id/drawbridge/scim/schema"
+	"github.com/drawbridge-id/drawbridge/scim/traffic"
 )
 
 // users is one connection's people as SCIM sees them.
@@ -39,7 +40,8 @@ func (u users) Create(ctx context.Context, in scim.Input) (scim.Resource, error)
 	fresh := store.Person{ID: access.PersonID(in.ID), Connection: u.conn, Epoch: 1, Version: 1}
 	fill(&fresh, in.Doc)
 	var p store.Person
-	err := u.change(ctx, u.conn, event.ByScim, func(c *change) error {
+	var did *change
+	err := noted(u.change, &did)(ctx, u.conn, event.ByScim, func(c *change) error {
 		p = fresh // fn may run again
 		p.Created, p.Updated, p.Policy = c.now, c.now, c.policy.version
 		if err := c.dir.InsertPerson(&p); err != nil {
@@ -51,7 +53,9 @@ func (u users) Create(ctx context.Context, in scim.Input) (scim.Resource, error)
 	if err != nil {
 		return scim.Resource{}, edge(err)
 	}
-	return userResource(p, none(in.Want)), nil
+	r := userResource(p, none(in.Want))
+	r.Effect = did.effectOnPerson()
+	return r, nil
 }
 
 // none is the relations of somebody who has none yet, if they are wanted.
@@ -113,7 +117,8 @@ func (u users) Patch(ctx context.Context, id string, m scim.Match, plan patch.Pl
 // decides, not the verb that brought it.
 func (u users) update(ctx context.Context, id string, m scim.Match, w scim.Want, edit func(store.Person) (schema.Object, error)) (scim.Resource, error) {
 	var r scim.Resource
-	err := u.change(ctx, u.conn, event.ByScim, func(c *change) error {
+	var did *change
+	err := noted(u.change, &did)(ctx, u.conn, event.ByScim, func(c *change) error {
 		was, err := c.personToChange(id, m)
 		if err != nil {
 			return err
@@ -132,6 +137,7 @@ func (u users) update(ctx context.Context, id string, m scim.Match, w scim.Want,
 	if err != nil {
 		return scim.Resource{}, edgeID(err, id)
 	}
+	r.Effect = did.effectOnPerson()
 	return r, nil
 }
 
@@ -205,15 +211,19 @@ func (c *change) watch(was store.Person, p *store.Person) (end string, err error
 	return end, nil
 }
 
-func (u users) Delete(ctx context.Context, id string, m scim.Match) error {
-	err := u.change(ctx, u.conn, event.ByScim, func(c *change) error {
+func (u users) Delete(ctx context.Context, id string, m scim.Match) (*traffic.Effect, error) {
+	var did *change
+	err := noted(u.change, &did)(ctx, u.conn, event.ByScim, func(c *change) error {
 		p, err := c.personToChange(id, m)
 		if err != nil {
 			return err
 		}
 		return c.deletePerson(p)
 	})
-	return edgeID(err, id)
+	if err != nil {
+		return nil, edgeID(err, id)
+	}
+	return did.effectOnPerson(), nil
 }
 
 // deletePerson leaves a tombstone: the id is never used again, and whoever is

@@ -85,6 +85,18 @@ func Sentence(word, where string) string {
 		return where + " is no attribute here, and was left out"
 	case NoteAnyCase:
 		return where + " was not sent in lower case, and read as if it were"
+	case NoteCreated:
+		return where + " had no element that the path selects, and one was made"
+	case NoteRemoved:
+		return "of " + where + ", what the operation's value names was removed"
+	case NoteNoOperations:
+		return "the PATCH held no operations, and changed nothing"
+	case NotePathName:
+		return where + " stood as a name in a value, and was read as a path"
+	case NoteAlias:
+		return where + " was named without the URN and colon of its schema"
+	case NoteBareWord:
+		return where + " was compared with a word without quotes, and that was read as a text"
 	case NoteReadOnly:
 		return where + " is not the client's to set, and was left out"
 	case NoteDropped:

@@ -15,6 +15,7 @@ import (
 	"github.com/drawbridge-id/drawbridge/scim/filter"
 	"github.com/drawbridge-id/drawbridge/scim/patch"
 	"github.com/drawbridge-id/drawbridge/scim/schema"
+	"github.com/drawbridge-id/drawbridge/scim/traffic"
 )
 
 const (
@@ -142,18 +143,18 @@ func moved(members []string, kind patch.MemberKind, ids []string) []string {
 	return members
 }
 
-func (s *shelf) Delete(_ context.Context, id string, m scim.Match) error {
+func (s *shelf) Delete(_ context.Context, id string, m scim.Match) (*traffic.Effect, error) {
 	s.m.mu.Lock()
 	defer s.m.mu.Unlock()
 	r, err := s.find(id, m)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	s.rows = slices.DeleteFunc(s.rows, func(o *row) bool { return o == r })
 	for _, g := range s.m.teams.rows {
 		g.members = moved(g.members, patch.RemoveMembers, []string{id})
 	}
-	return nil
+	return nil, nil
 }
 
 func (s *shelf) List(_ context.Context, q scim.Query) (scim.Page, error) {

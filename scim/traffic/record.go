@@ -105,7 +105,7 @@ const (
 func (r Request) Record() Record {
 	out := Record{Request: r.ID, Method: r.Method, Resource: clip(r.Resource, mostAgent), Item: item(r.Item), Status: r.Status, Micros: r.Took.Microseconds(),
 		Token: r.Token, Agent: clip(Detail(r.Agent), mostAgent), Query: r.query(), Asked: clip(r.asked(), mostText), Effect: clip(r.effect(), mostText),
-		Refused: r.Refused, Refusal: clip(Detail(r.Detail), mostDetail), Leniencies: Leniencies(r.Notes), Body: Outline(r.Type, r.Message, r.Types, r.Body),
+		Refused: r.Refused, Refusal: clip(Detail(r.Detail), mostDetail), Leniencies: Leniencies(r.Type, r.Notes), Body: Outline(r.Type, r.Message, r.Types, r.Body),
 		People: r.Effect.People, More: r.Effect.More}
 	if len(r.Kinds) > 0 {
 		for _, o := range r.Operations[:min(len(r.Operations), toldOfBulk)] {

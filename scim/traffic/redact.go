@@ -146,11 +146,20 @@ func attributeLike(s string) bool {
 }
 
 // Leniencies are notes as sentences, with the names in them as they may be shown.
-func Leniencies(notes []string) []string {
+func Leniencies(rt *schema.ResourceType, notes []string) []string {
 	var said []string
 	for _, note := range notes {
 		word, at, _ := strings.Cut(note, ": ")
-		said = append(said, schema.Sentence(word, Name(at)))
+		said = append(said, schema.Sentence(word, noted(rt, at)))
 	}
 	return said
+}
+
+func noted(rt *schema.ResourceType, at string) string {
+	if rt != nil && strings.Contains(at, "[") {
+		if p, err := filter.ParsePath(rt, at); err == nil {
+			return where(rt, p)
+		}
+	}
+	return Name(at)
 }
