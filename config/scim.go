@@ -4,15 +4,23 @@ import "github.com/drawbridge-id/drawbridge/internal/access"
 
 // scim reads how a connection's identity provider is answered over SCIM.
 func (l *loader) scim(f field) access.SCIM {
-	b, ok := f.open("strict", "raw_token", "patched_users", "patched_groups", "networks")
+	b, ok := f.open("strict", "raw_token", "patched_users", "patched_groups", "networks", "unknown_members")
 	if !ok {
 		return access.SCIM{}
 	}
 	return access.SCIM{
 		Strict: b.truth("strict"), RawToken: b.truth("raw_token"),
 		PatchedUsers: b.echo("patched_users"), PatchedGroups: b.echo("patched_groups"),
-		Networks: b.networks("networks"),
+		Networks: b.networks("networks"), UnknownMembers: b.unknownMembers("unknown_members"),
 	}
+}
+
+// unknownMembers reads what becomes of changes that name members who do not exist.
+func (b block) unknownMembers(name string) access.UnknownMembers {
+	if _, there := b.get(name); !there {
+		return ""
+	}
+	return access.UnknownMembers(b.oneOf(name, string(access.KeepUnknown), string(access.RefuseUnknown)))
 }
 
 // echo reads what a successful PATCH is answered with; missing leaves it to the dialect.

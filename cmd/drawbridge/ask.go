@@ -149,7 +149,7 @@ func (c *cli) connection() *cobra.Command {
 				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%d\t%d\t%s\n", x.ID, x.Name, x.IdP, x.State, x.People, x.Groups, live(x.Tokens), ago(x.LastSCIM))
 			}
 			return w.Flush()
-		}})
+		}}, c.connectionDrift())
 	return cmd
 }
 

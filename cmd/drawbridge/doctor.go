@@ -80,7 +80,6 @@ func (a *app) examineAlarms(ctx context.Context, id access.ConnectionID, say fin
 		kind      event.Type
 		what, fix string
 	}{
-		{event.MemberUnknown, "pushes named members that do not exist here", "provision those people first, or start the identity provider's cycle anew"},
 		{event.SubjectChanged, "times the identifier behind a sign-in changed, which ended the person's sessions", "ask the customer's administrator whether that was meant; see docs/operations.md"},
 		{event.CodeReplayed, "authorization codes came twice", "look at the application: it repeats requests, or somebody intercepts them"},
 		{event.RefreshReused, "refresh tokens came twice", "look at the application: it keeps old tokens, or somebody stole one"},
@@ -88,6 +87,10 @@ func (a *app) examineAlarms(ctx context.Context, id access.ConnectionID, say fin
 		if n := found.Recent[alarm.kind]; n > 0 {
 			say("warn", alarm.fix, "%s: %d %s", id, n, alarm.what)
 		}
+	}
+	if n := len(found.Drift); n > 0 {
+		say("warn", fmt.Sprintf("drawbridge connection drift %s shows them; let the identity provider send those groups anew", id),
+			"%s: the identity provider names %d member ids that are nobody's here, in %d groups", id, n, found.DriftGroups())
 	}
 	if len(found.Doubled) > 0 {
 		say("warn", "let the identity provider send an immutable id of its own as externalId", "%s: several active people carry the same externalId and cannot sign in: %s", id, strings.Join(found.Doubled, ", "))

@@ -131,8 +131,20 @@ type SCIM struct {
 	PatchedUsers  Echo `json:"patched_users,omitzero"`  // the answer to a PATCH of a user that succeeded
 	PatchedGroups Echo `json:"patched_groups,omitzero"` // likewise of a group
 	// Networks are where its requests may come from; empty: from anywhere.
-	Networks []netip.Prefix `json:"networks,omitempty"`
+	Networks       []netip.Prefix `json:"networks,omitempty"`
+	UnknownMembers UnknownMembers `json:"unknown_members,omitzero"` // what becomes of a change of a group that names somebody who is not here
 }
+
+// UnknownMembers says what becomes of a change that names members who do not exist.
+// The zero value keeps it.
+type UnknownMembers string
+
+// Those who exist count, and the others are shown to the administrator; or nothing of
+// the change is done.
+const (
+	KeepUnknown   UnknownMembers = "keep"
+	RefuseUnknown UnknownMembers = "refuse"
+)
 
 // MayCallFrom reports whether the connection's credentials count at that address. The
 // zero Addr, of which nothing is known, lies in no network.

@@ -54,6 +54,8 @@ func New(c Config) http.Handler {
 	get(a, h, "/doctor", "Findings: what is wrong or soon will be, and what to do", a.doctor)
 	get(a, h, "/connections", "Every connection with its counters and tokens", a.connections)
 	get(a, h, "/explain", "Why a person holds what they hold", a.explain)
+	get(a, h, "/connections/{connection}/drift", "Member ids that the identity provider names and nobody here has, the latest first", a.drift)
+	register(a, h, http.MethodDelete, "/connections/{connection}/drift", "Forget the drift of a connection, or of one group; what is named again is shown again", http.StatusOK, a.acknowledgeDrift)
 	register(a, h, http.MethodPost, "/connections/{connection}/tokens", "Make a SCIM token; it is shown once", http.StatusCreated, a.createToken)
 	register(a, h, http.MethodDelete, "/connections/{connection}/tokens/{token}", "Revoke a SCIM token at once", http.StatusNoContent, a.revokeToken)
 	register(a, h, http.MethodPut, "/connections/{connection}/people/{person}/certification", "Record what the vendor's register says of a technician; it outranks the identity provider", http.StatusNoContent, a.certify)

@@ -15,6 +15,7 @@ import (
 
 var routes = []struct{ method, path string }{
 	{"GET", "/status"}, {"GET", "/doctor"}, {"GET", "/connections"}, {"GET", "/explain?person=kim"},
+	{"GET", "/connections/southern-entra/drift"}, {"DELETE", "/connections/southern-entra/drift?group=grp_x"},
 	{"POST", "/connections/southern-entra/tokens"}, {"DELETE", "/connections/southern-entra/tokens/x"},
 	{"PUT", "/connections/southern-entra/people/per_x/certification"}, {"GET", "/nothing"},
 }
@@ -63,13 +64,13 @@ func TestTheDescriptionNamesEveryRoute(t *testing.T) {
 	}
 	for path, method := range map[string]string{"/status": "get", "/doctor": "get", "/connections": "get", "/explain": "get",
 		"/connections/{connection}/tokens": "post", "/connections/{connection}/tokens/{token}": "delete",
-		"/connections/{connection}/people/{person}/certification": "put"} {
+		"/connections/{connection}/people/{person}/certification": "put", "/connections/{connection}/drift": "get"} {
 		if d.Paths[Prefix+path][method] == nil {
 			t.Errorf("%s %s is not described", method, path)
 		}
 	}
-	if len(d.Paths) != 7 {
-		t.Errorf("%d paths are described; this test knows 7", len(d.Paths))
+	if len(d.Paths) != 8 {
+		t.Errorf("%d paths are described; this test knows 8", len(d.Paths))
 	}
 }
 

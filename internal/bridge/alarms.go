@@ -14,18 +14,32 @@ import (
 type Alarms struct {
 	Recent  map[event.Type]int // alarming events among the last looked at
 	Doubled []string           // externalIds that several active people carry: none of them is signed in
+	Drift   []Drift            // member ids that name nobody here, the latest first
+}
+
+// DriftGroups counts the groups that the drift is about.
+func (a Alarms) DriftGroups() int {
+	groups := map[access.GroupID]bool{}
+	for _, x := range a.Drift {
+		groups[x.Group] = true
+	}
+	return len(groups)
 }
 
 // alarming are the events that somebody should look at, and lookedAt is how far back
 // the audit trail is read for them.
-var alarming = map[event.Type]bool{event.MemberUnknown: true, event.SubjectChanged: true, event.CodeReplayed: true, event.RefreshReused: true}
+var alarming = map[event.Type]bool{event.SubjectChanged: true, event.CodeReplayed: true, event.RefreshReused: true}
 
 const lookedAt = 2000
 
 // Alarms reads the end of a connection's audit trail and its doubled identifiers.
 func (b *Bridge) Alarms(ctx context.Context, conn access.ConnectionID) (Alarms, error) {
 	found := Alarms{Recent: map[event.Type]int{}}
-	err := b.store.View(ctx, func(v *store.View) error {
+	var err error
+	if found.Drift, err = b.Drift(ctx, conn); err != nil {
+		return found, err
+	}
+	err = b.store.View(ctx, func(v *store.View) error {
 		dir, err := v.In(conn)
 		if err != nil {
 			return err

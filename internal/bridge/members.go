@@ -3,8 +3,6 @@ package bridge
 import (
 	"bytes"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
@@ -110,7 +108,9 @@ func (c *change) moveMembers(g *store.Group, at int64, members *memberChange) er
 	if err != nil {
 		return err
 	}
-	c.sayUnknown(*g, moves.unknown)
+	if err := c.meetUnknown(g, moves.unknown); err != nil {
+		return err
+	}
 	if len(moves.add)+len(moves.remove) > inlinePeople && members.prepared != nil {
 		return c.beginLarge(g, moves)
 	}
@@ -186,24 +186,6 @@ func (c *change) settleTwice(p store.Person) error {
 		return err
 	}
 	return c.settleAfter(p, fences+1)
-}
-
-// unknownShown is how many unknown member ids one event spells out.
-const unknownShown = 20
-
-// sayUnknown records ids that name nobody here: deleted or foreign people, which
-// look the same. They are ours to make, so they will never come to exist.
-func (c *change) sayUnknown(g store.Group, unknown []access.PersonID) {
-	if len(unknown) == 0 {
-		return
-	}
-	var shown []string
-	for _, id := range unknown[:min(len(unknown), unknownShown)] {
-		shown = append(shown, string(id))
-	}
-	e := fact(event.MemberUnknown, c.by, c.conn, "", c.now, map[string]string{"group": string(g.ID), "count": strconv.Itoa(len(unknown))})
-	e.Personal = map[string]string{"members": strings.Join(shown, " ")}
-	c.events = append(c.events, e)
 }
 
 func (c *change) sayGroup(t event.Type, id access.GroupID) {

@@ -29,7 +29,7 @@ const maxTries = 4
 type moves struct {
 	version     int64
 	add, remove []store.PersonKey // in order; both are exact where they were prepared
-	unknown     []access.PersonID // that name nobody here, in the order of the request
+	unknown     unknown
 }
 
 func (m *memberChange) none() bool {
@@ -62,7 +62,7 @@ func (m *memberChange) moves(dir *store.Directory, g store.Group, version int64)
 }
 
 // membersAfter turns edits into who must be there and who must not. Ids that name
-// nobody in this connection are left out and reported, never fatal to the rest.
+// nobody in this connection are left out and told of.
 func membersAfter(dir *store.Directory, g store.Group, edits []patch.MemberEdit) (moves, error) {
 	var named []access.PersonID
 	for _, e := range edits {
@@ -74,12 +74,7 @@ func membersAfter(dir *store.Directory, g store.Group, edits []patch.MemberEdit)
 	if err != nil {
 		return moves{}, err
 	}
-	m := moves{version: g.Version}
-	for _, id := range named {
-		if known[id] == 0 {
-			m.unknown = append(m.unknown, id)
-		}
-	}
+	m := moves{version: g.Version, unknown: unknownIn(edits, known)}
 	want := map[store.PersonKey]bool{}
 	for _, e := range edits {
 		if err := mark(want, dir, g, e, known); err != nil {

@@ -29,6 +29,7 @@ const (
 	MemberAdded       Type = "group.member_added"
 	MemberRemoved     Type = "group.member_removed"
 	MemberUnknown     Type = "group.member_unknown" // an id that names nobody here: drift for the administrator
+	DriftAcknowledged Type = "group.drift_acknowledged"
 	AssignmentGiven   Type = "assignment.given"
 	AssignmentChanged Type = "assignment.changed"
 	AssignmentDropped Type = "assignment.dropped"

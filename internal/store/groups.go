@@ -9,13 +9,13 @@ import (
 )
 
 // groupColumns end with the document, which lean leaves out.
-const groupColumns = `g.key, g.id, g.display_name, g.external_id, g.member_count, g.refenced, g.changing, g.version, g.created_at, g.updated_at, g.doc`
+const groupColumns = `g.key, g.id, g.display_name, g.external_id, g.member_count, g.refenced, g.changing, g.unknown, g.version, g.created_at, g.updated_at, g.doc`
 
 func scanGroup(r Row, more ...any) (Group, error) {
 	var g Group
 	var external sql.NullString
 	var changing, created, updated int64
-	err := r.Scan(append([]any{&g.Key, &g.ID, &g.DisplayName, &external, &g.MemberCount, &g.Refenced, &changing, &g.Version, &created, &updated, &g.Doc}, more...)...)
+	err := r.Scan(append([]any{&g.Key, &g.ID, &g.DisplayName, &external, &g.MemberCount, &g.Refenced, &changing, &g.Unknown, &g.Version, &created, &updated, &g.Doc}, more...)...)
 	if err != nil {
 		return Group{}, err
 	}
@@ -177,7 +177,7 @@ func (d *DirectoryTx) countMembers(op string, g *Group, by int64, moved int, now
 // in the same transaction.
 func (d *DirectoryTx) DeleteGroup(g Group) error {
 	const op = "store.DeleteGroup"
-	for _, table := range []string{"memberships", "member_edits"} {
+	for _, table := range []string{"memberships", "member_edits", "member_drift"} {
 		if _, err := d.tx.exec(op, `delete from `+table+` where grp = $1 and conn = $2`, int64(g.Key), d.conn); err != nil {
 			return err
 		}
@@ -214,6 +214,9 @@ func (d *DirectoryTx) DissolveGroup(g Group, now time.Time) error {
 		return err
 	}
 	if err := d.countGroups(op); err != nil {
+		return err
+	}
+	if err := d.ForgetDrift(&g, nil, true); err != nil {
 		return err
 	}
 	return d.FenceGroup(g)

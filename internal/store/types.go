@@ -51,6 +51,7 @@ type Group struct {
 	MemberCount int64
 	Refenced    int64     // fences laid while an earlier one still lay over the group
 	Changing    time.Time // the instant of the large change of members that is being carried out; zero: there is none
+	Unknown     int64     // ids that are named as members and are nobody's (Drift)
 	Version     int64
 	Doc         []byte // canonical JSON, without id, meta, schemas and members
 	Created     time.Time

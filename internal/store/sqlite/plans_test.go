@@ -134,6 +134,10 @@ func walk(t *testing.T, s *store.Store) {
 		did.add(tx.InsertSession(row), tx.UpdateSession(row.Session, &credential.Digest{2}), tx.AddSessionClient("ses_1", "app"),
 			tx.Append(event.Event{Connection: crashConn, Person: p.ID, At: crashDay}), read(&tx.View, &d.Directory, p, g))
 		did.add(d.BeginEdits(&g, []store.MemberEdit{{Add: []store.PersonKey{p.Key}}}, crashDay))
+		did.add(d.NoteDrift(&g, []string{"per_7"}, crashDay), d.ForgetDrift(&g, []string{"per_7"}, false), d.ForgetDrift(&g, nil, true))
+		_, err = d.Drift(10)
+		_, err2 = d.AcknowledgeDrift("")
+		did.add(err, err2)
 		_, err = tx.Changing(10)
 		_, _, err2 = d.TakeEdit(&g)
 		did.add(err, err2)

@@ -307,3 +307,55 @@ func testEdits(t *testing.T, f *fixture) {
 		t.Error("a change outlives its group")
 	}
 }
+
+// Ids that are nobody's are remembered once each, the latest of them, until they are
+// forgotten or their group goes; each connection sees its own.
+func testDrift(t *testing.T, f *fixture) {
+	g, other := f.group(north, "grp_1", "Team"), f.group(north, "grp_2", "Crew")
+	listed := func(conn access.ConnectionID) (all []string) {
+		f.read(conn, func(d *store.Directory) error {
+			rows, err := d.Drift(10 * store.DriftOfGroup)
+			for _, x := range rows {
+				all = append(all, fmt.Sprint(x.Name, " ", x.Member, " ", x.Times))
+			}
+			return err
+		})
+		slices.Sort(all)
+		return all
+	}
+	note := func(g *store.Group, now time.Time, members ...string) {
+		f.write(north, func(d *store.DirectoryTx) error { return d.NoteDrift(g, members, now) })
+	}
+	note(&g, day, "a", "b", "ü")
+	note(&g, day.Add(time.Hour), "a")
+	note(&other, day, "a")
+	if got := listed(north); !slices.Equal(got, []string{"Crew a 1", "Team a 2", "Team b 1", "Team ü 1"}) || g.Unknown != 3 || f.groupNow(north, "grp_1").Unknown != 3 {
+		t.Errorf("%v, counted as %d", got, g.Unknown)
+	}
+	if got := listed(south); len(got) != 0 {
+		t.Errorf("another connection's: %v", got)
+	}
+	f.write(north, func(d *store.DirectoryTx) error { return d.ForgetDrift(&g, []string{"b"}, false) })
+	f.write(north, func(d *store.DirectoryTx) error { return d.ForgetDrift(&g, []string{"a"}, true) })
+	if got := listed(north); !slices.Equal(got, []string{"Crew a 1", "Team a 2"}) || g.Unknown != 1 {
+		t.Errorf("%v, counted as %d", got, g.Unknown)
+	}
+	var many []string
+	for i := range store.DriftOfGroup {
+		many = append(many, fmt.Sprint("m", i))
+	}
+	note(&g, day.Add(2*time.Hour), many...)
+	if got := listed(north); len(got) != store.DriftOfGroup+1 || slices.Contains(got, "Team a 2") || int(g.Unknown) != store.DriftOfGroup {
+		t.Errorf("%d are kept, counted as %d", len(got), g.Unknown)
+	}
+	f.write(north, func(d *store.DirectoryTx) error {
+		n, err := d.AcknowledgeDrift("grp_1")
+		if int(n) != store.DriftOfGroup {
+			t.Errorf("%d were forgotten", n)
+		}
+		return errors.Join(err, d.DeleteGroup(other))
+	})
+	if got := listed(north); len(got) != 0 {
+		t.Errorf("left: %v", got)
+	}
+}

@@ -41,6 +41,7 @@ func Run(t *testing.T, open func(t *testing.T) *store.Store) {
 		{"groups dissolve", testDissolving},
 		{"fences", testFence},
 		{"large changes are taken in parts", testEdits},
+		{"ids that are nobody's are remembered", testDrift},
 		{"plans", testPlans},
 		{"I-5: the database holds the ceiling", testCeiling},
 		{"sessions", testSessions},
