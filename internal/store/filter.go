@@ -288,6 +288,9 @@ func (c *compiler) valuePath(e *filter.ValuePath) string {
 // compare is filter.holds in SQL: an absent attribute satisfies ne, eq null, and no
 // other comparison.
 func (c *compiler) compare(e *filter.Compare, v values) string {
+	if e.AssumesFalse() {
+		v.expr = "coalesce(" + v.expr + ", " + c.bind(false) + ")"
+	}
 	present := v.expr + " is not null"
 	switch {
 	case e.Op == filter.Present, e.Value.Null && e.Op == filter.NotEqual:

@@ -40,7 +40,7 @@ func Matches(e Expr, doc schema.Object) bool {
 		}
 		return false
 	case *Compare:
-		return holds(e, values(doc, e.Attr))
+		return holds(e, values(doc, e))
 	}
 	return false
 }
@@ -66,23 +66,38 @@ func MatchesElement(e Expr, element schema.Object) bool {
 	case *Not:
 		return !MatchesElement(e.Term, element)
 	case *Compare:
-		return holds(e, elements(element[e.Attr.Name]))
+		return holds(e, e.within(element))
 	}
 	return false
 }
 
 // values are all values of an attribute, or of a sub-attribute in all elements.
-func values(doc schema.Object, a *schema.Attribute) []any {
-	if a.Parent == nil {
-		return elements(doc.Get(a))
+func values(doc schema.Object, c *Compare) []any {
+	if c.Attr.Parent == nil {
+		return elements(doc.Get(c.Attr))
 	}
 	var all []any
-	for _, v := range elements(doc.Get(a.Parent)) {
+	for _, v := range elements(doc.Get(c.Attr.Parent)) {
 		if o, ok := v.(schema.Object); ok {
-			all = append(all, elements(o[a.Name])...)
+			all = append(all, c.within(o)...)
 		}
 	}
 	return all
+}
+
+// within are the values of a sub-attribute in one element.
+func (c *Compare) within(element schema.Object) []any {
+	if v, there := element[c.Attr.Name]; there || !c.AssumesFalse() {
+		return elements(v)
+	}
+	return []any{false}
+}
+
+// AssumesFalse reports whether an element without the attribute is compared as if it
+// said false: "primary" in a list is assumed to be false where it is not specified.
+func (c *Compare) AssumesFalse() bool {
+	in := c.Attr.Parent
+	return in != nil && in.MultiValued && c.Attr.Name == "primary" && c.Attr.Type == schema.Boolean && c.Op != Present && !c.Value.Null
 }
 
 func elements(v any) []any {
