@@ -263,10 +263,11 @@ func contradicts(element schema.Object, pairs []filter.Pair) bool {
 }
 
 // addElements appends what is not there yet. An element of the same value and type
-// is the same one, about which more is said.
+// is the same one, about which more is said. Only who is said to be primary takes
+// the place: naming the one that has it again keeps it from nobody.
 func addElements(doc schema.Object, a *schema.Attribute, items []any) error {
 	list, _ := doc.Get(a).([]any)
-	touched := map[int]bool{}
+	primary := map[int]bool{}
 	for _, item := range items {
 		at := indexOf(a, list, item)
 		if at < 0 {
@@ -275,13 +276,15 @@ func addElements(doc schema.Object, a *schema.Attribute, items []any) error {
 		} else if said, ok := item.(schema.Object); ok {
 			maps.Copy(list[at].(schema.Object), said)
 		}
-		touched[at] = true
+		if said, ok := item.(schema.Object); ok && said["primary"] == true {
+			primary[at] = true
+		}
 	}
 	if len(list) == 0 {
 		return nil
 	}
 	doc.Put(a, list)
-	return settlePrimary(a, list, touched)
+	return settlePrimary(a, list, primary)
 }
 
 func indexOf(a *schema.Attribute, list []any, item any) int {
