@@ -4,9 +4,10 @@
 GO ?= go
 NODE_DIR := testdata/openid-client
 AXE_DIR := testdata/axe
+ORACLES_DIR := testdata/scim-oracles
 FUZZINPUTS ?= 10000
 
-.PHONY: demo build test unit race lint fuzz lanes browser openid-client interop bench setup-browser setup-axe setup-node clean
+.PHONY: demo build test unit race lint fuzz lanes browser openid-client scim-oracles interop bench setup-browser setup-axe setup-node setup-oracles clean
 
 demo:
 	$(GO) run ./cmd/drawbridge demo
@@ -32,14 +33,17 @@ lint:
 fuzz:
 	@GO="$(GO)" FUZZINPUTS="$(FUZZINPUTS)" sh .ci/fuzz
 
-lanes: setup-browser setup-axe setup-node
-	$(GO) test -tags lanes -count=1 -timeout 10m ./cmd/drawbridge
+lanes: setup-browser setup-axe setup-node setup-oracles
+	$(GO) test -tags lanes -count=1 -timeout 10m ./cmd/drawbridge ./scim/oracles
 
 browser: setup-browser setup-axe
 	$(GO) test -tags lanes -count=1 -run 'Browser' ./cmd/drawbridge
 
 openid-client: setup-node
 	$(GO) test -tags lanes -count=1 -run 'OpenIDClient' ./cmd/drawbridge
+
+scim-oracles: setup-oracles
+	$(GO) test -tags lanes -count=1 ./scim/oracles
 
 # Clients that we did not write, against the built program.
 interop:
@@ -59,5 +63,9 @@ setup-node:
 	@sh .ci/setup node nodejs npm
 	@test -d $(NODE_DIR)/node_modules/openid-client || { echo "installing openid-client with npm into $(NODE_DIR)/node_modules"; npm ci --prefix $(NODE_DIR) --no-audit --no-fund; }
 
+setup-oracles:
+	@sh .ci/setup node nodejs npm
+	@test -d $(ORACLES_DIR)/node_modules/scimmy || { echo "installing scimmy, scim-patch and scim2-parse-filter with npm into $(ORACLES_DIR)/node_modules"; npm ci --prefix $(ORACLES_DIR) --no-audit --no-fund; }
+
 clean:
-	rm -rf bin data demo-data $(NODE_DIR)/node_modules $(AXE_DIR)/node_modules
+	rm -rf bin data demo-data $(NODE_DIR)/node_modules $(AXE_DIR)/node_modules $(ORACLES_DIR)/node_modules
