@@ -276,7 +276,7 @@ func TestTheListedFilterDifferencesAreThere(t *testing.T) {
 			t.Errorf("%s: %v", d.filter, err)
 			continue
 		}
-		doc, err := schema.Users().Stored([]byte(d.resource))
+		doc, err := schema.Stored([]byte(d.resource))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -384,7 +384,7 @@ func TestTheListedPatchDifferencesAreThere(t *testing.T) {
 	var all []patched
 	var questions []question
 	for _, d := range patchDifferences {
-		doc, err := schema.Users().Stored([]byte(d.resource))
+		doc, err := schema.Stored([]byte(d.resource))
 		if err != nil {
 			t.Fatal(err)
 		}

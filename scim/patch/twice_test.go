@@ -87,3 +87,34 @@ func drawElements(t *rapid.T) []any {
 	}
 	return list
 }
+
+// patched is a user after one strict operation.
+func patched(t *testing.T, doc schema.Object, operation string) string {
+	t.Helper()
+	plan, err := Compile(schema.Users(), body("["+operation+"]"), schema.Leniency{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	after, err := plan.Apply(doc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(after.Encode())
+}
+
+func TestAnElementLeftWithItsTypeAloneIsTakenOut(t *testing.T) {
+	doc := schema.Object{"userName": "p", "emails": []any{schema.Object{"value": "a@x.example", "type": "work", "primary": true}, schema.Object{"value": "b@x.example", "type": "home"}}}
+	got := patched(t, doc, `{"op":"remove","path":"emails[type eq \"work\"].value"}`)
+	if want := `{"userName":"p","emails":[{"value":"b@x.example","type":"home"}]}`; got != want {
+		t.Errorf("left %s, want %s", got, want)
+	}
+}
+
+func TestToRemoveWhatIsNotThereIsNoError(t *testing.T) {
+	doc := schema.Object{"userName": "p", "emails": []any{schema.Object{"value": "a@x.example", "type": "work"}}}
+	for _, path := range []string{`emails[type eq \"home\"]`, `emails[type eq \"home\"].value`, `phoneNumbers[value pr]`, "title", "name.givenName"} {
+		if got := patched(t, doc, `{"op":"remove","path":"`+path+`"}`); got != string(doc.Encode()) {
+			t.Errorf("%s left %s", path, got)
+		}
+	}
+}
