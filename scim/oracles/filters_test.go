@@ -4,7 +4,6 @@ package oracles
 
 import (
 	"encoding/json"
-	"fmt"
 	"strings"
 	"testing"
 
@@ -96,16 +95,6 @@ func (a asked) values(c *filter.Compare) []any {
 		all = append(all, list(o[c.Attr.Name])...)
 	}
 	return all
-}
-
-func list(v any) []any {
-	switch v := v.(type) {
-	case nil:
-		return nil
-	case []any:
-		return v
-	}
-	return []any{v}
 }
 
 // crowd asks about a node and, apart, about each part of it, every question once.
@@ -204,50 +193,6 @@ func judge(t *testing.T, c *crowd, answers []map[string]answer, oracle string, a
 	if tally["unlisted"]++; tally["unlisted"] < 20 {
 		t.Errorf("%s: %s\non %s\nsays %v %s; parts make %v", oracle, a.text(), a.doc.Encode(), is, refused, want)
 	}
-}
-
-func (d draw) filter(depth int) string {
-	kind := d.IntN(6)
-	switch {
-	case depth == 0 || kind < 2:
-		return d.compare(comparable)
-	case kind == 2:
-		return "not (" + d.filter(depth-1) + ")"
-	case kind == 3:
-		return d.valuePath(depth - 1)
-	}
-	return "(" + d.filter(depth-1) + pick(d, " and ", " or ") + d.filter(depth-1) + ")"
-}
-
-var comparable = []string{"userName", "externalId", "title", "nickName", "displayName", "active", "name.givenName", "name.familyName", "emails", "emails.value", "emails.type", "emails.primary", "phoneNumbers.value",
-	"roles.display", "id", "meta.created", "meta.lastModified", "department", "employeeNumber", "manager.value", "meta.resourceType"}
-
-func (d draw) valuePath(depth int) string {
-	inside := d.compare(subs)
-	if depth > 0 && d.oneIn(2) {
-		inside += pick(d, " and ", " or ") + d.compare(subs)
-	}
-	if depth > 0 && d.oneIn(4) {
-		inside = "not (" + inside + ")"
-	}
-	return pick(d, "emails", "phoneNumbers", "roles") + "[" + inside + "]"
-}
-
-var subs = []string{"value", "type", "display", "primary"}
-
-func (d draw) compare(from []string) string {
-	name := pick(d, from...)
-	switch {
-	case d.oneIn(8):
-		return name + " pr"
-	case d.oneIn(12):
-		return name + pick(d, " eq", " ne") + " null"
-	case name == "active" || strings.HasSuffix(name, "primary"):
-		return name + pick(d, " eq", " ne") + pick(d, " true", " false")
-	case name == "meta.created" || name == "meta.lastModified":
-		return fmt.Sprintf("%s %s %q", name, pick(d, "eq", "ne", "gt", "ge", "lt", "le"), pick(d, instants...))
-	}
-	return fmt.Sprintf("%s %s %s", name, pick(d, "eq", "ne", "co", "sw", "ew", "gt", "ge", "lt", "le"), quoted(pick(d, words...)))
 }
 
 // appliesWithin says whether a difference excuses an answer about a or a part of it.

@@ -6,27 +6,13 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"reflect"
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/drawbridge-id/drawbridge/scim/patch"
 	"github.com/drawbridge-id/drawbridge/scim/schema"
 )
-
-// operation is one of a PATCH, as sent.
-type operation struct {
-	Op    string          `json:"op"`
-	Path  string          `json:"path,omitempty"`
-	Value json.RawMessage `json:"value,omitempty"`
-}
-
-func (o operation) String() string {
-	b, _ := json.Marshal(o)
-	return string(b)
-}
 
 // patched is one PATCH of one resource, and what we make of it.
 type patched struct {
@@ -81,14 +67,6 @@ func memberIDs(group schema.Object) (ids []string) {
 		ids = append(ids, m.(schema.Object).Text("value"))
 	}
 	return ids
-}
-
-func members(ids []string) []any {
-	var all []any
-	for _, id := range ids {
-		all = append(all, schema.Object{"value": id})
-	}
-	return all
 }
 
 func edited(ids []string, e patch.MemberEdit) []string {
@@ -228,156 +206,6 @@ func agrees(p patched, theirs answer) bool {
 		return true
 	}
 	return reflect.DeepEqual(canonical(p.after.Encode()), canonical(theirs.Is))
-}
-
-func (d draw) patchedPerson() schema.Object {
-	doc := d.person()
-	delete(doc, "meta")
-	delete(doc, "id")
-	for _, name := range lists {
-		for _, e := range list(doc[name]) {
-			plain(name, e.(schema.Object))
-		}
-	}
-	return doc
-}
-
-// plain takes out of an element the types that scimmy refuses to hear of, so that
-// it can be asked about the rest.
-func plain(name string, element schema.Object) schema.Object {
-	if kind := element.Text("type"); kind == "Work" || name == "roles" {
-		delete(element, "type")
-	}
-	return element
-}
-
-func (d draw) patchedGroup() schema.Object {
-	doc := schema.Object{"displayName": pick(d, words...)}
-	if d.oneIn(2) {
-		doc["externalId"] = pick(d, words...)
-	}
-	var ids []string
-	for _, id := range []string{"per_1", "per_2", "per_3"} {
-		if d.oneIn(2) {
-			ids = append(ids, id)
-		}
-	}
-	if len(ids) > 0 {
-		doc["members"] = members(ids)
-	}
-	return doc
-}
-
-func (d draw) groupOperation() operation {
-	ids := []string{"per_1", "per_2", "per_3", "per_4"}
-	some := func() json.RawMessage {
-		d.Shuffle(len(ids), func(i, j int) { ids[i], ids[j] = ids[j], ids[i] })
-		return schema.Object{"x": members(ids[:1+d.IntN(3)])}.Encode()
-	}
-	list := func() json.RawMessage {
-		return bytes.TrimSuffix(bytes.TrimPrefix(some(), []byte(`{"x":`)), []byte("}"))
-	}
-	switch d.IntN(8) {
-	case 0:
-		return operation{"add", "members", list()}
-	case 1:
-		return operation{"replace", "members", list()}
-	case 2:
-		return operation{"remove", fmt.Sprintf("members[value eq %q]", pick(d, ids...)), nil}
-	case 3:
-		return operation{"remove", "members", nil}
-	case 4:
-		return operation{"replace", "displayName", json.RawMessage(quoted(pick(d, words...)))}
-	case 5:
-		return operation{pick(d, "add", "replace"), "", json.RawMessage(`{"members":` + string(list()) + `}`)}
-	case 6:
-		return operation{"remove", "externalId", nil}
-	}
-	return operation{pick(d, "add", "replace"), "", json.RawMessage(`{"displayName":` + quoted(pick(d, words...)) + `}`)}
-}
-
-var lists = []string{"emails", "phoneNumbers", "roles"}
-
-func (d draw) userOperation() operation {
-	verb := pick(d, "add", "replace", "remove")
-	op := operation{Op: verb}
-	text := json.RawMessage(quoted(pick(d, words...)))
-	switch d.IntN(10) {
-	case 0, 1:
-		op.Path, op.Value = pick(d, "title", "nickName", "displayName", "userName", "externalId", "name.givenName", "name.familyName"), text
-	case 2:
-		op.Path, op.Value = "active", json.RawMessage(pick(d, "true", "false"))
-	case 3:
-		op.Path, op.Value = "name", schema.Object{pick(d, "givenName", "familyName"): pick(d, words...)}.Encode()
-	case 4:
-		op.Path, op.Value = schema.EnterpriseURN+":"+pick(d, "department", "employeeNumber"), text
-	case 5:
-		name := pick(d, lists...)
-		op.Path, op.Value = name, d.some(name)
-	case 6:
-		name := pick(d, lists...)
-		op.Path, op.Value = d.selected(name), plain(name, d.element()).Encode()
-	case 7, 8:
-		name := pick(d, lists...)
-		sub := pick(d, subsOf(name)...)
-		op.Path, op.Value = d.selected(name)+"."+sub, text
-		switch sub {
-		case "primary":
-			op.Value = json.RawMessage(pick(d, "true", "false"))
-		case "type":
-			op.Value = json.RawMessage(pick(d, `"work"`, `"home"`))
-		}
-	default:
-		op.Op, op.Value = pick(d, "add", "replace"), d.attributes().Encode()
-	}
-	if op.Op == "remove" {
-		op.Value = nil
-	}
-	return op
-}
-
-func subsOf(name string) []string {
-	if name == "roles" {
-		return []string{"value", "display", "primary"}
-	}
-	return subs
-}
-
-func (d draw) selected(name string) string { return name + "[" + d.compare(subsOf(name)) + "]" }
-
-func (d draw) some(name string) json.RawMessage {
-	var all []string
-	primary := d.IntN(3)
-	for i := range 1 + d.IntN(2) {
-		e := plain(name, d.element())
-		if i == primary {
-			e["primary"] = true
-		}
-		all = append(all, string(e.Encode()))
-	}
-	return json.RawMessage("[" + strings.Join(all, ",") + "]")
-}
-
-func (d draw) attributes() schema.Object {
-	o := schema.Object{pick(d, "title", "nickName", "displayName"): pick(d, words...)}
-	if d.oneIn(2) {
-		o["active"] = d.oneIn(2)
-	}
-	if d.oneIn(3) {
-		o["name"] = schema.Object{"givenName": pick(d, words...)}
-	}
-	if d.oneIn(3) {
-		if e := d.elements(); e != nil {
-			for _, one := range list(e) {
-				plain("emails", one.(schema.Object))
-			}
-			o["emails"] = e
-		}
-	}
-	if d.oneIn(4) {
-		o[schema.EnterpriseURN] = schema.Object{"department": pick(d, words...)}
-	}
-	return o
 }
 
 func TestTheListedPatchDifferencesAreThere(t *testing.T) {
