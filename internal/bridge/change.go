@@ -54,7 +54,7 @@ type changer func(ctx context.Context, conn access.ConnectionID, by event.Actor,
 func (b *Bridge) change(ctx context.Context, conn access.ConnectionID, by event.Actor, fn func(*change) error) error {
 	now := b.now()
 	var c *change
-	err := b.store.Update(ctx, func(tx *store.Tx) (err error) {
+	err := b.store.UpdateFor(ctx, conn, func(tx *store.Tx) (err error) {
 		c, err = b.within(ctx, tx, conn, by, now, fn)
 		return err
 	})

@@ -23,7 +23,7 @@ type shared struct {
 // is refused; before that nothing is acknowledged.
 func (b *Bridge) together(ctx context.Context, conn store.ConnectionRow, fn func(scim.Directory) error) error {
 	var s *shared
-	err := b.store.Update(ctx, func(tx *store.Tx) error {
+	err := b.store.UpdateFor(ctx, conn.ID, func(tx *store.Tx) error {
 		s = &shared{b: b, conn: conn, tx: tx} // fn may run again
 		return fn(s.directory())
 	})

@@ -213,7 +213,14 @@ func (d *DB) reading(ctx context.Context, fn func(*session) error) error {
 // A caller whose ctx ends while it waits in line is told so and fn never runs;
 // once fn has begun, Update waits for its outcome.
 func (d *DB) Update(ctx context.Context, fn func(Querier) error, committed func()) error {
-	return d.writer.do(ctx, fn, committed)
+	return d.UpdateIn(ctx, "", fn, committed)
+}
+
+// UpdateIn is Update in one of several lanes, which share the writer's time fairly:
+// whoever waits in one is not behind all that waits in another. Lanes cost nothing
+// while nobody is in them.
+func (d *DB) UpdateIn(ctx context.Context, lane string, fn func(Querier) error, committed func()) error {
+	return d.writer.do(ctx, lane, fn, committed)
 }
 
 // Close finishes what has begun, refuses what has not, and lets go of the file.

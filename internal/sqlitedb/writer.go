@@ -28,6 +28,7 @@ const yields = 8
 type request struct {
 	fn        func(Querier) error
 	committed func()
+	lane      *lane // set when it joins a line
 	state     atomic.Int32
 	err       error
 	done      chan struct{}
@@ -42,14 +43,14 @@ const (
 // writer is the one goroutine that writes.
 type writer struct {
 	s        *session
-	requests chan *request
+	lines    *lines
 	stopping chan struct{}
 	stopped  chan struct{}
 	once     sync.Once
 }
 
 func startWriter(s *session) *writer {
-	w := &writer{s: s, requests: make(chan *request, maxBatch), stopping: make(chan struct{}), stopped: make(chan struct{})}
+	w := &writer{s: s, lines: newLines(), stopping: make(chan struct{}), stopped: make(chan struct{})}
 	go w.loop()
 	return w
 }
@@ -59,23 +60,23 @@ func (w *writer) stop() {
 	<-w.stopped
 }
 
-func (w *writer) do(ctx context.Context, fn func(Querier) error, committed func()) error {
+func (w *writer) do(ctx context.Context, lane string, fn func(Querier) error, committed func()) error {
 	if err := ctx.Err(); err != nil {
 		return fault.Wrap(fault.Unavailable, op+".Update", err)
 	}
-	r := &request{fn: fn, committed: committed, done: make(chan struct{})}
 	select {
-	case w.requests <- r:
-	case <-ctx.Done():
-		return fault.Wrap(fault.Unavailable, op+".Update", ctx.Err())
 	case <-w.stopping:
 		return closedErr(op + ".Update")
+	default:
 	}
+	r := &request{fn: fn, committed: committed, done: make(chan struct{})}
+	w.lines.join(lane, r)
 	select {
 	case <-r.done:
 		return r.err
 	case <-ctx.Done():
 		if r.state.CompareAndSwap(waiting, abandoned) {
+			w.lines.drop(r)
 			return fault.Wrap(fault.Unavailable, op+".Update", ctx.Err())
 		}
 	case <-w.stopped:
@@ -91,11 +92,22 @@ func (w *writer) loop() {
 	defer close(w.stopped)
 	for {
 		select {
-		case r := <-w.requests:
-			w.commit(r)
 		case <-w.stopping:
 			return
+		case <-w.lines.ready:
 		}
+		for r := w.lines.next(); r != nil && !w.isStopping(); r = w.lines.next() {
+			w.commit(r)
+		}
+	}
+}
+
+func (w *writer) isStopping() bool {
+	select {
+	case <-w.stopping:
+		return true
+	default:
+		return false
 	}
 }
 
@@ -113,7 +125,9 @@ func (w *writer) commit(first *request) {
 			continue
 		}
 		var broken bool
+		began := time.Now()
 		r.err, broken = w.run(r, len(batch) == 0)
+		w.lines.charge(r.lane, time.Since(began))
 		switch {
 		case broken:
 			w.fail(append(batch, r), r.err)
@@ -131,10 +145,8 @@ func (w *writer) commit(first *request) {
 
 func (w *writer) next(n int, start time.Time) *request {
 	for i := 0; n < maxBatch && time.Since(start) <= maxBatchTime; i++ {
-		select {
-		case r := <-w.requests:
+		if r := w.lines.next(); r != nil {
 			return r
-		default:
 		}
 		if i == yields {
 			return nil

@@ -38,7 +38,7 @@ type Row = interface{ Scan(dest ...any) error }
 
 // Engine is one database. Update may run fn again, or together with others in one
 // commit; committed runs after the commit is durable, in commit order, never two at
-// once, and before Update returns.
+// once, and before Update returns. Callers of several lanes (LaneOf) share it fairly.
 type Engine interface {
 	Update(ctx context.Context, fn func(Querier) error, committed func()) error
 	View(ctx context.Context, fn func(Querier) error) error
@@ -114,6 +114,20 @@ func (s *Store) Update(ctx context.Context, fn func(*Tx) error) error {
 		}
 		return tx.lost // statements after it would have run outside any transaction
 	}, func() { s.window.apply(tx.touched) })
+}
+
+// UpdateFor is Update on behalf of one connection.
+func (s *Store) UpdateFor(ctx context.Context, conn access.ConnectionID, fn func(*Tx) error) error {
+	return s.Update(context.WithValue(ctx, laneKey{}, conn), fn)
+}
+
+type laneKey struct{}
+
+// LaneOf is the connection on whose behalf an engine's Update was called; "": nobody's.
+// While several wait, they share the engine fairly, whoever has sent how much.
+func LaneOf(ctx context.Context) access.ConnectionID {
+	conn, _ := ctx.Value(laneKey{}).(access.ConnectionID)
+	return conn
 }
 
 // View runs fn on a snapshot.

@@ -53,7 +53,7 @@ func OpenEngine(ctx context.Context, path string) (store.Engine, error) {
 type engine struct{ db *sqlitedb.DB }
 
 func (e engine) Update(ctx context.Context, fn func(store.Querier) error, committed func()) error {
-	return e.db.Update(ctx, func(q sqlitedb.Querier) error { return fn(q) }, committed)
+	return e.db.UpdateIn(ctx, string(store.LaneOf(ctx)), func(q sqlitedb.Querier) error { return fn(q) }, committed)
 }
 
 func (e engine) View(ctx context.Context, fn func(store.Querier) error) error {
