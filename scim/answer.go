@@ -20,6 +20,7 @@ type answer struct {
 	w       http.ResponseWriter
 	status  int
 	buf     []byte
+	sent    int
 	started bool
 }
 
@@ -29,8 +30,8 @@ func (a *answer) spill() error {
 		return nil
 	}
 	a.start()
-	_, err := a.w.Write(a.buf)
-	a.buf = a.buf[:0]
+	n, err := a.w.Write(a.buf)
+	a.sent, a.buf = a.sent+n, a.buf[:0]
 	return err
 }
 
@@ -48,7 +49,8 @@ func (a *answer) finish() error {
 		a.w.Header().Set("Content-Length", strconv.Itoa(len(a.buf)))
 	}
 	a.start()
-	_, err := a.w.Write(a.buf)
+	n, err := a.w.Write(a.buf)
+	a.sent += n
 	return err
 }
 

@@ -24,6 +24,7 @@ func body(c *call, most int64) ([]byte, error) {
 		b = b[:len(b)+n]
 		if err == io.EOF {
 			c.sent(b)
+			c.bytes += len(b)
 			return b, nil
 		}
 		if err != nil {

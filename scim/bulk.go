@@ -64,12 +64,10 @@ type result struct {
 // its own; what is shared is the commit.
 func (s *Server) bulk(kinds ...kind) action {
 	return func(ctx context.Context, c *call) error {
-		select {
-		case s.bulks <- struct{}{}:
-			defer func() { <-s.bulks }()
-		default:
-			return TooManyRequests(time.Second)
+		if err := enter(ctx, s.door.bulks, c.connection); err != nil {
+			return err
 		}
+		defer s.door.bulks.Leave(c.connection)
 		c.told.Message, c.told.Types = true, typesOf(served(c, kinds))
 		sent, err := body(c, s.maxBulk)
 		if err != nil {
@@ -80,6 +78,7 @@ func (s *Server) bulk(kinds ...kind) action {
 			return err
 		}
 		c.note(r.notes)
+		c.operations = len(r.operations)
 		b := &bulk{s: s, c: c, kinds: served(c, kinds), failOn: r.failOn, created: map[string]int{}, ids: map[string]string{}}
 		b.link(r.operations)
 		b.run(ctx)

@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/drawbridge-id/drawbridge/scim/admission"
 )
 
 // bulk sends operations, each the text of a JSON object; more are members of the
@@ -376,19 +379,34 @@ func TestAnIDThatWasNotTheReservedOneIsFollowed(t *testing.T) {
 // A bulk may hold many times its own size: a few run at once, others are told when
 // to come again.
 func TestBulksTakeTurns(t *testing.T) {
-	f := newFixture(t)
-	for range mostBulks {
-		f.server.bulks <- struct{}{}
+	f, _ := paced(t, admission.Rate{})
+	bulks := f.server.door.bulks
+	for range bulksOfOne { // the most that one connection may have under way
+		if err := bulks.Enter(t.Context(), southern); err != nil {
+			t.Fatal(err)
+		}
 	}
+	f.server.timeout = time.Millisecond
 	body := `{"schemas":["urn:ietf:params:scim:api:messages:2.0:BulkRequest"],"Operations":[]}`
 	if after := f.send("POST", "/Bulk", body).refusal(429, "").header.Get("Retry-After"); after != "1" {
 		t.Errorf("Retry-After %q", after)
 	}
-	<-f.server.bulks
-	f.send("POST", "/Bulk", `{"schemas":["urn:ietf:params:scim:api:messages:2.0:BulkRequest"],"Operations":[{"method":"DELETE","path":"/Users/nobody"}]}`).is(200)
-	if len(f.server.bulks) != mostBulks-1 {
-		t.Error("a bulk that is over keeps its turn")
+	f.server.timeout = time.Minute
+	answered := make(chan int)
+	go func() { answered <- f.send("POST", "/Bulk", body).status }() // waits
+	r := httptest.NewRequest("POST", Prefix+northern+"/Bulk", strings.NewReader(body))
+	r.Header.Set("Authorization", "Bearer "+northernToken)
+	r.Header.Set("Content-Type", "application/scim+json")
+	w := httptest.NewRecorder()
+	f.server.ServeHTTP(w, r)
+	if w.Code != 200 {
+		t.Errorf("another connection's bulk meanwhile is answered %d", w.Code)
 	}
+	bulks.Leave(southern)
+	if got := <-answered; got != 200 {
+		t.Errorf("a bulk whose turn has come is answered %d", got)
+	}
+	f.send("POST", "/Bulk", `{"schemas":["urn:ietf:params:scim:api:messages:2.0:BulkRequest"],"Operations":[{"method":"DELETE","path":"/Users/nobody"}]}`).is(200)
 }
 
 // A condition that was sent must not vanish.

@@ -38,10 +38,10 @@ func (s *Server) me(ctx context.Context, c *call) error {
 	}
 	if err := s.open(ctx, c); err != nil {
 		if e := asError(err); e.Status == http.StatusUnauthorized {
-			return &Error{Status: e.Status, Err: errors.Join(refused, err),
+			err = &Error{Status: e.Status, Err: errors.Join(refused, err),
 				Detail: "Send an access token of a person of this connection as \"Authorization: Bearer <token>\"; the one sent does not count here, or not any more."}
 		}
-		return err
+		return s.stranger(c, err)
 	}
 	return noRoute(meSegment)
 }
@@ -59,6 +59,9 @@ func (s *Server) self(ctx context.Context, c *call) (Self, error) {
 func (s *Server) own(ctx context.Context, c *call, self Self) error {
 	c.connection, c.resource = c.path.connection, meSegment
 	c.aliased = s.location(c, "Users", self.ID)
+	if err := s.admit(ctx, c, c.connection+"/"+meSegment, s.door.rate); err != nil { // what people ask is not their identity provider's
+		return err
+	}
 	if err := accepts(c.r.Header["Accept"]); err != nil {
 		return err
 	}

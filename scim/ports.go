@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/drawbridge-id/drawbridge/scim/admission"
 	"github.com/drawbridge-id/drawbridge/scim/filter"
 	"github.com/drawbridge-id/drawbridge/scim/patch"
 	"github.com/drawbridge-id/drawbridge/scim/schema"
@@ -45,6 +46,8 @@ type Directory struct {
 	IdP      string // "entra", "okta" or "other": whose dialect is spoken here (scim/dialect); "" is other
 	Strict   bool   // refuse what the RFC forbids instead of reading what was meant
 	RawToken bool   // accept Authorization without the Bearer scheme, also where the dialect does not
+
+	Rate admission.Rate // how much it may ask; zero: Config.Rate
 
 	// What a successful PATCH that names no attributes is answered with: 200 and the
 	// resource, or 204 and its version. 0: what the dialect says.

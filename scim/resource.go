@@ -205,6 +205,7 @@ func (s *Server) write(c *call, status int, fill func(*answer) error) error {
 		c.status = status
 		err = a.finish()
 	}
+	c.bytes += a.sent
 	if a.started {
 		c.status, c.broken = status, err != nil
 	}

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/drawbridge-id/drawbridge/scim/admission"
 	"github.com/drawbridge-id/drawbridge/scim/dialect"
 	"github.com/drawbridge-id/drawbridge/scim/schema"
 	"github.com/drawbridge-id/drawbridge/scim/traffic"
@@ -27,9 +28,6 @@ const (
 	defaultBulkBody  = 4 << 20
 )
 
-// mostBulks are under way at once; another is told to come a second later.
-const mostBulks = 4
-
 // maxTarget is the longest path and query together. A filter that needs more is
 // refused by the filter's own limits anyway.
 const maxTarget = 64 << 10
@@ -43,6 +41,7 @@ type Config struct {
 
 	ClientAddr   func(*http.Request) netip.Addr     // whose address counts as the client's; nil: nobody's is known
 	Observe      func(context.Context, Observation) // told once per request, after the answer; nil: nobody listens
+	Rate         admission.Rate                     // of a connection that has none of its own; zero: DefaultRate
 	Timeout      time.Duration                      // the deadline of one request; 0: 30 s
 	MaxUserBody  int64                              // bytes of a user's body; 0: 1 MiB
 	MaxGroupBody int64                              // bytes of a group's body; 0: 4 MiB
@@ -78,8 +77,8 @@ type Server struct {
 	maxGroup int64
 	maxBulk  int64
 	routes   map[string]methods
-	bulks    chan struct{} // a slot for each bulk under way: each may hold many times its own size
-	buffers  sync.Pool     // *[]byte, so that a GET does not allocate its answer
+	door     *door
+	buffers  sync.Pool // *[]byte, so that a GET does not allocate its answer
 }
 
 // note remembers leniencies that the request relied on, each once.
@@ -112,8 +111,11 @@ type call struct {
 	resource   string          // set when a route matched
 	aliased    string          // the address of the resource that /Me stands for
 	notes      []string
-	status     int  // set when the answer began
-	broken     bool // the answer began and cannot be finished
+	inside     string // whose place it holds; "" for none
+	operations int    // of a bulk
+	bytes      int    // read and written
+	status     int    // set when the answer began
+	broken     bool   // the answer began and cannot be finished
 
 	told traffic.Request
 	one  [1]traffic.Operation // room for the usual number in told
@@ -123,7 +125,7 @@ type call struct {
 func New(c Config) *Server {
 	s := &Server{gate: c.Gate, selves: c.Selves, base: strings.TrimRight(c.PublicURL, "/") + Prefix, now: c.Now, from: c.ClientAddr, observe: c.Observe,
 		timeout: cmp.Or(c.Timeout, defaultTimeout), maxUser: cmp.Or(c.MaxUserBody, defaultUserBody),
-		maxGroup: cmp.Or(c.MaxGroupBody, defaultGroupBody), maxBulk: cmp.Or(c.MaxBulkBody, defaultBulkBody), routes: map[string]methods{}, bulks: make(chan struct{}, mostBulks)}
+		maxGroup: cmp.Or(c.MaxGroupBody, defaultGroupBody), maxBulk: cmp.Or(c.MaxBulkBody, defaultBulkBody), routes: map[string]methods{}, door: newDoor(c.Rate)}
 	s.buffers.New = func() any { b := make([]byte, 0, 4<<10); return &b }
 	if s.observe == nil {
 		s.observe = func(context.Context, Observation) {}
@@ -177,6 +179,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil && c.status == 0 {
 		writeError(c, asError(err))
 	}
+	s.leave(c)
 	s.observe(r.Context(), c.observation(began, s.now(), err))
 	if c.broken {
 		panic(http.ErrAbortHandler) // cut the connection: half an answer must not look whole
@@ -198,6 +201,9 @@ func (s *Server) serve(ctx context.Context, c *call) (err error) {
 		return s.me(ctx, c)
 	}
 	if err = s.open(ctx, c); err != nil {
+		return s.stranger(c, err)
+	}
+	if err = s.admit(ctx, c, c.connection, c.dir.Rate); err != nil {
 		return err
 	}
 	do, err := s.route(c)

@@ -38,9 +38,10 @@ var layers = []struct {
 	{"scim/dialect", []string{"scim/schema"}},
 	{"scim/traffic", []string{"scim/filter", "scim/patch", "scim/schema"}},
 	// L2: contracts and protocol fronts
+	{"scim/admission", nil},
 	{"internal/store", []string{"internal/access", "internal/credential", "internal/event", "internal/fault", "internal/session", "mapping", "scim/filter", "scim/schema"}},
 	{"internal/hot", []string{"internal/access", "internal/credential", "internal/session"}},
-	{"scim", []string{"scim/dialect", "scim/filter", "scim/patch", "scim/schema", "scim/traffic"}},
+	{"scim", []string{"scim/admission", "scim/dialect", "scim/filter", "scim/patch", "scim/schema", "scim/traffic"}},
 	{"scim/scimtest", nil}, // judges any server: nothing of ours
 	{"oidc", []string{"internal/access", "internal/credential", "internal/fault", "internal/hot", "internal/secret", "internal/session"}},
 	{"oidc/upstream", []string{"internal/access", "internal/fault", "internal/secret"}},
