@@ -56,6 +56,7 @@ type Server struct {
 	LogLevel      string // debug, info, warn or error
 	// TrustedProxies say in X-Forwarded-For whose request it is; nobody else is believed.
 	TrustedProxies []netip.Prefix
+	SCIMRate       access.Rate // of a connection that has none of its own; zero: the usual one
 }
 
 // TLS names the server's certificate and key; both empty: something in front ends TLS.

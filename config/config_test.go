@@ -214,3 +214,31 @@ func TestBrokenExamplesTeach(t *testing.T) {
 		}
 	}
 }
+
+func TestARateWithoutABurstSavesUpAHundredSeconds(t *testing.T) {
+	c, err := Parse("small.yaml", []byte(`version: 1
+vendor: { name: Lantern Fleet Safety }
+server: { public_url: "https://id.lantern.example", scim_rate: { per_second: 50 } }
+scopes:
+  southern: { name: Southern Telematics }
+connections:
+  southern-entra:
+    idp: entra
+    name: Southern Telematics
+    ceiling: { scope: southern, grants: [standard] }
+    scim: { rate: { per_second: 25, burst: 100000 } }
+  northern-okta:
+    idp: okta
+    name: Northern Telematics
+    ceiling: { scope: southern, grants: [standard] }
+`), nil, noFiles)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, r := range map[string][2]access.Rate{"server": {c.Server.SCIMRate, {PerSecond: 50, Burst: 5000}},
+		"its own": {c.Connections[0].SCIM.Rate, {PerSecond: 25, Burst: 100_000}}, "none": {c.Connections[1].SCIM.Rate, {}}} {
+		if r[0] != r[1] {
+			t.Errorf("%s: %+v, want %+v", name, r[0], r[1])
+		}
+	}
+}

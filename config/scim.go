@@ -4,7 +4,7 @@ import "github.com/drawbridge-id/drawbridge/internal/access"
 
 // scim reads how a connection's identity provider is answered over SCIM.
 func (l *loader) scim(f field) access.SCIM {
-	b, ok := f.open("strict", "raw_token", "patched_users", "patched_groups", "networks", "unknown_members")
+	b, ok := f.open("strict", "raw_token", "patched_users", "patched_groups", "networks", "unknown_members", "rate")
 	if !ok {
 		return access.SCIM{}
 	}
@@ -12,6 +12,7 @@ func (l *loader) scim(f field) access.SCIM {
 		Strict: b.truth("strict"), RawToken: b.truth("raw_token"),
 		PatchedUsers: b.echo("patched_users"), PatchedGroups: b.echo("patched_groups"),
 		Networks: b.networks("networks"), UnknownMembers: b.unknownMembers("unknown_members"),
+		Rate: b.rate("rate"),
 	}
 }
 

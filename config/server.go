@@ -20,9 +20,9 @@ func (l *loader) server(root block) Server {
 	}
 	b := block{field: f}
 	if ok {
-		b, _ = f.open("listen", "public_url", "metrics_listen", "data", "tls", "log", "trusted_proxies")
+		b, _ = f.open("listen", "public_url", "metrics_listen", "data", "tls", "log", "trusted_proxies", "scim_rate")
 	}
-	s := Server{TLS: l.tls(b), LogLevel: l.logLevel(b), TrustedProxies: b.networks("trusted_proxies")}
+	s := Server{TLS: l.tls(b), LogLevel: l.logLevel(b), TrustedProxies: b.networks("trusted_proxies"), SCIMRate: b.rate("scim_rate")}
 	var say func(string, ...any)
 	if s.Listen, say = l.overridden(b, "listen", "server.listen", "127.0.0.1:8443"); !isAddress(s.Listen) {
 		say("%q is not an address such as 127.0.0.1:8443 or :8443", s.Listen)

@@ -33,6 +33,7 @@ import (
 	"github.com/drawbridge-id/drawbridge/oidc"
 	"github.com/drawbridge-id/drawbridge/oidc/upstream"
 	"github.com/drawbridge-id/drawbridge/scim"
+	"github.com/drawbridge-id/drawbridge/scim/admission"
 )
 
 // app is a bridge put together: the only place where concrete types meet.
@@ -131,7 +132,7 @@ func (a *app) route(ring *keys.Ring) error {
 		PublicURL: base, Findings: a.examine, Observe: observe})
 	mux.Handle(api.Prefix+"/", admin)
 	edge := httpserver.Edge{Log: a.log, Metrics: httpserver.NewMetrics(reg), Now: time.Now, Tag: bridge.WithRequestID, Route: routeOf}
-	front := scim.New(scim.Config{Gate: a.bridge, Selves: a.bridge, PublicURL: base, Now: time.Now, ClientAddr: httpserver.Proxies(a.cfg.Server.TrustedProxies).Client, Observe: a.observeSCIM(metrics)})
+	front := scim.New(scim.Config{Gate: a.bridge, Selves: a.bridge, PublicURL: base, Rate: admission.Rate(a.cfg.Server.SCIMRate), Now: time.Now, ClientAddr: httpserver.Proxies(a.cfg.Server.TrustedProxies).Client, Observe: a.observeSCIM(metrics)})
 	a.public = edge.Wrap(besideMux(front, mux))
 	a.operations = httpserver.Operations(reg, api.Prefix, edge.Wrap(admin), httpserver.Check{Name: "store", Run: a.storeAnswers}, httpserver.Check{Name: "policy", Run: a.policyApplied})
 	return nil

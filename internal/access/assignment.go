@@ -133,6 +133,14 @@ type SCIM struct {
 	// Networks are where its requests may come from; empty: from anywhere.
 	Networks       []netip.Prefix `json:"networks,omitempty"`
 	UnknownMembers UnknownMembers `json:"unknown_members,omitzero"` // what becomes of a change of a group that names somebody who is not here
+	Rate           Rate           `json:"rate,omitzero"`            // zero: the server's
+}
+
+// Rate is how much somebody may ask: so many requests a second for as long as they
+// like, and so many at once after they have been silent.
+type Rate struct {
+	PerSecond int `json:"per_second"`
+	Burst     int `json:"burst"`
 }
 
 // UnknownMembers says what becomes of a change that names members who do not exist.

@@ -46,7 +46,7 @@ var layers = []struct {
 	{"oidc", []string{"internal/access", "internal/credential", "internal/fault", "internal/hot", "internal/secret", "internal/session"}},
 	{"oidc/upstream", []string{"internal/access", "internal/fault", "internal/secret"}},
 	// L3: use cases
-	{"internal/bridge", []string{"internal/access", "internal/credential", "internal/event", "internal/fault", "internal/hot", "internal/secret", "internal/session", "internal/store", "mapping", "oidc", "oidc/upstream", "scim", "scim/patch", "scim/schema", "scim/traffic"}},
+	{"internal/bridge", []string{"internal/access", "internal/credential", "internal/event", "internal/fault", "internal/hot", "internal/secret", "internal/session", "internal/store", "mapping", "oidc", "oidc/upstream", "scim", "scim/admission", "scim/patch", "scim/schema", "scim/traffic"}},
 	// L4: engines
 	{"internal/sqlitedb", []string{"internal/fault"}},
 	{"internal/store/sqlite", []string{"internal/fault", "internal/sqlitedb", "internal/store"}},

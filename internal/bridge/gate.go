@@ -13,6 +13,7 @@ import (
 	"github.com/drawbridge-id/drawbridge/internal/secret"
 	"github.com/drawbridge-id/drawbridge/internal/store"
 	"github.com/drawbridge-id/drawbridge/scim"
+	"github.com/drawbridge-id/drawbridge/scim/admission"
 )
 
 // Open turns a SCIM token into the directory of its own connection. Whatever is
@@ -78,6 +79,8 @@ func (b *Bridge) directoryWith(c store.ConnectionRow, change changer, shared boo
 		Types: c.Types,
 		IdP:   c.IdP, Strict: c.SCIM.Strict, RawToken: c.SCIM.RawToken,
 		PatchUserStatus: patchStatus(c.SCIM.PatchedUsers), PatchGroupStatus: patchStatus(c.SCIM.PatchedGroups),
+
+		Rate: admission.Rate(c.SCIM.Rate),
 
 		Users:  users{b: b, conn: c.ID, rt: c.Types.Users, change: change},
 		Groups: groups{b: b, conn: c.ID, rt: c.Types.Groups, change: change, shared: shared},
