@@ -22,7 +22,7 @@ var strangerRate = admission.Rate{PerSecond: 20, Burst: 200} //nolint:gochecknog
 
 const (
 	mostStrangers = 1024 // kinds of strangers that are told apart
-	atOnce        = 64   // requests of one connection that are worked on at once
+	atOnce        = 32   // requests of one connection that are worked on at once
 	inLine        = 1024 // others of it, which wait
 	mostBulks     = 4    // bulks under way at once: each may hold many times its own size
 	bulksOfOne    = 2    // of one connection

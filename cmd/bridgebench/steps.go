@@ -214,17 +214,21 @@ func group(w *wire, prefix, auth, name string, ids []string) error {
 // fill adds members, 1,000 a PATCH.
 func fill(w *wire, prefix, auth, id string, ids []string) error {
 	for part := range slices.Chunk(ids, 1000) {
-		var list []string
-		for _, p := range part {
-			list = append(list, fmt.Sprintf(`{"value":%q}`, p))
-		}
-		body := `{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[{"op":"add","path":"members","value":[` + strings.Join(list, ",") + `]}]}`
+		body := `{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[{"op":"add","path":"members","value":` + memberList(part) + `}]}`
 		status, answer, err := w.do("PATCH", prefix+"/Groups/"+id, auth, jsonType, body)
 		if err := expect(204, status, answer, err); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func memberList(ids []string) string {
+	var list []string
+	for _, p := range ids {
+		list = append(list, fmt.Sprintf(`{"value":%q}`, p))
+	}
+	return "[" + strings.Join(list, ",") + "]"
 }
 
 // relyingParty is a browser and an application of its own.

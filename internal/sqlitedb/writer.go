@@ -12,10 +12,12 @@ import (
 )
 
 // A commit takes what is waiting, up to these bounds: more would make the first in
-// line wait for the last.
+// line wait for the last. Several lanes share one for a shorter time: who sends
+// little does not wait until a storm's commit is full.
 const (
-	maxBatch     = 256
-	maxBatchTime = 20 * time.Millisecond
+	maxBatch        = 256
+	maxBatchTime    = 20 * time.Millisecond
+	sharedBatchTime = 5 * time.Millisecond
 )
 
 // yields is how often the writer lets those who are ready to run go first when
@@ -115,7 +117,11 @@ func (w *writer) isStopping() bool {
 func (w *writer) commit(first *request) {
 	batch := make([]*request, 0, 16)
 	_, err := w.s.Exec("BEGIN IMMEDIATE")
-	for r, start := first, time.Now(); r != nil; r = w.next(len(batch), start) {
+	most := maxBatchTime
+	for r, start := first, time.Now(); r != nil; r = w.next(len(batch), start, most) {
+		if r.lane != first.lane {
+			most = sharedBatchTime
+		}
 		if !r.state.CompareAndSwap(waiting, begun) {
 			continue
 		}
@@ -143,8 +149,8 @@ func (w *writer) commit(first *request) {
 	}
 }
 
-func (w *writer) next(n int, start time.Time) *request {
-	for i := 0; n < maxBatch && time.Since(start) <= maxBatchTime; i++ {
+func (w *writer) next(n int, start time.Time, most time.Duration) *request {
+	for i := 0; n < maxBatch && time.Since(start) <= most; i++ {
 		if r := w.lines.next(); r != nil {
 			return r
 		}
