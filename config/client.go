@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/internal/credential"
 	"github.com/drawbridge-id/drawbridge/internal/secret"
 	"github.com/drawbridge-id/drawbridge/internal/suggest"
 	"github.com/drawbridge-id/drawbridge/oidc"
@@ -46,6 +47,9 @@ func (l *loader) client(f field) (Client, bool) {
 	}
 	if id, ok := b.get("id"); ok && !plainID(string(c.ID)) {
 		id.say("an id is made of letters, digits, hyphens, dots and underscores, at most 64")
+	}
+	if id, ok := b.get("id"); ok && credential.NamesSCIMClient(string(c.ID)) {
+		id.say("ids that begin so are made by the bridge, for SCIM clients")
 	}
 	if _, ok := b.need("redirect_uris"); ok && len(c.RedirectURIs) == 0 {
 		b.say("redirect_uris is empty: nobody could come back from signing in")

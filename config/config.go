@@ -20,6 +20,7 @@ import (
 	"github.com/goccy/go-yaml/parser"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/internal/assertion"
 	"github.com/drawbridge-id/drawbridge/internal/secret"
 	"github.com/drawbridge-id/drawbridge/mapping"
 )
@@ -87,6 +88,8 @@ type Client struct {
 type Connection struct {
 	access.Connection
 	SignIn *SignIn // nil: people are provisioned but cannot sign in yet
+	// Trust is whose signed word opens the connection over SCIM, beside tokens and secrets.
+	Trust assertion.Trust
 }
 
 // SignIn is how people of a connection prove who they are.

@@ -55,7 +55,7 @@ func (l *loader) connection(f field, id access.ConnectionID, tree *access.Tree, 
 	sound = len(l.list) == before && tree != nil
 	c.TrustsCertification = l.trusts(b)
 	if at, ok := b.get("scim"); ok {
-		c.SCIM = l.scim(at)
+		c.SCIM, c.Trust = l.scim(at, c.IdP)
 	}
 	if at, ok := b.get("sign_in"); ok {
 		c.SignIn = l.signIn(at, c.IdP)

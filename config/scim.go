@@ -1,19 +1,23 @@
 package config
 
-import "github.com/drawbridge-id/drawbridge/internal/access"
+import (
+	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/internal/assertion"
+)
 
-// scim reads how a connection's identity provider is answered over SCIM.
-func (l *loader) scim(f field) access.SCIM {
-	b, ok := f.open("strict", "raw_token", "patched_users", "patched_groups", "networks", "unknown_members", "rate")
+// scim reads how a connection's identity provider is answered over SCIM, and whose
+// signed word it may prove itself by.
+func (l *loader) scim(f field, idp string) (access.SCIM, assertion.Trust) {
+	b, ok := f.open("strict", "raw_token", "patched_users", "patched_groups", "networks", "unknown_members", "rate", "jwks_file", "jwks_uri", "federation")
 	if !ok {
-		return access.SCIM{}
+		return access.SCIM{}, assertion.Trust{}
 	}
 	return access.SCIM{
 		Strict: b.truth("strict"), RawToken: b.truth("raw_token"),
 		PatchedUsers: b.echo("patched_users"), PatchedGroups: b.echo("patched_groups"),
 		Networks: b.networks("networks"), UnknownMembers: b.unknownMembers("unknown_members"),
 		Rate: b.rate("rate"),
-	}
+	}, l.signedBy(b, idp)
 }
 
 // unknownMembers reads what becomes of changes that name members who do not exist.

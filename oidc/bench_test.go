@@ -32,5 +32,5 @@ func BenchmarkIntrospect(b *testing.B) {
 
 // BenchmarkToken is the front's share of a refresh that is refused.
 func BenchmarkToken(b *testing.B) {
-	benchmarkPost(b, pathToken, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {"none"}})
+	benchmarkPost(b, PathToken, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {"none"}})
 }

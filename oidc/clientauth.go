@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/internal/assertion"
 	"github.com/drawbridge-id/drawbridge/internal/credential"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
 	"github.com/drawbridge-id/drawbridge/internal/secret"
@@ -14,18 +15,19 @@ import (
 
 // presented is what a client says to authenticate (RFC 6749 section 2.3).
 type presented struct {
-	id     access.ClientID
-	secret secret.String
-	basic  bool // in the Authorization header
+	id        access.ClientID
+	secret    secret.String
+	assertion string
+	basic     bool // in the Authorization header
 }
 
-// present reads the client's authentication: client_secret_basic, client_secret_post
-// or none, and never two at once.
+// present reads the client's authentication: client_secret_basic, client_secret_post,
+// an assertion or none, and never two at once.
 func present(r *http.Request, f form) (presented, error) {
-	if f.get("client_assertion") != "" || f.get("client_assertion_type") != "" {
-		return presented{}, unauthenticated(false, "Client assertions are not supported. Use client_secret_basic or client_secret_post.")
-	}
 	header := r.Header["Authorization"]
+	if f.get("client_assertion") != "" || f.get("client_assertion_type") != "" {
+		return presentAssertion(f, len(header) > 0)
+	}
 	if len(header) == 0 {
 		return presented{id: access.ClientID(f.get("client_id")), secret: secret.New(f.get("client_secret"))}, nil
 	}
@@ -40,6 +42,20 @@ func present(r *http.Request, f form) (presented, error) {
 		return presented{}, invalid("The client_id is not the one in the Authorization header.")
 	}
 	return presented{id: access.ClientID(id), secret: secret.New(pass), basic: true}, nil
+}
+
+// presentAssertion reads a JWT that stands for the client (RFC 7523 section 2.2).
+func presentAssertion(f form, hasHeader bool) (presented, error) {
+	if hasHeader || f.get("client_secret") != "" {
+		return presented{}, invalid("Authenticate by one method: client_assertion or a secret, not both.")
+	}
+	if f.get("client_assertion_type") != assertion.Type || f.get("client_assertion") == "" {
+		return presented{}, unauthenticated(false, "Send a JWT as client_assertion, with the client_assertion_type "+assertion.Type+".")
+	}
+	if err := f.within(limit{"client_assertion", assertion.MaxLength}); err != nil {
+		return presented{}, err
+	}
+	return presented{id: access.ClientID(f.get("client_id")), assertion: f.get("client_assertion")}, nil
 }
 
 // basicAuth reads HTTP Basic as OAuth uses it: the id and the secret are form-encoded
@@ -62,6 +78,9 @@ func basicAuth(header string) (id, pass string, ok bool) {
 // authenticate finds the client and compares its secret. An unknown client and a
 // wrong secret get the same answer for the same work.
 func (p *Provider) authenticate(ctx context.Context, who presented) (Client, error) {
+	if who.assertion != "" {
+		return Client{}, unauthenticated(false, "Applications authenticate by client_secret_basic or client_secret_post.")
+	}
 	if who.id == "" || len(who.id) > maxClientID {
 		return Client{}, unauthenticated(who.basic, noClient)
 	}
@@ -88,20 +107,26 @@ func unauthenticated(basic bool, description string) *Error {
 	return e
 }
 
-// clientForm is how the token, introspection and revocation endpoints begin: the
-// form, and the client that sent it.
+// clientForm is how the introspection and revocation endpoints begin: the form, and
+// the client that sent it.
 func (p *Provider) clientForm(w http.ResponseWriter, r *http.Request, known ...string) (form, Client, error) {
-	f, err := readBody(w, r)
-	if err != nil {
-		return nil, Client{}, err
-	}
-	if err := f.once(append(known, "client_id", "client_secret", "client_assertion", "client_assertion_type")...); err != nil {
-		return nil, Client{}, err
-	}
-	who, err := present(r, f)
+	f, who, err := presentedForm(w, r, known...)
 	if err != nil {
 		return nil, Client{}, err
 	}
 	c, err := p.authenticate(r.Context(), who)
 	return f, c, err
+}
+
+// presentedForm reads the form, and what its sender says to authenticate.
+func presentedForm(w http.ResponseWriter, r *http.Request, known ...string) (form, presented, error) {
+	f, err := readBody(w, r)
+	if err != nil {
+		return nil, presented{}, err
+	}
+	if err := f.once(append(known, "client_id", "client_secret", "client_assertion", "client_assertion_type")...); err != nil {
+		return nil, presented{}, err
+	}
+	who, err := present(r, f)
+	return f, who, err
 }

@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/internal/assertion"
 )
 
 // metadataDocument is what both discovery documents say (OpenID Connect Discovery
@@ -25,6 +26,7 @@ type metadataDocument struct {
 	SubjectTypes          []string `json:"subject_types_supported"`
 	IDTokenAlgs           []string `json:"id_token_signing_alg_values_supported"`
 	TokenAuth             []string `json:"token_endpoint_auth_methods_supported"`
+	TokenAuthAlgs         []string `json:"token_endpoint_auth_signing_alg_values_supported"`
 	IntrospectionAuth     []string `json:"introspection_endpoint_auth_methods_supported"`
 	RevocationAuth        []string `json:"revocation_endpoint_auth_methods_supported"`
 	CodeChallengeMethods  []string `json:"code_challenge_methods_supported"`
@@ -43,14 +45,14 @@ func discoveryDocument(issuer string) []byte {
 	withPublic := append([]string{"none"}, confidential...)
 	d := metadataDocument{
 		Issuer:        issuer,
-		Authorization: issuer + pathAuthorize, Token: issuer + pathToken, Userinfo: issuer + pathUserinfo,
+		Authorization: issuer + pathAuthorize, Token: issuer + PathToken, Userinfo: issuer + pathUserinfo,
 		JWKS: issuer + pathKeys, Introspection: issuer + pathIntrospect, Revocation: issuer + pathRevoke,
 		EndSession:    issuer + pathEndSession,
-		Scopes:        []string{scopeOpenID, scopeProfile, scopeEmail},
+		Scopes:        []string{scopeOpenID, scopeProfile, scopeEmail, ScopeSCIM},
 		ResponseTypes: []string{"code"}, ResponseModes: []string{"query"},
-		GrantTypes:   []string{grantCode, grantRefresh},
+		GrantTypes:   []string{grantCode, grantRefresh, grantService},
 		SubjectTypes: []string{"public"}, IDTokenAlgs: []string{"ES256", "RS256"},
-		TokenAuth: withPublic, IntrospectionAuth: confidential, RevocationAuth: withPublic,
+		TokenAuth: append(withPublic, "private_key_jwt"), TokenAuthAlgs: assertion.Algorithms(), IntrospectionAuth: confidential, RevocationAuth: withPublic,
 		CodeChallengeMethods: []string{"S256"},
 		Prompts:              []string{PromptNone, PromptLogin, promptConsent, PromptSelectAccount},
 		ClaimTypes:           []string{"normal"},

@@ -54,7 +54,7 @@ func errorOfKind(k fault.Kind) *Error {
 		return &Error{Status: http.StatusBadRequest, Code: "invalid_grant", Description: noGrant}
 	case fault.Unsupported:
 		return &Error{Status: http.StatusBadRequest, Code: "unsupported_grant_type",
-			Description: "Use authorization_code or refresh_token."}
+			Description: "Use authorization_code, refresh_token or, for SCIM, client_credentials."}
 	case fault.Limited:
 		return &Error{Status: http.StatusTooManyRequests, Code: "temporarily_unavailable", Description: "Try again a little later."}
 	case fault.Unavailable:

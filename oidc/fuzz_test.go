@@ -51,7 +51,7 @@ func FuzzTokenForm(f *testing.F) {
 	f.Add("client_id=native&client_id=fleet-web")
 	f.Add("=&=&%=%&a=%ff")
 	f.Fuzz(func(t *testing.T, body string) {
-		for _, path := range []string{pathToken, pathIntrospect, pathRevoke} {
+		for _, path := range []string{PathToken, pathIntrospect, pathRevoke} {
 			w := newWorld()
 			w.code("fleet-web", webURI)
 			rec := w.do(call{method: http.MethodPost, path: path, body: body, contentType: "application/x-www-form-urlencoded"})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -121,6 +122,26 @@ type Tokens interface {
 	// IDTokenHint verifies one of our ID tokens, expired or not, and gives its
 	// session, subject and audience.
 	IDTokenHint(ctx context.Context, idToken string) (Hint, error)
+}
+
+// ScopeSCIM is the OAuth scope of a SCIM client's access token.
+const ScopeSCIM = "scim"
+
+// Services is what the token endpoint asks for clients that act for nobody: a
+// customer's identity provider, which provisions over SCIM. Whatever is wrong with
+// the client or its proof is one fault.Unauthenticated.
+type Services interface {
+	ClientCredentials(ctx context.Context, x ServiceExchange) (TokenSet, error)
+}
+
+// ServiceExchange asks for an access token by what a client says of itself; nothing
+// of it is true yet but From.
+type ServiceExchange struct {
+	Client      string // "" if Assertion names it alone
+	Secret      secret.String
+	Assertion   string // a JWT, instead of the secret
+	OAuthScopes []string
+	From        netip.Addr
 }
 
 // Profiles is what /userinfo asks beside Accept, which reads no rows.

@@ -3,6 +3,7 @@ package oidc
 import (
 	"context"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -10,14 +11,17 @@ import (
 
 // Config is what a Provider uses. All fields but Observe are needed.
 type Config struct {
-	Issuer      string // origin, without a trailing slash; https but on loopback
-	Clients     Clients
-	Requests    Requests
-	Browsers    Browsers
-	Switcher    Switcher
-	Tokens      Tokens
-	Profiles    Profiles
-	Codes       Codes
+	Issuer   string // origin, without a trailing slash; https but on loopback
+	Clients  Clients
+	Requests Requests
+	Browsers Browsers
+	Switcher Switcher
+	Tokens   Tokens
+	Profiles Profiles
+	Codes    Codes
+	Services Services
+	// ClientAddr is the address that a request counts as coming from.
+	ClientAddr  func(*http.Request) netip.Addr
 	Interaction Interaction
 	JWKS        func() []byte // the public keys as a JSON document (RFC 7517)
 	Now         func() time.Time
@@ -40,10 +44,12 @@ func New(c Config) *Provider {
 	return p
 }
 
-// The paths of the endpoints, below the issuer.
+// PathToken is the token endpoint, below the issuer: assertions are made out to it.
+const PathToken = "/oauth2/token"
+
+// The paths of the other endpoints.
 const (
 	pathAuthorize  = "/oauth2/authorize"
-	pathToken      = "/oauth2/token"
 	pathIntrospect = "/oauth2/introspect"
 	pathRevoke     = "/oauth2/revoke"
 	pathUserinfo   = "/oauth2/userinfo"
@@ -62,7 +68,7 @@ func (p *Provider) Routes(mux *http.ServeMux) {
 		serve   http.HandlerFunc
 	}{
 		{pathAuthorize, both, p.authorize},
-		{pathToken, post, p.token},
+		{PathToken, post, p.token},
 		{pathIntrospect, post, p.introspect},
 		{pathRevoke, post, p.revoke},
 		{pathUserinfo, both, p.userinfo},

@@ -6,17 +6,29 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/drawbridge-id/drawbridge/internal/credential"
 )
 
 // The grant types of the token endpoint.
 const (
 	grantCode    = "authorization_code"
 	grantRefresh = "refresh_token"
+	grantService = "client_credentials"
 )
 
 // token is the token endpoint (RFC 6749 section 3.2).
 func (p *Provider) token(w http.ResponseWriter, r *http.Request) {
-	f, c, err := p.clientForm(w, r, "grant_type", "code", "redirect_uri", "code_verifier", "refresh_token", "scope")
+	f, who, err := presentedForm(w, r, "grant_type", "code", "redirect_uri", "code_verifier", "refresh_token", "scope")
+	if err != nil {
+		p.refuse(w, r, err, oauthError)
+		return
+	}
+	if isService(f, who) {
+		p.serviceToken(w, r, f, who)
+		return
+	}
+	c, err := p.authenticate(r.Context(), who)
 	if err != nil {
 		p.refuse(w, r, err, oauthError)
 		return
@@ -35,11 +47,63 @@ func (p *Provider) exchange(ctx context.Context, f form, c Client) (TokenSet, er
 		return p.redeem(ctx, f, c)
 	case grantRefresh:
 		return p.refresh(ctx, f, c)
-	case "":
-		return TokenSet{}, invalid("The parameter grant_type is missing.")
+	case grantService:
+		return TokenSet{}, unauthorized("client_credentials is for SCIM clients; an application acts for a person who signed in.")
 	}
-	return TokenSet{}, &Error{Status: http.StatusBadRequest, Code: "unsupported_grant_type",
-		Description: "Use authorization_code or refresh_token."}
+	return TokenSet{}, noSuchGrant(f)
+}
+
+// noSuchGrant is the error for a request whose grant_type says nothing to us.
+func noSuchGrant(f form) *Error {
+	if f.get("grant_type") == "" {
+		return invalid("The parameter grant_type is missing.")
+	}
+	return &Error{Status: http.StatusBadRequest, Code: "unsupported_grant_type", Description: "Use authorization_code, refresh_token or, for SCIM, client_credentials."}
+}
+
+// unauthorized is the error for a grant type that another kind of client may use.
+func unauthorized(description string) *Error {
+	return &Error{Status: http.StatusBadRequest, Code: "unauthorized_client", Description: description}
+}
+
+// isService reports whether a SCIM client asks: its id says so, or it proves itself by
+// an assertion, which no application does.
+func isService(f form, who presented) bool {
+	return credential.NamesSCIMClient(string(who.id)) || who.assertion != "" && f.get("grant_type") == grantService
+}
+
+// serviceToken is the client credentials grant (RFC 6749 section 4.4). There is no
+// refresh token: the client asks again.
+func (p *Provider) serviceToken(w http.ResponseWriter, r *http.Request, f form, who presented) {
+	set, err := p.service(r, f, who)
+	if err != nil {
+		p.refuse(w, r, err, func(err error) *Error {
+			if e := oauthError(err); e.Code != "invalid_client" {
+				return e
+			}
+			return unauthenticated(who.basic, noClient) // the same for whatever was wrong
+		})
+		return
+	}
+	writeJSON(w, http.StatusOK, tokenAnswer(set))
+}
+
+func (p *Provider) service(r *http.Request, f form, who presented) (TokenSet, error) {
+	switch f.get("grant_type") {
+	case grantService:
+	case grantCode, grantRefresh:
+		return TokenSet{}, unauthorized("A SCIM client uses client_credentials.")
+	default:
+		return TokenSet{}, noSuchGrant(f)
+	}
+	if len(who.id) > maxClientID || len(who.secret.Reveal()) > maxSecret {
+		return TokenSet{}, unauthenticated(who.basic, noClient)
+	}
+	if err := f.within(limit{"scope", maxScope}); err != nil {
+		return TokenSet{}, err
+	}
+	return p.Services.ClientCredentials(r.Context(), ServiceExchange{Client: string(who.id), Secret: who.secret, Assertion: who.assertion,
+		OAuthScopes: strings.Fields(f.get("scope")), From: p.ClientAddr(r)})
 }
 
 func (p *Provider) redeem(ctx context.Context, f form, c Client) (TokenSet, error) {

@@ -57,7 +57,7 @@ func (w *world) post(path string, f url.Values, basic ...string) *httptest.Respo
 // TestATokenAnswerHasExactlyItsMembers: custom members would confuse strict clients.
 func TestATokenAnswerHasExactlyItsMembers(t *testing.T) {
 	w := newWorld()
-	rec := w.post(pathToken, redemption(w.code("fleet-web", webURI)), "fleet-web", webSecret)
+	rec := w.post(PathToken, redemption(w.code("fleet-web", webURI)), "fleet-web", webSecret)
 	m := object(t, rec)
 	want := []string{"access_token", "expires_in", "id_token", "refresh_token", "scope", "token_type"}
 	if got := slices.Sorted(maps.Keys(m)); !slices.Equal(got, want) {
@@ -73,9 +73,6 @@ func TestATokenAnswerHasExactlyItsMembers(t *testing.T) {
 
 // TestClientsAuthenticateByOneMethod is the table of client authentication.
 func TestClientsAuthenticateByOneMethod(t *testing.T) {
-	basic := func(id, pass string) http.Header {
-		return http.Header{"Authorization": {"Basic " + base64.StdEncoding.EncodeToString([]byte(id+":"+pass))}}
-	}
 	for _, row := range []struct {
 		name   string
 		header http.Header
@@ -107,7 +104,7 @@ func TestClientsAuthenticateByOneMethod(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			w := newWorld()
-			rec := w.do(call{method: http.MethodPost, path: pathToken, header: row.header,
+			rec := w.do(call{method: http.MethodPost, path: PathToken, header: row.header,
 				form: redemption(w.code("fleet-web", webURI), row.form...)})
 			if row.want == "" {
 				if rec.Code != http.StatusOK {
@@ -130,7 +127,7 @@ func TestClientsAuthenticateByOneMethod(t *testing.T) {
 func TestAnUnknownClientLooksLikeAWrongSecret(t *testing.T) {
 	w := newWorld()
 	for _, pass := range []string{"", "x"} {
-		a, b := w.post(pathToken, redemption("c"), "fleet-web", pass), w.post(pathToken, redemption("c"), "who", pass)
+		a, b := w.post(PathToken, redemption("c"), "fleet-web", pass), w.post(PathToken, redemption("c"), "who", pass)
 		if a.Code != b.Code || a.Body.String() != b.Body.String() || fmt.Sprint(a.Header()) != fmt.Sprint(b.Header()) {
 			t.Errorf("%d %s\n%d %s", a.Code, a.Body, b.Code, b.Body)
 		}
@@ -149,7 +146,7 @@ func TestAnUnknownClientLooksLikeAWrongSecret(t *testing.T) {
 func TestBasicIsFormEncoded(t *testing.T) {
 	w := newWorld()
 	code := w.code("other-web", "https://other.example/callback")
-	rec := w.post(pathToken, redemption(code, "redirect_uri", "https://other.example/callback"), "other-web", "a +:%secret")
+	rec := w.post(PathToken, redemption(code, "redirect_uri", "https://other.example/callback"), "other-web", "a +:%secret")
 	if rec.Code != http.StatusOK {
 		t.Errorf("%d %s", rec.Code, rec.Body)
 	}
@@ -158,7 +155,7 @@ func TestBasicIsFormEncoded(t *testing.T) {
 func TestAPublicClientRedeemsWithPKCEAlone(t *testing.T) {
 	w := newWorld()
 	code := w.code("native", "http://127.0.0.1:7777/cb")
-	rec := w.post(pathToken, redemption(code, "redirect_uri", "http://127.0.0.1:7777/cb", "client_id", "native"))
+	rec := w.post(PathToken, redemption(code, "redirect_uri", "http://127.0.0.1:7777/cb", "client_id", "native"))
 	if rec.Code != http.StatusOK {
 		t.Errorf("%d %s", rec.Code, rec.Body)
 	}
@@ -172,7 +169,7 @@ func TestTokenRequestsThatAreRefused(t *testing.T) {
 	}{
 		{"no grant type", []string{"grant_type", ""}, "invalid_request"},
 		{"password", []string{"grant_type", "password"}, "unsupported_grant_type"},
-		{"client credentials", []string{"grant_type", "client_credentials"}, "unsupported_grant_type"},
+		{"client credentials", []string{"grant_type", "client_credentials"}, "unauthorized_client"},
 		{"token exchange", []string{"grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"}, "unsupported_grant_type"},
 		{"no code", []string{"code", ""}, "invalid_request"},
 		{"long code", []string{"code", strings.Repeat("c", maxToken+1)}, "invalid_request"},
@@ -188,7 +185,7 @@ func TestTokenRequestsThatAreRefused(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			w := newWorld()
-			wantError(t, w.post(pathToken, redemption(w.code("fleet-web", webURI), row.change...), "fleet-web", webSecret), http.StatusBadRequest, row.want)
+			wantError(t, w.post(PathToken, redemption(w.code("fleet-web", webURI), row.change...), "fleet-web", webSecret), http.StatusBadRequest, row.want)
 		})
 	}
 }
@@ -196,26 +193,26 @@ func TestTokenRequestsThatAreRefused(t *testing.T) {
 func TestOIDCCCodeReuse(t *testing.T) {
 	w := newWorld()
 	code := w.code("fleet-web", webURI)
-	w.post(pathToken, redemption(code), "fleet-web", webSecret)
-	wantError(t, w.post(pathToken, redemption(code), "fleet-web", webSecret), http.StatusBadRequest, "invalid_grant")
+	w.post(PathToken, redemption(code), "fleet-web", webSecret)
+	wantError(t, w.post(PathToken, redemption(code), "fleet-web", webSecret), http.StatusBadRequest, "invalid_grant")
 }
 
 func TestTheTokenEndpointTakesAFormByPost(t *testing.T) {
 	w := newWorld()
-	rec := w.do(call{path: pathToken, query: redemption("c").Encode()})
+	rec := w.do(call{path: PathToken, query: redemption("c").Encode()})
 	wantError(t, rec, http.StatusMethodNotAllowed, "invalid_request")
 	if rec.Header().Get("Allow") != "POST" {
 		t.Errorf("Allow: %s", rec.Header().Get("Allow"))
 	}
-	wantError(t, w.do(call{method: http.MethodPost, path: pathToken, body: "{}", contentType: "application/json"}), http.StatusUnsupportedMediaType, "invalid_request")
-	wantError(t, w.do(call{method: http.MethodPost, path: pathToken, body: "a=%"}), http.StatusBadRequest, "invalid_request")
-	wantError(t, w.do(call{method: http.MethodPost, path: pathToken, body: strings.Repeat("x", maxForm+1)}), http.StatusRequestEntityTooLarge, "invalid_request")
-	if rec := w.do(call{method: http.MethodPost, path: pathToken, body: redemption(w.code("fleet-web", webURI)).Encode(),
+	wantError(t, w.do(call{method: http.MethodPost, path: PathToken, body: "{}", contentType: "application/json"}), http.StatusUnsupportedMediaType, "invalid_request")
+	wantError(t, w.do(call{method: http.MethodPost, path: PathToken, body: "a=%"}), http.StatusBadRequest, "invalid_request")
+	wantError(t, w.do(call{method: http.MethodPost, path: PathToken, body: strings.Repeat("x", maxForm+1)}), http.StatusRequestEntityTooLarge, "invalid_request")
+	if rec := w.do(call{method: http.MethodPost, path: PathToken, body: redemption(w.code("fleet-web", webURI)).Encode(),
 		contentType: "Application/x-www-form-urlencoded; charset=UTF-8", basic: [2]string{"fleet-web", webSecret}}); rec.Code != http.StatusOK {
 		t.Errorf("with a charset: %d %s", rec.Code, rec.Body)
 	}
 	secretInAddress := url.Values{"client_id": {"fleet-web"}, "client_secret": {webSecret}}.Encode()
-	wantError(t, w.do(call{method: http.MethodPost, path: pathToken, query: secretInAddress, form: redemption(w.code("fleet-web", webURI))}),
+	wantError(t, w.do(call{method: http.MethodPost, path: PathToken, query: secretInAddress, form: redemption(w.code("fleet-web", webURI))}),
 		http.StatusUnauthorized, "invalid_client")
 }
 
@@ -224,7 +221,7 @@ func TestATokenParameterThatRepeatsIsRefused(t *testing.T) {
 		w := newWorld()
 		f := redemption(w.code("fleet-web", webURI), name, "x")
 		f.Add(name, "x")
-		wantError(t, w.post(pathToken, f, "fleet-web", webSecret), http.StatusBadRequest, "invalid_request")
+		wantError(t, w.post(PathToken, f, "fleet-web", webSecret), http.StatusBadRequest, "invalid_request")
 	}
 }
 
@@ -239,7 +236,7 @@ func TestNothingWorksForAnotherClient(t *testing.T) {
 				for _, v := range []string{verifier, strings.Repeat("w", 43)} {
 					w := newWorld()
 					code := w.code(parties[a].id, parties[a].uri)
-					rec := w.post(pathToken, redemption(code, "redirect_uri", parties[b].uri, "code_verifier", v), parties[c].id, parties[c].secret)
+					rec := w.post(PathToken, redemption(code, "redirect_uri", parties[b].uri, "code_verifier", v), parties[c].id, parties[c].secret)
 					if good := a == b && b == c && v == verifier; good != (rec.Code == http.StatusOK) {
 						t.Errorf("code of %s, address of %s, as %s, right verifier %v: %d", parties[a].id, parties[b].id, parties[c].id, v == verifier, rec.Code)
 					}
@@ -250,8 +247,8 @@ func TestNothingWorksForAnotherClient(t *testing.T) {
 	w := newWorld()
 	set, _ := w.signIn(t, "openid")
 	stolen := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {set["refresh_token"].(string)}}
-	wantError(t, w.post(pathToken, stolen, "other-web", "a +:%secret"), http.StatusBadRequest, "invalid_grant")
-	if rec := w.post(pathToken, stolen, "fleet-web", webSecret); rec.Code != http.StatusOK {
+	wantError(t, w.post(PathToken, stolen, "other-web", "a +:%secret"), http.StatusBadRequest, "invalid_grant")
+	if rec := w.post(PathToken, stolen, "fleet-web", webSecret); rec.Code != http.StatusOK {
 		t.Errorf("its own client: %d %s", rec.Code, rec.Body)
 	}
 }
@@ -266,7 +263,7 @@ func TestARefreshMayNarrowAndNeverWiden(t *testing.T) {
 		w := newWorld()
 		set, _ := w.signIn(t, "openid profile live_view")
 		f := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {set["refresh_token"].(string)}, "scope": {row.scope}}
-		rec := w.post(pathToken, f, "fleet-web", webSecret)
+		rec := w.post(PathToken, f, "fleet-web", webSecret)
 		if row.refused != "" {
 			wantError(t, rec, http.StatusBadRequest, row.refused)
 			if _, unused := w.refresh[f.Get("refresh_token")]; !unused {
@@ -280,13 +277,13 @@ func TestARefreshMayNarrowAndNeverWiden(t *testing.T) {
 	}
 	w := newWorld()
 	asked := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {"x"}, "scope": {"grant:a"}}
-	wantError(t, w.post(pathToken, asked, "fleet-web", webSecret), http.StatusBadRequest, "invalid_scope")
-	wantError(t, w.post(pathToken, url.Values{"grant_type": {"refresh_token"}}, "fleet-web", webSecret), http.StatusBadRequest, "invalid_request")
+	wantError(t, w.post(PathToken, asked, "fleet-web", webSecret), http.StatusBadRequest, "invalid_scope")
+	wantError(t, w.post(PathToken, url.Values{"grant_type": {"refresh_token"}}, "fleet-web", webSecret), http.StatusBadRequest, "invalid_request")
 }
 
 // TestTheStoreIsDown: nobody is told no when nobody knows.
 func TestTheStoreIsDown(t *testing.T) {
-	for _, path := range []string{pathToken, pathIntrospect, pathRevoke} {
+	for _, path := range []string{PathToken, pathIntrospect, pathRevoke} {
 		for kind, status := range map[fault.Kind]int{fault.Unavailable: 503, fault.Limited: 429, fault.Internal: 500} {
 			for _, clientsToo := range []bool{true, false} {
 				w := newWorld()
@@ -312,4 +309,9 @@ func (w *world) wantTrouble(t *testing.T, rec *httptest.ResponseRecorder, status
 	if len(w.observed) != 1 {
 		t.Errorf("observed %v, want it once", w.observed)
 	}
+}
+
+// basic is a header that joins id and password as they are.
+func basic(id, pass string) http.Header {
+	return http.Header{"Authorization": {"Basic " + base64.StdEncoding.EncodeToString([]byte(id+":"+pass))}}
 }

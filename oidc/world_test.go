@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -41,6 +42,7 @@ type world struct {
 	observed []error
 	begun    []hot.AuthRequest
 	asked    []SignOutForm
+	services []ServiceExchange
 	change   func(*Config) // nil: all ports are the world
 }
 
@@ -286,7 +288,7 @@ func (w *world) SignedOut(rw http.ResponseWriter, _ *http.Request) {
 // serve opens the endpoints on the world.
 func (w *world) serve() *http.ServeMux {
 	mux := http.NewServeMux()
-	c := Config{Issuer: w.issuer, Clients: w, Requests: w, Browsers: w, Switcher: w, Tokens: w, Profiles: w, Codes: w, Interaction: w,
+	c := Config{Issuer: w.issuer, Clients: w, Requests: w, Browsers: w, Switcher: w, Tokens: w, Profiles: w, Codes: w, Interaction: w, Services: w, ClientAddr: httpAddr,
 		JWKS: func() []byte { return []byte(`{"keys":[]}`) }, Now: func() time.Time { return w.now }, CookieName: cookieName,
 		Observe: func(_ context.Context, err error) { w.observed = append(w.observed, err) }}
 	if w.change != nil {
@@ -375,7 +377,7 @@ func (w *world) signIn(t *testing.T, scope string) (set map[string]any, cookie s
 	t.Helper()
 	cookie = w.person("ada")
 	code := sent(w.authorize(cookie, "scope", scope)).Get("code")
-	rec := w.do(call{method: http.MethodPost, path: pathToken, basic: [2]string{"fleet-web", webSecret},
+	rec := w.do(call{method: http.MethodPost, path: PathToken, basic: [2]string{"fleet-web", webSecret},
 		form: url.Values{"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {webURI}, "code_verifier": {verifier}}})
 	if rec.Code != http.StatusOK {
 		t.Fatalf("no tokens: %d %s", rec.Code, rec.Body)
@@ -405,3 +407,22 @@ type lostInBetween struct{ *world }
 func (lostInBetween) Switch(context.Context, string, access.AssignmentID) (secret.String, Browser, error) {
 	return secret.String{}, Browser{}, fault.New(fault.Denied, "world.Switch", "not held")
 }
+
+// ClientCredentials knows one SCIM client, by one secret or one assertion.
+func (w *world) ClientCredentials(_ context.Context, x ServiceExchange) (TokenSet, error) {
+	w.services = append(w.services, x)
+	switch {
+	case w.down != nil:
+		return TokenSet{}, w.down
+	case x.Assertion == "" && (x.Client != scimClient || x.Secret.Reveal() != scimSecret), x.Assertion != "" && x.Assertion != "a.b.c":
+		return TokenSet{}, fault.New(fault.Unauthenticated, "world", "which it was, stays inside")
+	}
+	return TokenSet{AccessToken: "drb_scimat_x", ExpiresIn: time.Hour, OAuthScopes: []string{ScopeSCIM}}, nil
+}
+
+const (
+	scimClient = "drb_client_0123456789"
+	scimSecret = "a +:%secret"
+)
+
+func httpAddr(*http.Request) netip.Addr { return netip.MustParseAddr("203.0.113.7") }

@@ -87,18 +87,29 @@ func (s *Server) providerConfig(_ context.Context, c *call) error {
 		return err
 	}
 	return s.writeDocument(c, providerConfig{
-		Schemas:    []string{urnProviderConfig},
-		Patch:      supported{true},
-		Bulk:       bulkConfig{Supported: true, MaxOperations: maxBulkOperations, MaxPayloadSize: int(s.maxBulk)},
-		Filter:     filterConfig{Supported: true, MaxResults: maxCount},
-		Sort:       supported{true},
-		ETag:       supported{true},
-		Pagination: pagination{Cursor: true, Index: true, DefaultMethod: "index", DefaultPageSize: defaultCount, MaxPageSize: maxCount, CursorTimeout: int(cursorLife / time.Second)},
-		AuthenticationSchemes: []authScheme{{Type: "oauthbearertoken", Name: "Bearer token", Primary: true,
-			Description: "The connection's SCIM token, sent as Authorization: Bearer.",
-			SpecURI:     "https://www.rfc-editor.org/info/rfc6750"}},
-		Meta: s.metaOf(c, "ServiceProviderConfig", "ServiceProviderConfig"),
+		Schemas:               []string{urnProviderConfig},
+		Patch:                 supported{true},
+		Bulk:                  bulkConfig{Supported: true, MaxOperations: maxBulkOperations, MaxPayloadSize: int(s.maxBulk)},
+		Filter:                filterConfig{Supported: true, MaxResults: maxCount},
+		Sort:                  supported{true},
+		ETag:                  supported{true},
+		Pagination:            pagination{Cursor: true, Index: true, DefaultMethod: "index", DefaultPageSize: defaultCount, MaxPageSize: maxCount, CursorTimeout: int(cursorLife / time.Second)},
+		AuthenticationSchemes: authSchemes(c.dir),
+		Meta:                  s.metaOf(c, "ServiceProviderConfig", "ServiceProviderConfig"),
 	})
+}
+
+// authSchemes are the ways into this connection: there is no other.
+func authSchemes(d Directory) []authScheme {
+	all := []authScheme{{Type: "oauthbearertoken", Name: "Bearer token", Primary: true,
+		Description: "The connection's SCIM token, sent as Authorization: Bearer.",
+		SpecURI:     "https://www.rfc-editor.org/info/rfc6750"}}
+	if d.OAuth != nil && d.OAuth() {
+		all = append(all, authScheme{Type: "oauth2", Name: "OAuth 2.0 client credentials",
+			Description: "An access token of this service's token endpoint, got by client_secret_basic, client_secret_post or private_key_jwt, and sent as Authorization: Bearer.",
+			SpecURI:     "https://www.rfc-editor.org/info/rfc6749"})
+	}
+	return all
 }
 
 func (s *Server) metaOf(c *call, resourceType, path string) resourceMeta {

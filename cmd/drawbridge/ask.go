@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -144,12 +145,12 @@ func (c *cli) connection() *cobra.Command {
 				return c.print(all)
 			}
 			w := tabwriter.NewWriter(c.out, 0, 4, 2, ' ', 0)
-			fmt.Fprintln(w, "ID\tCUSTOMER\tIDP\tSTATE\tPEOPLE\tGROUPS\tTOKENS\tLAST SCIM")
+			fmt.Fprintln(w, "ID\tCUSTOMER\tIDP\tSTATE\tPEOPLE\tGROUPS\tTOKENS\tCLIENTS\tLAST ENDS\tLAST SCIM")
 			for _, x := range all {
-				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%d\t%d\t%s\n", x.ID, x.Name, x.IdP, x.State, x.People, x.Groups, live(x.Tokens), ago(x.LastSCIM))
+				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%d\t%d\t%d\t%s\t%s\n", x.ID, x.Name, x.IdP, x.State, x.People, x.Groups, live(x.Tokens), liveClients(x), lastEnds(x), ago(x.LastSCIM))
 			}
 			return w.Flush()
-		}}, c.connectionDrift())
+		}}, c.connectionDrift(), c.scimClients())
 	return cmd
 }
 
@@ -167,6 +168,50 @@ func live(tokens []api.Token) int {
 		}
 	}
 	return n
+}
+
+// liveClients counts the clients that could get an access token now.
+func liveClients(x api.Connection) int {
+	n := 0
+	for _, k := range x.Clients {
+		if k.Revoked == nil && (x.Signed || slices.ContainsFunc(k.Secrets, liveSecret)) {
+			n++
+		}
+	}
+	return n
+}
+
+func liveSecret(s api.ClientSecret) bool { return s.Revoked == nil && time.Now().Before(s.Expires) }
+
+// lastEnds is the day on which the last credential of a connection ends: from then on
+// its identity provider is refused.
+func lastEnds(x api.Connection) string {
+	var last time.Time
+	for _, t := range x.Tokens {
+		if t.Revoked == nil && t.Expires.After(last) {
+			last = t.Expires
+		}
+	}
+	for _, k := range x.Clients {
+		if k.Revoked != nil {
+			continue
+		}
+		if x.Signed {
+			return "never"
+		}
+		for _, s := range k.Secrets {
+			if s.Revoked == nil && s.Expires.After(last) {
+				last = s.Expires
+			}
+		}
+	}
+	switch {
+	case last.IsZero():
+		return "-"
+	case !last.After(time.Now()):
+		return "ended"
+	}
+	return last.Local().Format(time.DateOnly)
 }
 
 func ago(t *time.Time) string {
@@ -227,13 +272,13 @@ func (c *cli) listTokens(x api.Connection) error {
 	w := tabwriter.NewWriter(c.out, 0, 4, 2, ' ', 0)
 	fmt.Fprintln(w, "ID\tENDS WITH\tNOTE\tEXPIRES\tLAST USED\tREVOKED")
 	for _, t := range x.Tokens {
-		revoked := "no"
-		if t.Revoked != nil {
-			revoked = t.Revoked.Local().Format(time.DateTime)
-		}
-		fmt.Fprintf(w, "%s\t…%s\t%s\t%s\t%s\t%s\n", t.ID, t.Tail, t.Note, t.Expires.Local().Format(time.DateOnly), ago(t.LastUsed), revoked)
+		fmt.Fprintf(w, "%s\t…%s\t%s\t%s\t%s\t%s\n", t.ID, t.Tail, t.Note, t.Expires.Local().Format(time.DateOnly), ago(t.LastUsed), revoked(t.Revoked))
 	}
-	return w.Flush()
+	if err := w.Flush(); err != nil || len(x.Clients) == 0 {
+		return err
+	}
+	fmt.Fprintln(c.out, "\nOAuth clients, which get access tokens of an hour (drawbridge connection client):")
+	return listClients(c.out, x.Clients)
 }
 
 func (c *cli) tokenRevoke() *cobra.Command {

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -17,7 +18,9 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/drawbridge-id/drawbridge/config"
+	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/api"
+	"github.com/drawbridge-id/drawbridge/internal/assertion"
 	"github.com/drawbridge-id/drawbridge/internal/audit"
 	"github.com/drawbridge-id/drawbridge/internal/bridge"
 	"github.com/drawbridge-id/drawbridge/internal/console"
@@ -44,6 +47,7 @@ type app struct {
 	hot        *embedded.Engine
 	bridge     *bridge.Bridge
 	upstreams  *upstream.Upstreams
+	assertions *assertion.Verifier
 	sealer     *audit.Sealer
 	admin      secret.String
 	public     http.Handler
@@ -85,10 +89,10 @@ func open(ctx context.Context, cfg *config.Config, s setting) (_ *app, err error
 	if err != nil {
 		return nil, err
 	}
-	if err := a.openBridge(ctx, ring); err != nil {
+	client := egress.New(egress.Options{InsecureAllowLoopback: s.insecureLoopbackEgress})
+	if err := a.openBridge(ctx, ring, client); err != nil {
 		return nil, err
 	}
-	client := egress.New(egress.Options{InsecureAllowLoopback: s.insecureLoopbackEgress})
 	if a.upstreams, err = upstream.New(client, providers(cfg), time.Now); err != nil {
 		return nil, err
 	}
@@ -96,11 +100,17 @@ func open(ctx context.Context, cfg *config.Config, s setting) (_ *app, err error
 	return a, a.route(ring)
 }
 
-func (a *app) openBridge(ctx context.Context, ring *keys.Ring) (err error) {
+func (a *app) openBridge(ctx context.Context, ring *keys.Ring, client *http.Client) (err error) {
+	trusts := map[access.ConnectionID]assertion.Trust{}
+	for _, c := range a.cfg.Connections {
+		trusts[c.ID] = c.Trust
+	}
+	a.assertions = assertion.NewVerifier(client, slices.Collect(maps.Values(trusts))...)
 	issuer := credential.NewIssuer(a.cfg.Server.PublicURL, ring.Keyring)
 	lives := bridge.DefaultLives()
 	lives.AccessToken, lives.Session, lives.Refresh = a.cfg.Sessions.AccessToken, a.cfg.Sessions.Absolute, a.cfg.Sessions.Refresh
-	a.bridge, err = bridge.New(bridge.Config{Store: a.store, Hot: a.hot, Issuer: issuer, Refresh: ring.RefreshKey(), Cursors: ring.CursorKey(), URL: a.cfg.Server.PublicURL,
+	a.bridge, err = bridge.New(bridge.Config{Store: a.store, Hot: a.hot, Issuer: issuer, Refresh: ring.RefreshKey(), Cursors: ring.CursorKey(), SCIMAccess: ring.SCIMAccessKey(),
+		Assertions: a.assertions, Trust: trusts, URL: a.cfg.Server.PublicURL,
 		Clients: clients(a.cfg), Lives: lives, Now: time.Now,
 		Observe: func(op string, err error) { a.log.Warn("background work", zap.String("op", op), zap.Error(err)) }})
 	if err != nil {
@@ -118,12 +128,13 @@ func (a *app) route(ring *keys.Ring) error {
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	metrics := newMetrics(reg)
+	from := httpserver.Proxies(a.cfg.Server.TrustedProxies).Client
 	observe := func(ctx context.Context, err error) { a.observePage(ctx, bridge.RequestID(ctx), err) }
 	pages := console.New(console.Config{Base: base, Product: console.Public(a.cfg.Vendor.Name), Support: console.Public(support(a.cfg.Vendor.Support)),
 		SignIns: a.bridge, Finder: a.bridge, Grants: a.bridge, Requests: a.hot, Clients: a.bridge, Codes: a.bridge, Upstream: a.upstreams,
 		Now: time.Now, Reference: bridge.RequestID, Observe: a.observePage})
 	provider := oidc.New(oidc.Config{Issuer: base, Clients: a.bridge, Requests: a.hot, Browsers: a.bridge, Switcher: a.bridge, Tokens: a.bridge, Profiles: a.bridge,
-		Codes: a.bridge, Interaction: pages, JWKS: ring.JWKS, Now: time.Now, CookieName: console.SessionCookie(strings.HasPrefix(base, "https://")),
+		Codes: a.bridge, Services: a.bridge, ClientAddr: from, Interaction: pages, JWKS: ring.JWKS, Now: time.Now, CookieName: console.SessionCookie(strings.HasPrefix(base, "https://")),
 		Observe: observe})
 	mux := http.NewServeMux()
 	pages.Routes(mux)
@@ -132,7 +143,7 @@ func (a *app) route(ring *keys.Ring) error {
 		PublicURL: base, Findings: a.examine, Observe: observe})
 	mux.Handle(api.Prefix+"/", admin)
 	edge := httpserver.Edge{Log: a.log, Metrics: httpserver.NewMetrics(reg), Now: time.Now, Tag: bridge.WithRequestID, Route: routeOf}
-	front := scim.New(scim.Config{Gate: a.bridge, Selves: a.bridge, PublicURL: base, Rate: admission.Rate(a.cfg.Server.SCIMRate), Now: time.Now, ClientAddr: httpserver.Proxies(a.cfg.Server.TrustedProxies).Client, Observe: a.observeSCIM(metrics)})
+	front := scim.New(scim.Config{Gate: a.bridge, Selves: a.bridge, PublicURL: base, Rate: admission.Rate(a.cfg.Server.SCIMRate), Now: time.Now, ClientAddr: from, Observe: a.observeSCIM(metrics)})
 	a.public = edge.Wrap(besideMux(front, mux))
 	a.operations = httpserver.Operations(reg, api.Prefix, edge.Wrap(admin), httpserver.Check{Name: "store", Run: a.storeAnswers}, httpserver.Check{Name: "policy", Run: a.policyApplied})
 	return nil

@@ -58,6 +58,7 @@ func New(c Config) http.Handler {
 	register(a, h, http.MethodDelete, "/connections/{connection}/drift", "Forget the drift of a connection, or of one group; what is named again is shown again", http.StatusOK, a.acknowledgeDrift)
 	register(a, h, http.MethodPost, "/connections/{connection}/tokens", "Make a SCIM token; it is shown once", http.StatusCreated, a.createToken)
 	register(a, h, http.MethodDelete, "/connections/{connection}/tokens/{token}", "Revoke a SCIM token at once", http.StatusNoContent, a.revokeToken)
+	a.clientRoutes(h)
 	register(a, h, http.MethodPut, "/connections/{connection}/people/{person}/certification", "Record what the vendor's register says of a technician; it outranks the identity provider", http.StatusNoContent, a.certify)
 	mux.HandleFunc("/", nothingThere)
 	return a.guard(mux)
@@ -211,6 +212,8 @@ type Connection struct {
 	Groups   int64               `json:"groups"`
 	LastSCIM *time.Time          `json:"last_scim,omitempty"`
 	Tokens   []Token             `json:"tokens"`
+	Clients  []Client            `json:"clients" doc:"OAuth clients of its identity provider"`
+	Signed   bool                `json:"signed" doc:"its clients may prove themselves by signed assertions"`
 }
 
 // Token is a SCIM token without its secret.
@@ -232,9 +235,12 @@ func (a *api) connections(ctx context.Context, _ *struct{}) (*body[[]Connection]
 	out := make([]Connection, len(rows))
 	for i, c := range rows {
 		out[i] = Connection{ID: c.ID, Name: c.Name, IdP: c.IdP, State: string(c.State), SCIMURL: a.scimURL(c.ID),
-			Domains: c.Domains, People: c.People, Groups: c.Groups, LastSCIM: when(c.LastSCIM), Tokens: []Token{}}
+			Domains: c.Domains, People: c.People, Groups: c.Groups, LastSCIM: when(c.LastSCIM), Tokens: []Token{}, Clients: []Client{}, Signed: c.Signed}
 		for _, t := range c.Tokens {
 			out[i].Tokens = append(out[i].Tokens, shown(t))
+		}
+		for _, k := range c.Clients {
+			out[i].Clients = append(out[i].Clients, shownClient(k))
 		}
 	}
 	return &body[[]Connection]{out}, nil
@@ -283,11 +289,7 @@ type NewToken struct {
 }
 
 func (a *api) createToken(ctx context.Context, in *tokenInput) (*body[NewToken], error) {
-	days := in.Body.Days
-	if days == 0 {
-		days = 365
-	}
-	token, row, err := a.Bridge.CreateSCIMToken(ctx, in.Connection, in.Body.Note, time.Duration(days)*24*time.Hour)
+	token, row, err := a.Bridge.CreateSCIMToken(ctx, in.Connection, in.Body.Note, daysOrYear(in.Body.Days))
 	if err != nil {
 		return nil, err
 	}

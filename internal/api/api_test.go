@@ -17,6 +17,8 @@ var routes = []struct{ method, path string }{
 	{"GET", "/status"}, {"GET", "/doctor"}, {"GET", "/connections"}, {"GET", "/explain?person=kim"},
 	{"GET", "/connections/southern-entra/drift"}, {"DELETE", "/connections/southern-entra/drift?group=grp_x"},
 	{"POST", "/connections/southern-entra/tokens"}, {"DELETE", "/connections/southern-entra/tokens/x"},
+	{"POST", "/connections/southern-entra/clients"}, {"DELETE", "/connections/southern-entra/clients/x"},
+	{"POST", "/connections/southern-entra/clients/x/secrets"}, {"DELETE", "/connections/southern-entra/clients/x/secrets/y"},
 	{"PUT", "/connections/southern-entra/people/per_x/certification"}, {"GET", "/nothing"},
 }
 
@@ -64,13 +66,15 @@ func TestTheDescriptionNamesEveryRoute(t *testing.T) {
 	}
 	for path, method := range map[string]string{"/status": "get", "/doctor": "get", "/connections": "get", "/explain": "get",
 		"/connections/{connection}/tokens": "post", "/connections/{connection}/tokens/{token}": "delete",
+		"/connections/{connection}/clients": "post", "/connections/{connection}/clients/{client}": "delete",
+		"/connections/{connection}/clients/{client}/secrets": "post", "/connections/{connection}/clients/{client}/secrets/{secret}": "delete",
 		"/connections/{connection}/people/{person}/certification": "put", "/connections/{connection}/drift": "get"} {
 		if d.Paths[Prefix+path][method] == nil {
 			t.Errorf("%s %s is not described", method, path)
 		}
 	}
-	if len(d.Paths) != 8 {
-		t.Errorf("%d paths are described; this test knows 8", len(d.Paths))
+	if len(d.Paths) != 12 {
+		t.Errorf("%d paths are described; this test knows 12", len(d.Paths))
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/internal/assertion"
 	"github.com/drawbridge-id/drawbridge/internal/credential"
 	"github.com/drawbridge-id/drawbridge/internal/event"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
@@ -35,42 +36,53 @@ func DefaultLives() Lives {
 	return Lives{AccessToken: credential.MaxLife, Session: 12 * time.Hour, Refresh: 12 * time.Hour, RefreshGrace: 10 * time.Second}
 }
 
-// Config is what a Bridge works with. Every field but Observe is required.
+// Config is what a Bridge works with. Every field is required, but for
+// Observe, and for Assertions if nobody is trusted.
 type Config struct {
 	Store   *store.Store
 	Hot     hot.Engine
 	Issuer  *credential.Issuer
 	Refresh credential.RefreshKey
 	Cursors credential.CursorKey
-	URL     string // the issuer's own URL, for iss and redirects
-	Clients []oidc.Client
-	Lives   Lives
-	Now     func() time.Time
+	// SCIMAccess seals the access tokens of SCIM clients.
+	SCIMAccess credential.SCIMAccessKey
+	// Assertions verifies the signed proofs of SCIM clients, and Trust says whose count.
+	Assertions *assertion.Verifier
+	Trust      map[access.ConnectionID]assertion.Trust
+	URL        string // the issuer's own URL, for iss and redirects
+	Clients    []oidc.Client
+	Lives      Lives
+	Now        func() time.Time
 	// Observe is told what background work could not do; nil: nobody listens.
 	Observe func(op string, err error)
 }
 
 // Bridge carries out the use cases. It is safe for concurrent use.
 type Bridge struct {
-	store   *store.Store
-	hot     hot.Engine
-	issuer  *credential.Issuer
-	refresh credential.RefreshKey
-	cursors credential.CursorKey
-	url     string
-	clients map[access.ClientID]oidc.Client
-	lives   Lives
-	now     func() time.Time
-	observe func(op string, err error)
+	store      *store.Store
+	hot        hot.Engine
+	issuer     *credential.Issuer
+	refresh    credential.RefreshKey
+	cursors    credential.CursorKey
+	scimAccess credential.SCIMAccessKey
+	assertions *assertion.Verifier
+	trust      map[access.ConnectionID]assertion.Trust
+	url        string
+	clients    map[access.ClientID]oidc.Client
+	lives      Lives
+	now        func() time.Time
+	observe    func(op string, err error)
 
 	policy atomic.Pointer[activePolicy]
 	wake   chan struct{} // buffered 1: background work is waiting
 	heavy  chan struct{} // buffered 1: taken while a chunk of a large change holds the writer, so that two never follow each other
 
 	refusals refusals
+	attempts attempts
 
-	mu   sync.Mutex           // guards used
-	used map[string]time.Time // SCIM token public id → last use, not yet written
+	mu          sync.Mutex           // guards what follows
+	used        map[string]time.Time // SCIM token public id → last use, not yet written
+	usedClients map[store.ClientUse]time.Time
 }
 
 // activePolicy is the compiled form of the active policy row.
@@ -86,19 +98,22 @@ func New(c Config) (*Bridge, error) {
 	if c.Store == nil || c.Hot == nil || c.Issuer == nil || c.Now == nil || c.URL == "" {
 		return nil, fault.New(fault.Internal, op, "store, hot engine, issuer, clock and URL are required")
 	}
+	if c.Assertions == nil && len(c.Trust) > 0 {
+		return nil, fault.New(fault.Internal, op, "whoever is trusted needs a verifier of assertions")
+	}
 	l := c.Lives
 	if l.AccessToken <= 0 || l.AccessToken > credential.MaxLife || l.Session <= 0 || l.Refresh <= 0 || l.RefreshGrace < 0 || l.RefreshGrace > 10*time.Second {
 		return nil, fault.New(fault.Invalid, op, "access tokens live at most 5 minutes, the refresh grace is at most 10 seconds, and nothing lives for ever")
 	}
-	b := &Bridge{store: c.Store, hot: c.Hot, issuer: c.Issuer, refresh: c.Refresh, cursors: c.Cursors, url: c.URL, lives: l, now: c.Now,
+	b := &Bridge{store: c.Store, hot: c.Hot, issuer: c.Issuer, refresh: c.Refresh, cursors: c.Cursors, scimAccess: c.SCIMAccess, assertions: c.Assertions, trust: c.Trust, url: c.URL, lives: l, now: c.Now,
 		observe: c.Observe, clients: make(map[access.ClientID]oidc.Client, len(c.Clients)),
-		wake: make(chan struct{}, 1), heavy: make(chan struct{}, 1), used: map[string]time.Time{}}
+		wake: make(chan struct{}, 1), heavy: make(chan struct{}, 1), used: map[string]time.Time{}, usedClients: map[store.ClientUse]time.Time{}}
 	if b.observe == nil {
 		b.observe = func(string, error) {}
 	}
 	for _, client := range c.Clients {
-		if _, dup := b.clients[client.ID]; dup || client.ID == "" {
-			return nil, fault.New(fault.Invalid, op, "client id %q is empty or used twice", client.ID)
+		if _, dup := b.clients[client.ID]; dup || client.ID == "" || credential.NamesSCIMClient(string(client.ID)) {
+			return nil, fault.New(fault.Invalid, op, "client id %q is empty, used twice, or a SCIM client's", client.ID)
 		}
 		b.clients[client.ID] = client
 	}

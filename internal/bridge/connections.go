@@ -26,17 +26,23 @@ func (b *Bridge) Connections(ctx context.Context) ([]ConnectionView, error) {
 			if err != nil {
 				return err
 			}
-			out[i] = ConnectionView{ConnectionRow: row, Tokens: tokens}
+			clients, err := v.SCIMClients(row.ID)
+			if err != nil {
+				return err
+			}
+			out[i] = ConnectionView{ConnectionRow: row, Tokens: tokens, Clients: clients, Signed: !b.trust[row.ID].Empty()}
 		}
 		return nil
 	})
 	return out, err
 }
 
-// ConnectionView is a connection with its SCIM tokens, secrets left out.
+// ConnectionView is a connection with its SCIM tokens and clients, secrets left out.
 type ConnectionView struct {
 	store.ConnectionRow
-	Tokens []store.SCIMToken
+	Tokens  []store.SCIMToken
+	Clients []store.SCIMClient
+	Signed  bool // its clients may prove themselves by signed assertions, which have no end
 }
 
 // Connection gives a live connection; fault.NotFound if there is none by that id.

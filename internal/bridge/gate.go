@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
@@ -20,24 +21,41 @@ import (
 // wrong with the token, the answer is one and the same.
 func (b *Bridge) Open(_ context.Context, c scim.Caller) (scim.Directory, error) {
 	now := b.now()
-	publicID, digest, err := credential.ParseSCIMToken(c.Bearer)
+	e, err := b.opened(c.Bearer, now)
 	if err != nil {
 		return scim.Directory{}, scim.Unauthorized(err)
 	}
-	token, conn, known := b.store.Door(publicID)
-	if err := admitted(token, conn, known, digest, now); err != nil {
-		return scim.Directory{}, scim.Unauthorized(err)
-	}
-	if string(conn.ID) != c.Connection {
+	if string(e.conn.ID) != c.Connection {
 		return scim.Directory{}, scim.Unauthorized(fault.New(fault.Unauthenticated, "bridge.Open", "the token is another connection's"))
 	}
-	if err := inNetworks(conn, c.From); err != nil {
+	if err := inNetworks(e.conn, c.From); err != nil {
 		return scim.Directory{}, scim.Unauthorized(err)
 	}
-	b.touch(publicID, now)
-	d := b.directory(conn)
-	d.Credential = publicID
+	e.touch()
+	d := b.directory(e.conn)
+	d.Credential = e.name
 	return d, nil
+}
+
+// entry is what a credential opens.
+type entry struct {
+	conn  store.ConnectionRow
+	name  string // of the credential; never its secret
+	touch func() // records its use
+}
+
+// opened gives what a credential opens; it asks nothing of where it is used.
+func (b *Bridge) opened(bearer string, now time.Time) (entry, error) {
+	if credential.IsSCIMAccess(bearer) {
+		conn, use, err := b.openAccess(bearer, now)
+		return entry{conn, use.Client, func() { b.touchClient(use, now) }}, err
+	}
+	publicID, digest, err := credential.ParseSCIMToken(bearer)
+	if err != nil {
+		return entry{}, err
+	}
+	token, conn, known := b.store.Door(publicID)
+	return entry{conn, publicID, func() { b.touch(publicID, now) }}, admitted(token, conn, known, digest, now)
 }
 
 // admitted says why a token opens nothing. An unknown one costs the same comparison.
@@ -60,11 +78,11 @@ func inNetworks(c store.ConnectionRow, from netip.Addr) error {
 	if c.SCIM.MayCallFrom(from) {
 		return nil
 	}
-	return fault.New(fault.Unauthenticated, "bridge.Open", "the credential is good, but %s lies in none of the networks of connection %s", from, c.ID).Because(ReasonNetwork)
+	return fault.New(fault.Unauthenticated, "bridge.Open", "the credential is good, but %s lies in none of the networks of connection %s", from, c.ID).Because(reasonNetwork)
 }
 
-// ReasonNetwork is why a good credential was refused where it was used.
-const ReasonNetwork = "foreign_network"
+// reasonNetwork is why a good credential was refused where it was used.
+const reasonNetwork = "foreign_network"
 
 func (b *Bridge) directory(c store.ConnectionRow) scim.Directory {
 	d := b.directoryWith(c, b.change, false)
@@ -86,7 +104,16 @@ func (b *Bridge) directoryWith(c store.ConnectionRow, change changer, shared boo
 		Groups: groups{b: b, conn: c.ID, rt: c.Types.Groups, change: change, shared: shared},
 
 		Cursors: cursors{key: b.cursors, conn: c.ID},
+		OAuth:   func() bool { return b.hasClients(c.ID) },
 	}
+}
+
+// hasClients reports whether a connection may be opened by OAuth now.
+func (b *Bridge) hasClients(id access.ConnectionID) bool {
+	now, trust := b.now(), b.trust[id]
+	return slices.ContainsFunc(b.store.Doors()[id].Clients, func(c store.SCIMClient) bool {
+		return c.Live() && (!trust.Empty() || slices.ContainsFunc(c.Secrets, func(s store.ClientSecret) bool { return s.LiveAt(now) }))
+	})
 }
 
 // patchStatus is the status of a PATCH that is answered so; 0 leaves it to the dialect.
@@ -107,16 +134,21 @@ func (b *Bridge) touch(publicID string, now time.Time) {
 	b.used[publicID] = now
 }
 
-// writeTouches stores when tokens were last used.
+// writeTouches stores when tokens and clients were last used.
 func (b *Bridge) writeTouches(ctx context.Context) error {
 	b.mu.Lock()
-	used := b.used
-	b.used = map[string]time.Time{}
+	used, clients := b.used, b.usedClients
+	b.used, b.usedClients = map[string]time.Time{}, map[store.ClientUse]time.Time{}
 	b.mu.Unlock()
-	if len(used) == 0 {
+	if len(used)+len(clients) == 0 {
 		return nil
 	}
-	return b.store.Update(ctx, func(tx *store.Tx) error { return tx.TouchSCIMTokens(used) })
+	return b.store.Update(ctx, func(tx *store.Tx) error {
+		if err := tx.TouchSCIMTokens(used); err != nil {
+			return err
+		}
+		return tx.TouchSCIMClients(clients)
+	})
 }
 
 // liveTokens is how many SCIM tokens of one connection may live at once: one in
@@ -127,7 +159,7 @@ const liveTokens = 2
 // caller once; only its digest is stored.
 func (b *Bridge) CreateSCIMToken(ctx context.Context, conn access.ConnectionID, note string, life time.Duration) (secret.String, store.SCIMToken, error) {
 	const op = "bridge.CreateSCIMToken"
-	if life <= 0 || life > 3*365*24*time.Hour {
+	if life <= 0 || life > maxCredentialLife {
 		return secret.String{}, store.SCIMToken{}, fault.New(fault.Invalid, op, "a SCIM token lives at most three years; give a shorter time")
 	}
 	token, publicID := credential.NewSCIMToken()

@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -19,8 +20,10 @@ import (
 
 	"github.com/drawbridge-id/drawbridge/config"
 	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/internal/assertion"
 	"github.com/drawbridge-id/drawbridge/internal/bridge"
 	"github.com/drawbridge-id/drawbridge/internal/credential"
+	"github.com/drawbridge-id/drawbridge/internal/egress"
 	"github.com/drawbridge-id/drawbridge/internal/event"
 	"github.com/drawbridge-id/drawbridge/internal/hot"
 	"github.com/drawbridge-id/drawbridge/internal/hot/embedded"
@@ -51,6 +54,7 @@ type world struct {
 
 	clients []oidc.Client // the applications of the configuration
 	lives   bridge.Lives
+	trust   map[access.ConnectionID]assertion.Trust // whose signed word counts; assemble again after a change
 	// Tests put something between the engines and the bridge; nil: nothing.
 	aroundStore func(store.Engine) store.Engine
 	aroundHot   func(hot.Engine) hot.Engine
@@ -187,7 +191,8 @@ func (w *world) assemble() {
 	}
 	var err error
 	w.bridge, err = bridge.New(bridge.Config{Store: w.store, Hot: h, Issuer: credential.NewIssuer("http://127.0.0.1:8443", w.ring.Keyring),
-		Refresh: w.ring.RefreshKey(), Cursors: w.ring.CursorKey(), URL: "http://127.0.0.1:8443", Clients: w.clients, Lives: w.lives, Now: w.clock.Now,
+		Refresh: w.ring.RefreshKey(), Cursors: w.ring.CursorKey(), SCIMAccess: w.ring.SCIMAccessKey(),
+		Assertions: assertion.NewVerifier(egress.New(egress.Options{InsecureAllowLoopback: true}), slices.Collect(maps.Values(w.trust))...), Trust: w.trust, URL: "http://127.0.0.1:8443", Clients: w.clients, Lives: w.lives, Now: w.clock.Now,
 		Observe: func(op string, err error) { w.t.Logf("background: %s: %v", op, err) }})
 	if err != nil {
 		w.t.Fatal(err)

@@ -1,6 +1,6 @@
 // Package credential is the only place that signs, hashes, seals or verifies our
 // own credentials: access and ID tokens, codes, refresh tokens, session cookies
-// and SCIM bearer tokens.
+// SCIM bearer tokens, and the secrets and access tokens of SCIM clients.
 //
 // There is one Mint and one Accept. Both compare the same five integers (Epochs)
 // and nothing else decides whether a credential lives: whatever ends access raises

@@ -55,9 +55,12 @@ func ParseOpaque(k Kind, s string) (Digest, error) {
 
 // NewSCIMToken makes a SCIM bearer token, drb_scim_<public id>_<secret><checksum>.
 // The public id finds the row; the digest of the whole token is what is stored.
-func NewSCIMToken() (token secret.String, publicID string) {
+func NewSCIMToken() (token secret.String, publicID string) { return newNamed(scimPrefix) }
+
+// newNamed makes a secret that carries the public id of its row.
+func newNamed(prefix string) (text secret.String, publicID string) {
 	publicID = random(base62, publicLen)
-	body := scimPrefix + publicID + "_" + random(base62, secretLen)
+	body := prefix + publicID + "_" + random(base62, secretLen)
 	return secret.New(body + checksum(body)), publicID
 }
 
@@ -66,8 +69,11 @@ const scimPrefix = "drb_scim_"
 // ParseSCIMToken checks the whole token and gives its public id and digest.
 // Anything malformed is fault.Unauthenticated.
 func ParseSCIMToken(s string) (publicID string, d Digest, err error) {
-	const op = "credential.ParseSCIMToken"
-	body, ok := strings.CutPrefix(s, scimPrefix)
+	return parseNamed("credential.ParseSCIMToken", scimPrefix, s)
+}
+
+func parseNamed(op, prefix, s string) (publicID string, d Digest, err error) {
+	body, ok := strings.CutPrefix(s, prefix)
 	if !ok || len(body) != publicLen+1+secretLen+checksumLen || body[publicLen] != '_' {
 		return "", Digest{}, malformed(op)
 	}

@@ -42,12 +42,21 @@ func TestSecretsDoNotPrint(t *testing.T) {
 	}
 	code := NewOpaque(KindCode)
 	scim, _ := NewSCIMToken()
+	clientSecret, _ := NewClientSecret()
+	access, err := root.SCIMAccessKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	scimAccess, err := access.Seal(someAccess())
+	if err != nil {
+		t.Fatal(err)
+	}
 	var spellings []string
 	for _, raw := range [][]byte{root.key()[:], key.key()[:], cursors.key()[:], parsed.mac()[:], private[36:68]} {
 		spellings = append(spellings, string(raw), fmt.Sprint(raw), fmt.Sprintf("%x", raw), fmt.Sprintf("%X", raw),
 			strings.Trim(fmt.Sprintf("%#v", raw), "[]byte{}"), base64.RawURLEncoding.EncodeToString(raw), base64.StdEncoding.EncodeToString(raw))
 	}
-	for _, s := range []string{text.Reveal(), refresh.Reveal(), code.Reveal(), scim.Reveal()} {
+	for _, s := range []string{text.Reveal(), refresh.Reveal(), code.Reveal(), scim.Reveal(), clientSecret.Reveal(), scimAccess.Reveal()} {
 		spellings = append(spellings, strings.TrimSpace(s), fmt.Sprintf("%x", s))
 	}
 	type wrapped struct {
@@ -58,11 +67,12 @@ func TestSecretsDoNotPrint(t *testing.T) {
 		root    RootKey
 		key     RefreshKey
 		cursors CursorKey
+		access  SCIMAccessKey
 		refresh Refresh
 		ring    *Keyring
 	}
-	shy := holder{root, key, cursors, parsed, ring}
-	for _, held := range []any{text, root, &root, key, &key, cursors, &cursors, parsed, &parsed, ring, refresh, code, scim, shy, &shy} {
+	shy := holder{root, key, cursors, access, parsed, ring}
+	for _, held := range []any{text, root, &root, key, &key, cursors, &cursors, parsed, &parsed, ring, refresh, code, scim, clientSecret, scimAccess, access, &access, shy, &shy} {
 		for _, shown := range []any{held, wrapped{held}, []any{held}, map[string]any{"k": held}} {
 			var out []string
 			for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d"} {
@@ -95,10 +105,12 @@ func TestErrorsDoNotRepeatTheCredential(t *testing.T) {
 		"refresh": func(s string) error { _, err := ParseRefresh(s); return err },
 		"access":  func(s string) error { _, err := i.Verify(s, noon()); return err },
 		"id":      func(s string) error { _, err := i.VerifyIDToken(s); return err },
+		"secret":  func(s string) error { _, _, err := ParseClientSecret(s); return err },
+		"scimat":  func(s string) error { _, err := scimKey(t).Open(s, noon()); return err },
 		"cursor":  func(s string) error { _, err := cursorKey(t).Open(s, "list"); return err },
 		"root":    func(s string) error { _, err := ParseRootKey([]byte(s)); return err },
 	} {
-		for _, prefix := range []string{"", "drb_code_", "drb_scim_", "drb_refresh_", "drb_root_", "eyJh."} {
+		for _, prefix := range []string{"", "drb_code_", "drb_scim_", "drb_refresh_", "drb_root_", "drb_secret_", "drb_scimat_", "eyJh."} {
 			err := parse(prefix + "canary4711")
 			if err == nil || strings.Contains(err.Error(), "canary4711") {
 				t.Errorf("%s: %v", name, err)

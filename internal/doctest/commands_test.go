@@ -335,7 +335,11 @@ func (p program) play(t *testing.T, ours []command) {
 func (p program) prepare(t *testing.T, c command) (args []string, runs bool) {
 	args = slices.Clone(c.args)
 	switch c.args[0] {
-	case "check", "explain", "connection", "version", "completion":
+	case "check", "explain", "version", "completion":
+	case "connection":
+		if len(args) > 3 && args[1] == "client" {
+			p.fillClient(t, args)
+		}
 	case "doctor":
 		return args, c.exit == 0 // what it finds before a token is there is another bridge's
 	case "token":
@@ -354,6 +358,43 @@ func (p program) prepare(t *testing.T, c command) (args []string, runs bool) {
 		return nil, false
 	}
 	return args, true
+}
+
+// fillClient makes room for a client, or fills in the ids of one made for it.
+func (p program) fillClient(t *testing.T, args []string) {
+	t.Helper()
+	connection := args[3]
+	out, code := p.run(t, "connection", "client", "list", connection, "--json")
+	var all []clientRow
+	if err := json.Unmarshal([]byte(out), &all); code != 0 || err != nil {
+		t.Fatalf("client list: %d %v\n%s", code, err, out)
+	}
+	for _, k := range all {
+		if k.Revoked == nil && args[2] != "list" {
+			if out, code := p.run(t, "connection", "client", "revoke", connection, k.ID); code != 0 {
+				t.Fatalf("client revoke: %d %s", code, out)
+			}
+		}
+	}
+	at := slices.Index(args, "CLIENT-ID")
+	if at < 0 {
+		return
+	}
+	out, code = p.run(t, "connection", "client", "create", connection, "--json")
+	var made clientRow
+	if err := json.Unmarshal([]byte(out), &made); code != 0 || err != nil || len(made.Secrets) != 1 {
+		t.Fatalf("client create: %d %v\n%s", code, err, out)
+	}
+	args[at] = made.ID
+	if at := slices.Index(args, "SECRET-ID"); at >= 0 {
+		args[at] = made.Secrets[0].ID
+	}
+}
+
+type clientRow struct {
+	ID      string                `json:"id"`
+	Secrets []struct{ ID string } `json:"secrets"`
+	Revoked *time.Time            `json:"revoked"`
 }
 
 type tokenRow struct {

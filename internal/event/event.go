@@ -48,6 +48,11 @@ const (
 	SCIMTokenCreated  Type = "scim_token.created"
 	SCIMTokenRevoked  Type = "scim_token.revoked"
 	SigningKeyCreated Type = "signing_key.created"
+
+	SCIMClientCreated   Type = "scim_client.created"
+	SCIMClientRevoked   Type = "scim_client.revoked"
+	ClientSecretCreated Type = "client_secret.created"
+	ClientSecretRevoked Type = "client_secret.revoked"
 )
 
 // Actor says who did it: "scim", "person", "administrator", "rules" or "bridge".

@@ -31,6 +31,7 @@ type Ring struct {
 	root    credential.RootKey
 	refresh credential.RefreshKey
 	cursors credential.CursorKey
+	scim    credential.SCIMAccessKey
 	rows    Rows
 	current atomic.Pointer[credential.Keyring]
 }
@@ -63,6 +64,9 @@ func Open(ctx context.Context, rootFile string, rows Rows, now time.Time) (*Ring
 	if r.cursors, err = root.CursorKey(); err != nil {
 		return nil, fault.Wrap(fault.Invalid, op, err)
 	}
+	if r.scim, err = root.SCIMAccessKey(); err != nil {
+		return nil, fault.Wrap(fault.Invalid, op, err)
+	}
 	if err := r.use(held); err != nil {
 		return nil, fault.Wrap(fault.Invalid, op, err)
 	}
@@ -80,6 +84,9 @@ func (r *Ring) RefreshKey() credential.RefreshKey { return r.refresh }
 
 // CursorKey seals places in lists.
 func (r *Ring) CursorKey() credential.CursorKey { return r.cursors }
+
+// SCIMAccessKey seals the access tokens of SCIM clients.
+func (r *Ring) SCIMAccessKey() credential.SCIMAccessKey { return r.scim }
 
 // JWKS is the published key set. Do not change it.
 func (r *Ring) JWKS() []byte { return r.Keyring().JWKS() }

@@ -44,7 +44,8 @@ type wide struct {
 	policy      int64
 	connections map[access.ConnectionID]connectionState
 	clients     map[access.ClientID]clientState
-	tokens      map[string]SCIMToken // by public id; LastUsed is not kept up
+	tokens      map[string]SCIMToken  // by public id; LastUsed is not kept up
+	scimClients map[string]SCIMClient // likewise
 }
 
 type connectionState struct {
@@ -132,7 +133,8 @@ func (w *window) apply(touched []touch) {
 func (w *wide) clone() *wide {
 	c := &wide{host: w.host, policy: w.policy,
 		connections: make(map[access.ConnectionID]connectionState, len(w.connections)+1),
-		clients:     make(map[access.ClientID]clientState, len(w.clients)+1), tokens: make(map[string]SCIMToken, len(w.tokens)+1)}
+		clients:     make(map[access.ClientID]clientState, len(w.clients)+1), tokens: make(map[string]SCIMToken, len(w.tokens)+1),
+		scimClients: make(map[string]SCIMClient, len(w.scimClients)+1)}
 	for id, s := range w.connections {
 		c.connections[id] = s
 	}
@@ -141,6 +143,9 @@ func (w *wide) clone() *wide {
 	}
 	for id, t := range w.tokens {
 		c.tokens[id] = t
+	}
+	for id, k := range w.scimClients {
+		c.scimClients[id] = k
 	}
 	return c
 }

@@ -143,6 +143,9 @@ func (v *View) wide() (*wide, error) {
 	if err != nil {
 		return nil, err
 	}
+	if w.scimClients, err = v.scimClients(op); err != nil {
+		return nil, err
+	}
 	return w, v.each(op, func(r Row) error {
 		var id access.ClientID
 		var c clientState

@@ -41,11 +41,11 @@ type explainer struct {
 }
 
 // scanned is a step that reads a whole table. What may be scanned is small: the
-// connections, the clients, the keys, the one-row tables, JSON lists, subqueries,
+// connections, the clients, the secrets of SCIM clients, the keys, the one-row tables, JSON lists, subqueries,
 // and the outbox up to a limit.
 var (
 	scanned = regexp.MustCompile(`^SCAN (\w+)( USING.*)?`)
-	small   = regexp.MustCompile(`^(connections|c|clients|signing_keys|policy|host|audit_sealed|outbox|json_each|CONSTANT|k|m|o|s\d+|e\d+|\d+)$`)
+	small   = regexp.MustCompile(`^(connections|c|clients|scim_client_secrets|signing_keys|policy|host|audit_sealed|outbox|json_each|CONSTANT|k|m|o|s\d+|e\d+|\d+)$`)
 )
 
 func (q explainer) look(query string, args []any) {
@@ -118,7 +118,12 @@ func walk(t *testing.T, s *store.Store) {
 		_, err := tx.PutConnection(access.Connection{ID: crashConn}, crashDay)
 		_, err2 := tx.PutPolicy("h", []byte(`{}`), crashDay)
 		did.add(err, err2, tx.PutClient("app", true), tx.PutCeiling(crashConn, []mapping.Pair{{Grant: access.Standard, Scope: "s"}}),
-			tx.PutSCIMToken(store.SCIMToken{PublicID: "t", Connection: crashConn}), tx.TouchSCIMTokens(map[string]time.Time{"t": crashDay}))
+			tx.PutSCIMToken(store.SCIMToken{PublicID: "t", Connection: crashConn}), tx.TouchSCIMTokens(map[string]time.Time{"t": crashDay}),
+			tx.PutSCIMClient(store.SCIMClient{ID: "k", Connection: crashConn}), tx.PutClientSecret("k", store.ClientSecret{PublicID: "s"}), tx.RevokeClientSecret("k", "s", crashDay),
+			tx.RevokeSCIMClient("k", crashDay), tx.TouchSCIMClients(map[store.ClientUse]time.Time{{Client: "k", Kind: "secret", Secret: "s"}: crashDay}))
+		_, err = tx.UseAssertion("k", credential.Digest{1}, crashDay.Add(time.Hour), crashDay)
+		_, err2 = tx.SCIMClients(crashConn)
+		did.add(err, err2)
 		d, err := tx.In(crashConn)
 		if err != nil {
 			return err

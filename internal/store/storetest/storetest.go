@@ -29,6 +29,8 @@ func Run(t *testing.T, open func(t *testing.T) *store.Store) {
 		{"connections are apart", testIsolation},
 		{"connections end and resume", testConnections},
 		{"SCIM tokens", testTokens},
+		{"SCIM clients", testSCIMClients},
+		{"an assertion works once", testAssertions},
 		{"signing keys", testKeys},
 		{"all or nothing", testAtomicity},
 		{"steps are undone one by one", testSteps},
