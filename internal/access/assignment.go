@@ -2,6 +2,7 @@ package access
 
 import (
 	"cmp"
+	"encoding/json"
 	"net/netip"
 	"slices"
 	"time"
@@ -134,6 +135,16 @@ type SCIM struct {
 	Networks       []netip.Prefix `json:"networks,omitempty"`
 	UnknownMembers UnknownMembers `json:"unknown_members,omitzero"` // what becomes of a change of a group that names somebody who is not here
 	Rate           Rate           `json:"rate,omitzero"`            // zero: the server's
+	// UserExtensions are schemas of the customer's own that people carry, GroupExtensions
+	// those of groups.
+	UserExtensions  []Extension `json:"user_extensions,omitempty"`
+	GroupExtensions []Extension `json:"group_extensions,omitempty"`
+}
+
+// Extension is a schema of a customer's own, as part of a connection's definition.
+type Extension struct {
+	Schema   json.RawMessage `json:"schema"` // RFC 7643 section 7; checked where the configuration is read
+	Required bool            `json:"required,omitzero"`
 }
 
 // Rate is how much somebody may ask: so many requests a second for as long as they

@@ -32,6 +32,9 @@ func (g groups) Create(ctx context.Context, in scim.Input) (scim.Resource, error
 	if in.ID == "" {
 		in.ID = g.NewID()
 	}
+	if err := g.rt.Created(in.Doc); err != nil {
+		return scim.Resource{}, edge(err)
+	}
 	fresh := store.Group{ID: access.GroupID(in.ID), Connection: g.conn, Version: 1}
 	fillGroup(&fresh, in.Doc)
 	var made store.Group
@@ -87,7 +90,7 @@ func (g groups) Replace(ctx context.Context, id string, m scim.Match, in scim.In
 	if in.HasMembers {
 		edits = []patch.MemberEdit{{Kind: patch.ReplaceMembers, IDs: in.Members, Index: wholeBody}}
 	}
-	return g.update(ctx, id, m, in.Want, edits, func(store.Group) (schema.Object, error) { return in.Doc, nil })
+	return g.update(ctx, id, m, in.Want, edits, func(was store.Group) (schema.Object, error) { return replaced(g.rt, was.Doc, in.Doc) })
 }
 
 func (g groups) Patch(ctx context.Context, id string, m scim.Match, plan patch.Plan, w scim.Want) (scim.Resource, error) {

@@ -34,6 +34,9 @@ func (u users) Create(ctx context.Context, in scim.Input) (scim.Resource, error)
 	if in.ID == "" {
 		in.ID = u.NewID()
 	}
+	if err := u.rt.Created(in.Doc); err != nil {
+		return scim.Resource{}, edge(err)
+	}
 	if !in.HasActive {
 		in.Doc["active"] = true
 	}
@@ -91,7 +94,10 @@ func (u users) List(ctx context.Context, q scim.Query) (scim.Page, error) {
 
 func (u users) Replace(ctx context.Context, id string, m scim.Match, in scim.Input) (scim.Resource, error) {
 	return u.update(ctx, id, m, in.Want, func(was store.Person) (schema.Object, error) {
-		doc := in.Doc.Clone()
+		doc, err := replaced(u.rt, was.Doc, in.Doc)
+		if err != nil {
+			return nil, err
+		}
 		if !in.HasActive {
 			doc["active"] = was.Active
 		}
@@ -249,6 +255,18 @@ func stored(doc []byte) (schema.Object, error) {
 		return nil, fault.New(fault.Internal, "bridge.stored", "a stored document cannot be read: %v", err)
 	}
 	return o, nil
+}
+
+// replaced is what a PUT of doc leaves where was is stored; doc stays as it is.
+func replaced(rt *schema.ResourceType, was []byte, doc schema.Object) (schema.Object, error) {
+	if !rt.Outlasts(was) {
+		return doc.Clone(), nil
+	}
+	before, err := stored(was)
+	if err != nil {
+		return nil, err
+	}
+	return rt.Replaced(before, doc)
 }
 
 // fill copies out of the document what the bridge itself looks at.

@@ -266,10 +266,26 @@ func (c *compiler) relatedExpr(a *schema.Attribute, n string) string {
 func (c *compiler) schemas() values {
 	all := "select " + c.bind(c.resource.Core.ID) + " as value"
 	for _, e := range c.resource.Extensions {
-		all += " union all select " + c.bind(e.Schema.ID) + " where " + c.dialect.JSON(c.alias+".doc", e.Schema.ID) + " is not null"
+		all += " union all select " + c.bind(e.Schema.ID) + " where " + c.carries(e.Schema)
 	}
 	alias := "s" + c.suffix()
 	return values{from: "(" + all + ") " + alias + " where true", expr: alias + ".value"} // some adds its condition behind a where of from's own
+}
+
+// carries holds for a document that shows something of an extension. What is stored
+// under an own schema's URN may be of an earlier form of it.
+func (c *compiler) carries(s *schema.Schema) string {
+	doc := c.alias + ".doc"
+	if !s.Custom {
+		return c.dialect.JSON(doc, s.ID) + " is not null"
+	}
+	some := []string{"false"}
+	for _, a := range s.Attributes {
+		if a.Searchable() {
+			some = append(some, c.dialect.JSON(doc, s.ID, a.Name)+" is not null")
+		}
+	}
+	return "(" + strings.Join(some, " or ") + ")"
 }
 
 func (c *compiler) valuePath(e *filter.ValuePath) string {

@@ -199,7 +199,7 @@ func (p *parser) test(name token, depth int) (Expr, error) {
 		return nil, err
 	}
 	a := p.names.attribute(name.text)
-	if a == nil || a.Dropped {
+	if a == nil || !a.Searchable() {
 		return nil, p.errorf(name.at, "%s is no attribute that can be filtered by", schema.Clip(name.text))
 	}
 	if err := p.spelt(a, name); err != nil {
@@ -281,6 +281,9 @@ func (p *parser) compare(name token, a *schema.Attribute) (Expr, error) {
 			return nil, p.errorf(name.at, "%s is complex: name one of its sub-attributes", a.Path())
 		}
 		a = value
+	}
+	if !a.Searchable() {
+		return nil, p.errorf(name.at, "%s is no attribute that can be filtered by", a.Path())
 	}
 	literal, err := p.take()
 	if err != nil {

@@ -29,11 +29,11 @@ func ParseSort(rt *schema.ResourceType, by, order string) (*Sort, error) {
 		return nil, err
 	}
 	a, err := rt.Attribute(by)
-	if err != nil || a.Dropped {
-		return nil, schema.Errorf(schema.InvalidValue, "sortBy", "a %s has no attribute %q", rt.Name, schema.Clip(by))
-	}
-	if a.Type == schema.Complex && a.MultiValued && a.SubAttribute("value") != nil {
+	if err == nil && a.Type == schema.Complex && a.MultiValued && a.SubAttribute("value") != nil {
 		a = a.SubAttribute("value")
+	}
+	if err != nil || !a.Searchable() {
+		return nil, schema.Errorf(schema.InvalidValue, "sortBy", "a %s has no attribute %q", rt.Name, schema.Clip(by))
 	}
 	if a.Type == schema.Complex {
 		return nil, schema.Errorf(schema.InvalidValue, "sortBy", "%s is complex: name one of its sub-attributes", a.Path())

@@ -34,7 +34,7 @@ func Compile(rt *schema.ResourceType, body []byte, l schema.Leniency) (Plan, err
 	if err := c.request(fields); err != nil {
 		return Plan{}, err
 	}
-	c.plan.rt, c.plan.notes = rt, c.Notes
+	c.plan.rt, c.plan.notes, c.plan.named = rt, c.Notes, c.Named
 	return c.plan, nil
 }
 

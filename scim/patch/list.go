@@ -141,15 +141,37 @@ func (c *compiler) elementWhole(t target) error {
 	return nil
 }
 
+// listOf is the list that a document has; none where it is of another type, which a
+// connection's own schema may have said once.
+func listOf(doc schema.Object, a *schema.Attribute) []any {
+	list, _ := a.Valid(doc.Get(a)).([]any)
+	return list
+}
+
+// within changes one element, but not what is immutable in it and has a value.
+func within(a *schema.Attribute, element schema.Object, change func(schema.Object)) error {
+	if !slices.ContainsFunc(a.Sub, func(sub *schema.Attribute) bool { return sub.Mutability == schema.Immutable }) {
+		change(element)
+		return nil
+	}
+	was := element.Clone()
+	change(element)
+	for _, sub := range a.Sub {
+		if v := was[sub.Name]; sub.Mutability == schema.Immutable && v != nil && !schema.Equal(v, element[sub.Name]) {
+			return schema.Errorf(schema.NotMutable, sub.Path(), "the attribute is immutable and has a value")
+		}
+	}
+	return nil
+}
+
 func matches(f filter.Expr, v any) bool {
 	o, ok := v.(schema.Object)
 	return ok && (f == nil || filter.MatchesElement(f, o))
 }
 
 func dropElements(doc schema.Object, a *schema.Attribute, drop func(any) bool) {
-	list, _ := doc.Get(a).([]any)
 	var kept []any
-	for _, v := range list {
+	for _, v := range listOf(doc, a) {
 		if !drop(v) {
 			kept = append(kept, v)
 		}
@@ -167,7 +189,7 @@ func dropElements(doc schema.Object, a *schema.Attribute, drop func(any) bool) {
 func (c *compiler) elements(t target, clearing bool, change func(schema.Object)) {
 	create := c.Leniency.CreateMissing && (t.Filter == nil || t.Stampable)
 	c.editNoting(func(doc schema.Object, notes *schema.Notes) error {
-		list, _ := doc.Get(t.Attr).([]any)
+		list := listOf(doc, t.Attr)
 		touched := map[int]bool{}
 		for i, v := range list {
 			if matches(t.Filter, v) {
@@ -187,7 +209,9 @@ func (c *compiler) elements(t target, clearing bool, change func(schema.Object))
 			notes.Add(schema.NoteCreated, t.Attr.Path())
 		}
 		for i := range touched {
-			change(list[i].(schema.Object))
+			if err := within(t.Attr, list[i].(schema.Object), change); err != nil {
+				return err
+			}
 		}
 		// emails[value eq "a"].value = "b" would make another element each time.
 		if made >= 0 && contradicts(list[made].(schema.Object), t.Pairs) {
@@ -266,7 +290,7 @@ func contradicts(element schema.Object, pairs []filter.Pair) bool {
 // is the same one, about which more is said. Only who is said to be primary takes
 // the place: naming the one that has it again keeps it from nobody.
 func addElements(doc schema.Object, a *schema.Attribute, items []any) error {
-	list, _ := doc.Get(a).([]any)
+	list := listOf(doc, a)
 	primary := map[int]bool{}
 	for _, item := range items {
 		at := indexOf(a, list, item)
@@ -274,7 +298,9 @@ func addElements(doc schema.Object, a *schema.Attribute, items []any) error {
 			at = len(list)
 			list = append(list, schema.CloneValue(item))
 		} else if said, ok := item.(schema.Object); ok {
-			maps.Copy(list[at].(schema.Object), said)
+			if err := within(a, list[at].(schema.Object), func(have schema.Object) { maps.Copy(have, said) }); err != nil {
+				return err
+			}
 		}
 		if said, ok := item.(schema.Object); ok && said["primary"] == true {
 			primary[at] = true

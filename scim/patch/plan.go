@@ -16,6 +16,7 @@ type Plan struct {
 	notes schema.Notes
 	said  []Said
 	more  int // said beyond those
+	named []*schema.Attribute
 }
 
 // MemberEdit is one delta of the members relation.
@@ -44,7 +45,7 @@ type Edit struct {
 
 // Apply gives the document as the plan leaves it; doc stays as it is. Where the
 // plan changes nothing, the result equals doc. Errors are *schema.Error: noTarget,
-// invalidValue.
+// invalidValue, mutability.
 func (p Plan) Apply(doc schema.Object) (schema.Object, error) {
 	return p.ApplyNoting(doc, new(schema.Notes))
 }
@@ -60,12 +61,18 @@ func (p Plan) ApplyNoting(doc schema.Object, notes *schema.Notes) (schema.Object
 			return nil, placed(err, e.Index, "")
 		}
 	}
-	out.Tidy()
+	p.rt.Tidy(out)
 	if err := p.rt.Complete(out); err != nil {
+		return nil, err
+	}
+	if err := p.rt.Changed(doc, out); err != nil {
 		return nil, err
 	}
 	return out, nil
 }
+
+// Named are the attributes given a value, of those that are shown to who names them.
+func (p Plan) Named() []*schema.Attribute { return p.named }
 
 // Notes are the leniencies that reading the request took; ApplyNoting may know more.
 func (p Plan) Notes() []string { return p.notes }

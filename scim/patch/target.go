@@ -77,11 +77,20 @@ func (c *compiler) schema(t target) error {
 		return schema.Errorf(schema.InvalidValue, t.Schema.ID, "an object of attributes is expected")
 	case t.value == nil || c.op.verb == remove:
 		c.say(t)
-		urn := t.Schema.ID
-		c.edit(func(doc schema.Object) error { delete(doc, urn); return nil })
+		attributes := t.Schema.Attributes
+		c.edit(func(doc schema.Object) error { clearAll(doc, attributes); return nil })
 		return nil
 	default:
 		return schema.Errorf(schema.InvalidValue, t.Schema.ID, "an object of attributes is expected")
+	}
+}
+
+// clearAll takes away what a client may write of an extension.
+func clearAll(doc schema.Object, attributes []*schema.Attribute) {
+	for _, a := range attributes {
+		if a.Mutability != schema.ReadOnly {
+			doc.Put(a, nil)
+		}
 	}
 }
 

@@ -29,7 +29,7 @@ func TestOneOperationTwiceIsOnce(t *testing.T) {
 		for _, a := range attributes {
 			doc.Put(attribute(t, a), rapid.Custom(drawElements).Draw(t, a))
 		}
-		doc.Tidy()
+		schema.Users().Tidy(doc)
 		path := rapid.SampledFrom(attributes).Draw(t, "attribute")
 		if rapid.Bool().Draw(t, "filtered") {
 			sub := rapid.SampledFrom(subs).Draw(t, "filter")

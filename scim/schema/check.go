@@ -3,6 +3,7 @@ package schema
 import (
 	"encoding/base64"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -14,12 +15,16 @@ type Checker struct {
 	Type     *ResourceType
 	Leniency Leniency
 	Notes    Notes
+	Named    []*Attribute // met so far, of those that are shown to who names them
 }
 
 // Value types the whole value of an attribute. It is nil where RFC 7643 section 2.5
 // calls the attribute unassigned: null, an empty array, and what holds nothing but
 // these; also the empty string, which identity providers send to clear.
 func (c *Checker) Value(a *Attribute, raw Raw) (any, error) {
+	if a.Returned == ReturnedRequest && !slices.Contains(c.Named, a) {
+		c.Named = append(c.Named, a)
+	}
 	if !a.MultiValued {
 		return c.Element(a, raw)
 	}

@@ -7,9 +7,10 @@ import (
 
 // Checked is a POST or PUT body that has met the schema.
 type Checked struct {
-	Doc     Object   // without schemas, id, meta and relations
-	Members []string // of a group: the ids in order, each once; nil if the body has no members
-	Notes   Notes    // the leniencies used
+	Doc     Object       // without schemas, id, meta and relations
+	Members []string     // of a group: the ids in order, each once; nil if the body has no members
+	Notes   Notes        // the leniencies used
+	Named   []*Attribute // set, of those that are shown to who names them (returned: request)
 }
 
 // Decode reads the body of a POST or PUT. Read-only attributes are passed over,
@@ -31,11 +32,11 @@ func (rt *ResourceType) Decode(body []byte, l Leniency) (Checked, error) {
 	if err := d.resource(fields); err != nil {
 		return Checked{}, err
 	}
-	d.doc.Tidy()
+	rt.Tidy(d.doc)
 	if err := rt.Complete(d.doc); err != nil {
 		return Checked{}, err
 	}
-	return Checked{Doc: d.doc, Members: d.members, Notes: d.Notes}, nil
+	return Checked{Doc: d.doc, Members: d.members, Notes: d.Notes, Named: d.Named}, nil
 }
 
 // DeferRelation is a Defer that keeps lists of members out of what is built.

@@ -149,29 +149,61 @@ func Equal(a, b any) bool { return reflect.DeepEqual(a, b) }
 
 // Tidy takes out what holds nothing: elements that say only their type or that
 // they are primary, empty lists and objects. Clearing emails[type eq "work"].value
-// must not leave a work address without an address behind.
-func (o Object) Tidy() {
-	for name, v := range o {
-		switch v := v.(type) {
-		case Object:
-			v.Tidy()
-			if len(v) == 0 {
-				delete(o, name)
-			}
-		case []any:
-			if kept := tidyList(v); len(kept) > 0 {
-				o[name] = kept
-			} else {
-				delete(o, name)
-			}
+// must not leave a work address without an address behind. What rt has no name for
+// stays as it is stored.
+func (rt *ResourceType) Tidy(doc Object) {
+	for name, v := range doc {
+		if !strings.Contains(name, ":") {
+			doc.set(name, tidied(v, true))
+			continue
+		}
+		s := rt.Schema(name)
+		ext, isObject := v.(Object)
+		if s == nil || !isObject {
+			continue
+		}
+		for _, a := range s.Attributes {
+			// An own attribute's elements may be made of nothing but a type.
+			ext.set(a.Name, tidied(ext[a.Name], !s.Custom || a.SubAttribute("value") != nil))
+		}
+		if len(ext) == 0 {
+			delete(doc, name)
 		}
 	}
 }
 
-func tidyList(list []any) []any {
+func (o Object) set(name string, v any) {
+	if v == nil {
+		delete(o, name)
+		return
+	}
+	o[name] = v
+}
+
+// tidied is what is left of a value, nil for nothing. Husks are elements that say
+// nothing of a value.
+func tidied(v any, husks bool) any {
+	switch v := v.(type) {
+	case Object:
+		for name, inner := range v {
+			v.set(name, tidied(inner, husks))
+		}
+		if len(v) == 0 {
+			return nil
+		}
+	case []any:
+		if kept := tidyList(v, husks); len(kept) > 0 {
+			return kept
+		}
+		return nil
+	}
+	return v
+}
+
+func tidyList(list []any, husks bool) []any {
 	kept := make([]any, 0, len(list))
 	for _, item := range list {
-		if o, ok := item.(Object); !ok || !o.husk() {
+		if o, ok := item.(Object); !ok || len(o) > 0 && !(husks && o.husk()) {
 			kept = append(kept, item)
 		}
 	}

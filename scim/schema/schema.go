@@ -65,6 +65,12 @@ type Attribute struct {
 	path string
 }
 
+// Searchable says whether a filter or a sort may ask for the attribute: what is never
+// shown could be guessed by asking.
+func (a *Attribute) Searchable() bool {
+	return !a.Dropped && a.Returned != ReturnedNever && (a.Parent == nil || a.Parent.Searchable())
+}
+
 // Path is the attribute's one canonical path: "userName", "emails.value",
 // "meta.lastModified", or the extension's URN, a colon and the name.
 func (a *Attribute) Path() string { return a.path }
@@ -87,6 +93,7 @@ type Schema struct {
 	Name        string
 	Description string
 	Attributes  []*Attribute
+	Custom      bool // a connection's own: what is stored may be of an earlier form of it
 }
 
 // Extension is a schema that a resource type's resources may carry beside its core.
@@ -107,6 +114,8 @@ type ResourceType struct {
 	Core        *Schema
 	Extensions  []Extension
 
+	custom   []Extension           // those of Extensions that are a connection's own
+	selects  bool                  // some attribute is not returned as a matter of course, or always
 	index    map[string]*Attribute // ASCII lower-case spellings
 	schemas  map[string]*Schema    // ASCII lower-case URNs
 	ordered  []*Attribute          // what a document may hold, in the order it is written
