@@ -158,11 +158,11 @@ func (b *bulk) read(t *task, data []byte) error {
 		}
 		return nil
 	}
-	in, notes, err := t.kind.read(data, b.c.dialect.Leniency)
+	in, checked, err := t.kind.read(data, b.c.dialect.Leniency)
 	if err != nil {
 		return err
 	}
-	b.c.note(notes)
+	b.c.note(checked.Notes)
 	t.asked = in.asked()
 	if t.method == http.MethodPut {
 		t.good, t.do = http.StatusOK, func(ctx context.Context, d Directory) (Resource, error) {

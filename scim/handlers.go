@@ -34,7 +34,7 @@ func (s *Server) create(ctx context.Context, c *call, k kind) error {
 		return err
 	}
 	c.did(r.ID, r.Effect)
-	return s.writeResource(c, http.StatusCreated, v, r)
+	return s.writeResource(c, http.StatusCreated, v.named(c.named), r)
 }
 
 func (s *Server) get(ctx context.Context, c *call, k kind) error {
@@ -78,7 +78,7 @@ func (s *Server) replace(ctx context.Context, c *call, k kind) error {
 		return err
 	}
 	c.did(r.ID, r.Effect)
-	return s.writeResource(c, http.StatusOK, v, r)
+	return s.writeResource(c, http.StatusOK, v.named(c.named), r)
 }
 
 func (s *Server) patch(ctx context.Context, c *call, k kind) error {
@@ -97,6 +97,7 @@ func (s *Server) patch(ctx context.Context, c *call, k kind) error {
 	}
 	c.note(plan.Notes())
 	c.asks(k, patched(plan))
+	c.named = plan.Named()
 	quiet := k.patchStatus(c.dialect) == http.StatusNoContent && !v.asked
 	want.Relations = want.Relations && !quiet
 	r, err := k.of(c.dir).Patch(ctx, c.path.item, parseMatch(c.r.Header["If-Match"]), plan, want)
@@ -109,7 +110,7 @@ func (s *Server) patch(ctx context.Context, c *call, k kind) error {
 		c.w.Header().Set("ETag", entityTag(r.Version))
 		return writeNothing(c, http.StatusNoContent)
 	}
-	return s.writeResource(c, http.StatusOK, v, r)
+	return s.writeResource(c, http.StatusOK, v.named(c.named), r)
 }
 
 func (s *Server) remove(ctx context.Context, c *call, k kind) error {
@@ -133,22 +134,22 @@ func input(c *call, k kind, want Want) (Input, error) {
 	if err != nil {
 		return Input{}, err
 	}
-	in, notes, err := k.read(sent, c.dialect.Leniency)
-	c.note(notes)
+	in, checked, err := k.read(sent, c.dialect.Leniency)
+	c.note(checked.Notes)
 	if err != nil {
 		return in, err
 	}
-	in.Want = want
+	c.named, in.Want = checked.Named, want
 	c.asks(k, in.asked())
 	return in, nil
 }
 
 // read reads the body of a POST or PUT.
-func (k kind) read(body []byte, l schema.Leniency) (Input, schema.Notes, error) {
+func (k kind) read(body []byte, l schema.Leniency) (Input, schema.Checked, error) {
 	checked, err := k.rt.Decode(body, l)
 	if err != nil {
-		return Input{}, nil, err
+		return Input{}, schema.Checked{}, err
 	}
 	_, hasActive := checked.Doc["active"]
-	return Input{Doc: checked.Doc, Members: checked.Members, HasMembers: checked.Members != nil, HasActive: hasActive}, checked.Notes, nil
+	return Input{Doc: checked.Doc, Members: checked.Members, HasMembers: checked.Members != nil, HasActive: hasActive}, checked, nil
 }

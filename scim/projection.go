@@ -11,12 +11,14 @@ import (
 type selection map[string]selection
 
 // projection is attributes or excludedAttributes, resolved (RFC 7644 section
-// 3.4.2.5). The zero projection is everything. id and schemas are written apart
-// from it, so that no projection drops them.
+// 3.4.2.5), and what the schema says of when attributes are returned. The zero
+// projection is everything. id and schemas are written apart from it, so that no
+// projection drops them.
 type projection struct {
-	only   bool // the tree says what to keep; else what to leave out
 	asked  bool // the request named one of the two parameters
 	chosen selection
+	only   bool // the tree says what to keep; else what to leave out
+	bound  bool // there is a tree
 }
 
 // parseProjection resolves the names against the resource type. A name that the
@@ -24,14 +26,26 @@ type projection struct {
 func parseProjection(rt *schema.ResourceType, q queryText) projection {
 	p := projection{only: q.hasAttributes, asked: q.hasAttributes || q.hasExc}
 	if !p.asked {
-		return p
+		return unasked(rt, nil)
 	}
-	p.chosen = selection{}
+	p.bound, p.chosen = true, selection{}
 	for name := range strings.SplitSeq(q.attributes+q.excluded, ",") {
 		if steps := resolve(rt, strings.TrimSpace(name)); len(steps) > 0 {
 			p.chosen.add(steps)
 		}
 	}
+	p.obey(rt, nil)
+	return p
+}
+
+// unasked is what a client sees that asks for nothing in particular. Of what is only
+// returned on request it sees what it named in a write (RFC 7643 section 7).
+func unasked(rt *schema.ResourceType, named []*schema.Attribute) projection {
+	if !rt.Selects() {
+		return projection{}
+	}
+	p := projection{bound: true, chosen: selection{}}
+	p.obey(rt, named)
 	return p
 }
 
@@ -95,7 +109,7 @@ func (p projection) verdict(sel selection, name []byte) (verdict, selection) {
 
 // wants reports whether anything of a top-level attribute is to be shown.
 func (p projection) wants(name string) bool {
-	if !p.asked {
+	if !p.bound {
 		return true
 	}
 	v, _ := p.verdict(p.chosen, []byte(name))
@@ -104,42 +118,45 @@ func (p projection) wants(name string) bool {
 
 // within is the projection inside a top-level attribute that is wanted.
 func (p projection) within(name string) projection {
-	if !p.asked {
+	if !p.bound {
 		return p
 	}
 	v, sub := p.verdict(p.chosen, []byte(name))
 	if v == whole {
 		return projection{}
 	}
-	return projection{only: p.only, asked: true, chosen: sub}
+	return projection{only: p.only, bound: true, chosen: sub}
 }
 
 // appendMembers appends the members of an object that the projection keeps, each
 // with a comma in front.
 func (p projection) appendMembers(dst, object []byte) ([]byte, error) {
-	err := eachMember(object, func(name, value []byte) error {
-		v, sub := whole, selection(nil)
-		if p.asked {
-			v, sub = p.verdict(p.chosen, name)
-		}
-		if v == drop {
-			return nil
-		}
-		start := len(dst)
-		dst = append(append(append(dst, `,"`...), name...), `":`...)
-		if v == whole {
-			dst = append(dst, value...)
-			return nil
-		}
-		var kept bool
-		var err error
-		inner := projection{only: p.only, asked: true, chosen: sub}
-		if dst, kept, err = inner.appendValue(dst, value); !kept {
-			dst = dst[:start]
-		}
+	err := eachMember(object, func(name, value []byte) (err error) {
+		dst, _, err = p.appendMember(dst, name, value)
 		return err
 	})
 	return dst, err
+}
+
+// appendMember appends what is kept of one member; kept is false if nothing is.
+func (p projection) appendMember(dst, name, value []byte) (_ []byte, kept bool, err error) {
+	v, sub := whole, selection(nil)
+	if p.bound {
+		v, sub = p.verdict(p.chosen, name)
+	}
+	if v == drop {
+		return dst, false, nil
+	}
+	start := len(dst)
+	dst = append(append(append(dst, `,"`...), name...), `":`...)
+	if v == whole {
+		return append(dst, value...), true, nil
+	}
+	inner := projection{only: p.only, bound: true, chosen: sub}
+	if dst, kept, err = inner.appendValue(dst, value); !kept {
+		dst = dst[:start]
+	}
+	return dst, kept, err
 }
 
 // appendValue appends what is left of a value; kept is false if nothing is.

@@ -3,6 +3,7 @@ package scim
 import (
 	"bytes"
 	"net/http"
+	"slices"
 	"strconv"
 
 	"github.com/drawbridge-id/drawbridge/scim/dialect"
@@ -78,19 +79,27 @@ func (s *Server) view(c *call, k kind, p projection) view {
 	return view{kind: k, projection: p, base: s.base + c.connection + "/"}
 }
 
+// named is the view of who has just written, and named these attributes.
+func (v view) named(attributes []*schema.Attribute) view {
+	if len(attributes) > 0 && !v.asked {
+		v.projection = unasked(v.rt, attributes)
+	}
+	return v
+}
+
 // appendResource writes one resource. It splices the stored document in: the only
 // parts that are encoded here are those that depend on who asks and from where.
 func (v view) appendResource(a *answer, r Resource) error {
 	a.buf = append(append(a.buf, `{"schemas":["`...), v.rt.Core.ID...)
-	for _, e := range v.rt.Extensions {
-		if hasExtension(r.Doc, e.Schema.ID) && v.wants(e.Schema.ID) {
-			a.buf = append(append(a.buf, `","`...), e.Schema.ID...)
-		}
-	}
+	listed := len(a.buf)
 	a.buf = appendString(append(a.buf, `"],"id":`...), r.ID)
+	var carried []byte
 	var err error
-	if a.buf, err = v.appendMembers(a.buf, r.Doc); err != nil {
+	if a.buf, carried, err = v.appendDocument(a.buf, r.Doc); err != nil {
 		return Internal(err)
+	}
+	if len(carried) > 0 {
+		a.buf = slices.Insert(a.buf, listed, carried...)
 	}
 	if err := v.appendRelations(a, r); err != nil {
 		return err
@@ -102,20 +111,40 @@ func (v view) appendResource(a *answer, r Resource) error {
 	return a.spill()
 }
 
-// hasExtension looks for the URN as a member's name. In canonical JSON a quote
-// inside a string is escaped, so this text cannot stand inside a value.
-func hasExtension(doc []byte, urn string) bool {
-	for rest := doc; ; {
-		at := bytes.Index(rest, []byte(urn))
-		if at < 0 {
-			return false
+// appendDocument appends what is shown of a stored document, and says which
+// extensions that is of, as they are listed in schemas. What the connection's schemas
+// have no name for, since they have changed, is not shown.
+func (v view) appendDocument(dst, doc []byte) (_, carried []byte, err error) {
+	err = eachMember(doc, func(name, value []byte) (err error) {
+		if bytes.IndexByte(name, ':') < 0 {
+			dst, _, err = v.appendMember(dst, name, value)
+			return err
 		}
-		end := at + len(urn)
-		if at > 0 && rest[at-1] == '"' && bytes.HasPrefix(rest[end:], []byte(`":`)) {
-			return true
+		ext := v.extension(name)
+		if ext == nil {
+			return nil
 		}
-		rest = rest[end:]
+		if ext.Custom {
+			if value, err = current(ext.Attributes, value); err != nil || value == nil {
+				return err
+			}
+		}
+		var kept bool
+		if dst, kept, err = v.appendMember(dst, name, value); kept {
+			carried = append(append(carried, `","`...), name...)
+		}
+		return err
+	})
+	return dst, carried, err
+}
+
+func (v view) extension(urn []byte) *schema.Schema {
+	for _, e := range v.rt.Extensions {
+		if e.Schema.ID == string(urn) {
+			return e.Schema
+		}
 	}
+	return nil
 }
 
 // appendRelations streams the rows: what has been written is sent on as it grows,
@@ -171,7 +200,7 @@ func (v view) appendMeta(a *answer, r Resource) error {
 		return nil
 	}
 	within := v.within("meta")
-	if !within.asked {
+	if !within.bound {
 		a.buf = v.meta(append(a.buf, `,"meta":`...), r)
 		return nil
 	}

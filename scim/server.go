@@ -111,11 +111,12 @@ type call struct {
 	resource   string          // set when a route matched
 	aliased    string          // the address of the resource that /Me stands for
 	notes      []string
-	inside     string // whose place it holds; "" for none
-	operations int    // of a bulk
-	bytes      int    // read and written
-	status     int    // set when the answer began
-	broken     bool   // the answer began and cannot be finished
+	named      []*schema.Attribute // by a write, of those that are returned on request
+	inside     string              // whose place it holds; "" for none
+	operations int                 // of a bulk
+	bytes      int                 // read and written
+	status     int                 // set when the answer began
+	broken     bool                // the answer began and cannot be finished
 
 	told traffic.Request
 	one  [1]traffic.Operation // room for the usual number in told
