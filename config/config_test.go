@@ -77,7 +77,13 @@ func checkReport(t *testing.T, file string) {
 	if i, ok := parts["environment"]; ok {
 		environ = strings.Split(strings.TrimSpace(string(a.Files[i].Data)), "\n")
 	}
-	_, err = Parse("drawbridge.yaml", a.Files[parts["drawbridge.yaml"]].Data, environ, noFiles)
+	read := func(path string) ([]byte, error) {
+		if i, ok := parts[path]; ok {
+			return a.Files[i].Data, nil
+		}
+		return noFiles(path)
+	}
+	_, err = Parse("drawbridge.yaml", a.Files[parts["drawbridge.yaml"]].Data, environ, read)
 	var problems *Problems
 	if !errors.As(err, &problems) {
 		t.Fatalf("the file is broken, but the error is %v", err)

@@ -146,6 +146,15 @@ func cutLast(path string) (before, after string, found bool) {
 	return path[:i], path[i+1:], true
 }
 
+// isBlock reports whether the field's value is a mapping.
+func (f field) isBlock() bool {
+	switch f.value.(type) {
+	case *ast.MappingNode, *ast.MappingValueNode:
+		return true
+	}
+	return false
+}
+
 // entries reads a mapping whose keys are names.
 func (f field) entries() (block, bool) {
 	b := block{field: f, fields: map[string]field{}}

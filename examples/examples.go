@@ -8,3 +8,8 @@ import _ "embed" // the sample is part of the program
 //
 //go:embed drawbridge.yaml
 var Drawbridge []byte
+
+// Driver is examples/schemas/driver.json: a schema of a customer's own.
+//
+//go:embed schemas/driver.json
+var Driver []byte

@@ -56,7 +56,7 @@ var layers = []struct {
 	{"internal/egress", []string{"internal/fault"}},
 	{"internal/audit", []string{"internal/access", "internal/event", "internal/fault", "internal/store"}},
 	// L5: files, sockets, pages
-	{"config", []string{"internal/access", "internal/assertion", "internal/credential", "internal/secret", "internal/suggest", "mapping", "oidc"}},
+	{"config", []string{"internal/access", "internal/assertion", "internal/credential", "internal/secret", "internal/suggest", "mapping", "oidc", "scim/schema"}},
 	{"internal/httpserver", []string{"internal/fault", "internal/secret"}},
 	{"internal/api", []string{"internal/access", "internal/bridge", "internal/credential", "internal/fault", "internal/store"}},
 	{"internal/console", []string{"internal/access", "internal/credential", "internal/fault", "internal/hot", "internal/secret", "internal/session", "oidc", "oidc/upstream"}},
