@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -28,6 +29,7 @@ import (
 	"github.com/drawbridge-id/drawbridge/internal/session"
 	"github.com/drawbridge-id/drawbridge/internal/store"
 	"github.com/drawbridge-id/drawbridge/internal/store/sqlite"
+	"github.com/drawbridge-id/drawbridge/mapping"
 	"github.com/drawbridge-id/drawbridge/oidc/upstream"
 	"github.com/drawbridge-id/drawbridge/scim"
 )
@@ -84,6 +86,7 @@ type replay struct {
 	vars       map[string]string        // ${…} in requests and responses
 	sessions   map[string]replaySession // by the name of the sign-in
 	answers    []replayAnswer           // of the last request
+	policy     mapping.PolicySource     // in force
 }
 
 type replaySession struct {
@@ -130,12 +133,50 @@ func (r *replay) start() {
 	r.bridge, err = bridge.New(bridge.Config{Store: rows, Hot: hot, Issuer: issuer, URL: sample.Server.PublicURL,
 		Lives: bridge.DefaultLives(), Now: clock, Observe: func(op string, err error) { r.t.Errorf("%s: %v", op, err) }})
 	r.must(err)
-	_, err = r.bridge.ApplyPolicy(ctx, sample.Policy)
-	r.must(err)
+	r.policy = sample.Policy
+	r.apply()
 	r.server = httptest.NewServer(scim.New(scim.Config{Gate: r.bridge, PublicURL: sample.Server.PublicURL, Now: clock}))
 	r.t.Cleanup(r.server.Close)
 	r.vars["server"] = sample.Server.PublicURL
 	r.speakFor(r.connection)
+}
+
+func (r *replay) apply() {
+	r.t.Helper()
+	_, err := r.bridge.ApplyPolicy(context.Background(), r.policy)
+	r.must(err)
+}
+
+// extend gives the speaking connection the schemas that are listed, and no others.
+func (r *replay) extend(text string) {
+	r.t.Helper()
+	var own access.SCIM
+	for line := range strings.SplitSeq(text, "\n") {
+		words := strings.Fields(line)
+		if len(words) < 2 {
+			r.t.Fatalf("%q is not \"user FILE\", \"user FILE required\" or \"group FILE\"", line)
+		}
+		data, err := os.ReadFile(filepath.Join("..", "..", "examples", "schemas", words[1]))
+		r.must(err)
+		e := access.Extension{Schema: data, Required: len(words) > 2}
+		if words[0] == "user" {
+			own.UserExtensions = append(own.UserExtensions, e)
+		} else {
+			own.GroupExtensions = append(own.GroupExtensions, e)
+		}
+	}
+	r.redefine(own)
+}
+
+func (r *replay) redefine(own access.SCIM) {
+	r.t.Helper()
+	r.policy.Connections = slices.Clone(r.policy.Connections)
+	for i, c := range r.policy.Connections {
+		if c.ID == r.connection {
+			r.policy.Connections[i].SCIM = own
+		}
+	}
+	r.apply()
 }
 
 // speakFor makes the following steps another connection's, with a token of its own.
@@ -195,6 +236,10 @@ func (r *replay) step(verb, rest, text string) {
 		r.signIn(strings.TrimPrefix(rest, "in "), text)
 	case "connection":
 		r.speakFor(access.ConnectionID(rest))
+	case "extensions":
+		r.extend(text)
+	case "without":
+		r.redefine(access.SCIM{})
 	case "wait":
 		d, err := time.ParseDuration(rest)
 		r.must(err)

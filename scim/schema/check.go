@@ -22,9 +22,7 @@ type Checker struct {
 // calls the attribute unassigned: null, an empty array, and what holds nothing but
 // these; also the empty string, which identity providers send to clear.
 func (c *Checker) Value(a *Attribute, raw Raw) (any, error) {
-	if a.Returned == ReturnedRequest && !slices.Contains(c.Named, a) {
-		c.Named = append(c.Named, a)
-	}
+	c.name(a)
 	if !a.MultiValued {
 		return c.Element(a, raw)
 	}
@@ -46,6 +44,17 @@ func (c *Checker) Value(a *Attribute, raw Raw) (any, error) {
 		return nil, nil
 	}
 	return out, onePrimary(a, out)
+}
+
+// name remembers an attribute that is shown to who names it. Who names a part names
+// the whole.
+func (c *Checker) name(a *Attribute) {
+	if a.Returned == ReturnedRequest && !slices.Contains(c.Named, a) {
+		c.Named = append(c.Named, a)
+	}
+	if a.Parent != nil {
+		c.name(a.Parent)
+	}
 }
 
 func (c *Checker) list(a *Attribute, raw Raw) ([]Raw, error) {

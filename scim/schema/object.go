@@ -163,8 +163,10 @@ func (rt *ResourceType) Tidy(doc Object) {
 			continue
 		}
 		for _, a := range s.Attributes {
-			// An own attribute's elements may be made of nothing but a type.
-			ext.set(a.Name, tidied(ext[a.Name], !s.Custom || a.SubAttribute("value") != nil))
+			// An own attribute's elements may be made of nothing but a type, and what
+			// lacks a value that is required is refused instead.
+			value := a.SubAttribute("value")
+			ext.set(a.Name, tidied(ext[a.Name], !s.Custom || value != nil && !value.Required))
 		}
 		if len(ext) == 0 {
 			delete(doc, name)
