@@ -25,6 +25,7 @@ func Run(t *testing.T, open func(t *testing.T) *store.Store) {
 		{"pages are stable", testPages},
 		{"filters mean what they say", testFilters},
 		{"sorts mean what they say", testSorts},
+		{"own schemas mean what they say", testOwnSchemas},
 		{"a walk meets whoever stays exactly once", testWalks},
 		{"connections are apart", testIsolation},
 		{"connections end and resume", testConnections},
