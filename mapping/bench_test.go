@@ -3,6 +3,7 @@ package mapping
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
 )
@@ -34,7 +35,11 @@ func BenchmarkCompile5000Fleets(b *testing.B) {
 	}
 }
 
-func BenchmarkEvaluateAndDiff(b *testing.B) {
+func BenchmarkEvaluateAndDiff(b *testing.B) { benchDiff(b, Evaluate) }
+func BenchmarkDecideAndDiff(b *testing.B)   { benchDiff(b, Decide) }
+
+func benchDiff(b *testing.B, decide func(*Policy, Facts, time.Time) Decision) {
+	b.Helper()
 	src := wide(5000)
 	for i := range 20 {
 		src.Rules = append(src.Rules, RuleSource{ID: fmt.Sprintf("r%d", i), From: "c", Group: fmt.Sprintf("Group %d", i), Give: "elevated @ sp/acc"})
@@ -47,7 +52,7 @@ func BenchmarkEvaluateAndDiff(b *testing.B) {
 		{Group: "g1", Name: "GL Fleet f77 Managers", Since: noon}, {Group: "g2", Name: "Group 7", Since: noon}, {Group: "g3", Name: "Everyone", Since: noon}}}
 	b.ReportAllocs()
 	for b.Loop() {
-		Diff(nil, Evaluate(p, f, noon).Want, noon)
+		Diff(nil, decide(p, f, noon).Want, noon)
 	}
 }
 

@@ -18,6 +18,9 @@ import (
 func Evaluate(p *Policy, f Facts, now time.Time) Decision {
 	var says []say
 	groups := prepare(f.Memberships)
+	for i := range groups {
+		groups[i].squashed = squash(groups[i].folded)
+	}
 	for _, r := range p.rules[f.Connection] {
 		if !f.Active {
 			says = append(says, say{Reason: r.reason(NotActive, r.asks(), "the person is not active")})
@@ -25,32 +28,61 @@ func Evaluate(p *Policy, f Facts, now time.Time) Decision {
 		}
 		says = append(says, p.consider(r, groups, f, now)...)
 	}
-	primary := choosePrimary(says)
-	d := Decision{Want: merge(says, primary)}
+	d, primary := conclude(says)
 	for _, s := range says {
 		d.Reasons = append(d.Reasons, p.told(s, primary))
 	}
+	return d
+}
+
+// Decide is Evaluate without the reasons, for whoever acts on the decision and can
+// have it explained at any time: the same is wanted, until the same instant.
+func Decide(p *Policy, f Facts, now time.Time) Decision {
+	if !f.Active {
+		return Decision{}
+	}
+	feeds := p.feeds[f.Connection]
+	groups := slices.DeleteFunc(prepare(f.Memberships), func(g group) bool { return !feeds.names[g.folded] && !feeds.ids[g.ExternalID] })
+	if len(groups) == 0 {
+		return Decision{}
+	}
+	var says []say
+	for _, r := range p.rules[f.Connection] {
+		for _, g := range groups {
+			if o, known := r.outcomes[r.key(g)]; known {
+				says = append(says, p.weigh(r, g, o, f, now)...)
+			}
+		}
+	}
+	d, _ := conclude(says)
+	return d
+}
+
+// conclude unites what the rules say: what is wanted, which of it is the person's
+// own place, and when it ends.
+func conclude(says []say) (d Decision, primary Pair) {
+	primary = choosePrimary(says)
+	d.Want = merge(says, primary)
 	for _, w := range d.Want {
 		for _, s := range w.Sources {
 			d.ValidUntil = earlier(d.ValidUntil, s.Until)
 		}
 	}
-	return d
+	return d, primary
 }
 
 // group is a membership with its name ready for comparing.
 type group struct {
 	Membership
 	folded   string
-	squashed string // for near misses
+	squashed string // for near misses; only where there are reasons
 }
 
 // prepare orders memberships by when they began, then by name and id.
 func prepare(ms []Membership) []group {
 	groups := make([]group, len(ms))
 	for i, m := range ms {
-		folded := schema.Fold(m.Name)
-		groups[i] = group{m, folded, squash(folded)}
+		groups[i] = group{Membership: m, folded: schema.Fold(m.Name)}
 	}
 	slices.SortFunc(groups, func(a, b group) int {
 		return cmp.Or(a.Since.Compare(b.Since), cmp.Compare(a.folded, b.folded), cmp.Compare(a.Group, b.Group))
@@ -143,13 +175,13 @@ func (p *Policy) weigh(r *rule, g group, o outcome, f Facts, now time.Time) []sa
 
 // allows judges one item by the ceiling and the certification.
 func (p *Policy) allows(r *rule, it item, f Facts, now time.Time) (Code, string) {
-	what := p.Describe(it.grant, it.scope)
 	if !p.connections[r.From].Ceiling.Allows(p.tree, it.grant, it.scope) {
-		return AboveCeiling, what + " lies above the connection's ceiling"
+		return AboveCeiling, p.Describe(it.grant, it.scope) + " lies above the connection's ceiling"
 	}
 	if !it.grant.NeedsCertification() || f.Certification.CertifiedAt(now) {
 		return Matched, ""
 	}
+	what := p.Describe(it.grant, it.scope)
 	switch c := f.Certification; {
 	case c.Level == "":
 		return NotCertified, what + " needs a certification, and none that counts is recorded"

@@ -41,6 +41,7 @@ func (d draw) policy() *Policy {
 	good := []RuleSource{
 		{ID: "base-1", From: "ironbark-entra", Group: "GL {fleet} Managers", Give: "standard @ pacific/ironbark/{fleet}"},
 		{ID: "base-2", From: "pacific-entra", Group: "All {account}", Give: "technician @ pacific/{account}", For: 100 * time.Hour},
+		{ID: "base-3", From: "ironbark-entra", GroupID: "oid-7", Give: "associate @ pacific/ironbark"},
 	}
 	for _, r := range d.rules() {
 		if _, err := Compile(PolicySource{Scopes: pacific(), Connections: connections(), Rules: append(slices.Clone(good), r)}); err == nil {
@@ -69,7 +70,8 @@ func (d draw) facts() Facts {
 		f.Certification.Until = d.instant("certified until")
 	}
 	for i, n := range rapid.SliceOfNDistinct(rapid.SampledFrom(names), 0, 6, rapid.ID[string]).Draw(d.T, "groups") {
-		f.Memberships = append(f.Memberships, Membership{Group: access.GroupID(fmt.Sprintf("g%d", i)), Name: n, Since: d.instant("since")})
+		f.Memberships = append(f.Memberships, Membership{Group: access.GroupID(fmt.Sprintf("g%d", i)), Name: n, Since: d.instant("since"),
+			ExternalID: rapid.SampledFrom([]string{"", "oid-7", "OID-7"}).Draw(d.T, "externalId"), Shared: rapid.Bool().Draw(d.T, "shared")})
 	}
 	return f
 }
@@ -126,6 +128,19 @@ func TestI5NothingGivenIsAboveTheCeiling(t *testing.T) {
 			if !c.Ceiling.Allows(p.Tree(), w.Grant, w.Scope) || !slices.Contains(pairs, Pair{w.Grant, w.Scope}) {
 				t.Fatalf("%s is above the ceiling of %s", p.Describe(w.Grant, w.Scope), c.ID)
 			}
+		}
+	})
+}
+
+// TestDecideWantsWhatEvaluateWants: leaving the reasons out changes nothing else.
+func TestDecideWantsWhatEvaluateWants(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		d := draw{t}
+		p, f, now := d.policy(), d.facts(), d.instant("now")
+		want := Evaluate(p, f, now)
+		want.Reasons = nil
+		if got := Decide(p, f, now); !reflect.DeepEqual(got, want) {
+			t.Fatalf("Decide says %+v, Evaluate %+v", got, want)
 		}
 	})
 }
@@ -247,7 +262,13 @@ func TestWhatDoesNotFeedCannotMatch(t *testing.T) {
 		p, f, now := d.policy(), d.facts(), d.instant("now")
 		for _, r := range Evaluate(p, f, now).Reasons {
 			fed := slices.Contains([]Code{Matched, ShadowOnly, TimeOver, NotCertified, CertificateLapsed}, r.Code)
-			if fed && !p.LooksAt(f.Connection, r.Group, "") {
+			external := ""
+			for _, m := range f.Memberships {
+				if m.Group == r.GroupID {
+					external = m.ExternalID
+				}
+			}
+			if fed && !p.LooksAt(f.Connection, r.Group, external) {
 				t.Fatalf("%+v, but nobody looks at that group", r)
 			}
 		}

@@ -23,14 +23,14 @@ func (c *change) decide(p store.Person) error {
 	if err != nil {
 		return err
 	}
-	return c.settle(p, held, mapping.Evaluate(c.policy.Policy, facts, c.now))
+	return c.settle(p, held, mapping.Decide(c.policy.Policy, facts, c.now))
 }
 
 // decideNew is decide for a person inserted in this transaction, who holds
 // nothing and is in no group.
 func (c *change) decideNew(p store.Person) error {
 	facts := mapping.Facts{Connection: c.conn, Person: p.ID, Active: p.Active, Certification: p.Claimed}
-	return c.settle(p, nil, mapping.Evaluate(c.policy.Policy, facts, c.now))
+	return c.settle(p, nil, mapping.Decide(c.policy.Policy, facts, c.now))
 }
 
 func (c *change) settle(p store.Person, held []access.Assignment, d mapping.Decision) error {
