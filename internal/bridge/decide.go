@@ -26,6 +26,28 @@ func (c *change) decide(p store.Person) error {
 	return c.settle(p, held, mapping.Decide(c.policy.Policy, facts, c.now))
 }
 
+// decideAll is decide for several people, whose rows are read together.
+func (c *change) decideAll(people []store.Person) error {
+	switch len(people) {
+	case 0:
+		return nil
+	case 1:
+		return c.decide(people[0])
+	}
+	bases, err := c.dir.Bases(people)
+	if err != nil {
+		return err
+	}
+	for i, p := range people {
+		b := bases[i]
+		live := func() ([]store.SessionRow, error) { return b.Sessions, nil }
+		if err := c.settleWith(p, b.Held, live, mapping.Decide(c.policy.Policy, b.Facts, c.now)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // decideNew is decide for a person inserted in this transaction, who holds
 // nothing and is in no group.
 func (c *change) decideNew(p store.Person) error {
@@ -34,6 +56,11 @@ func (c *change) decideNew(p store.Person) error {
 }
 
 func (c *change) settle(p store.Person, held []access.Assignment, d mapping.Decision) error {
+	return c.settleWith(p, held, func() ([]store.SessionRow, error) { return c.dir.Sessions(p) }, d)
+}
+
+// settleWith is settle where live has the person's live sessions.
+func (c *change) settleWith(p store.Person, held []access.Assignment, live func() ([]store.SessionRow, error), d mapping.Decision) error {
 	plan := mapping.Diff(held, d.Want, c.now)
 	if !p.Active { // deactivation ends what people decided, too
 		plan = mapping.DropAll(held)
@@ -48,7 +75,11 @@ func (c *change) settle(p store.Person, held []access.Assignment, d mapping.Deci
 			return err
 		}
 		c.tell(p.ID, plan)
-		if err := c.moveSessions(p, held, after); err != nil {
+		rows, err := live()
+		if err != nil {
+			return err
+		}
+		if err := c.moveSessions(rows, held, after); err != nil {
 			return err
 		}
 	}
@@ -86,13 +117,9 @@ func (c *change) tell(p access.PersonID, plan mapping.Plan) {
 	}
 }
 
-// moveSessions reconciles the person's live sessions with what is held now: a
+// moveSessions reconciles a person's live sessions with what is held now: a
 // session whose active assignment is untouched is untouched.
-func (c *change) moveSessions(p store.Person, before, after []access.Assignment) error {
-	rows, err := c.dir.Sessions(p)
-	if err != nil {
-		return err
-	}
+func (c *change) moveSessions(rows []store.SessionRow, before, after []access.Assignment) error {
 	for _, row := range rows {
 		next, events := session.Reconcile(row.Session, before, after, c.now)
 		if next.Version == row.Version && next.State == row.State {

@@ -168,16 +168,17 @@ func (c *change) decideEach(keys []store.PersonKey, undecided []store.Person) er
 	if err != nil {
 		return err
 	}
+	settled := make([]store.Person, 0, len(people))
 	for _, p := range people {
-		decide := c.decide
-		if slices.ContainsFunc(undecided, func(u store.Person) bool { return u.Key == p.Key }) {
-			decide = c.settleTwice
+		if !slices.ContainsFunc(undecided, func(u store.Person) bool { return u.Key == p.Key }) {
+			settled = append(settled, p)
+			continue
 		}
-		if err := decide(p); err != nil {
+		if err := c.settleTwice(p); err != nil {
 			return err
 		}
 	}
-	return nil
+	return c.decideAll(settled)
 }
 
 func (c *change) settleTwice(p store.Person) error {

@@ -15,6 +15,25 @@ const ReasonAboveCeiling = string(mapping.AboveCeiling)
 // Facts are what rules may look at about a person. The vendor's certification
 // outranks the one that came over SCIM, which counts only where it is trusted.
 func (d *Directory) Facts(p Person) (mapping.Facts, error) {
+	f := d.ownFacts(p)
+	var err error
+	f.Memberships, err = list(d.v, "store.Facts", func(r Row) (mapping.Membership, error) {
+		var m mapping.Membership
+		var since int64
+		err := r.Scan(&m.Group, &m.Name, &m.ExternalID, &m.Shared, &since)
+		m.Since = at(since)
+		return m, err
+	}, `select `+factColumns+`, m.since from memberships m join groups g on g.conn = $1 and g.key = m.grp and not g.dissolving
+		where m.person = $2 and m.conn = $1 order by m.grp`, d.conn, int64(p.Key))
+	return f, err
+}
+
+// factColumns are what rules look at about a group.
+const factColumns = `g.id, g.display_name, coalesce(g.external_id, ''),
+	exists (select 1 from groups o where o.conn = g.conn and o.external_id = g.external_id and o.key <> g.key and not o.dissolving)`
+
+// ownFacts are the facts that stand in the person's own row.
+func (d *Directory) ownFacts(p Person) mapping.Facts {
 	f := mapping.Facts{Connection: d.row.ID, Person: p.ID, Active: p.Active}
 	switch {
 	case p.Asserted != nil:
@@ -22,37 +41,33 @@ func (d *Directory) Facts(p Person) (mapping.Facts, error) {
 	case d.row.TrustsCertification:
 		f.Certification = p.Claimed
 	}
-	var err error
-	f.Memberships, err = list(d.v, "store.Facts", func(r Row) (mapping.Membership, error) {
-		var m mapping.Membership
-		var since int64
-		err := r.Scan(&m.Group, &m.Name, &m.ExternalID, &since, &m.Shared)
-		m.Since = at(since)
-		return m, err
-	}, `select g.id, g.display_name, coalesce(g.external_id, ''), m.since,
-		exists (select 1 from groups o where o.conn = g.conn and o.external_id = g.external_id and o.key <> g.key and not o.dissolving)
-		from memberships m join groups g on g.conn = $1 and g.key = m.grp and not g.dissolving
-		where m.person = $2 and m.conn = $1 order by m.grp`, d.conn, int64(p.Key))
-	return f, err
+	return f
 }
 
 // Assignments lists what a person holds, with its sources, in the order of
 // access.CompareAssignments.
 func (d *Directory) Assignments(p Person) ([]access.Assignment, error) {
 	held, err := list(d.v, "store.Assignments", func(r Row) (access.Assignment, error) {
-		a := access.Assignment{Person: p.ID}
-		var notBefore, until int64
-		var sources string
-		err := r.Scan(&a.ID, &a.Grant, &a.Scope, &a.Flags.Events, &a.Flags.Video, &a.Standing, &notBefore, &until, &sources)
-		if err != nil {
-			return a, err
-		}
-		a.NotBefore, a.Until = at(notBefore), at(until)
-		return a, json.Unmarshal([]byte(sources), &a.Sources)
-	}, `select id, grant_kind, scope, events, video, standing, not_before, until, sources from assignments where conn = $1 and person = $2`,
-		d.conn, int64(p.Key))
+		a, err := scanAssignment(r)
+		a.Person = p.ID
+		return a, err
+	}, `select `+assignmentColumns+` from assignments where conn = $1 and person = $2`, d.conn, int64(p.Key))
 	slices.SortFunc(held, access.CompareAssignments)
 	return held, err
+}
+
+const assignmentColumns = `id, grant_kind, scope, events, video, standing, not_before, until, sources`
+
+// scanAssignment reads all of an assignment but whose it is.
+func scanAssignment(r Row, more ...any) (a access.Assignment, err error) {
+	var notBefore, until int64
+	var sources []byte
+	err = r.Scan(append([]any{&a.ID, &a.Grant, &a.Scope, &a.Flags.Events, &a.Flags.Video, &a.Standing, &notBefore, &until, &sources}, more...)...)
+	if err != nil {
+		return a, err
+	}
+	a.NotBefore, a.Until = at(notBefore), at(until)
+	return a, json.Unmarshal(sources, &a.Sources)
 }
 
 // ApplyPlan stores a plan whose assignments have their ids. fault.Denied with

@@ -12,8 +12,10 @@ import (
 )
 
 // personColumns end with the document, which lean leaves out.
-const personColumns = `p.key, p.id, p.user_name, p.external_id, p.display_name, p.email, p.active, p.epoch, p.version, p.policy,
-	p.valid_until, p.claimed_level, p.claimed_until, p.asserted, p.asserted_level, p.asserted_until, p.created_at, p.updated_at, p.doc`
+const personColumns = personFields + `, p.doc`
+
+const personFields = `p.key, p.id, p.user_name, p.external_id, p.display_name, p.email, p.active, p.epoch, p.version, p.policy,
+	p.valid_until, p.claimed_level, p.claimed_until, p.asserted, p.asserted_level, p.asserted_until, p.created_at, p.updated_at`
 
 func scanPerson(r Row, more ...any) (Person, error) {
 	var p Person
@@ -91,15 +93,17 @@ func (d *Directory) DoubledExternalIDs(limit int) ([]string, error) {
 		d.conn, limit)
 }
 
-// PeopleByKey lists the people behind keys, by key; unknown keys are left out.
+// PeopleByKey lists the people behind keys, by key, without their documents, which
+// no decision looks at; unknown keys are left out.
 func (d *Directory) PeopleByKey(keys []PersonKey) ([]Person, error) {
+	scan := func(r Row) (Person, error) { return d.scanPerson(lean{r, 0}) }
 	switch len(keys) {
 	case 0:
 		return nil, nil
 	case 1:
-		return list(d.v, "store.PeopleByKey", d.scanPerson, `select `+personColumns+` from people p where p.conn = $1 and p.key = $2`, d.conn, int64(keys[0]))
+		return list(d.v, "store.PeopleByKey", scan, `select `+personFields+`, null from people p where p.conn = $1 and p.key = $2`, d.conn, int64(keys[0]))
 	}
-	return list(d.v, "store.PeopleByKey", d.scanPerson, `select `+personColumns+` from people p where p.conn = $1 and p.key in (`+
+	return list(d.v, "store.PeopleByKey", scan, `select `+personFields+`, null from people p where p.conn = $1 and p.key in (`+
 		d.dialect().Keys("$2")+`) order by p.key`, d.conn, jsonList(keys))
 }
 

@@ -175,6 +175,7 @@ func read(v *store.View, d *store.Directory, p store.Person, g store.Group) erro
 		func() error { _, err := d.IDs([]store.PersonKey{1, 2}); return err },
 		func() error { _, err := d.Sessions(p); return err },
 		func() error { _, err := d.Facts(p); return err },
+		func() error { _, err := d.Bases([]store.Person{p, {Key: 7, ID: "per_7"}}); return err },
 		func() error { _, err := d.Assignments(p); return err },
 		func() error { _, err := d.GroupsOf(p); return err },
 		func() error { _, err := d.GroupNames(p); return err },

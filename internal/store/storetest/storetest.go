@@ -40,6 +40,7 @@ func Run(t *testing.T, open func(t *testing.T) *store.Store) {
 		{"no member is lost", testConcurrentMembers},
 		{"group names", testGroupNames},
 		{"shared external ids", testSharedExternalID},
+		{"people are read together as alone", testBases},
 		{"a page reads two megabytes of documents", testLargePages},
 		{"groups dissolve", testDissolving},
 		{"fences", testFence},

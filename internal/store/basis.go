@@ -1,0 +1,101 @@
+package store
+
+import (
+	"slices"
+
+	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/mapping"
+)
+
+// Basis is what a decision about one person looks at, and the sessions it may move.
+type Basis struct {
+	Facts    mapping.Facts
+	Held     []access.Assignment // in the order of access.CompareAssignments
+	Sessions []SessionRow        // that live
+}
+
+// Bases is Facts, Assignments and Sessions of several people at once, in their order:
+// four statements, however many they are.
+func (d *Directory) Bases(people []Person) ([]Basis, error) {
+	bases := make([]Basis, len(people))
+	at, keys, ids := make(map[PersonKey]*Basis, len(people)), make([]PersonKey, len(people)), make([]access.PersonID, len(people))
+	byID := make(map[access.PersonID]*Basis, len(people))
+	for i, p := range people {
+		bases[i].Facts = d.ownFacts(p)
+		at[p.Key], byID[p.ID] = &bases[i], &bases[i]
+		keys[i], ids[i] = p.Key, p.ID
+	}
+	if err := d.membershipsOf(keys, at); err != nil {
+		return nil, err
+	}
+	if err := d.assignmentsOf(keys, at); err != nil {
+		return nil, err
+	}
+	return bases, d.v.each("store.Bases", func(r Row) error {
+		s, err := scanSession(r)
+		if b := byID[s.Person]; b != nil {
+			b.Sessions = append(b.Sessions, s)
+		}
+		return err
+	}, `select `+sessionColumns+` where s.conn = $1 and s.person in (`+d.dialect().Texts("$2")+`) and s.state <> 0 order by s.created_at, s.id`, d.conn, jsonList(ids))
+}
+
+// membershipsOf reads the memberships of people, and then each of their groups once.
+func (d *Directory) membershipsOf(keys []PersonKey, bases map[PersonKey]*Basis) error {
+	const op = "store.Bases"
+	type membership struct {
+		person PersonKey
+		group  GroupKey
+		since  int64
+	}
+	rows, err := list(d.v, op, func(r Row) (m membership, err error) { return m, r.Scan(&m.person, &m.group, &m.since) },
+		`select m.person, m.grp, m.since from memberships m where m.person in (`+d.dialect().Keys("$2")+`) and m.conn = $1`, d.conn, jsonList(keys))
+	if err != nil {
+		return err
+	}
+	groups := map[GroupKey]mapping.Membership{}
+	for _, m := range rows {
+		groups[m.group] = mapping.Membership{}
+	}
+	var named []GroupKey
+	for key := range groups {
+		named = append(named, key)
+	}
+	slices.Sort(named)
+	clear(groups) // one that dissolves is in none of the answer
+	err = d.v.each(op, func(r Row) error {
+		var key GroupKey
+		var m mapping.Membership
+		err := r.Scan(&key, &m.Group, &m.Name, &m.ExternalID, &m.Shared)
+		groups[key] = m
+		return err
+	}, `select g.key, `+factColumns+` from groups g where g.conn = $1 and g.key in (`+d.dialect().Keys("$2")+`) and not g.dissolving`, d.conn, jsonList(named))
+	if err != nil {
+		return err
+	}
+	for _, m := range rows {
+		if g, lives := groups[m.group]; lives {
+			g.Since = at(m.since)
+			bases[m.person].Facts.Memberships = append(bases[m.person].Facts.Memberships, g)
+		}
+	}
+	return nil
+}
+
+func (d *Directory) assignmentsOf(keys []PersonKey, bases map[PersonKey]*Basis) error {
+	err := d.v.each("store.Bases", func(r Row) error {
+		var person PersonKey
+		a, err := scanAssignment(r, &person)
+		if err != nil {
+			return err
+		}
+		b := bases[person]
+		a.Person = b.Facts.Person
+		b.Held = append(b.Held, a)
+		return nil
+	}, `select `+assignmentColumns+`, person from assignments where conn = $1 and person in (`+d.dialect().Keys("$2")+`)`, d.conn, jsonList(keys))
+	for _, b := range bases {
+		slices.SortFunc(b.Held, access.CompareAssignments)
+	}
+	return err
+}
