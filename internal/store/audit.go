@@ -38,8 +38,7 @@ func (tx *Tx) Append(events ...event.Event) error {
 }
 
 func (tx *Tx) audit(op string, conn int64, e event.Event) (id int64, err error) {
-	body, err := json.Marshal(e)
-	if err != nil {
+	if tx.scratch, err = e.AppendJSON(tx.scratch[:0]); err != nil {
 		return 0, fault.Wrap(fault.Internal, op, err)
 	}
 	var personal, salt, digest any
@@ -53,7 +52,7 @@ func (tx *Tx) audit(op string, conn int64, e event.Event) (id int64, err error) 
 		personal, salt, digest = string(text), fresh, PersonalDigest(fresh, text)
 	}
 	id, err = tx.q.Insert(`insert into audit (conn, person, body, personal, salt, personal_digest) values ($1, $2, $3, $4, $5, $6)`,
-		conn, nullable(string(e.Person)), string(body), personal, salt, digest)
+		conn, nullable(string(e.Person)), string(tx.scratch), personal, salt, digest)
 	return id, tx.failed(err, op)
 }
 

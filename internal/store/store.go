@@ -162,7 +162,8 @@ type Tx struct {
 	wideChanged bool
 	lastID      access.ConnectionID // the connection opened last, for Append
 	lastKey     int64
-	lost        error // the database has given up the transaction: nothing more may be done in it
+	scratch     []byte // what events are written in
+	lost        error  // the database has given up the transaction: nothing more may be done in it
 }
 
 // Step runs fn so that its error undoes what fn did and nothing else: several use
