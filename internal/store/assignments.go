@@ -48,7 +48,7 @@ func (d *Directory) ownFacts(p Person) mapping.Facts {
 // access.CompareAssignments.
 func (d *Directory) Assignments(p Person) ([]access.Assignment, error) {
 	held, err := list(d.v, "store.Assignments", func(r Row) (access.Assignment, error) {
-		a, err := scanAssignment(r)
+		a, err := scanAssignment(r, nil)
 		a.Person = p.ID
 		return a, err
 	}, `select `+assignmentColumns+` from assignments where conn = $1 and person = $2`, d.conn, int64(p.Key))
@@ -58,8 +58,25 @@ func (d *Directory) Assignments(p Person) ([]access.Assignment, error) {
 
 const assignmentColumns = `id, grant_kind, scope, events, video, standing, not_before, until, sources`
 
-// scanAssignment reads all of an assignment but whose it is.
-func scanAssignment(r Row, more ...any) (a access.Assignment, err error) {
+// knownSources are sources by how they are stored: those whom one group made what
+// they are have the same ones. Who reads them together shares the slices.
+type knownSources map[string][]access.Source
+
+func (k knownSources) read(stored []byte) (sources []access.Source, err error) {
+	if sources, ok := k[string(stored)]; ok {
+		return sources, nil
+	}
+	if err := json.Unmarshal(stored, &sources); err != nil {
+		return nil, err
+	}
+	if k != nil {
+		k[string(stored)] = slices.Clip(sources)
+	}
+	return sources, nil
+}
+
+// scanAssignment reads all of an assignment but whose it is. known may be nil.
+func scanAssignment(r Row, known knownSources, more ...any) (a access.Assignment, err error) {
 	var notBefore, until int64
 	var sources []byte
 	err = r.Scan(append([]any{&a.ID, &a.Grant, &a.Scope, &a.Flags.Events, &a.Flags.Video, &a.Standing, &notBefore, &until, &sources}, more...)...)
@@ -67,7 +84,8 @@ func scanAssignment(r Row, more ...any) (a access.Assignment, err error) {
 		return a, err
 	}
 	a.NotBefore, a.Until = at(notBefore), at(until)
-	return a, json.Unmarshal(sources, &a.Sources)
+	a.Sources, err = known.read(sources)
+	return a, err
 }
 
 // ApplyPlan stores a plan whose assignments have their ids. fault.Denied with

@@ -83,9 +83,10 @@ func (d *Directory) membershipsOf(keys []PersonKey, bases map[PersonKey]*Basis) 
 }
 
 func (d *Directory) assignmentsOf(keys []PersonKey, bases map[PersonKey]*Basis) error {
+	known := knownSources{}
 	err := d.v.each("store.Bases", func(r Row) error {
 		var person PersonKey
-		a, err := scanAssignment(r, &person)
+		a, err := scanAssignment(r, known, &person)
 		if err != nil {
 			return err
 		}

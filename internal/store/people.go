@@ -4,6 +4,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
@@ -118,6 +119,9 @@ func (d *Directory) Keys(ids []access.PersonID) (map[access.PersonID]PersonKey, 
 		var key PersonKey
 		err := r.Scan(&id, &key)
 		found[id] = key
+		if d.ids != nil {
+			d.ids[key] = id
+		}
 		return err
 	}
 	if len(ids) == 1 {
@@ -128,6 +132,9 @@ func (d *Directory) Keys(ids []access.PersonID) (map[access.PersonID]PersonKey, 
 
 // IDs lists the ids behind keys, by key; unknown keys are left out.
 func (d *Directory) IDs(keys []PersonKey) ([]access.PersonID, error) {
+	if ids, all := d.met(keys); all {
+		return ids, nil
+	}
 	scan := func(r Row) (id access.PersonID, err error) { return id, r.Scan(&id) }
 	switch len(keys) {
 	case 0:
@@ -136,6 +143,22 @@ func (d *Directory) IDs(keys []PersonKey) ([]access.PersonID, error) {
 		return list(d.v, "store.IDs", scan, `select id from people where conn = $1 and key = $2`, d.conn, int64(keys[0]))
 	}
 	return list(d.v, "store.IDs", scan, `select id from people where conn = $1 and key in (`+d.dialect().Keys("$2")+`) order by key`, d.conn, jsonList(keys))
+}
+
+// met is IDs of people who were all read in this transaction already.
+func (d *Directory) met(keys []PersonKey) (ids []access.PersonID, all bool) {
+	sorted := slices.Clone(keys)
+	slices.Sort(sorted)
+	for i, key := range sorted {
+		id, known := d.ids[key]
+		if !known {
+			return nil, false
+		}
+		if i == 0 || key != sorted[i-1] {
+			ids = append(ids, id)
+		}
+	}
+	return ids, true
 }
 
 // SubjectOf is the subject that a person's sign-in is pinned to; ok is false if none is.
@@ -180,8 +203,9 @@ func (v *View) personState(ref personRef) (personState, error) {
 	return p, err
 }
 
-// fencedSQL says whether p is in a group whose fence is younger than p's decision.
-const fencedSQL = `exists (select 1 from memberships m join groups g on g.key = m.grp where m.person = p.key and g.fence > p.fence)`
+// fencedSQL says whether p is in a group whose fence is younger than p's decision. As
+// long as no fence lies anywhere, which is the rule, nobody's groups are looked at.
+const fencedSQL = `(select exists (select 1 from groups f where f.fence > 0)) and exists (select 1 from memberships m join groups g on g.key = m.grp where m.person = p.key and g.fence > p.fence)`
 
 // Fences is how many fences lie over the person: one for each group of theirs that
 // was fenced or dissolved after they were last decided, and one more for each time
