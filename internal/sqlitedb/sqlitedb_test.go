@@ -251,7 +251,7 @@ func TestANewerSchemaIsRefused(t *testing.T) {
 
 func TestSettingsAreThoseWePromise(t *testing.T) {
 	d := open(t)
-	want := map[string]any{"journal_mode": "wal", "synchronous": int64(2), "foreign_keys": int64(1), "busy_timeout": int64(5000), "journal_size_limit": int64(67108864)}
+	want := map[string]any{"journal_mode": "wal", "synchronous": int64(2), "foreign_keys": int64(1), "busy_timeout": int64(5000), "journal_size_limit": int64(67108864), "wal_autocheckpoint": int64(4000)}
 	err := d.Update(t.Context(), func(q Querier) error {
 		for pragma, v := range want {
 			var got sql.Null[any]
