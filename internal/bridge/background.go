@@ -60,7 +60,24 @@ func (b *Bridge) work(ctx context.Context) {
 		b.note("bridge.Recompute", err)
 		more = err == nil && done > 0
 	}
+	b.note("bridge.indexEmails", b.indexEmails(ctx))
 	b.note("bridge.writeTouches", b.writeTouches(ctx))
+}
+
+// indexEmails writes down the addresses of people whom a program wrote that had no
+// index of them. Usually there are none.
+func (b *Bridge) indexEmails(ctx context.Context) error {
+	for ctx.Err() == nil {
+		var waiting []store.DueKey
+		err := b.store.View(ctx, func(v *store.View) (err error) { waiting, err = v.WithoutEmails(chunk); return err })
+		if err != nil || len(waiting) == 0 {
+			return err
+		}
+		if err := b.store.Update(ctx, func(tx *store.Tx) error { return tx.IndexEmails(waiting) }); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (b *Bridge) note(op string, err error) {

@@ -20,11 +20,18 @@ type table struct {
 	counter  string // of connections: how many rows there are for the client
 	always   string // holds for every row that exists for the client
 	resource *schema.ResourceType
-	column   map[string]string // attribute path to expression, folded where the attribute is not case exact
-	ready    []string          // paths whose expression is folded already
-	indexed  []string          // attributes that an index finds by equality
-	unique   []string          // those of them that every row has and no two share: their indexes keep an order, too
+	column   map[string]string  // attribute path to expression, folded where the attribute is not case exact
+	ready    []string           // paths whose expression is folded already
+	indexed  []string           // attributes that an index finds by equality
+	unique   []string           // those of them that every row has and no two share: their indexes keep an order, too
+	lists    map[string]listing // paths into lists of which an index knows the rows
 	relation relation
+}
+
+// listing is how an index finds the rows of which an element has a value.
+type listing struct {
+	keys  string // a query for their keys; %[1]s is the value, folded
+	exact bool   // and for no others
 }
 
 // relation is the attribute that is rows: groups of a person, members of a group.
@@ -39,8 +46,14 @@ func peopleTable(d Dialect, rt *schema.ResourceType) table {
 	return table{dialect: d, name: "people", alias: "p", columns: personColumns, counter: "people", always: "true", resource: rt,
 		column: columns("p", "User", map[string]string{"userName": "p.user_name_key", "active": "p.active"}),
 		ready:  []string{"id", "userName"}, indexed: []string{"id", "userName", "externalId"}, unique: []string{"id", "userName"},
+		lists: map[string]listing{
+			"emails.value": {keys: "select key from people where conn = $1 and email_key = %[1]s union all " +
+				"select person from more_emails where conn = $1 and email_key = %[1]s union all " +
+				"select key from people where conn = $1 and emails_at <> version"},
+			"groups.value": {exact: true, keys: "select person from groups join memberships on memberships.grp = groups.key " +
+				"where groups.conn = $1 and groups.id = %[1]s and not groups.dissolving"}},
 		relation: relation{name: "groups",
-			from:  "memberships m%[1]s join groups g%[1]s on g%[1]s.key = m%[1]s.grp and not g%[1]s.dissolving where m%[1]s.person = p.key",
+			from:  "memberships m%[1]s join groups g%[1]s on g%[1]s.conn = p.conn and g%[1]s.key = m%[1]s.grp and not g%[1]s.dissolving where m%[1]s.person = p.key",
 			order: "m%[1]s.grp",
 			sub:   map[string]string{"value": "g%[1]s.id", "display": "g%[1]s.display_name", "type": "'direct'"}}}
 }
@@ -49,8 +62,10 @@ func groupsTable(d Dialect, rt *schema.ResourceType) table {
 	return table{dialect: d, name: "groups", alias: "g", columns: groupColumns, counter: "groups", always: "not g.dissolving", resource: rt,
 		column: columns("g", "Group", map[string]string{"displayName": "g.name_key"}),
 		ready:  []string{"id", "displayName"}, indexed: []string{"id", "displayName", "externalId"}, unique: []string{"id", "displayName"},
+		lists: map[string]listing{
+			"members.value": {exact: true, keys: "select grp from people join memberships on memberships.person = people.key where people.conn = $1 and people.id = %[1]s"}},
 		relation: relation{name: "members",
-			from:  "memberships m%[1]s join people p%[1]s on p%[1]s.key = m%[1]s.person where m%[1]s.grp = g.key",
+			from:  "memberships m%[1]s join people p%[1]s on p%[1]s.conn = g.conn and p%[1]s.key = m%[1]s.person where m%[1]s.grp = g.key",
 			order: "m%[1]s.person",
 			sub:   map[string]string{"value": "p%[1]s.id", "display": "p%[1]s.display_name", "type": "'User'"}}}
 }
@@ -80,24 +95,67 @@ func (c *compiler) where(e filter.Expr) string {
 }
 
 // narrow reports whether an index finds what e asks for.
-func (t table) narrow(e filter.Expr) bool { return finds(t.indexed, e) }
+func (t table) narrow(e filter.Expr) bool {
+	return finds(e, func(term filter.Expr) bool { _, _, ok := t.listed(term); return ok || isIndexed(t.indexed, term) })
+}
 
 // few reports whether an index finds what e asks for, and at most one row for each
 // of its terms: many may share an externalId.
-func (t table) few(e filter.Expr) bool { return finds(t.unique, e) }
+func (t table) few(e filter.Expr) bool {
+	return finds(e, func(term filter.Expr) bool { return isIndexed(t.unique, term) })
+}
 
-func finds(indexed []string, e filter.Expr) bool {
-	by := func(term filter.Expr) bool { return finds(indexed, term) }
+// finds reports whether e finds its rows by terms that do.
+func finds(e filter.Expr, term func(filter.Expr) bool) bool {
+	by := func(e filter.Expr) bool { return finds(e, term) }
 	switch e := e.(type) {
 	case *filter.And:
 		return slices.ContainsFunc(e.Terms, by)
 	case *filter.Or:
 		return !slices.ContainsFunc(e.Terms, func(term filter.Expr) bool { return !by(term) })
-	case *filter.Compare:
-		top := e.Attr.Parent == nil && !e.Attr.Extension
-		return top && e.Op == filter.Equal && !e.Value.Null && slices.Contains(indexed, e.Attr.Name)
+	case *filter.Compare, *filter.ValuePath:
+		return term(e)
 	}
 	return false
+}
+
+// isIndexed reports whether e asks for one value of one of these attributes.
+func isIndexed(indexed []string, e filter.Expr) bool {
+	c, ok := e.(*filter.Compare)
+	return ok && c.Attr.Parent == nil && !c.Attr.Extension && c.Op == filter.Equal && !c.Value.Null && slices.Contains(indexed, c.Attr.Name)
+}
+
+// listed is the list whose index finds all rows for which e holds, and the value to
+// look for.
+func (t table) listed(e filter.Expr) (l listing, value string, ok bool) {
+	switch e := e.(type) {
+	case *filter.Compare:
+		top := e.Attr.Parent
+		if top == nil || top.Extension || e.Op != filter.Equal || e.Value.Null || e.Value.Text == "" {
+			return listing{}, "", false
+		}
+		l, ok = t.lists[top.Name+"."+e.Attr.Name]
+		return l, Fold(e.Value.Text), ok
+	case *filter.ValuePath:
+		l, value, ok = t.listedBy(e.Term)
+		l.exact = false
+		return l, value, ok
+	}
+	return listing{}, "", false
+}
+
+// listedBy looks into the conjunction of a value path.
+func (t table) listedBy(term filter.Expr) (listing, string, bool) {
+	and, ok := term.(*filter.And)
+	if !ok {
+		return t.listed(term)
+	}
+	for _, one := range and.Terms {
+		if l, value, ok := t.listed(one); ok {
+			return l, value, true
+		}
+	}
+	return listing{}, "", false
 }
 
 // weigh counts the comparisons of a filter, and reports whether one of them looks
@@ -161,15 +219,28 @@ func (c *compiler) expr(e filter.Expr, in element) string {
 	case *filter.Not:
 		return "not " + c.expr(e.Term, in)
 	case *filter.ValuePath:
-		return c.valuePath(e)
+		return c.found(e, func() string { return c.valuePath(e) })
 	case *filter.Compare:
 		if in != (element{}) {
 			return c.compare(e, c.sub(e.Attr, in))
 		}
-		return c.compare(e, c.values(e.Attr))
+		return c.found(e, func() string { return c.compare(e, c.values(e.Attr)) })
 	}
 	c.fail("store: no such filter: %T", e)
 	return "false"
+}
+
+// found lets an index find the rows, where one can, before the condition looks at them.
+func (c *compiler) found(e filter.Expr, condition func() string) string {
+	l, value, ok := c.listed(e)
+	if !ok {
+		return condition()
+	}
+	keys := c.alias + ".key in (" + fmt.Sprintf(l.keys, c.bind(value)) + ")"
+	if l.exact {
+		return keys
+	}
+	return "(" + keys + " and " + condition() + ")"
 }
 
 func (c *compiler) fail(format string, args ...any) {
@@ -233,7 +304,7 @@ func (c *compiler) document(a, top *schema.Attribute, path []string) values {
 // sub is a sub-attribute of one element.
 func (c *compiler) sub(a *schema.Attribute, in element) values {
 	if in.related != "" {
-		return values{expr: c.relatedExpr(a, in.related)}
+		return values{expr: c.relatedExpr(a, in.related), folded: a.Name == "value"}
 	}
 	if a.MultiValued {
 		alias := "e" + c.suffix()
@@ -248,7 +319,7 @@ func (c *compiler) related(a *schema.Attribute) values {
 	if a.Parent == nil {
 		return values{from: fmt.Sprintf(c.relation.from, n), expr: "1"}
 	}
-	return values{from: fmt.Sprintf(c.relation.from, n), expr: c.relatedExpr(a, n)}
+	return values{from: fmt.Sprintf(c.relation.from, n), expr: c.relatedExpr(a, n), folded: a.Name == "value"}
 }
 
 func (c *compiler) relatedExpr(a *schema.Attribute, n string) string {

@@ -13,7 +13,7 @@ import (
 )
 
 func TestNarrowFiltersAreThoseThatAnIndexServes(t *testing.T) {
-	people := table{indexed: []string{"id", "userName", "externalId"}}
+	people := peopleTable(Dialect{}, schema.Users())
 	for text, want := range map[string]bool{
 		`userName eq "a"`:                                     true,
 		`externalId eq "a" or id eq "b"`:                      true,
@@ -24,8 +24,17 @@ func TestNarrowFiltersAreThoseThatAnIndexServes(t *testing.T) {
 		`userName eq null`:                                    false,
 		`title eq "a"`:                                        false,
 		`userName eq "a" or title eq "b"`:                     false,
-		`emails[value eq "a"]`:                                false,
-		`emails.value eq "a"`:                                 false,
+		`emails eq "a"`:                                       true,
+		`emails.value eq "a"`:                                 true,
+		`emails[value eq "a"]`:                                true,
+		`emails[type eq "work" and value eq "a"]`:             true,
+		`groups.value eq "a" or userName eq "b"`:              true,
+		`emails[type eq "work" or value eq "a"]`:              false,
+		`emails[not (value eq "a")]`:                          false,
+		`emails[type eq "work"]`:                              false,
+		`emails.value eq ""`:                                  false,
+		`emails.value ne "a"`:                                 false,
+		`phoneNumbers.value eq "a"`:                           false,
 		`name.familyName eq "a" or displayName eq "userName"`: false,
 	} {
 		e, err := filter.Parse(schema.Users(), text)

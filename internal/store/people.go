@@ -234,8 +234,8 @@ func (d *DirectoryTx) InsertPerson(p *Person) error {
 	const op = "store.InsertPerson"
 	asserted, level, until := assertedColumns(p.Asserted)
 	key, err := d.v.q.Insert(`insert into people (conn, id, user_name, user_name_key, external_id, display_name, email, email_key, active, epoch,
-		version, policy, fence, valid_until, claimed_level, claimed_until, asserted, asserted_level, asserted_until, created_at, updated_at, doc)
-		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)`,
+		version, policy, fence, valid_until, claimed_level, claimed_until, asserted, asserted_level, asserted_until, created_at, updated_at, doc, emails_at)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $11)`,
 		d.conn, string(p.ID), p.UserName, Fold(p.UserName), nullable(p.ExternalID), p.DisplayName, p.Email, nullable(Fold(p.Email)), p.Active, p.Epoch,
 		p.Version, p.Policy, d.fence, ms(p.ValidUntil), p.Claimed.Level, ms(p.Claimed.Until), asserted, level, until, ms(p.Created), ms(p.Updated), string(p.Doc))
 	if err != nil {
@@ -244,6 +244,9 @@ func (d *DirectoryTx) InsertPerson(p *Person) error {
 	p.Key, p.Connection = PersonKey(key), d.row.ID
 	d.ids[p.Key] = p.ID
 	d.touchPerson(p.ID)
+	if err := d.putEmails(op, *p); err != nil {
+		return err
+	}
 	_, err = d.tx.exec(op, `update connections set people = people + 1 where key = $1`, d.conn)
 	return err
 }
@@ -271,7 +274,7 @@ func (d *DirectoryTx) UpdatePerson(p Person) error {
 	asserted, level, until := assertedColumns(p.Asserted)
 	n, err := d.v.q.Exec(`update people set user_name = $1, user_name_key = $2, external_id = $3, display_name = $4, email = $5, email_key = $6,
 		active = $7, epoch = $8, version = $9, claimed_level = $10, claimed_until = $11, asserted = $12, asserted_level = $13, asserted_until = $14,
-		updated_at = $15, doc = $16 where conn = $17 and key = $18 and epoch <= $8`,
+		updated_at = $15, doc = $16, emails_at = $9 where conn = $17 and key = $18 and epoch <= $8`,
 		p.UserName, Fold(p.UserName), nullable(p.ExternalID), p.DisplayName, p.Email, nullable(Fold(p.Email)),
 		p.Active, p.Epoch, p.Version, p.Claimed.Level, ms(p.Claimed.Until), asserted, level, until,
 		ms(p.Updated), string(p.Doc), d.conn, int64(p.Key))
@@ -285,7 +288,10 @@ func (d *DirectoryTx) UpdatePerson(p Person) error {
 		return fault.New(fault.Stale, op, "the person has changed: an epoch never falls")
 	}
 	d.touchPerson(p.ID)
-	return nil
+	if err := d.dropEmails(op, p.Key); err != nil {
+		return err
+	}
+	return d.putEmails(op, p)
 }
 
 // DeletePerson removes a person with memberships, assignments and subject, ends the
@@ -321,6 +327,9 @@ func (d *DirectoryTx) DeletePerson(p Person, now time.Time) error {
 		return fault.New(fault.NotFound, op, "there is no such person")
 	}
 	d.touchPerson(p.ID)
+	if err := d.dropEmails(op, p.Key); err != nil {
+		return err
+	}
 	if _, err := d.tx.exec(op, `update connections set people = people - 1 where key = $1`, d.conn); err != nil {
 		return err
 	}

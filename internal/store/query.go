@@ -174,7 +174,11 @@ func (d *Directory) search(op string, t table, f filter.Expr, by *filter.Sort, t
 	if c.err != nil {
 		return nil, nil, c.err
 	}
-	_, alone := f.(*filter.Compare)
+	alone := false
+	switch f.(type) {
+	case *filter.Compare, *filter.ValuePath:
+		alone = true
+	}
 	cheap := f != nil && (t.few(f) || alone && by == nil && t.narrow(f))
 	if !cheap {
 		if s.all, err = d.counted(t.counter); err != nil {
@@ -238,7 +242,13 @@ func (s *search) rows(scan func(Row) error) error {
 // prepared once; others are interruptible and forgotten.
 func (s *search) usual() bool {
 	c, one := s.filter.(*filter.Compare)
-	return s.indexed && (s.filter == nil || one && c.Op == filter.Equal && s.narrow(s.filter))
+	return s.indexed && (s.filter == nil || one && c.Op == filter.Equal && s.narrow(s.filter) && !relatedTo(c))
+}
+
+// relatedTo reports whether a comparison looks at the rows of the relation, of which
+// there may be very many.
+func relatedTo(c *filter.Compare) bool {
+	return c.Attr.Relation || c.Attr.Parent != nil && c.Attr.Parent.Relation
 }
 
 // total counts what matches, where the page has not already shown it.

@@ -189,6 +189,7 @@ func read(v *store.View, d *store.Directory, p store.Person, g store.Group) erro
 		func() error { _, err := v.Due(crashDay, 10); return err },
 		func() error { _, err := v.Undecided(10); return err },
 		func() error { _, err := v.Fenced(10); return err },
+		func() error { _, err := v.WithoutEmails(10); return err },
 		func() error { _, err := v.Dissolving(10); return err },
 		func() error { _, err := v.PeopleNamed("u"); return err },
 		func() error { _, err := v.SessionByCookie(credential.Digest{2}); return err },

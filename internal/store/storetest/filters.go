@@ -40,12 +40,13 @@ var filterLeaves = []string{
 	`title eq "BOSS"`, `title pr`, `title ne "boss"`, `title eq null`, `title co ""`, `name pr`, `name.familyName eq "ÅNGSTRÖM"`, `name.givenName pr`, `name.familyName gt "a"`,
 	`displayName eq "100%_'\"\\"`, `displayName co "%_"`, `displayName sw "1"`, `displayName co "\""`,
 	`emails pr`, `emails eq "ada@x.example"`, `emails.type eq "work"`, `emails.value co "home"`, `emails.value ne "bob@home.example"`, `emails[type eq "work" and value co "HOME"]`, `emails[not (type eq "work")]`,
-	`emails[primary eq true]`, `emails[primary eq false]`, `phoneNumbers[primary eq false]`, `phoneNumbers.primary ne true`, `phoneNumbers.primary ne false`, `phoneNumbers[primary eq null]`, `emails.primary eq false`, `emails[primary ne true or value sw "b"]`, `emails[display eq null]`, `emails[type eq "work"].value eq "Ada@x.example"`, `phoneNumbers.value pr`,
+	`emails[primary eq true]`, `emails[primary eq false]`, `phoneNumbers[primary eq false]`, `phoneNumbers.primary ne true`, `phoneNumbers.primary ne false`, `phoneNumbers[primary eq null]`, `emails.primary eq false`, `emails[primary ne true or value sw "b"]`, `emails[display eq null]`, `emails[type eq "work"].value eq "Ada@x.example"`, `emails.value eq "ADA@home.example"`, `emails[value eq "bob@HOME.example"]`, `emails[type eq "home" and value eq "ada@home.example"]`,
+	`emails[type eq "work" and value eq "ada@home.example"]`, `not (emails.value eq "ada@home.example")`, `emails.value eq "ada"`, `emails.value eq ""`, `phoneNumbers.value pr`,
 	`urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department eq "FLEET"`, `urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:employeeNumber pr`, `manager.value pr`,
 	`certificationExpires eq "2026-11-21T09:00:00Z"`, `certificationExpires gt "2026-11-21T09:00:00Z"`, `certificationExpires lt "2026-11-21T09:00:00.75Z"`, `certificationExpires ne "2026-11-21T09:00:00Z"`,
 	`id eq "per_1"`, `id ne "per_1"`, `id pr`, `meta.created gt "2026-11-20T09:30:02Z"`, `meta.lastModified le "2026-11-20T09:30:03.123Z"`, `meta.lastModified gt "2026-11-20T09:30:03.1234Z"`, `meta.resourceType eq "User"`,
 	`schemas pr`, `schemas eq "` + schema.Users().Core.ID + `"`, `schemas eq "` + schema.EnterpriseURN + `"`, `schemas ne "` + schema.FleetURN + `"`, `schemas co "fleet"`,
-	`groups pr`, `groups.value eq "grp_1"`, `groups.display eq "TEAM 2"`, `groups[value eq "grp_2" and display sw "team"]`, `groups.value ne "grp_1"`, `not (groups pr)`,
+	`groups pr`, `groups.value eq "grp_1"`, `groups.display eq "TEAM 2"`, `groups[value eq "grp_2" and display sw "team"]`, `groups.value ne "grp_1"`, `groups.value eq "GRP_2"`, `not (groups.value eq "grp_2")`, `groups.value eq "per_1"`, `not (groups pr)`,
 }
 
 // What a filter means in SQL is what filter.Matches says (and no client's text can
