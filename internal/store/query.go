@@ -214,7 +214,7 @@ func (d *Directory) takeSlot(op string) (leave func(), err error) {
 	case d.v.scans <- struct{}{}:
 		return func() { <-d.v.scans }, nil
 	default:
-		return nil, fault.New(fault.Limited, op, "other searches are under way: try again in a few seconds, or filter by userName, externalId or id")
+		return nil, fault.New(fault.Limited, op, "other searches are under way: try again in a few seconds, or filter by userName, emails.value, externalId or id")
 	}
 }
 
@@ -270,7 +270,7 @@ func (s *search) tooLong(err error) error {
 	err = s.d.v.failed(err, s.op)
 	if err != nil && errors.Is(s.ctx.Err(), context.DeadlineExceeded) {
 		return &fault.Error{Kind: fault.Limited, Op: s.op, Err: err,
-			Detail: "this search takes too long here: filter by userName, externalId, id, displayName of a group or a time, and sort by id, userName of a user or displayName of a group"}
+			Detail: "this search takes too long here: filter by userName, externalId, id, emails.value, displayName or members.value of a group, or a time, and sort by id, userName of a user or displayName of a group"}
 	}
 	return err
 }
