@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/drawbridge-id/drawbridge/scim/dialect"
 	"github.com/drawbridge-id/drawbridge/scim/schema"
 )
 
@@ -60,6 +61,9 @@ func TestStrictRefusesEachLeniency(t *testing.T) {
 	covered := map[string]bool{}
 	for _, l := range leniencies {
 		covered[l.field] = true
+		if !slices.Contains(dialect.Leniencies(), l.note) {
+			t.Errorf("%s is not counted as a leniency", l.note)
+		}
 		for _, strict := range []bool{false, true} {
 			f := newFixture(t)
 			id := f.addUser("kim")
