@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/scim/dialect"
 )
 
 // connections reads the connections in the order of the file, and marks those whose
@@ -40,7 +41,7 @@ func (l *loader) connection(f field, id access.ConnectionID, tree *access.Tree, 
 		l.add(posOf(l.name, f.key), width(f.key), f.named()+"the id of a connection is made of lower-case letters, digits and inner hyphens, at most 63", "")
 	}
 	if _, ok := b.need("idp"); ok {
-		c.IdP = b.oneOf("idp", "entra", "okta", "other")
+		c.IdP = b.oneOf("idp", dialect.Names()...)
 	}
 	c.Name, c.Contact = b.needText("name"), b.email("contact")
 	c.Domains = l.domains(b, id, finds)
@@ -119,12 +120,10 @@ func (l *loader) trusts(b block) bool {
 }
 
 // SubjectClaim is the claim that means a person for good, unless the file names
-// another: Entra's sub differs from application to application.
+// another.
 func SubjectClaim(idp string) string {
-	if idp == "entra" {
-		return "oid"
-	}
-	return "sub"
+	d, _ := dialect.Named(idp)
+	return d.SubjectClaim
 }
 
 func (l *loader) signIn(f field, idp string) *SignIn {

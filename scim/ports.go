@@ -44,7 +44,7 @@ type Directory struct {
 
 	Credential string // names the credential that opened it; never its secret
 
-	IdP      string // "entra", "okta" or "other": whose dialect is spoken here (scim/dialect); "" is other
+	IdP      string // whose dialect is spoken here (a name of scim/dialect); "" is other
 	Strict   bool   // refuse what the RFC forbids instead of reading what was meant
 	RawToken bool   // accept Authorization without the Bearer scheme, also where the dialect does not
 

@@ -58,6 +58,7 @@ type Observation struct {
 	Connection string // "" until a credential opened it
 	Duration   time.Duration
 	Notes      []string // what was read leniently
+	Signs      []string // what the request gave away about its sender (dialect.Signs)
 	Err        error    // why, for 4xx and 5xx; not for the client
 
 	Asked   string          // the connection in the path, whether or not anything opened it
@@ -86,6 +87,14 @@ func (c *call) note(notes []string) {
 	all := schema.Notes(c.notes)
 	all.Join(notes)
 	c.notes = all
+}
+
+// signs are what an identity provider's request gave away about it.
+func (c *call) signs() []string {
+	if c.connection == "" {
+		return nil
+	}
+	return dialect.Signs(dialect.Request{Agent: c.r.UserAgent(), Query: c.r.URL.RawQuery, Method: c.r.Method, Resource: c.resource, Notes: c.notes})
 }
 
 // methods maps an HTTP method to what it does on one route.

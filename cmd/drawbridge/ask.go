@@ -133,27 +133,6 @@ func (c *cli) findings(found []api.Finding) {
 	}
 }
 
-func (c *cli) connection() *cobra.Command {
-	cmd := family("connection", "Customers' links to their identity providers")
-	cmd.AddCommand(&cobra.Command{Use: "list", Short: "List connections with their counters", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			all, err := c.allConnections(cmd.Context())
-			if err != nil {
-				return err
-			}
-			if c.json {
-				return c.print(all)
-			}
-			w := tabwriter.NewWriter(c.out, 0, 4, 2, ' ', 0)
-			fmt.Fprintln(w, "ID\tCUSTOMER\tIDP\tSTATE\tPEOPLE\tGROUPS\tTOKENS\tCLIENTS\tLAST ENDS\tLAST SCIM")
-			for _, x := range all {
-				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%d\t%d\t%d\t%s\t%s\n", x.ID, x.Name, x.IdP, x.State, x.People, x.Groups, live(x.Tokens), liveClients(x), lastEnds(x), ago(x.LastSCIM))
-			}
-			return w.Flush()
-		}}, c.connectionDrift(), c.scimClients())
-	return cmd
-}
-
 func (c *cli) allConnections(ctx context.Context) ([]api.Connection, error) {
 	var all []api.Connection
 	err := c.ask(ctx, http.MethodGet, "/connections", nil, &all)

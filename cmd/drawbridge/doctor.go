@@ -53,6 +53,7 @@ func (a *app) examineConnection(ctx context.Context, c bridge.ConnectionView, sa
 	} else {
 		say(api.LevelOK, "", "%s: heard of %s ago, %d people in %d groups", c.ID, time.Since(c.LastSCIM).Round(time.Second), c.People, c.Groups)
 	}
+	a.examineSpeech(ctx, c, say)
 	if err := a.upstreams.Probe(ctx, c.ID); err != nil {
 		say(api.LevelFail, "check sign_in.issuer, and that this machine may reach it", "%s: sign-in: %s", c.ID, cmp.Or(fault.DetailOf(err), "the identity provider does not answer"))
 	} else {
@@ -66,6 +67,26 @@ func (a *app) examineConnection(ctx context.Context, c bridge.ConnectionView, sa
 		say(api.LevelFail, "keep the database as evidence and restore from a backup", "%s: the audit chain is broken at row %d: %s", c.ID, chain.Bad, chain.Why)
 	default:
 		say(api.LevelOK, "", "%s: the audit chain is intact: %d rows", c.ID, chain.Rows)
+	}
+}
+
+// examineSpeech tells whom a connection that is in use sounds like, and warns if that
+// is not whom it was set up for: a token may have come into other hands.
+func (a *app) examineSpeech(ctx context.Context, c bridge.ConnectionView, say finding) {
+	s, err := a.bridge.Speaks(ctx, c.Connection)
+	switch {
+	case err != nil:
+		say(api.LevelFail, "look at the log", "%s: what its requests were like cannot be read", c.ID)
+	case s.Verdict.Several():
+		say(api.LevelWarn, "give each identity provider a connection of its own, and find out who holds this one's token", "%s: %s use it at the same time", c.ID, s.Verdict)
+	case s.Contradicts():
+		say(api.LevelWarn, "set connections."+string(c.ID)+".idp to "+s.Verdict.Names[0]+", or find out who holds its token",
+			"%s: it is set up for %s, and speaks %s", c.ID, s.Configured.Title, s.Verdict)
+	case s.Today.Requests > 0 || len(s.Verdict.Names) > 0:
+		say(api.LevelOK, "", "%s: %s", c.ID, s)
+	}
+	if err == nil && len(s.Beyond) > 0 {
+		say(api.LevelOK, "", "%s: in the last seven days it relied on leniencies that %s is not known to need: %s", c.ID, s.Configured.Title, kindsCalled(s.Beyond))
 	}
 }
 

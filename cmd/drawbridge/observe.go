@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
+	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/bridge"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
 	"github.com/drawbridge-id/drawbridge/scim"
@@ -45,6 +46,9 @@ func (a *app) observeSCIM(m *metrics) func(context.Context, scim.Observation) {
 		m.duration.WithLabelValues(o.Resource, o.Method).Observe(o.Duration.Seconds())
 		for _, fixup := range dialect.Reliances(o.Notes) {
 			m.fixups.WithLabelValues(o.Connection, fixup).Inc()
+		}
+		if o.Connection != "" && o.Resource != "Me" { // at /Me speaks a person
+			a.bridge.Hear(access.ConnectionID(o.Connection), o.Signs, o.Notes)
 		}
 		if o.Err == nil {
 			return

@@ -113,7 +113,7 @@ func (c Ceiling) Allows(t *Tree, g Grant, s ScopeID) bool {
 type Connection struct {
 	ID      ConnectionID `json:"id"`
 	Name    string       `json:"name"`    // the customer's name, shown at sign-in
-	IdP     string       `json:"idp"`     // "entra", "okta" or "other": which dialect it speaks
+	IdP     string       `json:"idp"`     // whose dialect it speaks: a name of package scim/dialect
 	Root    ScopeID      `json:"root"`    // the customer's own scope
 	Ceiling Ceiling      `json:"ceiling"` //
 	Domains []string     `json:"domains"` // e-mail domains that find this connection at sign-in; they decide nothing else

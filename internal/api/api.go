@@ -53,6 +53,7 @@ func New(c Config) http.Handler {
 	get(a, h, "/status", "What this bridge is and how it stands", a.status)
 	get(a, h, "/doctor", "Findings: what is wrong or soon will be, and what to do", a.doctor)
 	get(a, h, "/connections", "Every connection with its counters and tokens", a.connections)
+	get(a, h, "/connections/{connection}", "A connection, and what its SCIM requests were like, day by day", a.connection)
 	get(a, h, "/explain", "Why a person holds what they hold", a.explain)
 	get(a, h, "/connections/{connection}/drift", "Member ids that the identity provider names and nobody here has, the latest first", a.drift)
 	register(a, h, http.MethodDelete, "/connections/{connection}/drift", "Forget the drift of a connection, or of one group; what is named again is shown again", http.StatusOK, a.acknowledgeDrift)
@@ -214,6 +215,7 @@ type Connection struct {
 	Tokens   []Token             `json:"tokens"`
 	Clients  []Client            `json:"clients" doc:"OAuth clients of its identity provider"`
 	Signed   bool                `json:"signed" doc:"its clients may prove themselves by signed assertions"`
+	Speaks   Speaks              `json:"speaks"`
 }
 
 // Token is a SCIM token without its secret.
@@ -234,16 +236,27 @@ func (a *api) connections(ctx context.Context, _ *struct{}) (*body[[]Connection]
 	}
 	out := make([]Connection, len(rows))
 	for i, c := range rows {
-		out[i] = Connection{ID: c.ID, Name: c.Name, IdP: c.IdP, State: string(c.State), SCIMURL: a.scimURL(c.ID),
-			Domains: c.Domains, People: c.People, Groups: c.Groups, LastSCIM: when(c.LastSCIM), Tokens: []Token{}, Clients: []Client{}, Signed: c.Signed}
-		for _, t := range c.Tokens {
-			out[i].Tokens = append(out[i].Tokens, shown(t))
-		}
-		for _, k := range c.Clients {
-			out[i].Clients = append(out[i].Clients, shownClient(k))
+		if out[i], err = a.shortly(ctx, c); err != nil {
+			return nil, err
 		}
 	}
 	return &body[[]Connection]{out}, nil
+}
+
+func (a *api) shortly(ctx context.Context, c bridge.ConnectionView) (Connection, error) {
+	speaks, err := a.speaks(ctx, c.Connection)
+	if err != nil {
+		return Connection{}, err
+	}
+	out := Connection{ID: c.ID, Name: c.Name, IdP: c.IdP, State: string(c.State), SCIMURL: a.scimURL(c.ID),
+		Domains: c.Domains, People: c.People, Groups: c.Groups, LastSCIM: when(c.LastSCIM), Tokens: []Token{}, Clients: []Client{}, Signed: c.Signed, Speaks: speaks}
+	for _, t := range c.Tokens {
+		out.Tokens = append(out.Tokens, shown(t))
+	}
+	for _, k := range c.Clients {
+		out.Clients = append(out.Clients, shownClient(k))
+	}
+	return out, nil
 }
 
 // scimURL is what an administrator types into the identity provider.

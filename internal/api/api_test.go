@@ -64,7 +64,7 @@ func TestTheDescriptionNamesEveryRoute(t *testing.T) {
 	if err := json.Unmarshal(w.Body.Bytes(), &d); err != nil || !strings.HasPrefix(d.OpenAPI, "3.1") {
 		t.Fatalf("%d %v %s", w.Code, err, d.OpenAPI)
 	}
-	for path, method := range map[string]string{"/status": "get", "/doctor": "get", "/connections": "get", "/explain": "get",
+	for path, method := range map[string]string{"/status": "get", "/doctor": "get", "/connections": "get", "/connections/{connection}": "get", "/explain": "get",
 		"/connections/{connection}/tokens": "post", "/connections/{connection}/tokens/{token}": "delete",
 		"/connections/{connection}/clients": "post", "/connections/{connection}/clients/{client}": "delete",
 		"/connections/{connection}/clients/{client}/secrets": "post", "/connections/{connection}/clients/{client}/secrets/{secret}": "delete",
@@ -73,8 +73,8 @@ func TestTheDescriptionNamesEveryRoute(t *testing.T) {
 			t.Errorf("%s %s is not described", method, path)
 		}
 	}
-	if len(d.Paths) != 12 {
-		t.Errorf("%d paths are described; this test knows 12", len(d.Paths))
+	if len(d.Paths) != 13 {
+		t.Errorf("%d paths are described; this test knows 13", len(d.Paths))
 	}
 }
 

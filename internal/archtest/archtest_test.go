@@ -47,7 +47,7 @@ var layers = []struct {
 	{"oidc", []string{"internal/access", "internal/assertion", "internal/credential", "internal/fault", "internal/hot", "internal/secret", "internal/session"}},
 	{"oidc/upstream", []string{"internal/access", "internal/fault", "internal/secret"}},
 	// L3: use cases
-	{"internal/bridge", []string{"internal/access", "internal/assertion", "internal/credential", "internal/event", "internal/fault", "internal/hot", "internal/secret", "internal/session", "internal/store", "mapping", "oidc", "oidc/upstream", "scim", "scim/admission", "scim/patch", "scim/schema", "scim/traffic"}},
+	{"internal/bridge", []string{"internal/access", "internal/assertion", "internal/credential", "internal/event", "internal/fault", "internal/hot", "internal/secret", "internal/session", "internal/store", "mapping", "oidc", "oidc/upstream", "scim", "scim/admission", "scim/dialect", "scim/patch", "scim/schema", "scim/traffic"}},
 	// L4: engines
 	{"internal/sqlitedb", []string{"internal/fault"}},
 	{"internal/store/sqlite", []string{"internal/fault", "internal/sqlitedb", "internal/store"}},
@@ -56,9 +56,9 @@ var layers = []struct {
 	{"internal/egress", []string{"internal/fault"}},
 	{"internal/audit", []string{"internal/access", "internal/event", "internal/fault", "internal/store"}},
 	// L5: files, sockets, pages
-	{"config", []string{"internal/access", "internal/assertion", "internal/credential", "internal/secret", "internal/suggest", "mapping", "oidc", "scim/schema"}},
+	{"config", []string{"internal/access", "internal/assertion", "internal/credential", "internal/secret", "internal/suggest", "mapping", "oidc", "scim/dialect", "scim/schema"}},
 	{"internal/httpserver", []string{"internal/fault", "internal/secret"}},
-	{"internal/api", []string{"internal/access", "internal/bridge", "internal/credential", "internal/fault", "internal/store"}},
+	{"internal/api", []string{"internal/access", "internal/bridge", "internal/credential", "internal/fault", "internal/store", "scim/dialect"}},
 	{"internal/console", []string{"internal/access", "internal/credential", "internal/fault", "internal/hot", "internal/secret", "internal/session", "oidc", "oidc/upstream"}},
 	{"internal/idp", []string{"internal/secret"}},
 	{"internal/drive", []string{"internal/idp", "internal/secret"}},

@@ -29,6 +29,7 @@ func (b *Bridge) Run(ctx context.Context) {
 			b.note("bridge.trimOutbox", b.trimOutbox(ctx))
 		case <-ctx.Done():
 			b.note("bridge.writeTouches", b.writeTouches(context.WithoutCancel(ctx)))
+			b.note("bridge.writeSpeech", b.writeSpeech(context.WithoutCancel(ctx), true))
 			return
 		case <-tick.C:
 		case <-b.wake:
@@ -61,7 +62,11 @@ func (b *Bridge) work(ctx context.Context) {
 		more = err == nil && done > 0
 	}
 	b.note("bridge.indexEmails", b.indexEmails(ctx))
+	if ctx.Err() != nil {
+		return // Run writes the rest, at its end
+	}
 	b.note("bridge.writeTouches", b.writeTouches(ctx))
+	b.note("bridge.writeSpeech", b.writeSpeech(ctx, false))
 }
 
 // indexEmails writes down the addresses of people whom a program wrote that had no

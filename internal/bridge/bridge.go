@@ -79,6 +79,7 @@ type Bridge struct {
 
 	refusals refusals
 	attempts attempts
+	speech   speech
 
 	mu          sync.Mutex           // guards what follows
 	used        map[string]time.Time // SCIM token public id → last use, not yet written

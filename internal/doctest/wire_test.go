@@ -5,8 +5,11 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/drawbridge-id/drawbridge/scim/dialect"
 )
 
 // Every line of the list in testdata/idp/README.md has its own test, every
@@ -68,4 +71,31 @@ func wireTest(t *testing.T, row, name string) bool {
 		}
 	}
 	return false
+}
+
+// The table of docs/identity-providers.md is what package dialect says.
+func TestEveryDialectIsDescribed(t *testing.T) {
+	rows := section(t, "docs/identity-providers.md", "## What `idp` changes")
+	for _, name := range dialect.Names() {
+		d, _ := dialect.Named(name)
+		needs := []string{}
+		for _, kind := range d.Needs {
+			needs = append(needs, dialect.Called(kind))
+		}
+		row := fmt.Sprintf("| `%s` | %s | %s | `%s`", name, anyOf(needs), map[bool]string{true: "yes", false: "no"}[d.RawToken], d.SubjectClaim)
+		if !strings.Contains(rows, row) {
+			t.Errorf("docs/identity-providers.md does not say %s", row)
+		}
+	}
+}
+
+func anyOf(needs []string) string {
+	switch len(needs) {
+	case 0:
+		return "none"
+	case len(dialect.Leniencies()):
+		return "all"
+	}
+	slices.Sort(needs)
+	return strings.Join(needs, "; ")
 }

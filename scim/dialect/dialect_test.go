@@ -41,6 +41,9 @@ func TestEveryLeniencyHasAName(t *testing.T) {
 			t.Errorf("%s is called %q", kind, called)
 		}
 		seen[called] = true
+		if said := schema.Sentence(kind, "title"); said == kind+": title" {
+			t.Errorf("%s has no sentence", kind)
+		}
 	}
 }
 

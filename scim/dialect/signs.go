@@ -1,7 +1,6 @@
 package dialect
 
 import (
-	"net/http"
 	"slices"
 	"strings"
 
@@ -60,10 +59,10 @@ func Signs(r Request) []string {
 	say(SignSCIM1, noted(r.Notes, schema.NoteUnknownSchema, scim1))
 	say(SignUpperCase, noted(r.Notes, schema.NoteAnyCase, "op"))
 	say(SignTextBoolean, noted(r.Notes, schema.NoteStringBoolean, ""))
-	say(SignPutUser, r.Method == http.MethodPut && r.Resource == "Users")
-	say(SignPutGroup, r.Method == http.MethodPut && r.Resource == "Groups")
-	say(SignPatchUser, r.Method == http.MethodPatch && r.Resource == "Users")
-	say(SignPatchGroup, r.Method == http.MethodPatch && r.Resource == "Groups")
+	say(SignPutUser, r.Method == "PUT" && r.Resource == "Users")
+	say(SignPutGroup, r.Method == "PUT" && r.Resource == "Groups")
+	say(SignPatchUser, r.Method == "PATCH" && r.Resource == "Users")
+	say(SignPatchGroup, r.Method == "PATCH" && r.Resource == "Groups")
 	return all
 }
 

@@ -120,10 +120,13 @@ func walk(t *testing.T, s *store.Store) {
 		did.add(err, err2, tx.PutClient("app", true), tx.PutCeiling(crashConn, []mapping.Pair{{Grant: access.Standard, Scope: "s"}}),
 			tx.PutSCIMToken(store.SCIMToken{PublicID: "t", Connection: crashConn}), tx.TouchSCIMTokens(map[string]time.Time{"t": crashDay}),
 			tx.PutSCIMClient(store.SCIMClient{ID: "k", Connection: crashConn}), tx.PutClientSecret("k", store.ClientSecret{PublicID: "s"}), tx.RevokeClientSecret("k", "s", crashDay),
-			tx.RevokeSCIMClient("k", crashDay), tx.TouchSCIMClients(map[store.ClientUse]time.Time{{Client: "k", Kind: "secret", Secret: "s"}: crashDay}))
+			tx.RevokeSCIMClient("k", crashDay), tx.TouchSCIMClients(map[store.ClientUse]time.Time{{Client: "k", Kind: "secret", Secret: "s"}: crashDay}),
+			tx.AddSpeech([]store.SpeechCount{{Connection: crashConn, Day: crashDay, Word: "requests", Count: 1}}, crashDay))
 		_, err = tx.UseAssertion("k", credential.Digest{1}, crashDay.Add(time.Hour), crashDay)
 		_, err2 = tx.SCIMClients(crashConn)
 		did.add(err, err2)
+		_, err = tx.Speech(crashConn, crashDay)
+		did.add(err)
 		d, err := tx.In(crashConn)
 		if err != nil {
 			return err

@@ -32,6 +32,7 @@ func Run(t *testing.T, open func(t *testing.T) *store.Store) {
 		{"SCIM tokens", testTokens},
 		{"SCIM clients", testSCIMClients},
 		{"an assertion works once", testAssertions},
+		{"what connections say is counted", testSpeech},
 		{"signing keys", testKeys},
 		{"all or nothing", testAtomicity},
 		{"steps are undone one by one", testSteps},
