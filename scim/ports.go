@@ -140,6 +140,7 @@ type Query struct {
 	Walk   bool         // the page begins behind After, whatever has come or gone since
 	After  []byte       // Page.Next of the page before; nil: the first page
 	Want   Want
+	Base   string // what addresses in the answer begin with, up to the collection: a filter may ask for them
 }
 
 // Page is a list answer.

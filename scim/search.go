@@ -143,7 +143,7 @@ func (f *found) page(ctx context.Context, from source, q Query) (Page, error) {
 	if !from.matters {
 		return Page{}, nil
 	}
-	q.Filter, q.Want = from.filter, from.want
+	q.Filter, q.Want, q.Base = from.filter, from.want, from.base
 	page, err := from.rows.List(ctx, q)
 	if err != nil {
 		return Page{}, err

@@ -44,7 +44,7 @@ func page[T any](ctx context.Context, b *Bridge, conn access.ConnectionID, q sci
 		if q.Walk {
 			rows, page.Next, err = walked(dir, q, l)
 		} else {
-			rows, page.Total, err = l.numbered(dir, store.Query{Filter: q.Filter, Sort: q.Sort, Start: q.Start, Count: q.Count})
+			rows, page.Total, err = l.numbered(dir, store.Query{Filter: q.Filter, Sort: q.Sort, Start: q.Start, Count: q.Count, Base: q.Base})
 		}
 		if err != nil {
 			return err
@@ -72,5 +72,5 @@ func page[T any](ctx context.Context, b *Bridge, conn access.ConnectionID, q sci
 }
 
 func walked[T any](dir *store.Directory, q scim.Query, l lister[T]) ([]T, []byte, error) {
-	return l.walk(dir, store.Walk{Filter: q.Filter, Sort: q.Sort, After: q.After, Count: q.Count})
+	return l.walk(dir, store.Walk{Filter: q.Filter, Sort: q.Sort, After: q.After, Count: q.Count, Base: q.Base})
 }

@@ -26,6 +26,7 @@ type table struct {
 	unique   []string           // those of them that every row has and no two share: their indexes keep an order, too
 	lists    map[string]listing // paths into lists of which an index knows the rows
 	relation relation
+	base     string // of the client's addresses
 }
 
 // listing is how an index finds the rows of which an element has a value.
@@ -36,10 +37,11 @@ type listing struct {
 
 // relation is the attribute that is rows: groups of a person, members of a group.
 type relation struct {
-	name  string
-	from  string            // with %[1]s for a fresh suffix
-	order string            // of from, as answers show it, with %[1]s
-	sub   map[string]string // sub-attribute to expression, with %[1]s
+	name     string
+	endpoint string            // where the others live
+	from     string            // with %[1]s for a fresh suffix
+	order    string            // of from, as answers show it, with %[1]s
+	sub      map[string]string // sub-attribute to expression, with %[1]s
 }
 
 func peopleTable(d Dialect, rt *schema.ResourceType) table {
@@ -52,7 +54,7 @@ func peopleTable(d Dialect, rt *schema.ResourceType) table {
 				"select key from people where conn = $1 and emails_at <> version"},
 			"groups.value": {exact: true, keys: "select person from groups join memberships on memberships.grp = groups.key " +
 				"where groups.conn = $1 and groups.id = %[1]s and not groups.dissolving"}},
-		relation: relation{name: "groups",
+		relation: relation{name: "groups", endpoint: "/Groups",
 			from:  "memberships m%[1]s join groups g%[1]s on g%[1]s.conn = p.conn and g%[1]s.key = m%[1]s.grp and not g%[1]s.dissolving where m%[1]s.person = p.key",
 			order: "m%[1]s.grp",
 			sub:   map[string]string{"value": "g%[1]s.id", "display": "g%[1]s.display_name", "type": "'direct'"}}}
@@ -64,16 +66,16 @@ func groupsTable(d Dialect, rt *schema.ResourceType) table {
 		ready:  []string{"id", "displayName"}, indexed: []string{"id", "displayName", "externalId"}, unique: []string{"id", "displayName"},
 		lists: map[string]listing{
 			"members.value": {exact: true, keys: "select grp from people join memberships on memberships.person = people.key where people.conn = $1 and people.id = %[1]s"}},
-		relation: relation{name: "members",
+		relation: relation{name: "members", endpoint: "/Users",
 			from:  "memberships m%[1]s join people p%[1]s on p%[1]s.conn = g.conn and p%[1]s.key = m%[1]s.person where m%[1]s.grp = g.key",
 			order: "m%[1]s.person",
-			sub:   map[string]string{"value": "p%[1]s.id", "display": "p%[1]s.display_name", "type": "'User'"}}}
+			sub:   map[string]string{"value": "p%[1]s.id", "display": "nullif(p%[1]s.display_name, '')", "type": "'User'"}}}
 }
 
 func columns(alias, resource string, more map[string]string) map[string]string {
 	all := map[string]string{
 		"id": alias + ".id", "externalId": alias + ".external_id",
-		"meta": "'meta'", "meta.resourceType": "'" + resource + "'", "meta.location": "null",
+		"meta": "'meta'", "meta.resourceType": "'" + resource + "'",
 		"meta.created": alias + ".created_at", "meta.lastModified": alias + ".updated_at",
 		"meta.version": `'W/"' || ` + alias + `.version || '"'`,
 	}
@@ -279,6 +281,8 @@ func (c *compiler) values(a *schema.Attribute) values {
 		path = append([]string{top.URN}, path...)
 	case name == "schemas":
 		return c.schemas()
+	case name == "meta.location":
+		return values{expr: c.address(c.resource.Endpoint, c.alias+".id")}
 	default:
 		if column, ok := c.column[name]; ok {
 			return values{expr: column, folded: slices.Contains(c.ready, name)}
@@ -322,7 +326,15 @@ func (c *compiler) related(a *schema.Attribute) values {
 	return values{from: fmt.Sprintf(c.relation.from, n), expr: c.relatedExpr(a, n), folded: a.Name == "value"}
 }
 
+// address is where a resource is found.
+func (c *compiler) address(endpoint, id string) string {
+	return "(" + c.bind(strings.TrimSuffix(c.base, "/")+endpoint+"/") + " || " + id + ")"
+}
+
 func (c *compiler) relatedExpr(a *schema.Attribute, n string) string {
+	if a.Name == "$ref" {
+		return c.address(c.relation.endpoint, fmt.Sprintf(c.relation.sub["value"], n))
+	}
 	expr, ok := c.relation.sub[a.Name]
 	if !ok {
 		return "null"
@@ -430,14 +442,14 @@ func (c *compiler) test(e *filter.Compare, v values) string {
 // column reports whether an instant is one of the row's own, in milliseconds.
 func column(v values) bool { return strings.HasSuffix(v.expr, "_at") }
 
-// exactMS is an instant as a column of milliseconds compares with it.
+// exactMS is an instant as a column of milliseconds compares with it: between two of
+// them, it is all the same where.
 func exactMS(v filter.Value) any {
 	whole := v.Time.UnixMilli()
-	rest := v.Time.Nanosecond() % 1e6
-	if rest == 0 {
+	if v.Time.Nanosecond()%1e6 == 0 {
 		return whole
 	}
-	return float64(whole) + float64(rest)/1e6
+	return float64(whole) + 0.5
 }
 
 // text compares folded or exact text. SQL and Go agree on the order of UTF-8 bytes.

@@ -93,6 +93,7 @@ func numbered[T any](d *Directory, op string, t table, q Query, x *reader[T]) ([
 	if q.Start < 1 || q.Count < 0 || q.Count > MaxPage {
 		return nil, 0, fault.New(fault.Invalid, op, "a page starts at 1 or later and has at most %d entries", MaxPage)
 	}
+	t.base = q.Base
 	s, done, err := d.search(op, t, q.Filter, q.Sort, q.Count == 0)
 	if err != nil {
 		return nil, 0, err
@@ -120,6 +121,7 @@ func walk[T any](d *Directory, op string, t table, w Walk, x *reader[T]) ([]T, P
 	if w.Count < 1 || w.Count > MaxPage {
 		return nil, nil, fault.New(fault.Invalid, op, "a page has at least one and at most %d entries", MaxPage)
 	}
+	t.base = w.Base
 	s, done, err := d.search(op, t, w.Filter, w.Sort, false)
 	if err != nil {
 		return nil, nil, err

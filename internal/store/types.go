@@ -78,6 +78,7 @@ type Query struct {
 	Sort   *filter.Sort // nil: oldest first
 	Start  int          // 1-based; at least 1
 	Count  int          // at most MaxPage; 0: only the total
+	Base   string       // what the client's addresses begin with, up to the collection's slash: filters may ask for them
 }
 
 // Walk asks for a page of people or groups by the place where the last one ended:
@@ -87,6 +88,7 @@ type Walk struct {
 	Sort   *filter.Sort // nil: oldest first
 	After  Place        // nil: the first page
 	Count  int          // 1 to MaxPage
+	Base   string       // as a Query's
 }
 
 // MaxPage is the largest page a query returns.

@@ -4,6 +4,8 @@ import (
 	"math"
 	"strconv"
 
+	"github.com/go-json-experiment/json/jsontext"
+
 	"github.com/drawbridge-id/drawbridge/scim/schema"
 )
 
@@ -69,17 +71,14 @@ func allowed(t schema.Type, op Op) bool {
 
 func coerce(a *schema.Attribute, t token) (Value, bool) {
 	v := Value{Text: t.text}
-	var err error
 	ok := true
 	switch a.Type {
 	case schema.Boolean:
 		v.Bool, ok = schema.ParseBool(t.text)
 	case schema.Integer:
-		v.Int, err = strconv.ParseInt(t.text, 10, 64)
-		ok = err == nil && t.kind == word
+		v.Int, ok = whole(t)
 	case schema.Decimal:
-		v.Float, err = strconv.ParseFloat(t.text, 64)
-		ok = err == nil && t.kind == word && !math.IsInf(v.Float, 0) && !math.IsNaN(v.Float)
+		v.Float, ok = number(t)
 	case schema.DateTime:
 		v.Time, ok = schema.ParseTime(t.text)
 	default:
@@ -89,4 +88,27 @@ func coerce(a *schema.Attribute, t token) (Value, bool) {
 		}
 	}
 	return v, ok
+}
+
+// number reads a JSON number (RFC 7644 figure 1), and none of the other ways in
+// which Go writes one.
+func number(t token) (float64, bool) {
+	if t.kind != word || !jsontext.Value(t.text).IsValid() {
+		return 0, false
+	}
+	f, err := strconv.ParseFloat(t.text, 64)
+	return f, err == nil
+}
+
+// whole also takes 7.0 and 7e2 for integers: they are the same numbers.
+func whole(t token) (int64, bool) {
+	f, ok := number(t)
+	if !ok {
+		return 0, false
+	}
+	if i, err := strconv.ParseInt(t.text, 10, 64); err == nil {
+		return i, true
+	}
+	const exact = 1 << 53 // beyond it not every integer is a float
+	return int64(f), f == math.Trunc(f) && math.Abs(f) <= exact
 }

@@ -274,11 +274,18 @@ func wrongType(a *Attribute) error {
 }
 
 // ParseTime reads an xsd:dateTime (RFC 7643 section 2.3.5); without a time zone it
-// is UTC.
+// is UTC. Years have four digits, also in UTC: what stores keep of an instant has room
+// for no more.
 func ParseTime(s string) (time.Time, bool) {
+	// time.Parse would take a comma, and an hour of one digit.
+	const hour = len("2006-01-02T15")
+	if len(s) <= hour || s[hour] != ':' || strings.ContainsRune(s, ',') {
+		return time.Time{}, false
+	}
 	for _, layout := range [...]string{time.RFC3339Nano, "2006-01-02T15:04:05"} {
 		if t, err := time.Parse(layout, s); err == nil {
-			return t, true
+			year := t.UTC().Year()
+			return t, 0 <= year && year <= 9999
 		}
 	}
 	return time.Time{}, false

@@ -271,3 +271,16 @@ func TestNotesAreFewAndEachOnce(t *testing.T) {
 		t.Error(len(n))
 	}
 }
+
+func TestInstantsHaveOneForm(t *testing.T) {
+	for _, s := range []string{"2026-01-31T05:04:03Z", "2026-01-31T05:04:03.123456789+10:30", "2026-01-31T05:04:03", "0000-01-01T00:00:00Z", "9999-12-31T23:59:59Z"} {
+		if _, ok := ParseTime(s); !ok {
+			t.Errorf("%s is refused", s)
+		}
+	}
+	for _, s := range []string{"2026-01-31", "2026-01-31T5:04:03Z", "2026-01-31T05:04:03,5Z", "2026-01-31t05:04:03z", "2026-02-30T05:04:03Z", "9999-12-31T23:59:59-01:00", "0000-01-01T00:00:00+01:00", "10000-01-01T00:00:00Z", ""} {
+		if _, ok := ParseTime(s); ok {
+			t.Errorf("%q is taken", s)
+		}
+	}
+}
