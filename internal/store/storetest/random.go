@@ -96,13 +96,14 @@ func randomElement(d *rand.Rand, a *schema.Attribute) any {
 	return randomTexts[d.IntN(len(randomTexts))]
 }
 
-// randomPeople are in the store and, as answers show them, in what is returned. The
-// seed stays, so that what rapid finds can be found again.
-func randomPeople(f *fixture, n int) []schema.Object {
+// randomDirectory is n people and some groups, in the store and, as answers show
+// them, in what is returned. The seed stays, so that what rapid finds can be found
+// again.
+func randomDirectory(f *fixture, n int) (docs, shownGroups []schema.Object) {
 	f.t.Helper()
 	d := rand.New(rand.NewPCG(20, 26)) //nolint:gosec // test data
-	var docs []schema.Object
-	groups := []store.Group{f.group(north, "grp_1", "Team"), f.group(north, "grp_2", "TEAM ß"), f.group(north, "grp_3", "é")}
+	groups := []store.Group{f.group(north, "grp_1", "Team"), f.group(north, "grp_2", "TEAM ß"), f.group(north, "grp_3", "é"), f.group(north, "grp_4", "nobody")}
+	members := make([][]any, len(groups))
 	for i := range n {
 		doc := randomDoc(d, schema.Users())
 		doc["userName"], doc["active"] = fmt.Sprint(randomTexts[d.IntN(len(randomTexts))], i), d.IntN(2) == 0
@@ -119,12 +120,17 @@ func randomPeople(f *fixture, n int) []schema.Object {
 			if err := dir.InsertPerson(&p); err != nil {
 				return err
 			}
-			for j := range groups {
+			for j := range groups[:3] {
 				if d.IntN(3) > 0 {
 					continue
 				}
 				id := string(groups[j].ID)
 				in = append(in, schema.Object{"value": id, "display": groups[j].DisplayName, "type": "direct", "$ref": base + "/Groups/" + id})
+				member := schema.Object{"value": string(p.ID), "type": "User", "$ref": base + "/Users/" + string(p.ID)}
+				if p.DisplayName != "" {
+					member["display"] = p.DisplayName
+				}
+				members[j] = append(members[j], member)
 				if _, err := dir.AddMembers(&groups[j], []store.PersonKey{p.Key}, day); err != nil {
 					return err
 				}
@@ -136,7 +142,16 @@ func randomPeople(f *fixture, n int) []schema.Object {
 		meta["location"], meta["version"] = base+"/Users/"+string(p.ID), fmt.Sprintf(`W/"%d"`, p.Version)
 		docs = append(docs, shown)
 	}
-	return docs
+	for j, g := range groups {
+		id := string(g.ID)
+		doc := schema.Object{"id": id, "displayName": g.DisplayName, "schemas": []any{schema.GroupURN}, "meta": schema.Object{"resourceType": "Group", "created": g.Created.Format(time.RFC3339Nano),
+			"lastModified": day.Format(time.RFC3339Nano), "location": base + "/Groups/" + id, "version": fmt.Sprintf(`W/"%d"`, g.Version)}}
+		if members[j] != nil {
+			doc["members"] = members[j]
+		}
+		shownGroups = append(shownGroups, doc)
+	}
+	return docs, shownGroups
 }
 
 // drawRandomFilter draws a filter over everything that rt has.
@@ -171,34 +186,65 @@ func drawInside(r *rapid.T, list *schema.Attribute, depth int) string {
 	return "(" + drawInside(r, list, depth-1) + rapid.SampledFrom([]string{" and ", " or "}).Draw(r, "connective") + drawInside(r, list, depth-1) + ")"
 }
 
-func drawComparison(r *rapid.T, a *schema.Attribute, name string) string {
-	ops := []string{"eq", "ne", "eq", "ne", "gt", "ge", "lt", "le", "co", "sw", "ew"}
-	var literal string
+// comparable is what an attribute can be compared with: operators, and literals.
+func comparable(a *schema.Attribute) (ops, literals []string) {
+	ordered := []string{"eq", "ne", "gt", "ge", "lt", "le"}
 	switch a.Type {
-	case schema.Complex:
+	case schema.Boolean:
+		return ordered[:2], []string{"true", "false"}
+	case schema.Integer, schema.Decimal:
+		return ordered, []string{"-1", "0", "1", "1.0", "-1e0"}
+	case schema.DateTime:
+		return ordered, quoteAll(randomInstants)
+	case schema.Binary:
+		return ordered[:2], quoteAll(randomBinaries)
+	}
+	texts := append([]string{"", base + "/Users/per_1", base + "/Groups/grp_1", base, `W/"1"`, schema.EnterpriseURN, "per_", "team"}, randomTexts...)
+	return append(ordered, "co", "sw", "ew"), quoteAll(texts)
+}
+
+func drawComparison(r *rapid.T, a *schema.Attribute, name string) string {
+	if a.Type == schema.Complex {
 		if a.SubAttribute("value") == nil {
 			return name + " pr"
 		}
 		return drawComparison(r, a.SubAttribute("value"), name)
-	case schema.Boolean:
-		ops, literal = ops[:2], rapid.SampledFrom([]string{"true", "false"}).Draw(r, "boolean")
-	case schema.Integer, schema.Decimal:
-		ops, literal = ops[:8], rapid.SampledFrom([]string{"-1", "0", "1", "1.0", "-1e0"}).Draw(r, "number")
-	case schema.DateTime:
-		ops, literal = ops[:8], quote(rapid.SampledFrom(randomInstants).Draw(r, "instant"))
-	case schema.Binary:
-		ops, literal = ops[:2], quote(rapid.SampledFrom(randomBinaries).Draw(r, "binary"))
-	default:
-		texts := append([]string{"", base + "/Users/per_1", base + "/Groups/grp_1", base, `W/"1"`, schema.EnterpriseURN, "per_", "team"}, randomTexts...)
-		literal = quote(rapid.SampledFrom(texts).Draw(r, "text"))
 	}
 	switch rapid.IntRange(0, 9).Draw(r, "unusual") {
 	case 0:
 		return name + " pr"
 	case 1:
-		ops, literal = ops[:2], "null"
+		return name + rapid.SampledFrom([]string{" eq null", " ne null"}).Draw(r, "null")
 	}
-	return name + " " + rapid.SampledFrom(ops).Draw(r, "op") + " " + literal
+	ops, literals := comparable(a)
+	return name + " " + rapid.SampledFrom(ops).Draw(r, "op") + " " + rapid.SampledFrom(literals).Draw(r, "literal")
+}
+
+// comparisons are all that can be asked of an attribute, with some of the literals
+// for each operator, and all where an attribute is an instant.
+func comparisons(d *rand.Rand, a *schema.Attribute) []string {
+	all := []string{a.Path() + " pr"}
+	if a.Type == schema.Complex {
+		return all
+	}
+	all = append(all, a.Path()+" eq null", a.Path()+" ne null")
+	ops, literals := comparable(a)
+	for _, op := range ops {
+		for _, l := range literals {
+			if len(literals) <= 10 || d.IntN(len(literals)/5) == 0 {
+				all = append(all, a.Path()+" "+op+" "+l)
+			}
+		}
+	}
+	return all
+}
+
+func quoteAll(texts []string) []string {
+	quoted := make([]string, len(texts))
+	for i, s := range texts {
+		quoted[i] = quote(s)
+	}
+	return quoted
 }
 
 func quote(s string) string {
@@ -206,41 +252,74 @@ func quote(s string) string {
 	return string(b)
 }
 
-// For random filters over everything that people have, of random people, what a
-// filter means in SQL is what filter.Matches says.
-func testRandomFilters(t *testing.T, f *fixture) {
-	docs := randomPeople(f, 40)
-	all := attributesOf(schema.Users())
-	rapid.Check(t, func(r *rapid.T) {
-		text := drawRandomFilter(r, all, 3)
-		e, err := filter.Parse(schema.Users(), text)
-		if err != nil {
-			r.Fatalf("%s: %v", text, err)
+// found is who a filter finds in SQL.
+func (f *fixture) found(rt *schema.ResourceType, e filter.Expr) (ids []string, total int) {
+	f.t.Helper()
+	q := store.Query{Filter: e, Start: 1, Count: 100, Base: base}
+	f.read(north, func(d *store.Directory) (err error) {
+		if rt == schema.Groups() {
+			var groups []store.Group
+			groups, total, err = d.Groups(q)
+			for _, g := range groups {
+				ids = append(ids, string(g.ID))
+			}
+			return err
 		}
-		var want []access.PersonID
-		for _, doc := range docs {
-			if filter.Matches(e, doc) {
-				want = append(want, access.PersonID(doc.Text("id")))
-			}
+		var people []store.Person
+		people, total, err = d.People(q)
+		for _, p := range people {
+			ids = append(ids, string(p.ID))
 		}
-		f.read(north, func(d *store.Directory) error {
-			var got []access.PersonID
-			found, total, err := d.People(store.Query{Filter: e, Start: 1, Count: 100, Base: base})
-			for _, p := range found {
-				got = append(got, p.ID)
-			}
-			if err != nil || !slices.Equal(got, want) || total != len(want) {
-				r.Fatalf("%s\n got %v of %d (%v)\nwant %v", text, got, total, err, want)
-			}
-			return nil
-		})
+		return err
 	})
+	return ids, total
+}
+
+// meansTheSame compares what a filter means in SQL with what filter.Matches says.
+func (f *fixture) meansTheSame(fatal func(string, ...any), rt *schema.ResourceType, docs []schema.Object, text string) {
+	f.t.Helper()
+	e, err := filter.Parse(rt, text)
+	if err != nil {
+		fatal("%s: %v", text, err)
+		return
+	}
+	var want []string
+	for _, doc := range docs {
+		if filter.Matches(e, doc) {
+			want = append(want, doc.Text("id"))
+		}
+	}
+	if got, total := f.found(rt, e); !slices.Equal(got, want) || total != len(want) {
+		fatal("%s\n got %v of %d\nwant %v", text, got, total, want)
+	}
+}
+
+// For every comparison of everything that people and groups have, and for random
+// filters, what a filter means in SQL is what filter.Matches says.
+func testRandomFilters(t *testing.T, f *fixture) {
+	people, groups := randomDirectory(f, 40)
+	d := rand.New(rand.NewPCG(20, 27)) //nolint:gosec // test data
+	for rt, docs := range map[*schema.ResourceType][]schema.Object{schema.Users(): people, schema.Groups(): groups} {
+		for _, top := range attributesOf(rt) {
+			for _, a := range append([]*schema.Attribute{top}, top.Sub...) {
+				for _, text := range comparisons(d, a) {
+					f.meansTheSame(t.Errorf, rt, docs, text)
+				}
+			}
+		}
+		if t.Failed() {
+			return
+		}
+		rapid.Check(t, func(r *rapid.T) {
+			f.meansTheSame(r.Fatalf, rt, docs, drawRandomFilter(r, attributesOf(rt), 3))
+		})
+	}
 }
 
 // For everything that people have, random people are in the order that filter.Sort
 // says, page by page and in a walk.
 func testRandomSorts(t *testing.T, f *fixture) {
-	docs := randomPeople(f, 40)
+	docs, _ := randomDirectory(f, 40)
 	for _, top := range attributesOf(schema.Users()) {
 		for _, a := range append([]*schema.Attribute{top}, top.Sub...) {
 			for _, word := range []string{"ascending", "descending"} {
