@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/netip"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -280,4 +281,17 @@ func boundedMethod(m string) string {
 		return m
 	}
 	return "other"
+}
+
+// Routes is all that the server does with a connection's credential: "GET Users/*", in
+// order. It is for tests that must forget none.
+func (s *Server) Routes() []string {
+	var all []string
+	for pattern, at := range s.routes {
+		for method := range at {
+			all = append(all, method+" "+pattern)
+		}
+	}
+	slices.Sort(all)
+	return all
 }
