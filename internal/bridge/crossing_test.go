@@ -195,11 +195,11 @@ func nobodys(theirs whatIsTheirs) whatIsTheirs {
 	return other
 }
 
-// TestEveryRouteAnswersWhatIsForeignAsUnknown: in two worlds that are alike, one
+// TestI7_EveryRouteAnswersWhatIsForeignAsUnknown: in two worlds that are alike, one
 // customer sends the same requests to every route there is: in one world with what
 // is another customer's, in the other with what never was. Each answer is the same,
 // byte for byte, and the other customer is untouched (T-C2, I-7).
-func TestEveryRouteAnswersWhatIsForeignAsUnknown(t *testing.T) {
+func TestI7_EveryRouteAnswersWhatIsForeignAsUnknown(t *testing.T) {
 	t.Parallel()
 	cases := crossingsOf()
 	transcript := func(foreign bool) (all []string) {
@@ -259,10 +259,10 @@ func (w *world) visible(c access.ConnectionID) string {
 	return w.ask(c, w.tokens[c], "GET", "/Users", "") + w.ask(c, w.tokens[c], "GET", "/Groups", "")
 }
 
-// TestACustomerSeesNothingOfWhatAnotherDoes: the same script, with and without
+// TestI7_ACustomerSeesNothingOfWhatAnotherDoes: the same script, with and without
 // another customer's busy traffic in between, is answered with the same bytes, but
 // for what is made at random (I-7).
-func TestACustomerSeesNothingOfWhatAnotherDoes(t *testing.T) {
+func TestI7_ACustomerSeesNothingOfWhatAnotherDoes(t *testing.T) {
 	t.Parallel()
 	transcript := func(busy bool) (all []string) {
 		w := newWorld(t)
