@@ -35,6 +35,7 @@ fuzz:
 
 lanes: setup-browser setup-axe setup-node setup-oracles
 	$(GO) test -tags lanes -count=1 -timeout 10m ./cmd/drawbridge ./scim/oracles
+	sh .ci/interop
 
 browser: setup-browser setup-axe
 	$(GO) test -tags lanes -count=1 -run 'Browser' ./cmd/drawbridge
@@ -45,7 +46,7 @@ openid-client: setup-node
 scim-oracles: setup-oracles
 	$(GO) test -tags lanes -count=1 ./scim/oracles
 
-# Clients that we did not write, against the built program.
+# A SCIM tester that we did not write, against the built program: the last of the lanes.
 interop:
 	sh .ci/interop
 
@@ -68,4 +69,4 @@ setup-oracles:
 	@test -d $(ORACLES_DIR)/node_modules/scimmy || { echo "installing scimmy, scim-patch and scim2-parse-filter with npm into $(ORACLES_DIR)/node_modules"; npm ci --prefix $(ORACLES_DIR) --no-audit --no-fund; }
 
 clean:
-	rm -rf bin data demo-data $(NODE_DIR)/node_modules $(AXE_DIR)/node_modules $(ORACLES_DIR)/node_modules
+	rm -rf bin data demo-data $(NODE_DIR)/node_modules $(AXE_DIR)/node_modules $(ORACLES_DIR)/node_modules testdata/scim-sanity/venv
