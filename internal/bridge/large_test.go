@@ -400,3 +400,34 @@ func TestOthersAreServedDuringALargeChange(t *testing.T) {
 		t.Errorf("%d members", len(got))
 	}
 }
+
+// TestAMemberCostsTheSameInAnyGroup: a PATCH of one member takes the same steps
+// whatever the size of its group. That each statement uses its index is held by
+// TestHotQueriesUseAnIndex of internal/store/sqlite.
+func TestAMemberCostsTheSameInAnyGroup(t *testing.T) {
+	count := &steps{}
+	w := newWorld(t, stepping(count))
+	people := w.people(banksia, 5001)
+	last := people[5000:]
+	verbs := map[string]string{"add": memberOp("add", last), "remove by value": memberOp("remove", last),
+		"remove by filter": patchOp(fmt.Sprintf(`{"op":"remove","path":"members[value eq \"%s\"]"}`, last[0]))}
+	costs := map[string]map[int]int{}
+	for _, size := range []int{10, 5000} {
+		group := w.hugeGroup(banksia, fmt.Sprint("Depot ", size), people[:size])
+		for _, verb := range []string{"add", "remove by value", "add", "remove by filter"} {
+			n := 0
+			count.reach = func(string, string) error { n++; return nil }
+			w.must(204, banksia, "PATCH", "/Groups/"+group, verbs[verb])
+			count.reach = nil
+			if costs[verb] == nil {
+				costs[verb] = map[int]int{}
+			}
+			costs[verb][size] = n
+		}
+	}
+	for verb, by := range costs {
+		if by[10] != by[5000] || by[10] == 0 {
+			t.Errorf("%s takes %d steps in a group of 10 and %d in one of 5,000", verb, by[10], by[5000])
+		}
+	}
+}
