@@ -170,53 +170,89 @@ func (b *Bridge) clearFences(ctx context.Context) (int, error) {
 	return len(fenced) + len(dissolving), nil
 }
 
-// stepFence takes a chunk of a group's members and decides them. The fence of this
-// group no longer shows at those whose row went, or after the last: it is counted here.
-func (b *Bridge) stepFence(ctx context.Context, g store.Group, step func(*change, store.Group) (keys []store.PersonKey, gone bool, err error)) error {
+// stepFence decides a chunk of a group's members.
+func (b *Bridge) stepFence(ctx context.Context, g store.Group, step func(*change, store.Group) error) error {
 	return b.inTurn(ctx, func() error {
-		return b.change(ctx, g.Connection, event.ByRules, func(c *change) error {
-			keys, gone, err := step(c, g)
-			if err != nil {
-				return err
-			}
-			lifted := int64(0)
-			if gone {
-				lifted = 1 + g.Refenced
-			}
-			return c.settleEach(keys, lifted)
-		})
+		return b.change(ctx, g.Connection, event.ByRules, func(c *change) error { return step(c, g) })
 	})
 }
 
-// settleEach decides people over whom that many fences lay beside those that show.
-func (c *change) settleEach(keys []store.PersonKey, lifted int64) error {
+// over is a person with the number of fences over them.
+type over struct {
+	store.Person
+	fences int64
+}
+
+// counted reads people with the fences over them, before a step lifts one.
+func (c *change) counted(keys []store.PersonKey) ([]over, error) {
 	people, err := c.dir.PeopleByKey(keys)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	for _, p := range people {
-		fences, err := c.dir.Fences(p)
-		if err != nil {
-			return err
+	all := make([]over, len(people))
+	for i, p := range people {
+		all[i].Person = p
+		if all[i].fences, err = c.dir.Fences(p); err != nil {
+			return nil, err
 		}
-		if err := c.settleAfter(p, fences+lifted); err != nil {
+	}
+	return all, nil
+}
+
+func (c *change) settleCounted(people []over) error {
+	for _, p := range people {
+		if err := c.settleAfter(p.Person, p.fences); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (c *change) takeFenced(g store.Group) (keys []store.PersonKey, gone bool, err error) {
-	return c.dir.TakeFenced(g, chunk)
+// takeFenced decides the next members under a fence, and lifts it after the last.
+func (c *change) takeFenced(g store.Group) error {
+	keys, err := c.dir.NextFenced(g, chunk)
+	if err != nil {
+		return err
+	}
+	people, err := c.counted(keys)
+	if err != nil {
+		return err
+	}
+	if _, _, err := c.dir.TakeFenced(g, chunk); err != nil {
+		return err
+	}
+	return c.settleCounted(people)
 }
 
-func (c *change) dropDissolving(g store.Group) (keys []store.PersonKey, gone bool, err error) {
-	keys, done, err := c.dir.DropMembers(g, chunk)
+// dropDissolving drops the next members of a group that is gone, and its row after
+// the last. Of those who stay in its successor there is nothing to tell.
+func (c *change) dropDissolving(g store.Group) error {
+	leaving, err := c.dir.NextLeaving(g, chunk)
 	if err != nil {
-		return nil, false, err
+		return err
 	}
-	if err := c.sayMembers(g, event.MemberRemoved, keys); err != nil || !done {
-		return keys, true, err
+	var all, gone []store.PersonKey
+	for _, l := range leaving {
+		if all = append(all, l.Key); !l.Staying {
+			gone = append(gone, l.Key)
+		}
 	}
-	return keys, true, c.dir.DeleteGroup(g)
+	people, err := c.counted(all)
+	if err != nil {
+		return err
+	}
+	_, last, err := c.dir.DropMembers(g, chunk)
+	if err != nil {
+		return err
+	}
+	g.ID = g.Origin()
+	if err := c.sayMembers(g, event.MemberRemoved, gone); err != nil {
+		return err
+	}
+	if last {
+		if err := c.dir.DeleteGroup(g); err != nil {
+			return err
+		}
+	}
+	return c.settleCounted(people)
 }

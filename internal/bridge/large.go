@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/event"
@@ -65,21 +66,58 @@ func (g groups) prepare(ctx context.Context, group store.Group, members *memberC
 	})
 }
 
-// beginLarge writes a large change down. Those who leave go first, so that nobody is
-// let in by a change whose end nobody has seen.
+// succeeds reports whether a change leaves so few of a group that it costs far less
+// to make another of them than to take the others away one by one.
+func (m moves) succeeds() bool {
+	return m.unknown.whole && len(m.remove) > leavingAtOnce && len(m.remove) > 2*(len(m.stay)+len(m.add))
+}
+
+// leavingAtOnce is how many people leave a group one by one at most while the
+// request waits; stageChunk is how many are made a successor's members at a time.
+const (
+	leavingAtOnce = 2000
+	stageChunk    = 500
+)
+
+// beginLarge writes a large change down.
 func (c *change) beginLarge(g *store.Group, m moves) error {
-	var edits []store.MemberEdit
+	edits := oneByOne(m)
+	if m.succeeds() {
+		if err := c.dir.PrepareSuccessor(*g); err != nil {
+			return err
+		}
+		edits = bySuccessor(m)
+	}
+	for i := range edits {
+		edits[i].Request = c.request
+	}
+	return c.dir.BeginEdits(g, edits, c.now)
+}
+
+// oneByOne lets those go first who leave, so that nobody is let in by a change whose
+// end nobody has seen.
+func oneByOne(m moves) (edits []store.MemberEdit) {
 	for part := range slices.Chunk(m.remove, chunk) {
 		edits = append(edits, store.MemberEdit{Remove: part})
 	}
 	for part := range slices.Chunk(m.add, chunk) {
 		edits = append(edits, store.MemberEdit{Add: part})
 	}
-	for i := range edits {
-		edits[i].Request = c.request
+	return edits
+}
+
+// bySuccessor makes another group unseen, which takes the place of this one.
+func bySuccessor(m moves) (edits []store.MemberEdit) {
+	all := slices.Concat(m.stay, m.add)
+	slices.Sort(all)
+	for part := range slices.Chunk(all, stageChunk) {
+		edits = append(edits, store.MemberEdit{Stage: part})
 	}
-	c.begun, c.due = m, c.due || c.looksAt(*g)
-	return c.dir.BeginEdits(g, edits, c.now)
+	edits = append(edits, store.MemberEdit{Succeed: &store.Succession{Added: len(m.add), Removed: len(m.remove)}})
+	for part := range slices.Chunk(m.add, chunk) {
+		edits = append(edits, store.MemberEdit{Tell: part})
+	}
+	return edits
 }
 
 // finish carries out the rest of the large change that was under way in g, if there
@@ -114,10 +152,39 @@ func (b *Bridge) carryOn(ctx context.Context, g store.Group) (store.Group, error
 				return err
 			}
 			c.request = edit.Request
-			return c.exchangeChunk(&now, edit, since)
+			return c.carryOut(&now, edit, since)
 		})
 	})
 	return now, err
+}
+
+// carryOut carries out one part of a large change.
+func (c *change) carryOut(g *store.Group, edit store.MemberEdit, since time.Time) error {
+	switch {
+	case edit.Stage != nil:
+		return c.dir.StageMembers(*g, edit.Stage, since)
+	case edit.Succeed != nil:
+		return c.succeed(g, *edit.Succeed, since)
+	case edit.Tell != nil:
+		came, err := c.dir.Among(*g, edit.Tell)
+		if err != nil {
+			return err
+		}
+		return c.sayMembers(*g, event.MemberAdded, came)
+	}
+	return c.exchangeChunk(g, edit, since)
+}
+
+// succeed is the instant of a change by a successor: who left with the group that was
+// is refused from here on, and who came is decided anew before anything else. Whoever
+// stays is in both, and under one fence as far as they are concerned.
+func (c *change) succeed(g *store.Group, s store.Succession, since time.Time) error {
+	if err := c.dir.Succeed(g, s.Added > 0, since); err != nil {
+		return err
+	}
+	c.due = true
+	c.say(event.GroupChanged, "", map[string]string{"group": string(g.ID), "added": strconv.Itoa(s.Added), "removed": strconv.Itoa(s.Removed)})
+	return nil
 }
 
 // exchangeChunk is one chunk of a large change: those it moves are settled before

@@ -12,6 +12,7 @@ import (
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/credential"
+	"github.com/drawbridge-id/drawbridge/internal/event"
 	"github.com/drawbridge-id/drawbridge/internal/store"
 )
 
@@ -86,7 +87,7 @@ func memberOp(op string, ids []string) string {
 	return patchOp(fmt.Sprintf(`{"op":%q,"path":"members","value":%s}`, op, memberList(ids)))
 }
 
-func sorted(ids ...string) []string {
+func inOrder(ids ...string) []string {
 	ids = slices.Clone(ids)
 	slices.Sort(ids)
 	return slices.Compact(ids)
@@ -103,71 +104,120 @@ func TestALargeChangeIsWholeWhenItIsAnswered(t *testing.T) {
 	patch := func(w *world, group, body string) (int, map[string]any) {
 		return w.send(banksia, "PATCH", "/Groups/"+group, body)
 	}
-	const half, all = 350, 900 // the group is people[:2*half]; the first half of it stays
+	// The group is those who stay and those who leave; others are to come.
+	type parts struct{ stay, leave, come []string }
+	after := func(p parts) []string { return slices.Concat(p.stay, p.come) }
 	for name, change := range map[string]struct {
-		do        func(w *world, group string, people []string) (int, map[string]any)
+		do        func(w *world, group string, p parts) (int, map[string]any)
 		stay, new bool
 	}{
-		"PATCH replace": {func(w *world, g string, p []string) (int, map[string]any) {
-			return patch(w, g, memberOp("replace", append(slices.Clone(p[:half]), p[2*half:]...)))
+		"PATCH replace": {func(w *world, g string, p parts) (int, map[string]any) {
+			return patch(w, g, memberOp("replace", after(p)))
 		}, true, true},
-		"PATCH replace by nobody": {func(w *world, g string, _ []string) (int, map[string]any) {
-			return patch(w, g, memberOp("replace", nil))
-		}, false, false},
-		"PATCH remove without a filter": {func(w *world, g string, _ []string) (int, map[string]any) {
+		"PATCH replace by nobody": {func(w *world, g string, _ parts) (int, map[string]any) { return patch(w, g, memberOp("replace", nil)) }, false, false},
+		"PATCH remove without a filter": {func(w *world, g string, _ parts) (int, map[string]any) {
 			return patch(w, g, patchOp(`{"op":"remove","path":"members"}`))
 		}, false, false},
-		"PATCH remove of half by their values": {func(w *world, g string, p []string) (int, map[string]any) {
-			return patch(w, g, memberOp("remove", p[half:2*half]))
+		"PATCH remove of many by their values": {func(w *world, g string, p parts) (int, map[string]any) {
+			return patch(w, g, memberOp("remove", p.leave))
 		}, true, false},
-		"PATCH add and remove at once": {func(w *world, g string, p []string) (int, map[string]any) {
-			return patch(w, g, patchOp(fmt.Sprintf(`{"op":"add","path":"members","value":%s},{"op":"remove","path":"members","value":%s}`, memberList(p[2*half:]), memberList(p[half:2*half]))))
+		"PATCH add and remove at once": {func(w *world, g string, p parts) (int, map[string]any) {
+			return patch(w, g, patchOp(fmt.Sprintf(`{"op":"add","path":"members","value":%s},{"op":"remove","path":"members","value":%s}`, memberList(p.come), memberList(p.leave))))
 		}, true, true},
-		"PUT": {func(w *world, g string, p []string) (int, map[string]any) {
-			return put(w, g, append(slices.Clone(p[:half]), p[2*half:]...))
-		}, true, true},
-		"PUT of nobody": {func(w *world, g string, _ []string) (int, map[string]any) { return put(w, g, nil) }, false, false},
+		"PUT":           {func(w *world, g string, p parts) (int, map[string]any) { return put(w, g, after(p)) }, true, true},
+		"PUT of nobody": {func(w *world, g string, _ parts) (int, map[string]any) { return put(w, g, nil) }, false, false},
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			w := newWorld(t)
-			people := w.people(banksia, all)
-			group := w.group(banksia, "GL Geelong Managers", people[:2*half]...)
-			if got := w.members(banksia, group); !slices.Equal(got, sorted(people[:2*half]...)) {
-				t.Fatalf("the group was made with %d members, want %d", len(got), 2*half)
-			}
-			w.drain()
-			kept, lost := w.session(banksia, externalID(0)), w.session(banksia, externalID(2*half-1))
-			before := w.joined(banksia, group)
-			w.clock.Add(time.Hour)
-			if status, out := change.do(w, group, people); status/100 != 2 {
-				t.Fatalf("answered %d %v", status, out)
-			}
-			var want []string
-			if change.stay {
-				want = append(want, people[:half]...)
-			}
-			if change.new {
-				want = append(want, people[2*half:]...)
-			}
-			if got := w.members(banksia, group); !slices.Equal(got, sorted(want...)) {
-				t.Errorf("a read shows %d members, want %d", len(got), len(want))
-			}
-			for id, since := range w.joined(banksia, group) {
-				if was, there := before[id]; there != since.Equal(was) || !there && since.Before(w.clock.Now()) {
-					t.Fatalf("%s joined at %s, before the change at %s", id, since, was)
+		for size, leave := range map[string]int{"many": 350, "very many": 2500} {
+			t.Run(name+", "+size, func(t *testing.T) {
+				t.Parallel()
+				w := newWorld(t)
+				const stay, come = 350, 200
+				people := w.people(banksia, stay+leave+come)
+				p := parts{people[:stay], people[stay : stay+leave], people[stay+leave:]}
+				group := w.group(banksia, "GL Geelong Managers", people[:stay+leave]...)
+				if got := w.members(banksia, group); !slices.Equal(got, inOrder(people[:stay+leave]...)) {
+					t.Fatalf("the group was made with %d members, want %d", len(got), stay+leave)
 				}
-			}
-			w.allDead(lost, name)
-			if _, err := w.bridge.Browser(w.ctx, kept.cookie); (err == nil) != change.stay {
-				t.Errorf("the session of somebody who stays %t: %v", change.stay, err)
-			}
-			if _, _, err := w.signIn(banksia, externalID(all-1)); (err == nil) != change.new {
-				t.Errorf("somebody who came %t signs in: %v", change.new, err)
-			}
-			w.drain()
-			w.allDead(lost, name+", after the recompute")
-		})
+				w.drain()
+				kept, lost := w.session(banksia, externalID(0)), w.session(banksia, externalID(stay+leave-1))
+				before := w.joined(banksia, group)
+				w.clock.Add(time.Hour)
+				if status, out := change.do(w, group, p); status/100 != 2 {
+					t.Fatalf("answered %d %v", status, out)
+				}
+				var want []string
+				if change.stay {
+					want = append(want, p.stay...)
+				}
+				if change.new {
+					want = append(want, p.come...)
+				}
+				check := func(when string) {
+					if got := w.members(banksia, group); !slices.Equal(got, inOrder(want...)) {
+						t.Errorf("%s, a read shows %d members, want %d", when, len(got), len(want))
+					}
+					for id, since := range w.joined(banksia, group) {
+						if was, there := before[id]; there != since.Equal(was) || !there && since.Before(w.clock.Now()) {
+							t.Fatalf("%s, %s joined at %s, the change was at %s", when, id, since, w.clock.Now())
+						}
+					}
+					w.allDead(lost, when)
+					if _, err := w.bridge.Browser(w.ctx, kept.cookie); (err == nil) != change.stay {
+						t.Errorf("%s, the session of somebody who stays %t: %v", when, change.stay, err)
+					}
+					if _, _, err := w.signIn(banksia, externalID(stay+leave+come-1)); (err == nil) != change.new {
+						t.Errorf("%s, somebody who came %t signs in: %v", when, change.new, err)
+					}
+				}
+				check("at once")
+				w.drain()
+				check("after the recompute")
+				for i, id := range []string{p.stay[1], p.leave[0], p.come[0]} {
+					added, removed := w.told(banksia, id)
+					if stays, comes := i == 0 && change.stay, i == 2; comes && (added == 1) != change.new || !comes && (added != 1 || (removed == 1) == stays) || removed > 1 {
+						t.Errorf("%s: told %d times that they came and %d times that they left", []string{"who stays", "who leaves", "who comes"}[i], added, removed)
+					}
+				}
+				if groups := w.must(200, banksia, "GET", "/Groups", ""); groups["totalResults"] != 1.0 {
+					t.Errorf("%v groups", groups["totalResults"])
+				}
+			})
+		}
+	}
+}
+
+// told is how often the audit trail says that somebody came to a group, and left one.
+func (w *world) told(c access.ConnectionID, person string) (added, removed int) {
+	w.t.Helper()
+	w.do(w.store.View(w.ctx, func(v *store.View) error {
+		rows, err := v.AuditOf(c, access.PersonID(person), 100)
+		for _, row := range rows {
+			added += strings.Count(string(row.Body), string(event.MemberAdded))
+			removed += strings.Count(string(row.Body), string(event.MemberRemoved))
+		}
+		return err
+	}))
+	return added, removed
+}
+
+// TestWhoLeavesALargeGroupAndComesBackIsNew: access lost by a large change and given
+// again before anybody was decided anew is new access (I-2).
+func TestWhoLeavesALargeGroupAndComesBackIsNew(t *testing.T) {
+	t.Parallel()
+	for size, many := range map[string]int{"many": 300, "very many": 2500} {
+		w := newWorld(t)
+		people := w.people(banksia, many+1)
+		group := w.group(banksia, "GL Geelong Managers", people...)
+		w.drain()
+		s := w.session(banksia, externalID(many))
+		w.must(204, banksia, "PATCH", "/Groups/"+group, memberOp("replace", people[:10]))
+		w.addMember(banksia, group, people[many])
+		w.allDead(s, size)
+		w.drain()
+		w.allDead(s, size+", after the recompute")
+		if _, _, err := w.signIn(banksia, externalID(many)); err != nil {
+			t.Errorf("%s: %v", size, err)
+		}
 	}
 }
 
@@ -176,44 +226,59 @@ func TestALargeChangeIsWholeWhenItIsAnswered(t *testing.T) {
 // ones; and what was answered is there.
 func TestALargeChangeSurvivesADeathAtAnyPoint(t *testing.T) {
 	t.Parallel()
-	const half = 120
-	count := 0
-	for n := 1; ; n++ {
-		dead := &breaking{}
-		w := newWorld(t, stepping(&dead.steps))
-		people := w.people(banksia, 3*half)
-		group := w.group(banksia, "GL Geelong Managers", people[:2*half]...)
-		after := sorted(append(slices.Clone(people[:half]), people[2*half:]...)...)
-		seen := 0
-		dead.reach = func(kind, _ string) error {
-			if kind != stepBoundary {
-				return nil
+	for size, leave := range map[string]int{"many": 120, "very many": 2500} {
+		t.Run(size, func(t *testing.T) {
+			t.Parallel()
+			behind, n := 0, 1
+			for ; ; n++ {
+				status, changed := dieInALargeChange(t, n, leave)
+				if changed {
+					behind++
+				}
+				if status/100 == 2 {
+					break
+				}
 			}
-			if seen++; seen >= n { // nothing works any more
-				return errBroken
+			if behind < 3 || n < 8 {
+				t.Errorf("%d steps, %d of them behind the decision: this proves little", n, behind)
 			}
+		})
+	}
+}
+
+// dieInALargeChange lets nothing succeed from the n-th transaction on, and says what
+// the change was answered with and whether it had happened after the next start.
+func dieInALargeChange(t *testing.T, n, leave int) (status int, changed bool) {
+	t.Helper()
+	dead := &breaking{}
+	w := newWorld(t, stepping(&dead.steps))
+	defer w.close()
+	const stay, come = 120, 120
+	people := w.people(banksia, stay+leave+come)
+	before := people[:stay+leave]
+	after := inOrder(append(slices.Clone(people[:stay]), people[stay+leave:]...)...)
+	group := w.hugeGroup(banksia, "GL Geelong Managers", before)
+	seen := 0
+	dead.reach = func(kind, _ string) error {
+		if kind != stepBoundary {
 			return nil
 		}
-		status, _ := w.send(banksia, "PATCH", "/Groups/"+group, memberOp("replace", after))
-		dead.reach = nil
-		w.restart()
-		w.drain()
-		got := w.members(banksia, group)
-		switch {
-		case slices.Equal(got, after):
-			count++
-		case status/100 == 2 || !slices.Equal(got, sorted(people[:2*half]...)):
-			t.Fatalf("a death at step %d (answered %d) leaves %d members, neither the old nor the new", n, status, len(got))
+		if seen++; seen >= n { // nothing works any more
+			return errBroken
 		}
-		w.must(204, banksia, "PATCH", "/Groups/"+group, memberOp("replace", people[:1])) // nothing is in its way
-		w.close()
-		if status/100 == 2 {
-			if count < 3 || n < 8 {
-				t.Errorf("%d steps, %d of them behind the decision: this proves little", n, count)
-			}
-			return
-		}
+		return nil
 	}
+	status, _ = w.send(banksia, "PATCH", "/Groups/"+group, memberOp("replace", after))
+	dead.reach = nil
+	w.restart()
+	w.drain()
+	got := w.members(banksia, group)
+	changed = slices.Equal(got, after)
+	if !changed && (status/100 == 2 || !slices.Equal(got, inOrder(before...))) {
+		t.Fatalf("a death at step %d (answered %d) leaves %d members, neither the old nor the new", n, status, len(got))
+	}
+	w.must(204, banksia, "PATCH", "/Groups/"+group, memberOp("replace", people[:1])) // nothing is in its way
+	return status, changed
 }
 
 // TestLargeAndSmallChangesOfOneGroupLoseNothing: parallel changes of the same group, of
@@ -240,7 +305,7 @@ func TestLargeAndSmallChangesOfOneGroupLoseNothing(t *testing.T) {
 		}
 		return true
 	})
-	want := sorted(append(slices.Clone(single), large[:2*many]...)...)
+	want := inOrder(append(slices.Clone(single), large[:2*many]...)...)
 	if got := w.members(banksia, group); !slices.Equal(got, want) {
 		t.Errorf("%d members, want %d", len(got), len(want))
 	}
@@ -259,7 +324,7 @@ func TestParallelChangesOfOneGroupLoseNothing(t *testing.T) {
 	}); n != crowd {
 		t.Errorf("%d of %d were answered 204", n, crowd)
 	}
-	if got := w.members(banksia, group); !slices.Equal(got, sorted(people...)) {
+	if got := w.members(banksia, group); !slices.Equal(got, inOrder(people...)) {
 		t.Errorf("%d members, want %d", len(got), crowd)
 	}
 }
@@ -396,7 +461,7 @@ func TestOthersAreServedDuringALargeChange(t *testing.T) {
 	if served < 5 {
 		t.Errorf("only %d changes were served meanwhile", served)
 	}
-	if got := w.members(banksia, group); !slices.Equal(got, sorted(people[1000:]...)) {
+	if got := w.members(banksia, group); !slices.Equal(got, inOrder(people[1000:]...)) {
 		t.Errorf("%d members", len(got))
 	}
 }

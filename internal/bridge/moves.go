@@ -29,6 +29,7 @@ const maxTries = 4
 type moves struct {
 	version     int64
 	add, remove []store.PersonKey // in order; both are exact where they were prepared
+	stay        []store.PersonKey // of those the request names, who are there already, where that was prepared
 	unknown     unknown
 }
 
@@ -104,6 +105,7 @@ func exactly(dir *store.Directory, g store.Group, edits []patch.MemberEdit) (mov
 		return moves{}, err
 	}
 	m.add = slices.DeleteFunc(m.add, func(k store.PersonKey) bool { _, in := slices.BinarySearch(there, k); return in })
+	m.stay = there
 	m.remove, err = dir.Among(g, m.remove)
 	return m, err
 }

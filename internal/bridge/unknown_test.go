@@ -37,10 +37,10 @@ func TestUnknownMembersAreKeptUntilTheyAreNamedNoMore(t *testing.T) {
 		want         []string
 	}{
 		{"", "", []string{"per_gone"}},
-		{"PATCH", memberOp("add", []string{"per_gone", foreign, sam}), sorted("per_gone", foreign)},
-		{"PATCH", memberOp("remove", []string{"per_never"}), sorted("per_gone", foreign)}, // to take away who is not there is no drift
+		{"PATCH", memberOp("add", []string{"per_gone", foreign, sam}), inOrder("per_gone", foreign)},
+		{"PATCH", memberOp("remove", []string{"per_never"}), inOrder("per_gone", foreign)}, // to take away who is not there is no drift
 		{"PATCH", patchOp(`{"op":"remove","path":"members[value eq \"per_gone\"]"}`), []string{foreign}},
-		{"PATCH", patchOp(`{"op":"add","path":"members","value":[{"value":"per_a"},{"value":"per_b"}]},{"op":"remove","path":"members","value":[{"value":"per_a"}]}`), sorted(foreign, "per_b")},
+		{"PATCH", patchOp(`{"op":"add","path":"members","value":[{"value":"per_a"},{"value":"per_b"}]},{"op":"remove","path":"members","value":[{"value":"per_a"}]}`), inOrder(foreign, "per_b")},
 		{"PUT", fmt.Sprintf(`{"displayName":"GL Geelong Managers","members":%s}`, memberList([]string{sam, "per_c"})), []string{"per_c"}},
 		{"PATCH", memberOp("replace", []string{sam}), nil},
 		{"PATCH", memberOp("add", []string{"per_d"}), []string{"per_d"}},

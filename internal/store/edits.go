@@ -14,7 +14,16 @@ import (
 type MemberEdit struct {
 	Add     []PersonKey `json:"add,omitzero"`
 	Remove  []PersonKey `json:"remove,omitzero"`
+	Stage   []PersonKey `json:"stage,omitzero"`   // of the successor's members
+	Succeed *Succession `json:"succeed,omitzero"` // the successor takes the group's place
+	Tell    []PersonKey `json:"tell,omitzero"`    // who came with the successor
 	Request string      `json:"request,omitzero"` // the id of the request that asked for the change
+}
+
+// Succession is how many members a successor has of which kind.
+type Succession struct {
+	Added   int `json:"added"`
+	Removed int `json:"removed"`
 }
 
 // BeginEdits writes a large change down: from the commit on it will be carried out,

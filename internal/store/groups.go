@@ -266,8 +266,7 @@ func scanPlacedGroup(r Row) (Group, error) {
 // this transaction. done: there are no more, and the fence is gone.
 func (d *DirectoryTx) TakeFenced(g Group, limit int) (taken []PersonKey, done bool, err error) {
 	const op = "store.TakeFenced"
-	taken, err = list(d.v, op, scanKey, `select m.person from groups g join memberships m on m.grp = g.key and m.person > g.fence_done
-		where g.conn = $1 and g.key = $2 and g.fence > 0 order by m.person limit $3`, d.conn, int64(g.Key), limit)
+	taken, err = d.NextFenced(g, limit)
 	if err != nil {
 		return nil, false, err
 	}

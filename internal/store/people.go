@@ -209,9 +209,9 @@ const fencedSQL = `(select exists (select 1 from groups f where f.fence > 0)) an
 
 // Fences is how many fences lie over the person: one for each group of theirs that
 // was fenced or dissolved after they were last decided, and one more for each time
-// that happened again before the fence was lifted.
+// that happened again before the fence was lifted. A group and its successor are one.
 func (d *Directory) Fences(p Person) (n int64, err error) {
-	err = d.v.q.QueryRow(`select count(*) + coalesce(sum(g.refenced), 0) from people p
+	err = d.v.q.QueryRow(`select count(distinct coalesce(g.successor, g.key)) + coalesce(sum(g.refenced), 0) from people p
 		join memberships m on m.person = p.key join groups g on g.key = m.grp and g.fence > p.fence
 		where p.conn = $1 and p.key = $2`, d.conn, int64(p.Key)).Scan(&n)
 	return n, d.v.failed(err, "store.Fences")

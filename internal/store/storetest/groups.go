@@ -359,3 +359,91 @@ func testDrift(t *testing.T, f *fixture) {
 		t.Errorf("left: %v", got)
 	}
 }
+
+// A successor is seen by nobody until it takes its group's place, with all that the
+// group is known by; who stays keeps the instant they joined and is under one fence.
+func testSuccessor(t *testing.T, f *fixture) {
+	people := make([]store.Person, 4)
+	var keys []store.PersonKey
+	for i := range people {
+		people[i] = f.person(north, fmt.Sprint("per_", i), fmt.Sprintf("p%d@north.example", i))
+		f.write(north, func(d *store.DirectoryTx) error { return d.SetDecided(people[i].Key, 1, time.Time{}) })
+		keys = append(keys, people[i].Key)
+	}
+	g := f.group(north, "grp_1", "Team", people[:3]...) // the first stays, two leave, the last comes
+	later := day.Add(time.Hour)
+	f.write(north, func(d *store.DirectoryTx) error {
+		return errors.Join(d.NoteDrift(&g, []string{"nobody"}, day), d.PrepareSuccessor(g), d.StageMembers(g, []store.PersonKey{keys[0], keys[3], 1 << 40}, later),
+			d.BeginEdits(&g, []store.MemberEdit{{Tell: keys[3:]}}, later))
+	})
+	if err := f.try(north, func(d *store.DirectoryTx) error { return d.PrepareSuccessor(g) }); !fault.Is(err, fault.Conflict) {
+		t.Errorf("a second successor: %v", err)
+	}
+	shown := func() (ids []access.PersonID, groups int) {
+		f.read(north, func(d *store.Directory) error {
+			now, err := d.Group("grp_1")
+			if err != nil {
+				return err
+			}
+			rows, err := d.Members(now, 0, 10)
+			for _, m := range rows {
+				ids = append(ids, m.Person)
+				if want := map[bool]time.Time{true: day, false: later}[m.Person != "per_3"]; !m.Since.Equal(want) {
+					t.Errorf("%s joined at %s, want %s", m.Person, m.Since, want)
+				}
+			}
+			_, groups, err2 := d.Groups(store.Query{Start: 1, Count: 10})
+			if int(now.MemberCount) != len(ids) || now.Unknown != 1 || counted(t, d).Groups != 1 || groups != 1 {
+				t.Errorf("%+v is shown, of %d groups, %d counted", now, groups, counted(t, d).Groups)
+			}
+			return errors.Join(err, err2)
+		})
+		return ids, groups
+	}
+	if ids, _ := shown(); len(ids) != 3 || !f.decided(north, "per_3") {
+		t.Errorf("a successor is seen before its time: %v", ids)
+	}
+	before := f.groupNow(north, "grp_1")
+	f.write(north, func(d *store.DirectoryTx) error { return d.Succeed(&g, true, later) })
+	if ids, _ := shown(); !slices.Equal(ids, []access.PersonID{"per_0", "per_3"}) {
+		t.Errorf("the successor has %v", ids)
+	}
+	if g.Version <= before.Version || g.Key == before.Key || g.ID != "grp_1" || !g.Changing.Equal(later) {
+		t.Errorf("the group was %+v and is %+v", before, g)
+	}
+	fences := map[access.PersonID]int64{}
+	f.read(north, func(d *store.Directory) error {
+		for _, p := range people {
+			n, err := d.Fences(p)
+			if err != nil {
+				return err
+			}
+			fences[p.ID] = n
+		}
+		return nil
+	})
+	for _, p := range people {
+		if f.decided(north, p.ID) || fences[p.ID] != 1 {
+			t.Errorf("%s is decided %t, under %d fences", p.ID, f.decided(north, p.ID), fences[p.ID])
+		}
+	}
+	f.update(func(tx *store.Tx) error {
+		going, err := tx.Dissolving(10)
+		if err != nil || len(going) != 1 || going[0].Origin() != "grp_1" || going[0].ID == "grp_1" {
+			t.Fatalf("dissolving: %+v (%v)", going, err)
+		}
+		d, err := tx.In(north)
+		if err != nil {
+			return err
+		}
+		leaving, err := d.NextLeaving(going[0], 10)
+		if !slices.Equal(leaving, []store.Leaving{{Key: keys[0], Staying: true}, {Key: keys[1]}, {Key: keys[2]}}) {
+			t.Errorf("leaving: %v", leaving)
+		}
+		edit, ok, err2 := d.TakeEdit(&g)
+		if !ok || !slices.Equal(edit.Tell, keys[3:]) {
+			t.Errorf("what is left of the change: %+v (%t)", edit, ok)
+		}
+		return errors.Join(err, err2)
+	})
+}

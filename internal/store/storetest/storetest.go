@@ -48,6 +48,7 @@ func Run(t *testing.T, open func(t *testing.T) *store.Store) {
 		{"groups dissolve", testDissolving},
 		{"fences", testFence},
 		{"large changes are taken in parts", testEdits},
+		{"a successor takes a group's place", testSuccessor},
 		{"ids that are nobody's are remembered", testDrift},
 		{"plans", testPlans},
 		{"I-5: the database holds the ceiling", testCeiling},
