@@ -100,7 +100,7 @@ func livesOn(c bridge.ConnectionView, token string) bool {
 	}
 	for _, t := range c.Tokens {
 		if t.PublicID == publicID {
-			return t.Revoked.IsZero() && time.Until(t.Expires) > tokenWarning
+			return t.Revoked.IsZero() && time.Until(t.Expires) > endsSoon
 		}
 	}
 	return false

@@ -16,9 +16,6 @@ import (
 	"github.com/drawbridge-id/drawbridge/internal/store"
 )
 
-// tokenWarning is how long before its end a SCIM token is worth a line.
-const tokenWarning = 30 * 24 * time.Hour
-
 // examine makes doctor's findings anew.
 func (a *app) examine(ctx context.Context) []api.Finding {
 	var found []api.Finding
@@ -47,7 +44,8 @@ func (a *app) examine(ctx context.Context) []api.Finding {
 type finding func(level, fix, format string, args ...any)
 
 func (a *app) examineConnection(ctx context.Context, c bridge.ConnectionView, say finding) {
-	a.examineTokens(c, say)
+	examineDoors(c, time.Now(), say)
+	a.examineKeys(ctx, c, say)
 	if c.LastSCIM.IsZero() {
 		say(api.LevelWarn, "press Test Connection in the identity provider", "%s: the identity provider has never been heard of", c.ID)
 	} else {
@@ -115,23 +113,5 @@ func (a *app) examineAlarms(ctx context.Context, id access.ConnectionID, say fin
 	}
 	if len(found.Doubled) > 0 {
 		say("warn", "let the identity provider send an immutable id of its own as externalId", "%s: several active people carry the same externalId and cannot sign in: %s", id, strings.Join(found.Doubled, ", "))
-	}
-}
-
-func (a *app) examineTokens(c bridge.ConnectionView, say finding) {
-	create := "drawbridge token create " + string(c.ID)
-	now, live := time.Now(), 0
-	for _, t := range c.Tokens {
-		left := t.Expires.Sub(now)
-		if !t.LiveAt(now) {
-			continue
-		}
-		live++
-		if left < tokenWarning {
-			say(api.LevelWarn, create, "%s: the SCIM token ending in …%s expires in %d days", c.ID, t.Tail, int(left.Hours()/24))
-		}
-	}
-	if live == 0 {
-		say(api.LevelFail, create, "%s: no live SCIM token; nobody can be provisioned", c.ID)
 	}
 }

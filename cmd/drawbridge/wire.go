@@ -128,6 +128,7 @@ func (a *app) route(ring *keys.Ring) error {
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	metrics := newMetrics(reg)
+	reg.MustRegister(newEnds(a.bridge))
 	from := httpserver.Proxies(a.cfg.Server.TrustedProxies).Client
 	observe := func(ctx context.Context, err error) { a.observePage(ctx, bridge.RequestID(ctx), err) }
 	pages := console.New(console.Config{Base: base, Product: console.Public(a.cfg.Vendor.Name), Support: console.Public(support(a.cfg.Vendor.Support)),

@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -43,6 +44,18 @@ type ConnectionView struct {
 	Tokens  []store.SCIMToken
 	Clients []store.SCIMClient
 	Signed  bool // its clients may prove themselves by signed assertions, which have no end
+}
+
+// Doors is what opens each live connection, from memory: without counters and uses.
+func (b *Bridge) Doors() []ConnectionView {
+	var out []ConnectionView
+	for id, d := range b.store.Doors() {
+		v := ConnectionView{Tokens: d.Tokens, Clients: d.Clients, Signed: !b.trust[id].Empty()}
+		v.ID = id
+		out = append(out, v)
+	}
+	slices.SortFunc(out, func(a, b ConnectionView) int { return cmp.Compare(a.ID, b.ID) })
+	return out
 }
 
 // Connection gives a live connection; fault.NotFound if there is none by that id.
