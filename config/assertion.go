@@ -55,7 +55,7 @@ func (l *loader) federation(f field, idp string) *assertion.Federation {
 		at.say("name the exact audience of the tokens, or up to %d of them", maxAudiences)
 	}
 	issuer, err := url.Parse(t.Issuer)
-	if err != nil {
+	if err != nil || t.Issuer == "" {
 		return t // said already
 	}
 	isEntra := issuer.Host == "login.microsoftonline.com" || issuer.Host == "sts.windows.net"

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/tools/txtar"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/internal/assertion"
 	"github.com/drawbridge-id/drawbridge/mapping"
 )
 
@@ -246,5 +247,36 @@ connections:
 		if r[0] != r[1] {
 			t.Errorf("%s: %+v, want %+v", name, r[0], r[1])
 		}
+	}
+}
+
+// TestWhoseSignedWordCountsIsRead: Entra's keys are where Entra publishes them.
+func TestWhoseSignedWordCountsIsRead(t *testing.T) {
+	const tenant = "9d2f4e7a-0000-4000-8000-000000000001"
+	keys := `{"keys":[{"kty":"EC","crv":"P-256","kid":"a","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}]}`
+	c, err := Parse("drawbridge.yaml", []byte(small+`connections:
+  southern-entra:
+    idp: entra
+    name: Southern Telematics
+    ceiling: { scope: southern, grants: [standard] }
+    scim:
+      jwks_file: keys.json
+      federation:
+        issuer: https://login.microsoftonline.com/`+tenant+`/v2.0
+        subject: 9d2f4e7a-0000-4000-8000-000000000002
+        audience: [api://app, api://app/.default]
+        tenant_id: `+tenant+`
+        authorized_party: app
+        version: "2.0"
+`), nil, func(string) ([]byte, error) { return []byte(keys), nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := c.Connections[0].Trust
+	want := &assertion.Federation{Issuer: "https://login.microsoftonline.com/" + tenant + "/v2.0", Subject: "9d2f4e7a-0000-4000-8000-000000000002",
+		Audiences: []string{"api://app", "api://app/.default"}, KeysURI: "https://login.microsoftonline.com/" + tenant + "/discovery/v2.0/keys",
+		TenantID: tenant, AuthorizedParty: "app", Version: "2.0"}
+	if !reflect.DeepEqual(got.Federation, want) || len(got.Keys) != 1 || got.Keys[0].ID != "a" {
+		t.Errorf("%+v, %+v", got.Federation, got.Keys)
 	}
 }
