@@ -163,7 +163,12 @@ func FuzzParseSCIMToken(f *testing.F) {
 	token, _ := NewSCIMToken()
 	f.Add(token.Reveal())
 	f.Add("drb_scim__")
+	secret, _ := NewClientSecret()
+	f.Add(secret.Reveal())
 	f.Fuzz(func(t *testing.T, s string) {
+		if id, d, err := ParseClientSecret(s); err != nil && (!fault.Is(err, fault.Unauthenticated) || !d.IsZero() || id != "") || err == nil && !strings.HasPrefix(s, secretPrefix+id+"_") {
+			t.Errorf("%q as a secret: %q, %v", s, id, err)
+		}
 		id, d, err := ParseSCIMToken(s)
 		if err != nil {
 			if !fault.Is(err, fault.Unauthenticated) || !d.IsZero() || id != "" {

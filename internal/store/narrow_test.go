@@ -197,3 +197,20 @@ func FuzzPlace(f *testing.F) {
 		}
 	})
 }
+
+// FuzzInstant: what is kept of two instants, as text, is ordered as they are.
+func FuzzInstant(f *testing.F) {
+	for _, seed := range [][2]string{{"2026-11-21T09:00:00Z", "2026-11-21T09:00:00.000000001+01:00"}, {"9999-12-31T23:59:59-01:00", "0000-01-01T00:00:00"}, {"2026-11-21T9:00:00Z", "2026-11-21T09:00:00,5Z"}} {
+		f.Add(seed[0], seed[1])
+	}
+	f.Fuzz(func(t *testing.T, a, b string) {
+		x, isX := schema.ParseTime(a)
+		y, isY := schema.ParseTime(b)
+		if (Instant(a) != "") != isX {
+			t.Errorf("%q is kept as %q", a, Instant(a))
+		}
+		if isX && isY && x.Compare(y) != strings.Compare(Instant(a), Instant(b)) {
+			t.Errorf("%q and %q are kept as %q and %q", a, b, Instant(a), Instant(b))
+		}
+	})
+}

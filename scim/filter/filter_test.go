@@ -226,8 +226,15 @@ func FuzzParse(f *testing.F) {
 			if spent > 512<<10 {
 				t.Errorf("%d bytes of filter took %d bytes of memory", len(text), spent)
 			}
+			strictly, strictErr := ParseAs(rt, text, schema.Leniency{}, nil)
 			if err != nil {
+				if strictErr == nil {
+					t.Errorf("%q is read strictly, and refused otherwise: %v", text, err)
+				}
 				continue
+			}
+			if strictErr == nil && !reflect.DeepEqual(e, strictly) {
+				t.Errorf("%q is read strictly as %s, and otherwise as %s", text, String(strictly), String(e))
 			}
 			again, err := Parse(rt, String(e))
 			if len(String(e)) <= MaxLength && (err != nil || !reflect.DeepEqual(e, again)) {
@@ -250,6 +257,9 @@ func FuzzParsePath(f *testing.F) {
 			}
 			if err == nil && (p.Attr == nil) == (p.Schema == nil) {
 				t.Errorf("%q is %+v", text, p)
+			}
+			if strictly, strictErr := ParsePathAs(rt, text, schema.Leniency{}, nil); strictErr == nil && (err != nil || !reflect.DeepEqual(p, strictly)) {
+				t.Errorf("%q is read strictly as %+v, and otherwise as %+v (%v)", text, strictly, p, err)
 			}
 		}
 	})

@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/tools/txtar"
 )
@@ -215,4 +216,22 @@ func TestNamesHaveALimit(t *testing.T) {
 			}
 		}
 	}
+}
+
+// FuzzParseTime: what is read as an instant has four digits of year, and is the same
+// one when it is written as RFC 3339 says.
+func FuzzParseTime(f *testing.F) {
+	for _, seed := range []string{"2026-01-31T05:04:03Z", "2026-01-31T05:04:03.123456789+10:30", "2026-01-31T05:04:03", "2026-01-31T5:04:03Z", "9999-12-31T23:59:59-01:00", "2026-01-31"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		at, ok := ParseTime(s)
+		if !ok {
+			return
+		}
+		again, ok := ParseTime(at.UTC().Format(time.RFC3339Nano))
+		if !ok || !again.Equal(at) || strings.ContainsAny(s, ", tz") {
+			t.Errorf("%q is %s, and that is %s", s, at, again)
+		}
+	})
 }
