@@ -189,3 +189,63 @@ func TestRepeatedMakingAndDeletingLeavesOneOrNobody(t *testing.T) {
 		t.Errorf("%d rows are left of %d that were made", n, len(all))
 	}
 }
+
+// TestAWalkMeetsWhoStaysWhileOthersComeAndGo: while people are made, renamed and
+// deleted all the time, walks by cursor, in any order, meet everybody who stays as
+// they are exactly once.
+func TestAWalkMeetsWhoStaysWhileOthersComeAndGo(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	send := w.overHTTP()
+	stays := map[string]int{}
+	for i := range 40 {
+		stays[w.person(banksia, fmt.Sprintf("%c-stays-%d@banksia.example", 'a'+i%26, i), externalID(i))] = 0
+	}
+	stop := make(chan struct{})
+	var busy sync.WaitGroup
+	defer busy.Wait()
+	defer close(stop)
+	for n := range 4 {
+		busy.Go(func() {
+			for i := 0; ; i++ {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				_, answer := send("POST", "/Users", fmt.Sprintf(`{%s,"userName":"%c-goes-%d-%d@banksia.example"}`, userURN, 'a'+i%26, n, i))
+				if id := made.FindStringSubmatch(answer); id != nil {
+					send("PATCH", "/Users/"+id[1], fmt.Sprintf(`{%s,"Operations":[{"op":"replace","path":"userName","value":"%c-went-%d-%d@banksia.example"}]}`, patchURN, 'z'-i%26, n, i))
+					if i%2 == 0 {
+						send("DELETE", "/Users/"+id[1], "")
+					}
+				}
+			}
+		})
+	}
+	for _, order := range []string{"", "&sortBy=userName", "&sortBy=userName&sortOrder=descending", "&sortBy=id", "&filter=externalId+pr"} {
+		for id := range stays {
+			stays[id] = 0
+		}
+		for cursor, first := "", true; first || cursor != ""; first = false {
+			status, page := send("GET", "/Users?count=7&attributes=id&cursor="+cursor+order, "")
+			if status != 200 {
+				t.Fatalf("%s: %d %s", order, status, page)
+			}
+			for _, m := range made.FindAllStringSubmatch(page, -1) {
+				if _, isStaying := stays[m[1]]; isStaying {
+					stays[m[1]]++
+				}
+			}
+			cursor = ""
+			if _, rest, more := strings.Cut(page, `"nextCursor":"`); more {
+				cursor, _, _ = strings.Cut(rest, `"`)
+			}
+		}
+		for id, n := range stays {
+			if n != 1 {
+				t.Errorf("%q: %s was met %d times", order, id, n)
+			}
+		}
+	}
+}

@@ -114,10 +114,10 @@ func randomDirectory(f *fixture, n int) (docs, shownGroups []schema.Object) {
 			doc["externalId"] = p.ExternalID
 		}
 		p.Active, _ = doc.Bool("active")
-		p.Doc = doc.Encode()
+		p.Doc, p.Email = doc.Encode(), doc.Email()
 		var in []any
 		f.write(north, func(dir *store.DirectoryTx) error {
-			if err := dir.InsertPerson(&p); err != nil {
+			if err := f.insertChanged(dir, &p, randomDoc(d, schema.Users()), d.IntN(2) == 0); err != nil {
 				return err
 			}
 			for j := range groups[:3] {
@@ -152,6 +152,21 @@ func randomDirectory(f *fixture, n int) (docs, shownGroups []schema.Object) {
 		shownGroups = append(shownGroups, doc)
 	}
 	return docs, shownGroups
+}
+
+// insertChanged inserts a person, as they are or as somebody else whom a change makes
+// into them: what an index knew of the other must be forgotten.
+func (f *fixture) insertChanged(dir *store.DirectoryTx, p *store.Person, other schema.Object, changed bool) error {
+	if !changed {
+		return dir.InsertPerson(p)
+	}
+	was := *p
+	was.UserName, was.ExternalID, was.Active, was.Doc, was.Email = p.UserName+" before", "", !p.Active, other.Encode(), other.Email()
+	if err := dir.InsertPerson(&was); err != nil {
+		return err
+	}
+	p.Key, p.Version = was.Key, was.Version+1
+	return dir.UpdatePerson(*p)
 }
 
 // drawRandomFilter draws a filter over everything that rt has.
