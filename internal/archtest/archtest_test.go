@@ -6,6 +6,9 @@ package archtest
 import (
 	"bytes"
 	"encoding/json"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -194,23 +197,79 @@ func TestEveryPackageSaysWhatItIs(t *testing.T) {
 	}
 }
 
-// TestEveryParserIsFuzzed lists who reads what strangers send.
+// smallParsers read a word out of few, or are what others that are fuzzed consist of.
+var smallParsers = []string{"scim/schema.ParseBool", "scim/scimtest.ParseSeverity"}
+
+// TestEveryParserIsFuzzed: a package that reads what strangers send has a fuzz target,
+// and what is called Parse, Decode or Compile and takes text is called by one.
 func TestEveryParserIsFuzzed(t *testing.T) {
-	for _, pkg := range []string{"scim", "scim/schema", "scim/filter", "scim/patch", "scim/scimtest", "mapping", "config", "oidc", "internal/credential", "internal/console"} {
-		tests, err := filepath.Glob(filepath.Join("../..", pkg, "*_test.go"))
+	readers := []string{"scim", "scim/schema", "scim/filter", "scim/patch", "scim/scimtest", "mapping", "config", "oidc", "oidc/upstream", "internal/access", "internal/assertion", "internal/credential",
+		"internal/console", "internal/egress", "internal/httpserver", "internal/idp", "internal/store"}
+	for _, p := range list(t) {
+		name := strings.TrimPrefix(p.ImportPath, module)
+		targets := fuzzTargets(t, p.Dir)
+		if slices.Contains(readers, name) && targets == "" {
+			t.Errorf("%s reads what strangers send, but has no fuzz target", name)
+		}
+		for _, f := range p.GoFiles {
+			for _, parser := range parsersIn(t, filepath.Join(p.Dir, f)) {
+				small := slices.Contains(smallParsers, name+"."+parser)
+				if fuzzed := strings.Contains(targets, parser+"("); fuzzed == small {
+					t.Errorf("%s.%s takes text; called by a fuzz target: %t, on the list of those that need not be: %t", name, parser, fuzzed, small)
+				}
+			}
+		}
+	}
+}
+
+// fuzzTargets are the bodies of all fuzz targets in a folder.
+func fuzzTargets(t *testing.T, dir string) string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "*_test.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var bodies strings.Builder
+	for _, f := range files {
+		src, err := os.ReadFile(f)
 		if err != nil {
 			t.Fatal(err)
 		}
-		fuzzed := false
-		for _, f := range tests {
-			src, err := os.ReadFile(f)
-			if err != nil {
-				t.Fatal(err)
-			}
-			fuzzed = fuzzed || bytes.Contains(src, []byte("\nfunc Fuzz"))
-		}
-		if !fuzzed {
-			t.Errorf("%s reads what strangers send, but has no fuzz target", pkg)
+		for _, target := range bytes.Split(src, []byte("\nfunc Fuzz"))[1:] {
+			body, _, _ := bytes.Cut(target, []byte("\n}\n"))
+			bodies.Write(body)
 		}
 	}
+	return bodies.String()
+}
+
+// parsersIn are the exported functions of a file that are called Parse, Decode or
+// Compile and take text.
+func parsersIn(t *testing.T, file string) (names []string) {
+	t.Helper()
+	parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range parsed.Decls {
+		fn, ok := d.(*ast.FuncDecl)
+		if !ok || !strings.HasPrefix(fn.Name.Name, "Parse") && !strings.HasPrefix(fn.Name.Name, "Decode") && !strings.HasPrefix(fn.Name.Name, "Compile") {
+			continue
+		}
+		if slices.ContainsFunc(fn.Type.Params.List, func(p *ast.Field) bool { return isText(p.Type) }) {
+			names = append(names, fn.Name.Name)
+		}
+	}
+	return names
+}
+
+func isText(e ast.Expr) bool {
+	switch e := e.(type) {
+	case *ast.Ident:
+		return e.Name == "string"
+	case *ast.ArrayType:
+		of, ok := e.Elt.(*ast.Ident)
+		return ok && (of.Name == "byte" || of.Name == "string")
+	}
+	return false
 }
