@@ -94,3 +94,34 @@ func BenchmarkGetUser(b *testing.B) {
 		}
 	})
 }
+
+// BenchmarkListUsers is a list of 1,000 people, each in four groups, in pages of 200,
+// which is the largest.
+func BenchmarkListUsers(b *testing.B) {
+	w := newWorld(b)
+	const people, groups, size = 1000, 20, 200
+	ids := make([]string, people)
+	for i := range ids {
+		body := fmt.Sprintf(`{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"externalId":"bench-%d","userName":"bench-%d@banksia.example","active":true,"displayName":"Bench Person %d","title":"Driver","name":{"givenName":"Bench","familyName":"Person %d"},"emails":[{"primary":true,"type":"work","value":"bench-%d@banksia.example"}],"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User":{"department":"Depot %d","employeeNumber":"%d"}}`, i, i, i, i, i, i%40, i)
+		ids[i] = w.must(201, banksia, "POST", "/Users", body)["id"].(string)
+	}
+	for g := range groups {
+		var members []string
+		for i := range size {
+			members = append(members, ids[(g*people/groups+i)%people])
+		}
+		w.group(banksia, fmt.Sprint("Bench group ", g), members...)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		for start := 1; start <= people; start += 200 {
+			r := httptest.NewRequest("GET", fmt.Sprintf("/scim/v2/banksia-entra/Users?count=200&startIndex=%d", start), nil)
+			r.Header.Set("Authorization", "Bearer "+w.tokens[banksia])
+			rec := httptest.NewRecorder()
+			w.scim.ServeHTTP(rec, r)
+			if rec.Code != 200 {
+				b.Fatal(rec.Code, rec.Body)
+			}
+		}
+	}
+}

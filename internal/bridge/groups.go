@@ -78,8 +78,12 @@ func (g groups) Get(ctx context.Context, id string, w scim.Want) (scim.Resource,
 
 func (g groups) List(ctx context.Context, q scim.Query) (scim.Page, error) {
 	return page(ctx, g.b, g.conn, q, lister[store.Group]{numbered: (*store.Directory).Groups, walk: (*store.Directory).WalkGroups,
-		resource: func(_ *store.Directory, row store.Group) (scim.Resource, error) {
-			return g.resource(ctx, row, q.Want), nil
+		resources: func(_ *store.Directory, rows []store.Group) ([]scim.Resource, error) {
+			all := make([]scim.Resource, len(rows))
+			for i, row := range rows {
+				all[i] = g.resource(ctx, row, q.Want)
+			}
+			return all, nil
 		},
 		later: func(row store.Group) (string, bool) { return string(row.ID), row.Doc == nil },
 		get:   func(ctx context.Context, id string) (scim.Resource, error) { return g.Get(ctx, id, q.Want) }})

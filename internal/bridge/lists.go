@@ -28,11 +28,11 @@ func (c cursors) Open(cursor, bound string) ([]byte, error) {
 // lister is how one resource type is listed in a transaction. later names a row whose
 // document the store left out; such a one is read when its turn in the answer comes.
 type lister[T any] struct {
-	numbered func(*store.Directory, store.Query) ([]T, int, error)
-	walk     func(*store.Directory, store.Walk) ([]T, store.Place, error)
-	resource func(*store.Directory, T) (scim.Resource, error)
-	later    func(T) (id string, missing bool)
-	get      func(ctx context.Context, id string) (scim.Resource, error)
+	numbered  func(*store.Directory, store.Query) ([]T, int, error)
+	walk      func(*store.Directory, store.Walk) ([]T, store.Place, error)
+	resources func(*store.Directory, []T) ([]scim.Resource, error)
+	later     func(T) (id string, missing bool)
+	get       func(ctx context.Context, id string) (scim.Resource, error)
 }
 
 // page is one page of a list, read in one transaction.
@@ -49,18 +49,18 @@ func page[T any](ctx context.Context, b *Bridge, conn access.ConnectionID, q sci
 		if err != nil {
 			return err
 		}
-		page.Resources = make([]scim.Resource, len(rows))
+		if page.Resources, err = l.resources(dir, rows); err != nil {
+			return err
+		}
 		for i, row := range rows {
 			if id, missing := l.later(row); missing {
-				page.Resources[i].Later = func() (scim.Resource, error) {
+				page.Resources[i] = scim.Resource{Later: func() (scim.Resource, error) {
 					r, err := l.get(ctx, id)
 					if err != nil {
 						err = scim.Unavailable(err) // also where it has gone meanwhile: the page is to be asked for again
 					}
 					return r, err
-				}
-			} else if page.Resources[i], err = l.resource(dir, row); err != nil {
-				return err
+				}}
 			}
 		}
 		return nil

@@ -87,9 +87,11 @@ func (u users) Get(ctx context.Context, id string, w scim.Want) (scim.Resource, 
 
 func (u users) List(ctx context.Context, q scim.Query) (scim.Page, error) {
 	return page(ctx, u.b, u.conn, q, lister[store.Person]{numbered: (*store.Directory).People, walk: (*store.Directory).WalkPeople,
-		resource: func(dir *store.Directory, p store.Person) (scim.Resource, error) { return readUser(dir, p, q.Want) },
-		later:    func(p store.Person) (string, bool) { return string(p.ID), p.Doc == nil },
-		get:      func(ctx context.Context, id string) (scim.Resource, error) { return u.Get(ctx, id, q.Want) }})
+		resources: func(dir *store.Directory, people []store.Person) ([]scim.Resource, error) {
+			return readUsers(dir, people, q.Want)
+		},
+		later: func(p store.Person) (string, bool) { return string(p.ID), p.Doc == nil },
+		get:   func(ctx context.Context, id string) (scim.Resource, error) { return u.Get(ctx, id, q.Want) }})
 }
 
 func (u users) Replace(ctx context.Context, id string, m scim.Match, in scim.Input) (scim.Resource, error) {
@@ -290,13 +292,40 @@ func readUser(dir *store.Directory, p store.Person, w scim.Want) (scim.Resource,
 	if err != nil {
 		return scim.Resource{}, err
 	}
-	return userResource(p, func(yield func(scim.Relation, error) bool) {
+	return userResource(p, related(groups)), nil
+}
+
+// readUsers is readUser for a page of people, whose groups are read together.
+func readUsers(dir *store.Directory, people []store.Person, w scim.Want) ([]scim.Resource, error) {
+	all := make([]scim.Resource, len(people))
+	if len(people) == 1 || !w.Relations {
+		var err error
+		for i, p := range people {
+			if all[i], err = readUser(dir, p, w); err != nil {
+				return nil, err
+			}
+		}
+		return all, nil
+	}
+	keys := make([]store.PersonKey, len(people))
+	for i, p := range people {
+		keys[i] = p.Key
+	}
+	groups, err := dir.GroupNamesOf(keys)
+	for i, p := range people {
+		all[i] = userResource(p, related(groups[p.Key]))
+	}
+	return all, err
+}
+
+func related(groups []store.GroupName) iter.Seq2[scim.Relation, error] {
+	return func(yield func(scim.Relation, error) bool) {
 		for _, g := range groups {
 			if !yield(scim.Relation{ID: string(g.ID), Display: g.DisplayName}, nil) {
 				return
 			}
 		}
-	}), nil
+	}
 }
 
 func userResource(p store.Person, groups iter.Seq2[scim.Relation, error]) scim.Resource {

@@ -43,26 +43,11 @@ func (d *Directory) Bases(people []Person) ([]Basis, error) {
 // membershipsOf reads the memberships of people, and then each of their groups once.
 func (d *Directory) membershipsOf(keys []PersonKey, bases map[PersonKey]*Basis) error {
 	const op = "store.Bases"
-	type membership struct {
-		person PersonKey
-		group  GroupKey
-		since  int64
-	}
-	rows, err := list(d.v, op, func(r Row) (m membership, err error) { return m, r.Scan(&m.person, &m.group, &m.since) },
-		`select m.person, m.grp, m.since from memberships m where m.person in (`+d.dialect().Keys("$2")+`) and m.conn = $1`, d.conn, jsonList(keys))
+	rows, named, err := d.memberships(op, `m.person, m.grp, m.since from memberships m where m.conn = $2 and`, keys, d.conn)
 	if err != nil {
 		return err
 	}
-	groups := map[GroupKey]mapping.Membership{}
-	for _, m := range rows {
-		groups[m.group] = mapping.Membership{}
-	}
-	var named []GroupKey
-	for key := range groups {
-		named = append(named, key)
-	}
-	slices.Sort(named)
-	clear(groups) // one that dissolves is in none of the answer
+	groups := make(map[GroupKey]mapping.Membership, len(named))
 	err = d.v.each(op, func(r Row) error {
 		var key GroupKey
 		var m mapping.Membership
@@ -80,6 +65,56 @@ func (d *Directory) membershipsOf(keys []PersonKey, bases map[PersonKey]*Basis) 
 		}
 	}
 	return nil
+}
+
+// GroupNamesOf is GroupNames of several people at once: two statements, however many
+// they are.
+func (d *Directory) GroupNamesOf(people []PersonKey) (map[PersonKey][]GroupName, error) {
+	const op = "store.GroupNamesOf"
+	// The index alone answers this: whose group it is, the next question asks.
+	rows, named, err := d.memberships(op, `m.person, m.grp, 0 from memberships m where`, people)
+	if err != nil {
+		return nil, err
+	}
+	groups := make(map[GroupKey]GroupName, len(named))
+	err = d.v.each(op, func(r Row) error {
+		var key GroupKey
+		var g GroupName
+		err := r.Scan(&key, &g.ID, &g.DisplayName)
+		groups[key] = g
+		return err
+	}, `select g.key, g.id, g.display_name from groups g where g.conn = $1 and g.key in (`+d.dialect().Keys("$2")+`) and not g.dissolving`, d.conn, jsonList(named))
+	if err != nil {
+		return nil, err
+	}
+	of := make(map[PersonKey][]GroupName, len(people))
+	for _, m := range rows {
+		if g, lives := groups[m.group]; lives {
+			of[m.person] = append(of[m.person], g)
+		}
+	}
+	return of, nil
+}
+
+// membership is a row of memberships.
+type membership struct {
+	person PersonKey
+	group  GroupKey
+	since  int64
+}
+
+// memberships reads those of people, in the order of their groups, and which groups these are.
+func (d *Directory) memberships(op, what string, people []PersonKey, args ...any) (rows []membership, groups []GroupKey, err error) {
+	rows, err = list(d.v, op, func(r Row) (m membership, err error) { return m, r.Scan(&m.person, &m.group, &m.since) },
+		`select `+what+` m.person in (`+d.dialect().Keys("$1")+`) order by m.person, m.grp`, append([]any{jsonList(people)}, args...)...)
+	seen := map[GroupKey]bool{}
+	for _, m := range rows {
+		if !seen[m.group] {
+			seen[m.group], groups = true, append(groups, m.group)
+		}
+	}
+	slices.Sort(groups)
+	return rows, groups, err
 }
 
 func (d *Directory) assignmentsOf(keys []PersonKey, bases map[PersonKey]*Basis) error {

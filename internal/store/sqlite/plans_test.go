@@ -185,6 +185,7 @@ func read(v *store.View, d *store.Directory, p store.Person, g store.Group) erro
 		func() error { _, err := d.Assignments(p); return err },
 		func() error { _, err := d.GroupsOf(p); return err },
 		func() error { _, err := d.GroupNames(p); return err },
+		func() error { _, err := d.GroupNamesOf([]store.PersonKey{1, 2}); return err },
 		func() error { _, err := d.GroupsByExternalID("x"); return err },
 		func() error { _, err := d.Members(g, 0, 10); return err },
 		func() error { _, err := d.MemberKeys(g); return err },

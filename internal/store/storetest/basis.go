@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"reflect"
+	"slices"
 	"testing"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
@@ -42,6 +43,10 @@ func testBases(t *testing.T, f *fixture) {
 		if err != nil {
 			return err
 		}
+		names, err := d.GroupNamesOf([]store.PersonKey{c.Key, a.Key, b.Key, stranger.Key})
+		if err != nil {
+			return err
+		}
 		for i, p := range people {
 			facts, err := d.Facts(p)
 			if err != nil || !reflect.DeepEqual(bases[i].Facts, facts) {
@@ -50,6 +55,10 @@ func testBases(t *testing.T, f *fixture) {
 			held, err := d.Assignments(p)
 			if err != nil || !reflect.DeepEqual(bases[i].Held, held) {
 				t.Errorf("%s holds %+v, alone %+v (%v)", p.ID, bases[i].Held, held, err)
+			}
+			groups, err := d.GroupNames(p)
+			if err != nil || !slices.Equal(names[p.Key], groups) {
+				t.Errorf("%s is in %v, alone %v (%v)", p.ID, names[p.Key], groups, err)
 			}
 			live, err := d.Sessions(p)
 			if err != nil || !reflect.DeepEqual(bases[i].Sessions, live) {
