@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"regexp"
 	"runtime/debug"
 	"strconv"
 
@@ -21,6 +22,7 @@ type session struct {
 	conn    *sqlite.Conn
 	stmts   map[string]*statement
 	running int // statements that are on a row now
+	written int64
 }
 
 // statement is a prepared text. params[i] is the argument that SQLite's parameter
@@ -30,6 +32,7 @@ type statement struct {
 	params  []int
 	args    int
 	columns int
+	writes  bool // it may
 	running bool
 }
 
@@ -57,6 +60,7 @@ func (s *session) prepare(query string) (*statement, error) {
 	if err != nil {
 		return nil, errors.Join(err, prepared.Finalize())
 	}
+	st.writes = !harmless.MatchString(query)
 	if len(s.stmts) >= maxStatements {
 		if err := s.forgetOne(); err != nil {
 			return nil, err
@@ -81,6 +85,9 @@ func newStatement(prepared *sqlite.Stmt) (*statement, error) {
 	}
 	return st, nil
 }
+
+// harmless are statements that write nothing.
+var harmless = regexp.MustCompile(`(?i)^\s*(select|savepoint|release|rollback|begin|commit|explain|pragma)\b`)
 
 // forgetOne makes room for a statement: any that is not running.
 func (s *session) forgetOne() error {
@@ -112,8 +119,12 @@ func (s *session) run(st *statement, args []any, row func() (more bool, err erro
 			err = classify(end)
 		}
 	}()
-	for {
+	for first := true; ; first = false {
 		found, err := st.Step()
+		refused := err != nil && sqlite.ErrCode(err).ToPrimary() == sqlite.ResultConstraint // that alone is undone, and by SQLite itself
+		if !refused && (err != nil || first && st.writes) {
+			s.written++
+		}
 		if err != nil {
 			return classify(err)
 		}
@@ -125,6 +136,9 @@ func (s *session) run(st *statement, args []any, row func() (more bool, err erro
 		}
 	}
 }
+
+// Written implements Querier.
+func (s *session) Written() int64 { return s.written }
 
 // Exec implements Querier.
 func (s *session) Exec(query string, args ...any) (int64, error) {

@@ -69,6 +69,9 @@ type Querier interface {
 	// it is interrupted when ctx ends, and its plan is not kept. Not inside an Each
 	// or another Search.
 	Search(ctx context.Context, scan func(Row) error, query string, args ...any) error
+	// Written rises with every statement that may have written something, or failed so
+	// that the transaction may be lost: as long as it stays, there is nothing to undo.
+	Written() int64
 }
 
 // Row is one row, of which Scan reads every column; nil leaves one out. It is an alias, so that this

@@ -30,6 +30,9 @@ type Querier interface {
 	// Search is Each for filters: interrupted when ctx ends, never kept. Not inside
 	// an Each or another Search.
 	Search(ctx context.Context, scan func(Row) error, query string, args ...any) error
+	// Written rises with every statement that may have written something, or failed so
+	// that the transaction may be lost: as long as it stays, there is nothing to undo.
+	Written() int64
 }
 
 // Row is one row of an answer; Scan reads its columns in their order, and nil leaves
@@ -105,11 +108,19 @@ func New(ctx context.Context, e Engine) (*Store, error) {
 // is its only effect. When Update returns nil the commit is durable, and no call of
 // Current that begins afterwards knows less.
 func (s *Store) Update(ctx context.Context, fn func(*Tx) error) error {
+	err := s.update(ctx, fn, false)
+	if errors.Is(err, errAgain) {
+		return s.update(ctx, fn, true)
+	}
+	return err
+}
+
+func (s *Store) update(ctx context.Context, fn func(*Tx) error, savepoints bool) error {
 	var tx *Tx
 	return s.engine.Update(ctx, func(q Querier) error {
-		tx = &Tx{View: *s.over(ctx, q)}
+		tx = &Tx{View: *s.over(ctx, q), savepoints: savepoints}
 		tx.changed = &tx.wideChanged
-		if err := fn(tx); err != nil {
+		if err := fn(tx); tx.lost == nil {
 			return err
 		}
 		return tx.lost // statements after it would have run outside any transaction
@@ -162,6 +173,7 @@ type Tx struct {
 	wideChanged bool
 	lastID      access.ConnectionID // the connection opened last, for Append
 	lastKey     int64
+	savepoints  bool   // steps have them
 	scratch     []byte // what events are written in
 	lost        error  // the database has given up the transaction: nothing more may be done in it
 }
@@ -170,13 +182,42 @@ type Tx struct {
 // cases share a transaction, and each is all or nothing. Steps may stand in steps.
 // fn must not look at what an undone step read.
 //
-// fault.Unavailable if the database has given up the whole transaction (SQLite does
-// when the disk is full): every later Step says the same, and so must Update's fn.
+// Steps rarely fail, and most that do have written nothing, so at first they have no
+// savepoint, which costs a copy of every page they change. Where one would have been
+// needed, Update runs everything again, with savepoints.
+//
+// fault.Unavailable if the database fails (SQLite gives up the whole transaction when
+// the disk is full), or all of it will run again: every later Step says the same, and
+// nothing is kept.
 func (tx *Tx) Step(fn func() error) error {
-	const op = "store.Step"
 	if tx.lost != nil {
 		return tx.lost
 	}
+	if tx.savepoints {
+		return tx.savedStep(fn)
+	}
+	written, known := tx.q.Written(), len(tx.touched)
+	err := fn()
+	if tx.lost != nil {
+		return tx.lost
+	}
+	switch {
+	case err == nil:
+		return nil
+	case tx.q.Written() == written:
+		tx.touched = tx.touched[:known]
+		return err
+	case fault.Is(err, fault.Unavailable): // the database fails: nothing of this is acknowledged
+		return tx.lose("store.Step", err)
+	}
+	return tx.lose("store.Step", errAgain)
+}
+
+// errAgain ends a transaction in which a step is to be undone that has no savepoint.
+var errAgain = errors.New("a step that failed had written something")
+
+func (tx *Tx) savedStep(fn func() error) error {
+	const op = "store.Step"
 	if _, err := tx.exec(op, `savepoint step`); err != nil {
 		return tx.lose(op, err)
 	}

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 
@@ -13,15 +14,15 @@ import (
 
 var errRefused = fault.New(fault.Denied, "test", "no")
 
-// stepper adds people in steps of one transaction.
+// stepper adds people in steps of one transaction. What is wrong counts when the
+// transaction is through: it may run again.
 type stepper struct {
-	t  *testing.T
-	tx *store.Tx
+	tx    *store.Tx
+	wrong *[]string
 }
 
 // add inserts a person and records it, in a step that ends in refusal.
 func (s stepper) add(id string, refusal error, inner func()) {
-	s.t.Helper()
 	err := s.tx.Step(func() error {
 		d, err := s.tx.In(north)
 		if err != nil {
@@ -40,7 +41,7 @@ func (s stepper) add(id string, refusal error, inner func()) {
 		return refusal
 	})
 	if !fault.Is(err, fault.Denied) && refusal != nil || refusal == nil && err != nil {
-		s.t.Errorf("the step of %s ended in %v", id, err)
+		*s.wrong = append(*s.wrong, fmt.Sprintf("the step of %s ended in %v", id, err))
 	}
 }
 
@@ -48,14 +49,19 @@ func (s stepper) add(id string, refusal error, inner func()) {
 // itself, and what an undone step contains is undone with it.
 func testSteps(t *testing.T, f *fixture) {
 	before := len(f.outbox())
+	var wrong []string
 	f.update(func(tx *store.Tx) error {
-		s := stepper{t, tx}
+		wrong = nil
+		s := stepper{tx, &wrong}
 		s.add("per_1", nil, nil)
 		s.add("per_2", errRefused, nil)
 		s.add("per_3", errRefused, func() { s.add("per_4", nil, nil) })
 		s.add("per_5", nil, func() { s.add("per_6", errRefused, nil) })
 		return nil
 	})
+	if len(wrong) > 0 {
+		t.Error(wrong)
+	}
 	var kept []access.PersonID
 	f.read(north, func(d *store.Directory) error {
 		people, total, err := d.People(store.Query{Start: 1, Count: 10})
