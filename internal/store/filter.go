@@ -33,6 +33,7 @@ type table struct {
 type listing struct {
 	keys  string // a query for their keys; %[1]s is the value, folded
 	exact bool   // and for no others
+	many  bool   // they may be very many
 }
 
 // relation is the attribute that is rows: groups of a person, members of a group.
@@ -52,7 +53,7 @@ func peopleTable(d Dialect, rt *schema.ResourceType) table {
 			"emails.value": {keys: "select key from people where conn = $1 and email_key = %[1]s union all " +
 				"select person from more_emails where conn = $1 and email_key = %[1]s union all " +
 				"select key from people where conn = $1 and emails_at <> version"},
-			"groups.value": {exact: true, keys: "select person from groups join memberships on memberships.grp = groups.key " +
+			"groups.value": {exact: true, many: true, keys: "select person from groups join memberships on memberships.grp = groups.key " +
 				"where groups.conn = $1 and groups.id = %[1]s and not groups.dissolving"}},
 		relation: relation{name: "groups", endpoint: "/Groups",
 			from:  "memberships m%[1]s join groups g%[1]s on g%[1]s.conn = p.conn and g%[1]s.key = m%[1]s.grp and not g%[1]s.dissolving where m%[1]s.person = p.key",

@@ -243,14 +243,20 @@ func (s *search) rows(scan func(Row) error) error {
 // provider asks before each change, or one of a walk over everything: those are
 // prepared once; others are interruptible and forgotten.
 func (s *search) usual() bool {
-	c, one := s.filter.(*filter.Compare)
-	return s.indexed && (s.filter == nil || one && c.Op == filter.Equal && s.narrow(s.filter) && !relatedTo(c))
+	return s.indexed && (s.filter == nil || s.asksForOne(s.filter))
 }
 
-// relatedTo reports whether a comparison looks at the rows of the relation, of which
-// there may be very many.
-func relatedTo(c *filter.Compare) bool {
-	return c.Attr.Relation || c.Attr.Parent != nil && c.Attr.Parent.Relation
+// asksForOne reports whether e is one comparison by which an index finds a few rows.
+func (s *search) asksForOne(e filter.Expr) bool {
+	if in, ok := e.(*filter.ValuePath); ok && in.Attr.Relation {
+		e = in.Term
+	}
+	c, ok := e.(*filter.Compare)
+	if !ok || c.Op != filter.Equal {
+		return false
+	}
+	l, _, listed := s.listed(c)
+	return listed && !l.many || !listed && s.narrow(c)
 }
 
 // total counts what matches, where the page has not already shown it.
