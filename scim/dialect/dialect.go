@@ -136,13 +136,15 @@ func Called(kind string) string {
 }
 
 // Reliances are the kinds of leniency in notes, each once, sorted: few enough to be
-// the labels of a counter.
+// the labels of a counter. What the RFC itself passes over is none.
 func Reliances(notes []string) []string {
-	var words []string
+	var kinds []string
 	for _, n := range notes {
-		word, _, _ := strings.Cut(n, ":")
-		words = append(words, word)
+		kind, _, _ := strings.Cut(n, ":")
+		if kind != schema.NoteReadOnly && kind != schema.NoteDropped {
+			kinds = append(kinds, kind)
+		}
 	}
-	slices.Sort(words)
-	return slices.Compact(words)
+	slices.Sort(kinds)
+	return slices.Compact(kinds)
 }

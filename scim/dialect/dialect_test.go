@@ -48,7 +48,7 @@ func TestEveryLeniencyHasAName(t *testing.T) {
 }
 
 func TestReliancesAreTheKindsOnly(t *testing.T) {
-	got := Reliances([]string{"wrapped: title", "any-case: op", "wrapped: name", "wrapped: urn:x:y"})
+	got := Reliances([]string{"wrapped: title", "any-case: op", "wrapped: name", "wrapped: urn:x:y", "dropped: password", "read-only-ignored: meta"})
 	if !slices.Equal(got, []string{"any-case", "wrapped"}) || Reliances(nil) != nil {
 		t.Error(got)
 	}

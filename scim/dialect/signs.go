@@ -51,9 +51,8 @@ func Signs(r Request) []string {
 			all = append(all, sign)
 		}
 	}
-	agent := strings.ToLower(r.Agent)
-	say(SignOktaAgent, strings.HasPrefix(agent, "okta scim client"))
-	say(SignAuthentikAgent, strings.HasPrefix(agent, "authentik@"))
+	say(SignOktaAgent, begins(r.Agent, "okta scim client"))
+	say(SignAuthentikAgent, begins(r.Agent, "authentik@"))
 	say(SignEntraFlag, hasFlag(r.Query))
 	say(SignEntraGroup, noted(r.Notes, schema.NoteUnknownSchema, entraGroup))
 	say(SignSCIM1, noted(r.Notes, schema.NoteUnknownSchema, scim1))
@@ -64,6 +63,10 @@ func Signs(r Request) []string {
 	say(SignPatchUser, r.Method == "PATCH" && r.Resource == "Users")
 	say(SignPatchGroup, r.Method == "PATCH" && r.Resource == "Groups")
 	return all
+}
+
+func begins(s, prefix string) bool {
+	return len(s) >= len(prefix) && strings.EqualFold(s[:len(prefix)], prefix)
 }
 
 func hasFlag(query string) bool {

@@ -6,8 +6,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-
-	"github.com/drawbridge-id/drawbridge/scim/schema"
 )
 
 // Speech is what a connection's requests of some time were like, in counts. The zero
@@ -22,15 +20,12 @@ type Speech struct {
 // Hear counts one request.
 func (s *Speech) Hear(signs, notes []string) {
 	s.Requests++
-	relied := false
-	for _, kind := range Reliances(notes) {
-		if kind != schema.NoteReadOnly && kind != schema.NoteDropped { // the RFC's own way
-			relied = true
-			count(&s.Leniencies, kind, 1)
-		}
-	}
-	if relied {
+	kinds := Reliances(notes)
+	if len(kinds) > 0 {
 		s.Lenient++
+	}
+	for _, kind := range kinds {
+		count(&s.Leniencies, kind, 1)
 	}
 	for _, sign := range signs {
 		count(&s.Signs, sign, 1)
