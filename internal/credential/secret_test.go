@@ -23,6 +23,10 @@ func TestSecretsDoNotPrint(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	marks, err := root.MarkKey()
+	if err != nil {
+		t.Fatal(err)
+	}
 	sealed, err := root.GenerateKey(ES256, KeyActive, noon())
 	if err != nil {
 		t.Fatal(err)
@@ -68,11 +72,12 @@ func TestSecretsDoNotPrint(t *testing.T) {
 		key     RefreshKey
 		cursors CursorKey
 		access  SCIMAccessKey
+		marks   MarkKey
 		refresh Refresh
 		ring    *Keyring
 	}
-	shy := holder{root, key, cursors, access, parsed, ring}
-	for _, held := range []any{text, root, &root, key, &key, cursors, &cursors, parsed, &parsed, ring, refresh, code, scim, clientSecret, scimAccess, access, &access, shy, &shy} {
+	shy := holder{root, key, cursors, access, marks, parsed, ring}
+	for _, held := range []any{text, root, &root, key, &key, cursors, &cursors, parsed, &parsed, ring, refresh, code, scim, clientSecret, scimAccess, access, &access, marks, &marks, shy, &shy} {
 		for _, shown := range []any{held, wrapped{held}, []any{held}, map[string]any{"k": held}} {
 			var out []string
 			for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d"} {

@@ -32,6 +32,7 @@ type Ring struct {
 	refresh credential.RefreshKey
 	cursors credential.CursorKey
 	scim    credential.SCIMAccessKey
+	marks   credential.MarkKey
 	rows    Rows
 	current atomic.Pointer[credential.Keyring]
 }
@@ -67,6 +68,9 @@ func Open(ctx context.Context, rootFile string, rows Rows, now time.Time) (*Ring
 	if r.scim, err = root.SCIMAccessKey(); err != nil {
 		return nil, fault.Wrap(fault.Invalid, op, err)
 	}
+	if r.marks, err = root.MarkKey(); err != nil {
+		return nil, fault.Wrap(fault.Invalid, op, err)
+	}
 	if err := r.use(held); err != nil {
 		return nil, fault.Wrap(fault.Invalid, op, err)
 	}
@@ -87,6 +91,9 @@ func (r *Ring) CursorKey() credential.CursorKey { return r.cursors }
 
 // SCIMAccessKey seals the access tokens of SCIM clients.
 func (r *Ring) SCIMAccessKey() credential.SCIMAccessKey { return r.scim }
+
+// MarkKey makes marks of names.
+func (r *Ring) MarkKey() credential.MarkKey { return r.marks }
 
 // JWKS is the published key set. Do not change it.
 func (r *Ring) JWKS() []byte { return r.Keyring().JWKS() }

@@ -219,7 +219,7 @@ func TestARingDoesNotPrintItsKeys(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	refresh := fmt.Sprintf("%v %+v %#v %x %x", r, r, *r.current.Load(), r.RefreshKey(), r.CursorKey()) //nolint:govet // printing is the test
+	refresh := fmt.Sprintf("%v %+v %#v %x %x %x", r, r, *r.current.Load(), r.RefreshKey(), r.CursorKey(), r.MarkKey()) //nolint:govet // printing is the test
 	for _, spelling := range []string{secret, fmt.Sprintf("%x", raw), strings.Trim(fmt.Sprint(raw), "[]")} {
 		if strings.Contains(refresh, spelling) {
 			t.Error("a key was printed")
