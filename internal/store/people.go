@@ -330,6 +330,9 @@ func (d *DirectoryTx) DeletePerson(p Person, now time.Time) error {
 	if err := d.dropEmails(op, p.Key); err != nil {
 		return err
 	}
+	if err := d.forgetMarks(p.ID); err != nil {
+		return err
+	}
 	if _, err := d.tx.exec(op, `update connections set people = people - 1 where key = $1`, d.conn); err != nil {
 		return err
 	}

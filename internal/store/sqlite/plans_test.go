@@ -150,6 +150,11 @@ func walk(t *testing.T, s *store.Store) {
 		_, err = tx.Changing(10)
 		_, _, err2 = d.TakeEdit(&g)
 		did.add(err, err2)
+		logged := []store.TrafficRow{{At: crashDay, Person: p.ID, Body: []byte(`{}`)}}
+		did.add(d.AddTraffic(logged), d.SetTraffic(logged[0].ID, []byte(`{}`)), readTraffic(&tx.View, &d.Directory, logged[0].ID))
+		_, err = d.TrimTraffic(false, 10)
+		_, err2 = tx.TrimTrafficBefore(crashDay)
+		did.add(err, err2)
 		_, err = d.RemoveMembers(&g, []store.PersonKey{p.Key}, crashDay)
 		_, _, err2 = d.DropMembers(g, 10)
 		did.add(err, err2, d.Succeed(&g, true, crashDay))
@@ -215,6 +220,14 @@ func read(v *store.View, d *store.Directory, p store.Person, g store.Group) erro
 		}
 	}
 	return readFiltered(d)
+}
+
+func readTraffic(v *store.View, d *store.Directory, id int64) error {
+	_, err := v.TrafficRow(id)
+	_, err2 := d.Traffic(store.TrafficQuery{Limit: 10})
+	_, err3 := d.Traffic(store.TrafficQuery{Limit: 10, Oldest: true, People: []access.PersonID{"per_1"}, Marks: []string{"m"}})
+	_, err4 := d.UserNames([]access.PersonID{"per_1"})
+	return errors.Join(err, err2, err3, err4)
 }
 
 func readFiltered(d *store.Directory) error {
