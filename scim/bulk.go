@@ -57,6 +57,8 @@ type result struct {
 	location string
 	version  int64 // 0: none
 	refused  *Error
+	where    string // what refused is about, and why, for who looks at the traffic
+	why      string
 	effect   *traffic.Effect
 }
 
@@ -282,6 +284,7 @@ func (b *bulk) refuse(i int, err error) {
 	t := &b.tasks[i]
 	refused := asError(err)
 	t.result = result{status: refused.Status, refused: refused}
+	t.where, t.why = told(err)
 	if b.named(t) {
 		t.location = b.s.location(b.c, t.kind.plural, t.id)
 	}
@@ -313,9 +316,7 @@ func (b *bulk) tell() {
 		}
 		o := t.asked
 		o.Method, o.Type, o.ID, o.Status = t.method, t.kind.rt, t.id, t.status
-		if t.refused != nil {
-			o.Refusal = t.refused.Detail
-		}
+		o.Where, o.Refusal = t.where, t.why
 		told.Operations = append(told.Operations, o)
 	}
 }

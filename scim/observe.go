@@ -1,9 +1,11 @@
 package scim
 
 import (
+	"errors"
 	"net/http"
 	"time"
 
+	"github.com/drawbridge-id/drawbridge/scim/schema"
 	"github.com/drawbridge-id/drawbridge/scim/traffic"
 )
 
@@ -24,17 +26,25 @@ func (c *call) observation(began, ended time.Time, err error) Observation {
 	case c.broken:
 		t.Detail = "The answer broke off before its end."
 	case c.status >= http.StatusBadRequest:
-		t.Detail = asError(err).Detail
+		t.Where, t.Detail = told(err)
 	}
 	o.Traffic = *t
 	return o
 }
 
+// told is where something is wrong with a request, and the sentence about it.
+func told(err error) (where, sentence string) {
+	var e *Error
+	if said, ok := errors.AsType[*schema.Error](err); ok && !errors.As(err, &e) {
+		return said.Path, said.Detail
+	}
+	return "", asError(err).Detail
+}
+
 // asks notes what the request was understood to ask for.
 func (c *call) asks(k kind, o traffic.Operation) {
 	o.Method, o.Type = c.r.Method, k.rt
-	c.one[0] = o
-	c.told.Operations, c.told.Type = c.one[:], k.rt
+	c.told.Operations, c.told.Type = []traffic.Operation{o}, k.rt
 }
 
 // sent notes the beginning of the body. What is short is not copied: nobody changes it.
@@ -75,8 +85,7 @@ func (c *call) asksSearch(s search) {
 	if len(s.sources) == 1 {
 		o.Type = s.sources[0].rt
 	}
-	c.one[0] = o
-	c.told.Operations = c.one[:]
+	c.told.Operations = []traffic.Operation{o}
 }
 
 // found notes what a search came to; if that is one resource that was asked for, the

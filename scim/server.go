@@ -128,8 +128,7 @@ type call struct {
 	status     int                 // set when the answer began
 	broken     bool                // the answer began and cannot be finished
 
-	told traffic.Request
-	one  [1]traffic.Operation // room for the usual number in told
+	told traffic.Request // outlives the call: nothing in it may hold on to the others
 }
 
 // New returns the SCIM front, to be mounted at Prefix.

@@ -23,6 +23,7 @@ type Operation struct {
 	Search  *Search      // of a GET without an id, and of a POST of a search
 
 	Status  int    // of an operation of a bulk
+	Where   string // what its refusal is about, as it was sent
 	Refusal string // why an operation of a bulk was refused
 }
 

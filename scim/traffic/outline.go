@@ -2,6 +2,7 @@ package traffic
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -30,7 +31,7 @@ func Outline(rt *schema.ResourceType, message bool, types []*schema.ResourceType
 	}
 	o := &outliner{types: types}
 	if err := o.value(decoder(body), "", place{rt: rt, message: message}); err != nil && o.left() {
-		o.line("…", "what follows is no JSON, or was not kept")
+		o.line("…", "what follows is no JSON, too deep, or was not kept")
 	}
 	return o.lines
 }
@@ -53,6 +54,7 @@ type place struct {
 type outliner struct {
 	types []*schema.ResourceType
 	lines []string
+	depth int
 }
 
 func (o *outliner) left() bool { return len(o.lines) < mostLines }
@@ -73,8 +75,14 @@ func clip(s string, most int) string {
 	return strings.ToValidUTF8(s[:most], "") + "…"
 }
 
+var errDeep = errors.New("nested deeper than any resource")
+
 // value shows one value. An error is of the JSON.
 func (o *outliner) value(d *jsontext.Decoder, path string, at place) error {
+	if o.depth++; o.depth > schema.MaxDepth {
+		return errDeep // a path grows with each level
+	}
+	defer func() { o.depth-- }()
 	switch d.PeekKind() {
 	case '{':
 		if at.field == "operations" {
@@ -141,7 +149,7 @@ func patchPath(rt *schema.ResourceType, s string) string {
 	}
 	p, err := filter.ParsePath(rt, s)
 	if err != nil {
-		return Detail(strconv.Quote(s))
+		return Where(rt, s)
 	}
 	return where(rt, p)
 }
@@ -152,19 +160,21 @@ func address(s string) string {
 	switch {
 	case !has:
 		return "/" + Name(collection)
-	case ours.MatchString(item):
+	case ours(item):
 		return "/" + Name(collection) + "/" + item
 	}
 	return "/" + Name(collection) + "/" + Text(nil, nil, item)
 }
 
 func searched(rt *schema.ResourceType, s string) string {
-	if rt != nil {
-		if e, err := filter.Parse(rt, s); err == nil {
-			return Filter(rt, e)
-		}
+	if rt == nil {
+		return Text(nil, nil, s)
 	}
-	return Text(nil, nil, s)
+	e, err := filter.Parse(rt, s)
+	if err != nil {
+		return Where(rt, s)
+	}
+	return Filter(rt, e)
 }
 
 func (o *outliner) object(d *jsontext.Decoder, path string, at place) error {
@@ -177,7 +187,7 @@ func (o *outliner) object(d *jsontext.Decoder, path string, at place) error {
 			return err
 		}
 		sent := t.String()
-		inner, shown := at.member(sent)
+		inner, shown := at.member(sent) // a name that is shown is short
 		if err := o.value(d, at.join(path, shown), inner); err != nil {
 			return err
 		}

@@ -36,6 +36,7 @@ type Request struct {
 	Effect     Effect
 	Found      int // what a search matched, or its page holds where that is not told
 	Notes      []string
+	Where      string // what a refusal is about, as it was sent
 	Detail     string // why it was refused, in the client's words
 }
 
@@ -76,7 +77,6 @@ type Record struct {
 	Refusal    string   `json:"refusal,omitempty"`
 	Leniencies []string `json:"leniencies,omitempty"`
 	Body       []string `json:"body,omitempty"` // outline
-	People     []string `json:"people,omitempty"`
 	More       int      `json:"more_people,omitempty"`
 	Count      int64    `json:"count,omitempty"` // of what Kind counts
 }
@@ -85,6 +85,7 @@ type Record struct {
 const (
 	KindLost    = "lost"    // requests that came faster than they could be recorded
 	KindRefused = "refused" // requests whose token did not open the connection
+	KindLimited = "limited" // requests that came faster than the connection may send them
 )
 
 // Failed says whether an administrator should look at it.
@@ -105,8 +106,8 @@ const (
 func (r Request) Record() Record {
 	out := Record{Request: r.ID, Method: r.Method, Resource: clip(r.Resource, mostAgent), Item: item(r.Item), Status: r.Status, Micros: r.Took.Microseconds(),
 		Token: r.Token, Agent: clip(Detail(r.Agent), mostAgent), Query: r.query(), Asked: clip(r.asked(), mostText), Effect: clip(r.effect(), mostText),
-		Refused: r.Refused, Refusal: clip(Detail(r.Detail), mostDetail), Leniencies: Leniencies(r.Type, r.Notes), Body: Outline(r.Type, r.Message, r.Types, r.Body),
-		People: r.Effect.People, More: r.Effect.More}
+		Refused: r.Refused, Refusal: clip(refusal(r.Type, r.Where, r.Detail), mostDetail), Leniencies: Leniencies(r.Type, r.Notes), Body: Outline(r.Type, r.Message, r.Types, r.Body),
+		More: r.Effect.More}
 	if len(r.Kinds) > 0 {
 		for _, o := range r.Operations[:min(len(r.Operations), toldOfBulk)] {
 			out.Operations = append(out.Operations, clip(o.inBulk(), mostText/2))
@@ -115,8 +116,15 @@ func (r Request) Record() Record {
 	return out
 }
 
+func refusal(rt *schema.ResourceType, where, sentence string) string {
+	if where == "" {
+		return Detail(sentence)
+	}
+	return Where(rt, where) + ": " + Detail(sentence)
+}
+
 func item(id string) string {
-	if id == "" || ours.MatchString(id) || attributeLike(id) {
+	if id == "" || ours(id) || attributeLike(id) {
 		return id
 	}
 	return Text(nil, nil, id)
@@ -155,7 +163,7 @@ func (o Operation) inBulk() string {
 		text += " " + item(o.ID)
 	}
 	if o.Refusal != "" {
-		text += ": " + Detail(o.Refusal)
+		text += ": " + refusal(o.Type, o.Where, o.Refusal)
 	}
 	return text
 }
@@ -192,7 +200,7 @@ func (r Request) query() []string {
 			shown = append(shown, Name(key))
 			continue
 		}
-		text, err := url.QueryUnescape(value)
+		text, err := url.QueryUnescape(value) // the whole target is bounded by the server
 		if err != nil {
 			text = value
 		}
@@ -231,14 +239,14 @@ func (r Request) filter(text string) string {
 	}
 	e, err := filter.Parse(r.Type, text)
 	if err != nil {
-		return Text(nil, nil, text)
+		return Where(r.Type, text)
 	}
 	return Filter(r.Type, e)
 }
 
 // Person is the person that a request is about: "" if it is about none in particular.
 func (r Request) Person() string {
-	if strings.HasPrefix(r.Item, "per_") && ours.MatchString(r.Item) {
+	if strings.HasPrefix(r.Item, "per_") && ours(r.Item) {
 		return r.Item
 	}
 	return ""
@@ -315,8 +323,14 @@ func NotRecorded(n int64) Record {
 	return Record{Kind: KindLost, Count: n, Asked: plural(int(n), "request", "requests") + " not recorded: they came faster than they could be written"}
 }
 
-// NotOpened is the record of requests whose token did not open the connection.
-func NotOpened(n int64, why string, last time.Time) Record {
-	text := plural(int(n), "request", "requests") + " without a token that opens this connection, the last at " + last.UTC().Format(time.RFC3339)
-	return Record{Kind: KindRefused, Count: n, Status: 401, Asked: text, Refusal: clip(Detail(why), mostDetail)}
+// TurnedAway is the record of requests that were refused before they were looked at,
+// by kind: KindRefused or KindLimited.
+func TurnedAway(kind string, n int64, why string, last time.Time) Record {
+	r := Record{Kind: kind, Count: n, Status: 401, Refusal: clip(Detail(why), mostDetail)}
+	text := " without a token that opens this connection"
+	if kind == KindLimited {
+		r.Status, text = 429, " more than this connection may send at a time"
+	}
+	r.Asked = plural(int(n), "request", "requests") + text + ", the last at " + last.UTC().Format(time.RFC3339)
+	return r
 }

@@ -11,13 +11,32 @@ import (
 	"github.com/drawbridge-id/drawbridge/scim/schema"
 )
 
-// An id of ours, and a name that a schema might have: an attribute, a URN, a path of
-// them. An address has an @, and a person's name a space.
-var (
-	ours = regexp.MustCompile(`^(per|grp)_[0-9a-z]{1,40}$`)
-	name = regexp.MustCompile(`^[A-Za-z$][A-Za-z0-9_.:$-]*$`)
-	mail = regexp.MustCompile(`[^\s"'<>(),;:]*@[^\s"'<>(),;:]*`)
-)
+// mail is what looks like an address.
+var mail = regexp.MustCompile(`[^\s"'<>(),;:]*@[^\s"'<>(),;:]*`)
+
+// ours says of a text that it is an id that this server made.
+func ours(s string) bool {
+	kind, rest, _ := strings.Cut(s, "_")
+	return (kind == "per" || kind == "grp") && rest != "" && len(rest) <= 40 && only(rest, "abcdefghijklmnopqrstuvwxyz0123456789")
+}
+
+const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+// nameLike says of a text that a schema might have it for a name: of an attribute, a URN,
+// a path of them. An address has an @, and a person's name a space.
+func nameLike(s string) bool {
+	return s != "" && strings.Contains(letters+"$", s[:1]) && only(s, letters+"0123456789_.:$-")
+}
+
+// only says that s holds no other characters.
+func only(s, characters string) bool {
+	for i := range len(s) {
+		if strings.IndexByte(characters, s[i]) < 0 {
+			return false
+		}
+	}
+	return true
+}
 
 // Text is a value of that attribute as it may be shown: by its type and length,
 // unless it says nothing of a person. a is nil where nobody knows the attribute.
@@ -39,7 +58,7 @@ func harmless(rt *schema.ResourceType, a *schema.Attribute, value string) bool {
 	case a.Name == "schemas" && a.URN == "":
 		return attributeLike(value)
 	case a.Name == "id" || a.Name == "value" && a.Parent != nil && a.Parent.Relation:
-		return ours.MatchString(value)
+		return ours(value)
 	case a.Parent != nil && a.Parent.Name == "meta" && a.Parent.URN == "":
 		return a.Type == schema.DateTime
 	case rt != nil && rt.Core.ID == schema.GroupURN && a.URN == schema.GroupURN && a.Name == "displayName":
@@ -83,7 +102,7 @@ func literal(rt *schema.ResourceType, c *filter.Compare) string {
 // Name is a name as a client sent it, where a schema's name was expected: one that
 // could be something else is shown by its length.
 func Name(sent string) string {
-	if len(sent) <= 200 && name.MatchString(sent) {
+	if len(sent) <= 200 && nameLike(sent) {
 		return sent
 	}
 	return fmt.Sprintf("[name, %s]", plural(utf8.RuneCountInString(sent), "character", "characters"))
@@ -93,6 +112,9 @@ func Name(sent string) string {
 // between double quotes, unless it is a name of a schema or an id of ours, and
 // whatever looks like an address.
 func Detail(sentence string) string {
+	if !strings.ContainsAny(sentence, `"@`) {
+		return sentence
+	}
 	var b strings.Builder
 	for rest := sentence; rest != ""; {
 		before, after, found := strings.Cut(rest, `"`)
@@ -105,6 +127,47 @@ func Detail(sentence string) string {
 		rest = behind
 	}
 	return mail.ReplaceAllString(b.String(), "[address]")
+}
+
+// Where is the place that a refusal names, as it was sent: an attribute, a path, a
+// filter that was not understood. Of its words those that a schema or the grammar
+// says are shown.
+func Where(rt *schema.ResourceType, at string) string {
+	at = clip(at, mostLine)
+	prefix := inRequest.FindString(at)
+	var b strings.Builder
+	b.WriteString(prefix)
+	for rest := at[len(prefix):]; rest != ""; {
+		before, after, found := strings.Cut(rest, `"`)
+		b.WriteString(word.ReplaceAllStringFunc(before, func(w string) string { return sayable(rt, w) }))
+		if !found {
+			break
+		}
+		inside, behind := quoted(after)
+		b.WriteString(`"` + shownQuoted(inside) + `"`)
+		rest = behind
+	}
+	return b.String()
+}
+
+// What a place may begin with, and the words in it.
+var (
+	inRequest = regexp.MustCompile(`^Operations\[\d+\] ?`)
+	word      = regexp.MustCompile(`[^\s"()\[\]/,=…]+`)
+	grammar   = []string{"eq", "ne", "co", "sw", "ew", "gt", "ge", "lt", "le", "pr", "and", "or", "not", "true", "false", "null",
+		"op", "path", "value", "operations", "schemas", "filter", "sortby", "sortorder", "method", "bulkid", "data"}
+)
+
+func sayable(rt *schema.ResourceType, w string) string {
+	if slices.Contains(grammar, strings.ToLower(w)) || attributeLike(w) {
+		return w
+	}
+	if rt != nil {
+		if a, err := rt.Attribute(w); err == nil && a != nil {
+			return w
+		}
+	}
+	return fmt.Sprintf("[%s]", plural(utf8.RuneCountInString(w), "character", "characters"))
 }
 
 // quoted cuts at the closing quote. Where there is none, the text was shortened: it
@@ -125,7 +188,7 @@ func quoted(s string) (inside, behind string) {
 }
 
 func shownQuoted(s string) string {
-	if ours.MatchString(s) || attributeLike(s) {
+	if ours(s) || attributeLike(s) {
 		return s
 	}
 	return fmt.Sprintf("[%s]", plural(utf8.RuneCountInString(s), "character", "characters"))
@@ -135,7 +198,7 @@ func shownQuoted(s string) string {
 // names. A single word could be somebody's name.
 func attributeLike(s string) bool {
 	if strings.HasPrefix(strings.ToLower(s), "urn:") {
-		return name.MatchString(s)
+		return nameLike(s)
 	}
 	for _, rt := range []*schema.ResourceType{schema.Users(), schema.Groups()} {
 		if a, err := rt.Attribute(s); err == nil && a != nil {

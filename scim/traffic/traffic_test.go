@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -138,5 +139,51 @@ func TestAnEffectAddedToAnotherLeavesItAlone(t *testing.T) {
 	}
 	if one.Access[0].People != 1 || right.Access[0].People != 5 {
 		t.Errorf("%v, %v", one.Access, right.Access)
+	}
+}
+
+// An outline is short, whatever was sent: it is made of what strangers send.
+func FuzzOutline(f *testing.F) {
+	for _, body := range []string{`{"userName":"anna@southern.example","emails":[{"value":"a"}]}`, `{"Operations":[{"op":"add","path":"emails[type eq \"work\"].value","value":"a"}]}`,
+		`{"Operations":[{"method":"POST","path":"/Users","data":{"userName":"a"}}]}`, strings.Repeat(`{"a":`, 5000), strings.Repeat(`[`, 5000), `{"userName":`} {
+		f.Add([]byte(body), true)
+		f.Add([]byte(body), false)
+	}
+	types := []*schema.ResourceType{schema.Users(), schema.Groups()}
+	f.Fuzz(func(t *testing.T, body []byte, message bool) {
+		for _, rt := range append(types, nil) {
+			lines := Outline(rt, message, types, body)
+			if len(lines) > mostLines+1 {
+				t.Fatalf("%d lines", len(lines))
+			}
+			for _, line := range lines {
+				if len(line) > mostLine+len("…") {
+					t.Fatalf("a line of %d bytes", len(line))
+				}
+			}
+		}
+		_ = Detail(string(body))
+		_ = Where(schema.Users(), string(body))
+	})
+}
+
+func TestDeepAndLongTextsCostLittle(t *testing.T) {
+	types := []*schema.ResourceType{schema.Users(), schema.Groups()}
+	for what, work := range map[string]func(){
+		"nested arrays":  func() { Outline(schema.Users(), false, types, []byte(strings.Repeat("[", 16<<10))) },
+		"nested objects": func() { Outline(schema.Users(), true, types, []byte(strings.Repeat(`{"Operations":`, 1<<10))) },
+		"a long place":   func() { Where(schema.Users(), strings.Repeat("a b ", 16<<10)) },
+		"a long query": func() {
+			r := Request{Type: schema.Users(), Query: "filter=active%20eq%20true" + strings.Repeat("%20or%20active%20eq%20true", 2400)}
+			_ = r.Record()
+		},
+	} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		work()
+		runtime.ReadMemStats(&after)
+		if cost := after.TotalAlloc - before.TotalAlloc; cost > 1<<20 {
+			t.Errorf("%s cost %d bytes", what, cost)
+		}
 	}
 }
