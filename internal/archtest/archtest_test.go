@@ -57,6 +57,7 @@ var layers = []struct {
 	{"internal/hot/embedded", []string{"internal/access", "internal/credential", "internal/fault", "internal/hot", "internal/session", "internal/sqlitedb"}},
 	{"internal/keys", []string{"internal/credential", "internal/event", "internal/fault", "internal/store"}},
 	{"internal/egress", []string{"internal/fault"}},
+	{"internal/recorder", []string{"internal/access", "internal/credential", "internal/fault", "internal/store", "scim", "scim/traffic"}},
 	{"internal/audit", []string{"internal/access", "internal/event", "internal/fault", "internal/store"}},
 	// L5: files, sockets, pages
 	{"config", []string{"internal/access", "internal/assertion", "internal/credential", "internal/secret", "internal/suggest", "mapping", "oidc", "scim/dialect", "scim/schema"}},
@@ -203,7 +204,7 @@ var smallParsers = []string{"scim/schema.ParseBool", "scim/scimtest.ParseSeverit
 // TestEveryParserIsFuzzed: a package that reads what strangers send has a fuzz target,
 // and what is called Parse, Decode or Compile and takes text is called by one.
 func TestEveryParserIsFuzzed(t *testing.T) {
-	readers := []string{"scim", "scim/schema", "scim/filter", "scim/patch", "scim/scimtest", "mapping", "config", "oidc", "oidc/upstream", "internal/access", "internal/assertion", "internal/credential",
+	readers := []string{"scim", "scim/schema", "scim/filter", "scim/patch", "scim/scimtest", "scim/traffic", "mapping", "config", "oidc", "oidc/upstream", "internal/access", "internal/assertion", "internal/credential",
 		"internal/console", "internal/egress", "internal/httpserver", "internal/idp", "internal/store"}
 	for _, p := range list(t) {
 		name := strings.TrimPrefix(p.ImportPath, module)
