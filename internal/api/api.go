@@ -57,6 +57,8 @@ func New(c Config) http.Handler {
 	get(a, h, "/explain", "Why a person holds what they hold", a.explain)
 	get(a, h, "/connections/{connection}/drift", "Member ids that the identity provider names and nobody here has, the latest first", a.drift)
 	register(a, h, http.MethodDelete, "/connections/{connection}/drift", "Forget the drift of a connection, or of one group; what is named again is shown again", http.StatusOK, a.acknowledgeDrift)
+	get(a, h, "/scim/requests", "SCIM requests that were recorded: what was asked, and what came of it", a.traffic)
+	get(a, h, "/scim/requests/{request}", "One recorded SCIM request, whole", a.trafficEntry)
 	register(a, h, http.MethodPost, "/connections/{connection}/tokens", "Make a SCIM token; it is shown once", http.StatusCreated, a.createToken)
 	register(a, h, http.MethodDelete, "/connections/{connection}/tokens/{token}", "Revoke a SCIM token at once", http.StatusNoContent, a.revokeToken)
 	a.clientRoutes(h)

@@ -44,6 +44,7 @@ type Config struct {
 	Issuer  *credential.Issuer
 	Refresh credential.RefreshKey
 	Cursors credential.CursorKey
+	Marks   credential.MarkKey
 	// SCIMAccess seals the access tokens of SCIM clients.
 	SCIMAccess credential.SCIMAccessKey
 	// Assertions verifies the signed proofs of SCIM clients, and Trust says whose count.
@@ -64,6 +65,7 @@ type Bridge struct {
 	issuer     *credential.Issuer
 	refresh    credential.RefreshKey
 	cursors    credential.CursorKey
+	marks      credential.MarkKey
 	scimAccess credential.SCIMAccessKey
 	assertions *assertion.Verifier
 	trust      map[access.ConnectionID]assertion.Trust
@@ -106,7 +108,7 @@ func New(c Config) (*Bridge, error) {
 	if l.AccessToken <= 0 || l.AccessToken > credential.MaxLife || l.Session <= 0 || l.Refresh <= 0 || l.RefreshGrace < 0 || l.RefreshGrace > 10*time.Second {
 		return nil, fault.New(fault.Invalid, op, "access tokens live at most 5 minutes, the refresh grace is at most 10 seconds, and nothing lives for ever")
 	}
-	b := &Bridge{store: c.Store, hot: c.Hot, issuer: c.Issuer, refresh: c.Refresh, cursors: c.Cursors, scimAccess: c.SCIMAccess, assertions: c.Assertions, trust: c.Trust, url: c.URL, lives: l, now: c.Now,
+	b := &Bridge{store: c.Store, hot: c.Hot, issuer: c.Issuer, refresh: c.Refresh, cursors: c.Cursors, marks: c.Marks, scimAccess: c.SCIMAccess, assertions: c.Assertions, trust: c.Trust, url: c.URL, lives: l, now: c.Now,
 		observe: c.Observe, clients: make(map[access.ClientID]oidc.Client, len(c.Clients)),
 		wake: make(chan struct{}, 1), heavy: make(chan struct{}, 1), used: map[string]time.Time{}, usedClients: map[store.ClientUse]time.Time{}}
 	if b.observe == nil {
