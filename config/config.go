@@ -58,6 +58,8 @@ type Server struct {
 	// TrustedProxies say in X-Forwarded-For whose request it is; nobody else is believed.
 	TrustedProxies []netip.Prefix
 	SCIMRate       access.Rate // of a connection that has none of its own; zero: the usual one
+	// SCIMLog is how many SCIM requests are kept of each connection; 0: none.
+	SCIMLog int
 }
 
 // TLS names the server's certificate and key; both empty: something in front ends TLS.

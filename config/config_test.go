@@ -115,7 +115,7 @@ func TestASmallFileIsComplete(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := Server{Listen: "127.0.0.1:8443", PublicURL: "https://id.lantern.example", MetricsListen: "127.0.0.1:9464", Data: "./data", LogLevel: "info"}
+	want := Server{Listen: "127.0.0.1:8443", PublicURL: "https://id.lantern.example", MetricsListen: "127.0.0.1:9464", Data: "./data", LogLevel: "info", SCIMLog: 2000}
 	if !reflect.DeepEqual(c.Server, want) {
 		t.Errorf("%+v", c.Server)
 	}
@@ -128,6 +128,16 @@ func TestHowTheFileWasSavedDoesNotCount(t *testing.T) {
 	for how, file := range map[string]string{"byte order mark": "\ufeff" + small, "CRLF": strings.ReplaceAll(small, "\n", "\r\n")} {
 		if _, err := Parse("small.yaml", []byte(file), nil, noFiles); err != nil {
 			t.Errorf("%s: %v", how, err)
+		}
+	}
+}
+
+func TestTheLogOfSCIMRequestsIsOnUnlessItIsTurnedOff(t *testing.T) {
+	for line, want := range map[string]int{"": 2000, "scim_log: 0": 0, "scim_log: 150": 150, "scim_log: 20_000": 20_000} {
+		file := "version: 1\nvendor: { name: Lantern Fleet Safety }\nscopes: { southern: { name: Southern Telematics } }\nserver:\n  public_url: https://id.lantern.example\n  " + line + "\n"
+		c, err := Parse("drawbridge.yaml", []byte(file), nil, noFiles)
+		if err != nil || c.Server.SCIMLog != want {
+			t.Errorf("%q: %+v, want %d (%v)", line, c, want, err)
 		}
 	}
 }

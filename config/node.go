@@ -312,6 +312,24 @@ func (b block) truth(name string) bool {
 	return v.Value
 }
 
+// number reads a whole number from 0 to most; missing is usual.
+func (b block) number(name string, usual, most uint64) int {
+	f, ok := b.get(name)
+	if !ok || !f.plain() {
+		return int(usual) //nolint:gosec // a constant of ours
+	}
+	v, ok := f.value.(*ast.IntegerNode)
+	n, isUnsigned := uint64(0), false
+	if ok {
+		n, isUnsigned = v.Value.(uint64) // a negative one is an int64
+	}
+	if !isUnsigned || n > most {
+		f.say("this must be a whole number from 0 to %d", most)
+		return int(usual) //nolint:gosec // likewise
+	}
+	return int(n) //nolint:gosec // at most most
+}
+
 // either joins words as a sentence does: a, b or c.
 func either(words []string) string {
 	last := len(words) - 1

@@ -13,6 +13,12 @@ import (
 	"github.com/drawbridge-id/drawbridge/internal/suggest"
 )
 
+// How many SCIM requests are kept of each connection, and as many refused ones.
+const (
+	usualSCIMLog = 2000
+	mostSCIMLog  = 20_000
+)
+
 func (l *loader) server(root block) Server {
 	f, ok := root.get("server")
 	if !ok {
@@ -20,9 +26,10 @@ func (l *loader) server(root block) Server {
 	}
 	b := block{field: f}
 	if ok {
-		b, _ = f.open("listen", "public_url", "metrics_listen", "data", "tls", "log", "trusted_proxies", "scim_rate")
+		b, _ = f.open("listen", "public_url", "metrics_listen", "data", "tls", "log", "trusted_proxies", "scim_rate", "scim_log")
 	}
-	s := Server{TLS: l.tls(b), LogLevel: l.logLevel(b), TrustedProxies: b.networks("trusted_proxies"), SCIMRate: b.rate("scim_rate")}
+	s := Server{TLS: l.tls(b), LogLevel: l.logLevel(b), TrustedProxies: b.networks("trusted_proxies"), SCIMRate: b.rate("scim_rate"),
+		SCIMLog: b.number("scim_log", usualSCIMLog, mostSCIMLog)}
 	var say func(string, ...any)
 	if s.Listen, say = l.overridden(b, "listen", "server.listen", "127.0.0.1:8443"); !isAddress(s.Listen) {
 		say("%q is not an address such as 127.0.0.1:8443 or :8443", s.Listen)

@@ -22,6 +22,12 @@ type metrics struct {
 	scim     *prometheus.CounterVec
 	duration *prometheus.HistogramVec
 	fixups   *prometheus.CounterVec
+	dropped  *prometheus.CounterVec
+}
+
+// droppedFromLog counts requests that were answered but not recorded.
+func (m *metrics) droppedFromLog(conn access.ConnectionID, n int) {
+	m.dropped.WithLabelValues(string(conn)).Add(float64(n))
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
@@ -33,9 +39,11 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		fixups: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "drawbridge_scim_dialect_fixups_total",
 			Help: "Requests that were understood only by a leniency, by connection and kind."}, []string{"connection", "fixup"}),
 	}
+	m.dropped = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "drawbridge_scim_log_dropped_total",
+		Help: "SCIM requests that came faster than they could be recorded, by connection."}, []string{"connection"})
 	build := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "drawbridge_build_info", Help: "1, with the version."}, []string{"version"})
 	build.WithLabelValues(version()).Set(1)
-	r.MustRegister(m.scim, m.duration, m.fixups, build)
+	r.MustRegister(m.scim, m.duration, m.fixups, m.dropped, build)
 	return m
 }
 
@@ -50,6 +58,7 @@ func (a *app) observeSCIM(m *metrics) func(context.Context, scim.Observation) {
 		if o.Connection != "" && o.Resource != "Me" { // at /Me speaks a person
 			a.bridge.Hear(access.ConnectionID(o.Connection), o.Signs, o.Notes)
 		}
+		a.recorder.Observe(o, bridge.RequestID(ctx))
 		if o.Err == nil {
 			return
 		}

@@ -19,7 +19,7 @@ import (
 
 func (c *cli) scim() *cobra.Command {
 	cmd := family("scim", "SCIM servers: ours, and anybody's")
-	cmd.AddCommand(c.scimCheck())
+	cmd.AddCommand(c.scimCheck(), c.scimLog())
 	return cmd
 }
 

@@ -34,6 +34,9 @@ func TestMain(m *testing.M) {
 //	eventually PATTERN PROGRAM ARG…  runs the program again until its output matches
 //	port NAME                puts a free port of loopback into the variable
 //	provision TOKEN NAME     creates a person over SCIM, with what token create --json printed
+//	refused TOKEN NAME       does that where somebody of that name is there already
+//	lastrequest VAR          puts the number of the last request that was printed into the variable
+//	sleeps DURATION          waits
 //	secret TOKEN FILE VAR    puts the secret of what token create --json printed into the file, and its SCIM URL into the variable
 //	revoke-all DIR CONNECTION TOKENS   revokes all that token list --json printed
 func TestScripts(t *testing.T) {
@@ -44,7 +47,7 @@ func TestScripts(t *testing.T) {
 			return os.WriteFile(filepath.Join(e.WorkDir, "drawbridge.yaml"), examples.Drawbridge, 0o600)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "demo": scriptDemo, "answers": answers, "port": port,
-			"provision": provision, "revoke-all": revokeAll, "secret": secretOf, "eventually": eventually},
+			"provision": provision, "refused": refused, "lastrequest": lastRequest, "sleeps": sleeps, "revoke-all": revokeAll, "secret": secretOf, "eventually": eventually},
 	})
 }
 
@@ -158,6 +161,35 @@ func provision(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
 		ts.Fatalf("usage: provision TOKEN NAME")
 	}
+	postPerson(ts, args, http.StatusCreated)
+}
+
+func refused(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: refused TOKEN NAME")
+	}
+	postPerson(ts, args, http.StatusConflict)
+}
+
+func lastRequest(ts *testscript.TestScript, neg bool, args []string) {
+	lines := strings.Fields(ts.ReadFile("stdout"))
+	if neg || len(args) != 1 || len(lines) == 0 {
+		ts.Fatalf("usage: lastrequest VAR, after scim log")
+	}
+	ts.Setenv(args[0], lines[0])
+}
+
+func sleeps(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: sleeps DURATION")
+	}
+	d, err := time.ParseDuration(args[0])
+	ts.Check(err)
+	time.Sleep(d)
+}
+
+// postPerson creates a person with a token, and expects that answer.
+func postPerson(ts *testscript.TestScript, args []string, want int) {
 	var token struct {
 		Secret  string `json:"secret"`
 		SCIMURL string `json:"scim_url"`
@@ -171,7 +203,7 @@ func provision(ts *testscript.TestScript, neg bool, args []string) {
 	res, err := (&http.Client{Timeout: 5 * time.Second}).Do(req)
 	ts.Check(err)
 	ts.Check(res.Body.Close())
-	if res.StatusCode != http.StatusCreated {
+	if res.StatusCode != want {
 		ts.Fatalf("POST /Users answered %s", res.Status)
 	}
 }

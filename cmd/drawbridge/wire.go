@@ -30,6 +30,7 @@ import (
 	"github.com/drawbridge-id/drawbridge/internal/hot/embedded"
 	"github.com/drawbridge-id/drawbridge/internal/httpserver"
 	"github.com/drawbridge-id/drawbridge/internal/keys"
+	"github.com/drawbridge-id/drawbridge/internal/recorder"
 	"github.com/drawbridge-id/drawbridge/internal/secret"
 	"github.com/drawbridge-id/drawbridge/internal/store"
 	"github.com/drawbridge-id/drawbridge/internal/store/sqlite"
@@ -49,6 +50,7 @@ type app struct {
 	upstreams  *upstream.Upstreams
 	assertions *assertion.Verifier
 	sealer     *audit.Sealer
+	recorder   *recorder.Recorder
 	admin      secret.String
 	public     http.Handler
 	operations http.Handler
@@ -109,7 +111,7 @@ func (a *app) openBridge(ctx context.Context, ring *keys.Ring, client *http.Clie
 	issuer := credential.NewIssuer(a.cfg.Server.PublicURL, ring.Keyring)
 	lives := bridge.DefaultLives()
 	lives.AccessToken, lives.Session, lives.Refresh = a.cfg.Sessions.AccessToken, a.cfg.Sessions.Absolute, a.cfg.Sessions.Refresh
-	a.bridge, err = bridge.New(bridge.Config{Store: a.store, Hot: a.hot, Issuer: issuer, Refresh: ring.RefreshKey(), Cursors: ring.CursorKey(), SCIMAccess: ring.SCIMAccessKey(),
+	a.bridge, err = bridge.New(bridge.Config{Store: a.store, Hot: a.hot, Issuer: issuer, Refresh: ring.RefreshKey(), Cursors: ring.CursorKey(), Marks: ring.MarkKey(), SCIMAccess: ring.SCIMAccessKey(),
 		Assertions: a.assertions, Trust: trusts, URL: a.cfg.Server.PublicURL,
 		Clients: clients(a.cfg), Lives: lives, Now: time.Now,
 		Observe: func(op string, err error) { a.log.Warn("background work", zap.String("op", op), zap.Error(err)) }})
@@ -130,6 +132,8 @@ func (a *app) route(ring *keys.Ring) error {
 	metrics := newMetrics(reg)
 	reg.MustRegister(newEnds(a.bridge))
 	from := httpserver.Proxies(a.cfg.Server.TrustedProxies).Client
+	a.recorder = recorder.New(recorder.Config{Store: a.store, Marks: ring.MarkKey(), Keep: a.cfg.Server.SCIMLog, Now: time.Now,
+		Dropped: metrics.droppedFromLog, Failed: func(err error) { a.log.Warn("log of SCIM requests", zap.Error(err)) }})
 	observe := func(ctx context.Context, err error) { a.observePage(ctx, bridge.RequestID(ctx), err) }
 	pages := console.New(console.Config{Base: base, Product: console.Public(a.cfg.Vendor.Name), Support: console.Public(support(a.cfg.Vendor.Support)),
 		SignIns: a.bridge, Finder: a.bridge, Grants: a.bridge, Requests: a.hot, Clients: a.bridge, Codes: a.bridge, Upstream: a.upstreams,
@@ -204,8 +208,14 @@ func (a *app) work(ctx context.Context) {
 			a.log.Error("audit sealer", zap.Error(err))
 		}
 	}()
+	recorded := make(chan struct{})
+	go func() {
+		defer close(recorded)
+		a.recorder.Run(ctx)
+	}()
 	a.bridge.Run(ctx)
 	<-sealed
+	<-recorded
 }
 
 func (a *app) close() error {
