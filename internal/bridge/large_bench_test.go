@@ -75,6 +75,7 @@ func (w *world) meanwhile(change func()) (took time.Duration, others []time.Dura
 func BenchmarkLargeChange(b *testing.B) {
 	const size = 200_000
 	for name, change := range map[string]func(w *world, group string, people []string){
+		"nothing, for comparison": func(*world, string, []string) { time.Sleep(2 * time.Second) },
 		"emptied": func(w *world, group string, _ []string) {
 			w.must(204, banksia, "PATCH", "/Groups/"+group, memberOp("replace", nil))
 		},
