@@ -496,3 +496,49 @@ func TestAMemberCostsTheSameInAnyGroup(t *testing.T) {
 		}
 	}
 }
+
+// TestSomebodyDeletedMeanwhileIsNoHindrance: a person who is deleted between the
+// working out of a large change and any step of it is left out, whatever the step.
+func TestSomebodyDeletedMeanwhileIsNoHindrance(t *testing.T) {
+	t.Parallel()
+	for name, sizes := range map[string]struct{ stay, leave, come int }{
+		"worked out to be small":  {300, 0, 5},
+		"one by one":              {10, 150, 150},
+		"by a successor":          {10, 2400, 150},
+		"all of it added at once": {0, 0, 300},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for n, over := 1, false; !over; n++ {
+				st := &steps{}
+				w := newWorld(t, stepping(st))
+				people := w.people(banksia, sizes.stay+sizes.leave+sizes.come)
+				group := w.hugeGroup(banksia, "GL Geelong Managers", people[:sizes.stay+sizes.leave])
+				after := append(slices.Clone(people[:sizes.stay]), people[sizes.stay+sizes.leave:]...)
+				gone, seen := after[len(after)-1], 0
+				over = true
+				st.reach = func(kind, what string) error {
+					if kind != stepBoundary || !strings.HasPrefix(what, "before") {
+						return nil
+					}
+					if seen++; seen == n {
+						over = false
+						w.must(204, banksia, "DELETE", "/Users/"+gone, "")
+					}
+					return nil
+				}
+				w.must(204, banksia, "PATCH", "/Groups/"+group, memberOp("replace", after))
+				st.reach = nil
+				want := after
+				if !over {
+					want = after[:len(after)-1]
+				}
+				if got := w.members(banksia, group); !slices.Equal(got, inOrder(want...)) {
+					t.Fatalf("deleted at step %d: %d members, want %d", n, len(got), len(want))
+				}
+				w.joined(banksia, group) // counts them
+				w.close()
+			}
+		})
+	}
+}

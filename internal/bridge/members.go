@@ -114,6 +114,11 @@ func (c *change) moveMembers(g *store.Group, at int64, members *memberChange) er
 	if len(moves.add)+len(moves.remove) > inlinePeople && members.prepared != nil {
 		return c.beginLarge(g, moves)
 	}
+	if members.prepared != nil { // somebody may have been deleted since
+		if moves.add, err = c.dir.Living(moves.add); err != nil {
+			return err
+		}
+	}
 	if err := c.settleFirst(append(slices.Clone(moves.add), moves.remove...)); err != nil {
 		return err
 	}
