@@ -21,17 +21,17 @@ func (b *Bridge) Connections(ctx context.Context) ([]ConnectionView, error) {
 		if err != nil {
 			return err
 		}
+		clients, err := v.AllSCIMClients()
+		if err != nil {
+			return err
+		}
 		out = make([]ConnectionView, len(rows))
 		for i, row := range rows {
 			tokens, err := v.SCIMTokens(row.ID)
 			if err != nil {
 				return err
 			}
-			clients, err := v.SCIMClients(row.ID)
-			if err != nil {
-				return err
-			}
-			out[i] = ConnectionView{ConnectionRow: row, Tokens: tokens, Clients: clients, Signed: !b.trust[row.ID].Empty()}
+			out[i] = ConnectionView{ConnectionRow: row, Tokens: tokens, Clients: clients[row.ID], Signed: !b.trust[row.ID].Empty()}
 		}
 		return nil
 	})

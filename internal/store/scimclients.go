@@ -1,6 +1,8 @@
 package store
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
@@ -113,7 +115,23 @@ func (v *View) withSecrets(op string, c SCIMClient) (SCIMClient, error) {
 	return c, err
 }
 
-// scimClients reads all clients for the window.
+// AllSCIMClients lists every connection's clients with their secrets, oldest first.
+func (v *View) AllSCIMClients() (map[access.ConnectionID][]SCIMClient, error) {
+	all, err := v.scimClients("store.AllSCIMClients")
+	if err != nil {
+		return nil, err
+	}
+	by := map[access.ConnectionID][]SCIMClient{}
+	for _, c := range all {
+		by[c.Connection] = append(by[c.Connection], c)
+	}
+	for _, of := range by {
+		slices.SortFunc(of, func(a, b SCIMClient) int { return cmp.Or(a.Created.Compare(b.Created), cmp.Compare(a.ID, b.ID)) })
+	}
+	return by, nil
+}
+
+// scimClients reads all clients.
 func (v *View) scimClients(op string) (map[string]SCIMClient, error) {
 	all := map[string]SCIMClient{}
 	err := v.each(op, func(r Row) error {

@@ -35,6 +35,10 @@ func testSCIMClients(t *testing.T, f *fixture) {
 			if err != nil || len(all) != 1 || !reflect.DeepEqual(all[0], want) {
 				t.Errorf("%s: listed is %+v (%v)", when, all, err)
 			}
+			every, err := v.AllSCIMClients()
+			if err != nil || len(every) != 1 || !reflect.DeepEqual(every[north], all) {
+				t.Errorf("%s: of all connections %+v (%v)", when, every, err)
+			}
 			foreign, err := v.SCIMClients(south)
 			if err != nil || len(foreign) != 0 {
 				t.Errorf("south has %v (%v)", foreign, err)
