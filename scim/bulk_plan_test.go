@@ -89,6 +89,24 @@ func FuzzBulk(f *testing.F) {
 	})
 }
 
+// A literal that refers is one that the path's grammar would call a literal.
+func TestLiteralsOfAPathRefer(t *testing.T) {
+	for path, want := range map[string][]string{
+		`members[value eq "bulkId:a"]`:                        {`members[value eq "`, "a", `"]`},
+		`members[value eq "bulkId:a" or value eq "bulkId:b"]`: {`members[value eq "`, "a", `" or value eq "`, "b", `"]`},
+		`members[value eq "x" or value eq "bulkId:b"]`:        {`members[value eq "x" or value eq "`, "b", `"]`},
+		`members[value eq "bulkId:a value eq "bulkId:b"]`:     {`members[value eq "`, "a value eq ", `"bulkId:b"]`},
+		`members[display eq "a\\"bulkId:b"]`:                  nil,
+		`members[value eq "bulkId:a`:                          nil,
+		`members[value eq "x"bulkId:a"]`:                      nil,
+		`members`:                                             nil,
+	} {
+		if got := literals(path); !slices.Equal(got, want) {
+			t.Errorf("%s is cut into %q, want %q", path, got, want)
+		}
+	}
+}
+
 // FuzzReferences: what refers is found wherever it stands, and with ids in its place
 // the data is JSON in which nothing refers any more.
 func FuzzReferences(f *testing.F) {

@@ -140,23 +140,43 @@ func lastSegment(text string) []string {
 	return []string{text[:at], id, ""}
 }
 
-// literals cuts members[value eq "bulkId:x"]; nil if nothing in it refers.
+// literals cuts members[value eq "bulkId:x"]; nil if no literal in it refers. What
+// follows a quote that closes is no literal.
 func literals(path string) []string {
 	var parts []string
-	rest, before := path, ""
-	for {
-		text, after, found := strings.Cut(rest, `"`+bulkPrefix)
-		id, behind, closed := strings.Cut(after, `"`)
-		if !found || !closed {
+	behind := 0 // of the last literal that refers
+	for at := 0; at < len(path); {
+		if path[at] != '"' {
+			at++
+			continue
+		}
+		end := closing(path, at+1)
+		if end < 0 {
 			break
 		}
-		parts = append(parts, before+text+`"`, id)
-		before, rest = `"`, behind
+		if id, refers := strings.CutPrefix(path[at+1:end], bulkPrefix); refers {
+			parts = append(parts, path[behind:at+1], id)
+			behind = end
+		}
+		at = end + 1
 	}
 	if parts == nil {
 		return nil
 	}
-	return append(parts, before+rest)
+	return append(parts, path[behind:])
+}
+
+// closing finds the quote that closes a literal; -1 if there is none.
+func closing(path string, at int) int {
+	for ; at < len(path); at++ {
+		switch path[at] {
+		case '\\':
+			at++
+		case '"':
+			return at
+		}
+	}
+	return -1
 }
 
 // resolved is data with ids in the place of references.
