@@ -110,6 +110,9 @@ func (b *Bridge) writeSpeech(ctx context.Context, all bool) error {
 			counts = append(counts, store.SpeechCount{Connection: key.conn, Day: key.day, Word: word, Count: n})
 		}
 	}
+	if len(counts) == 0 {
+		return nil
+	}
 	err := b.store.Update(ctx, func(tx *store.Tx) error { return tx.AddSpeech(counts, now) })
 	if err != nil {
 		b.speech.restore(taken)
@@ -127,6 +130,9 @@ const (
 )
 
 func words(s dialect.Speech) map[string]int64 {
+	if s.Requests == 0 {
+		return nil // a checker's, which are not counted
+	}
 	all := map[string]int64{wordRequests: s.Requests}
 	if s.Lenient > 0 {
 		all[wordLenient] = s.Lenient

@@ -63,6 +63,7 @@ func TestWhatARequestGivesAway(t *testing.T) {
 		{"nothing", Request{Method: "GET", Resource: "Users", Agent: "curl/8", Query: "count=1"}, nil},
 		{"Okta's User-Agent", Request{Method: "GET", Resource: "Users", Agent: "Okta SCIM Client 1.0.0"}, []string{SignOktaAgent}},
 		{"authentik's", Request{Method: "PUT", Resource: "Users", Agent: "authentik@2026.8.1"}, []string{SignAuthentikAgent, SignPutUser}},
+		{"a checker, whatever it sends", Request{Method: "PATCH", Resource: "Users", Agent: "drawbridge-scimtest (x)", Query: "aadOptscim062020", Notes: []string{schema.NoteAnyCase + ": op"}}, []string{SignChecker}},
 		{"the flag, before other parameters", Request{Method: "GET", Resource: "Users", Query: "aadOptscim062020&filter=x"}, []string{SignEntraFlag}},
 		{"the flag, with a value, behind them", Request{Method: "PATCH", Resource: "Groups", Query: "a=b&aadOptscim062020="}, []string{SignEntraFlag, SignPatchGroup}},
 		{"the flag inside a filter is none", Request{Method: "GET", Resource: "Users", Query: "filter=x+eq+aadOptscim062020"}, nil},
@@ -70,7 +71,7 @@ func TestWhatARequestGivesAway(t *testing.T) {
 		{"another unknown schema", Request{Method: "POST", Resource: "Groups", Notes: []string{schema.NoteUnknownSchema + ": urn:x"}}, nil},
 		{"SCIM 1.1", Request{Method: "POST", Resource: "Users", Notes: []string{schema.NoteUnknownSchema + ": urn:scim:schemas:core:1.0"}}, []string{SignSCIM1}},
 		{"Entra's classic PATCH", Request{Method: "PATCH", Resource: "Users", Notes: []string{schema.NoteAnyCase + ": op", schema.NoteStringBoolean + ": active"}},
-			[]string{SignUpperCase, SignTextBoolean, SignPatchUser}},
+			[]string{SignUpperCase, SignTextBoolean, SignEntraPatch, SignPatchUser}},
 		{"a bulk's method is no op", Request{Method: "POST", Resource: "Bulk", Notes: []string{schema.NoteAnyCase + ": method"}}, nil},
 		{"a whole group", Request{Method: "PUT", Resource: "Groups"}, []string{SignPutGroup}},
 	} {
@@ -101,7 +102,8 @@ func TestWhomASpeechSoundsLike(t *testing.T) {
 		{[]string{SignEntraFlag}, "Microsoft Entra ID with the flag aadOptscim062020", NameOkta},
 		{[]string{SignEntraFlag, SignUpperCase}, "Microsoft Entra ID with and without the flag aadOptscim062020", NameOkta},
 		{[]string{SignEntraGroup}, "Microsoft Entra ID without the flag aadOptscim062020", NameOkta},
-		{[]string{SignUpperCase, SignTextBoolean}, "Microsoft Entra ID without the flag aadOptscim062020", NameOkta},
+		{[]string{SignUpperCase, SignTextBoolean, SignEntraPatch}, "Microsoft Entra ID without the flag aadOptscim062020", NameOkta},
+		{[]string{SignUpperCase, SignTextBoolean}, "what sounds like Microsoft Entra ID without the flag aadOptscim062020", ""}, // each in a request of its own, as a checker sends them
 		{[]string{SignTextBoolean}, "what sounds like Microsoft Entra ID without the flag aadOptscim062020", ""},
 		{[]string{SignUpperCase}, "Microsoft Entra ID or JumpCloud", ""},
 		{[]string{SignSCIM1}, "what sounds like OneLogin", ""},
@@ -130,6 +132,7 @@ func TestReliancesAreCountedByRequest(t *testing.T) {
 	s.Hear(nil, []string{schema.NoteAnyCase + ": op", schema.NoteStringBoolean + ": active", schema.NoteStringBoolean + ": emails.primary"})
 	s.Hear([]string{SignPutUser}, []string{schema.NoteReadOnly + ": meta", schema.NoteDropped + ": password"})
 	s.Hear(nil, []string{schema.NoteAnyCase + ": op"})
+	s.Hear([]string{SignChecker}, []string{schema.NoteWrapped + ": title"})
 	var all Speech
 	all.Add(s)
 	all.Add(Speech{Requests: 4})

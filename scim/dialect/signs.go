@@ -22,9 +22,11 @@ const (
 	SignAuthentikAgent = "authentik-agent" // likewise
 	SignEntraFlag      = "entra-flag"      // the query parameter that an administrator appends to the tenant URL
 	SignEntraGroup     = "entra-group"     // a schema that Entra alone names when it creates a group
+	SignEntraPatch     = "entra-patch"     // "Add" for "add" and "True" for true in one request
 	SignSCIM1          = "scim-1"          // SCIM 1.1's schema, as OneLogin's templates in circulation name it
 	SignUpperCase      = "upper-case"      // "Add" for "add"
 	SignTextBoolean    = "text-boolean"    // "True" for true
+	SignChecker        = "checker"         // "drawbridge scim check", which sends everybody's oddities
 	SignPutUser        = "put-user"
 	SignPutGroup       = "put-group"
 	SignPatchUser      = "patch-user"
@@ -33,7 +35,7 @@ const (
 
 // SignNames are the signs there are.
 func SignNames() []string {
-	return []string{SignOktaAgent, SignAuthentikAgent, SignEntraFlag, SignEntraGroup, SignSCIM1, SignUpperCase, SignTextBoolean,
+	return []string{SignOktaAgent, SignAuthentikAgent, SignEntraFlag, SignEntraGroup, SignEntraPatch, SignSCIM1, SignUpperCase, SignTextBoolean, SignChecker,
 		SignPutUser, SignPutGroup, SignPatchUser, SignPatchGroup}
 }
 
@@ -45,6 +47,9 @@ const (
 
 // Signs are what a request gives away, each once.
 func Signs(r Request) []string {
+	if begins(r.Agent, "drawbridge-scimtest") {
+		return []string{SignChecker}
+	}
 	var all []string
 	say := func(sign string, there bool) {
 		if there {
@@ -56,8 +61,10 @@ func Signs(r Request) []string {
 	say(SignEntraFlag, hasFlag(r.Query))
 	say(SignEntraGroup, noted(r.Notes, schema.NoteUnknownSchema, entraGroup))
 	say(SignSCIM1, noted(r.Notes, schema.NoteUnknownSchema, scim1))
-	say(SignUpperCase, noted(r.Notes, schema.NoteAnyCase, "op"))
-	say(SignTextBoolean, noted(r.Notes, schema.NoteStringBoolean, ""))
+	upper, text := noted(r.Notes, schema.NoteAnyCase, "op"), noted(r.Notes, schema.NoteStringBoolean, "")
+	say(SignUpperCase, upper)
+	say(SignTextBoolean, text)
+	say(SignEntraPatch, upper && text)
 	say(SignPutUser, r.Method == "PUT" && r.Resource == "Users")
 	say(SignPutGroup, r.Method == "PUT" && r.Resource == "Groups")
 	say(SignPatchUser, r.Method == "PATCH" && r.Resource == "Users")

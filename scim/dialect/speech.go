@@ -17,8 +17,11 @@ type Speech struct {
 	Signs      map[string]int64
 }
 
-// Hear counts one request.
+// Hear counts one request, unless it is a checker's: that is no identity provider.
 func (s *Speech) Hear(signs, notes []string) {
+	if slices.Contains(signs, SignChecker) {
+		return
+	}
 	s.Requests++
 	kinds := Reliances(notes)
 	if len(kinds) > 0 {
@@ -85,7 +88,7 @@ func (s Speech) Detect() Verdict {
 		return sure[0]
 	case len(sure) > 1:
 		return several(sure)
-	case s.Signs[SignTextBoolean] > 0 && s.Signs[SignUpperCase] > 0:
+	case s.Signs[SignEntraPatch] > 0:
 		return Verdict{Names: []string{NameEntra}, Variant: VariantNoFlag, Sure: true}
 	case s.Signs[SignTextBoolean] > 0:
 		return Verdict{Names: []string{NameEntra}, Variant: VariantNoFlag}
