@@ -15,7 +15,7 @@ const keptOfBody = 16 << 10
 // observation is what is told of a request once it has ended.
 func (c *call) observation(began, ended time.Time, err error) Observation {
 	o := Observation{Method: boundedMethod(c.r.Method), Resource: c.resource, Status: c.status, Connection: c.connection,
-		Duration: ended.Sub(began), Notes: c.notes, Signs: c.signs(), Err: err, Asked: c.path.connection}
+		Duration: ended.Sub(began), Notes: c.notes, Signs: c.signs(), Err: err, Asked: c.path.connection, Compared: c.compared}
 	t := &c.told
 	t.At, t.Method, t.Status, t.Took, t.Notes = began, o.Method, o.Status, o.Duration, c.notes
 	t.Resource, t.Agent, t.Query = c.path.collection, c.r.UserAgent(), c.r.URL.RawQuery

@@ -146,6 +146,7 @@ type Query struct {
 // Page is a list answer.
 type Page struct {
 	Total     int // of all that match; not told in a walk
+	Compared  int // rows that were compared with the filter, or sorted, because no index serves it
 	Resources []Resource
 	Next      []byte // of a walk: where the next page begins; nil: there is none
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/drawbridge-id/drawbridge/scim/filter"
 	"github.com/drawbridge-id/drawbridge/scim/schema"
@@ -33,9 +34,10 @@ type source struct {
 
 // found is what a search's answer shows.
 type found struct {
-	total int
-	items []item
-	next  string // a cursor; "" for none
+	total    int
+	compared int
+	items    []item
+	next     string // a cursor; "" for none
 }
 
 type item struct {
@@ -84,12 +86,14 @@ func (s *Server) search(ctx context.Context, c *call, q queryText, kinds ...kind
 		return err
 	}
 	c.asksSearch(all)
+	began := s.now()
 	if !q.hasCursor {
 		f, err := all.numbered(ctx)
 		if err != nil {
 			return err
 		}
 		c.found(f, q.hasFilter)
+		c.cost(f.compared, s.now().Sub(began))
 		return s.write(c, http.StatusOK, func(a *answer) error { return f.appendTo(a, q.start) })
 	}
 	f, err := s.walk(ctx, c, all)
@@ -97,7 +101,17 @@ func (s *Server) search(ctx context.Context, c *call, q queryText, kinds ...kind
 		return err
 	}
 	c.found(f, q.hasFilter)
+	c.cost(f.compared, s.now().Sub(began))
 	return s.write(c, http.StatusOK, func(a *answer) error { return f.appendTo(a, 0) })
+}
+
+// cost tells the client that no index serves what was asked for, and what that took
+// (Server-Timing, W3C).
+func (c *call) cost(compared int, took time.Duration) {
+	c.compared = compared
+	if compared > 0 {
+		c.w.Header().Set("Server-Timing", fmt.Sprintf(`scan;dur=%.1f;desc="no index serves this: %d rows compared"`, float64(took.Microseconds())/1000, compared))
+	}
 }
 
 // look resolves the names of a query against every resource type it is for.
@@ -148,6 +162,7 @@ func (f *found) page(ctx context.Context, from source, q Query) (Page, error) {
 	if err != nil {
 		return Page{}, err
 	}
+	f.compared += page.Compared
 	for _, r := range page.Resources {
 		f.items = append(f.items, item{from.view, r})
 	}

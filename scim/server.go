@@ -62,8 +62,9 @@ type Observation struct {
 	Signs      []string // what the request gave away about its sender (dialect.Signs)
 	Err        error    // why, for 4xx and 5xx; not for the client
 
-	Asked   string          // the connection in the path, whether or not anything opened it
-	Traffic traffic.Request // the request itself, for who shows it; its ID is not known here
+	Asked    string          // the connection in the path, whether or not anything opened it
+	Traffic  traffic.Request // the request itself, for who shows it; its ID is not known here
+	Compared int             // rows that a search compared because no index serves it
 }
 
 // Server is the SCIM front. It is safe for concurrent use.
@@ -125,6 +126,7 @@ type call struct {
 	inside     string              // whose place it holds; "" for none
 	operations int                 // of a bulk
 	bytes      int                 // read and written
+	compared   int                 // rows, because no index serves a search
 	status     int                 // set when the answer began
 	broken     bool                // the answer began and cannot be finished
 

@@ -22,6 +22,7 @@ type metrics struct {
 	scim     *prometheus.CounterVec
 	duration *prometheus.HistogramVec
 	fixups   *prometheus.CounterVec
+	compared *prometheus.CounterVec
 	dropped  *prometheus.CounterVec
 }
 
@@ -39,11 +40,13 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		fixups: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "drawbridge_scim_dialect_fixups_total",
 			Help: "Requests that were understood only by a leniency, by connection and kind."}, []string{"connection", "fixup"}),
 	}
+	m.compared = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "drawbridge_scim_rows_compared_total",
+		Help: "Rows that searches compared because no index serves them, by connection."}, []string{"connection"})
 	m.dropped = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "drawbridge_scim_log_dropped_total",
 		Help: "SCIM requests that came faster than they could be recorded, by connection."}, []string{"connection"})
 	build := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "drawbridge_build_info", Help: "1, with the version."}, []string{"version"})
 	build.WithLabelValues(version()).Set(1)
-	r.MustRegister(m.scim, m.duration, m.fixups, m.dropped, build)
+	r.MustRegister(m.scim, m.duration, m.fixups, m.dropped, m.compared, build)
 	return m
 }
 
@@ -57,6 +60,9 @@ func (a *app) observeSCIM(m *metrics) func(context.Context, scim.Observation) {
 		}
 		if o.Connection != "" && o.Resource != "Me" { // at /Me speaks a person
 			a.bridge.Hear(access.ConnectionID(o.Connection), o.Signs, o.Notes)
+		}
+		if o.Compared > 0 {
+			m.compared.WithLabelValues(o.Connection).Add(float64(o.Compared))
 		}
 		a.recorder.Observe(o, bridge.RequestID(ctx))
 		if o.Err == nil {

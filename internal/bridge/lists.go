@@ -35,11 +35,23 @@ type lister[T any] struct {
 	get       func(ctx context.Context, id string) (scim.Resource, error)
 }
 
+// listing is read for a list, which waits for its turn where no index serves it.
+func (b *Bridge) listing(ctx context.Context, conn access.ConnectionID, fn func(*store.Directory) error) error {
+	return b.store.Listing(ctx, conn, func(v *store.View) error {
+		dir, err := v.In(conn)
+		if err != nil {
+			return err
+		}
+		return fn(dir)
+	})
+}
+
 // page is one page of a list, read in one transaction.
 func page[T any](ctx context.Context, b *Bridge, conn access.ConnectionID, q scim.Query, l lister[T]) (scim.Page, error) {
 	var page scim.Page
-	err := b.read(ctx, conn, func(dir *store.Directory) (err error) {
+	err := b.listing(ctx, conn, func(dir *store.Directory) (err error) {
 		page = scim.Page{}
+		defer func() { page.Compared = dir.Compared() }()
 		var rows []T
 		if q.Walk {
 			rows, page.Next, err = walked(dir, q, l)

@@ -168,3 +168,26 @@ func TestAPageOfLargeDocumentsIsWhole(t *testing.T) {
 		}
 	}
 }
+
+// A filter or an order that no index serves says so, with how many rows it had to
+// compare; what an index serves says nothing.
+func TestASearchThatNoIndexServesSaysSo(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	id := w.person(banksia, "ada@banksia.example", "oid-ada")
+	w.person(banksia, "sam@banksia.example", "oid-sam")
+	w.group(banksia, "Depot", id)
+	for path, rows := range map[string]string{
+		`/Users?filter=title+eq+"x"`: "2", `/Users?sortBy=title`: "2", `/Users?filter=not+(userName+eq+"x")`: "2", `/Users?count=0&filter=title+pr`: "2",
+		`/Users?cursor&filter=title+pr`: "2",
+		`/Users`:                        "", `/Users?count=0`: "", `/Users?sortBy=userName`: "", `/Users?cursor`: "", `/Users?filter=userName+eq+"ada@banksia.example"`: "",
+		`/Users?filter=externalId+eq+"oid-ada"`: "", `/Groups?filter=displayName+eq+"Depot"`: "", `/Users?filter=id+eq+"` + id + `"+and+title+eq+"x"`: "",
+	} {
+		rec := w.with(w.tokens[banksia], banksia, "GET", path, "")
+		w.answers(200, rec, path)
+		got := rec.Header().Get("Server-Timing")
+		if rows == "" && got != "" || rows != "" && (!strings.HasPrefix(got, "scan;dur=") || !strings.HasSuffix(got, `;desc="no index serves this: `+rows+` rows compared"`)) {
+			t.Errorf("%s: Server-Timing %q, want %s rows", path, got, rows)
+		}
+	}
+}

@@ -5,9 +5,12 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
+	"github.com/drawbridge-id/drawbridge/scim/admission"
 	"github.com/drawbridge-id/drawbridge/scim/filter"
 	"github.com/drawbridge-id/drawbridge/scim/schema"
 )
@@ -75,12 +78,18 @@ func (noRows) Each(func(Row) error, string, ...any) error { return errNoRows }
 
 func (noRows) Search(context.Context, func(Row) error, string, ...any) error { return errNoRows }
 
+func turns() *admission.Turnstile {
+	return admission.NewTurnstile(wideScans, wideScansOfOne, scansInLine)
+}
+
 // While two searches are under way in a large directory, a third is told to come
 // later; what an index serves is not.
 func TestSearchesLeaveReadersToOthers(t *testing.T) {
-	scans := make(chan struct{}, wideScans)
-	for range wideScans {
-		scans <- struct{}{}
+	scans := turns()
+	for i := range wideScans {
+		if !scans.TryEnter(strings.Repeat("x", i+1)) {
+			t.Fatal("the turnstile is full")
+		}
 	}
 	ask := func(rows int, text, sortBy string) error {
 		d := &Directory{v: &View{q: noRows{rows: rows}, ctx: t.Context(), engine: noEngine{}, scans: scans}}
@@ -108,7 +117,7 @@ func TestSearchesLeaveReadersToOthers(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	<-scans
+	scans.Leave("x")
 	if err := ask(freeScan+1, `title pr`, "name.familyName"); !errors.Is(err, errNoRows) {
 		t.Errorf("a second search: %v", err)
 	}
@@ -139,7 +148,7 @@ func (slowRows) Search(ctx context.Context, _ func(Row) error, _ string, _ ...an
 func TestASearchThatTakesTooLongSaysWhatToDo(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Millisecond)
 	defer cancel()
-	d := &Directory{v: &View{q: slowRows{}, ctx: ctx, engine: noEngine{}, scans: make(chan struct{}, wideScans)}}
+	d := &Directory{v: &View{q: slowRows{}, ctx: ctx, engine: noEngine{}, scans: turns()}}
 	byTitle, title := parsed(t, `title eq "x"`, "title")
 	for name, ask := range map[string]func() error{
 		"total":  func() error { _, _, err := d.People(Query{Filter: byTitle, Start: 1}); return err },
@@ -211,6 +220,102 @@ func FuzzInstant(f *testing.F) {
 		}
 		if isX && isY && x.Compare(y) != strings.Compare(Instant(a), Instant(b)) {
 			t.Errorf("%q and %q are kept as %q and %q", a, b, Instant(a), Instant(b))
+		}
+	})
+}
+
+// listed is an engine whose rows are many, and whose searches wait until they are
+// let go.
+type listed struct {
+	noEngine
+	rows    int
+	entered chan<- string
+	hold    <-chan struct{}
+}
+
+func (e listed) View(_ context.Context, fn func(Querier) error) error {
+	return fn(waitingRows{noRows{rows: e.rows}, e})
+}
+
+type waitingRows struct {
+	noRows
+	e listed
+}
+
+func (q waitingRows) Search(ctx context.Context, _ func(Row) error, _ string, _ ...any) error {
+	q.e.entered <- "searching"
+	select {
+	case <-q.e.hold:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// One connection's searches that no index serves take turns among themselves, also
+// where each is only found to be slow: another connection's search finds a reader.
+func TestAConnectionsSearchesLeaveAnothersATurn(t *testing.T) {
+	for name, rows := range map[string]int{"many rows": freeScan + 1, "few rows of large documents": 10} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				entered, hold := make(chan string, 100), make(chan struct{})
+				s := &Store{engine: listed{rows: rows, entered: entered, hold: hold}, scans: turns()}
+				e, _ := parsed(t, `title eq "x"`, "")
+				search := func(conn access.ConnectionID) error {
+					return s.Listing(t.Context(), conn, func(v *View) error {
+						d := &Directory{v: v, row: ConnectionRow{Connection: access.Connection{ID: conn}}}
+						_, _, err := d.People(Query{Filter: e, Start: 1, Count: 0})
+						return err
+					})
+				}
+				errs := make(chan error, 100)
+				for range 5 {
+					go func() { errs <- search("storm") }()
+				}
+				time.Sleep(2 * freeTime) // those that were given a short time have used it up
+				for len(entered) > 0 {
+					<-entered
+				}
+				done := make(chan error)
+				go func() { done <- search("calm") }()
+				time.Sleep(2 * freeTime)
+				if len(entered) == 0 {
+					t.Error("another connection's search waits behind a storm's")
+				}
+				close(hold)
+				if err := <-done; err != nil {
+					t.Errorf("another connection's search: %v", err)
+				}
+				for range 5 {
+					if err := <-errs; err != nil {
+						t.Errorf("a search whose turn came: %v", err)
+					}
+				}
+			})
+		})
+	}
+}
+
+// Whoever waits too long for a turn is told what to do, and keeps nobody's place.
+func TestASearchWhoseTurnDoesNotComeIsToldSo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		entered, hold := make(chan string, 100), make(chan struct{})
+		s := &Store{engine: listed{rows: freeScan + 1, entered: entered, hold: hold}, scans: turns()}
+		for i := range wideScans {
+			s.scans.TryEnter(strings.Repeat("x", i+1))
+		}
+		e, _ := parsed(t, `title eq "x"`, "")
+		began := time.Now()
+		err := s.Listing(t.Context(), "calm", func(v *View) error {
+			_, _, err := (&Directory{v: v}).People(Query{Filter: e, Start: 1, Count: 0})
+			return err
+		})
+		if !fault.Is(err, fault.Limited) || fault.DetailOf(err) == "" || time.Since(began) != turnTime {
+			t.Errorf("after %s: %v", time.Since(began), err)
+		}
+		s.scans.Leave("x")
+		if !s.scans.TryEnter("x") {
+			t.Error("a place is kept by who has gone")
 		}
 	})
 }

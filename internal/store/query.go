@@ -11,15 +11,23 @@ import (
 	"github.com/drawbridge-id/drawbridge/scim/filter"
 )
 
-// A filter or a sort that no index serves may search for scanTime. Where there are
-// more than freeScan rows to compare, counted once for each comparison, at most
-// wideScans of them search at once: every search holds a reader, and the others need
-// some too.
+// A filter or a sort that no index serves may search for scanTime. At most wideScans
+// of them search at once, and of one connection one: every search holds a reader and a
+// processor, and the others need some too. Where there are no more than freeScan rows
+// to compare, counted once for each comparison, a search need not wait, but for
+// freeTime only: rows differ in size.
 const (
-	scanTime  = 5 * time.Second
-	freeScan  = 10_000
-	wideScans = 2
+	scanTime       = 5 * time.Second
+	freeScan       = 10_000
+	freeTime       = 100 * time.Millisecond
+	wideScans      = 2
+	wideScansOfOne = 1
+	scansInLine    = 16
+	turnTime       = 5 * time.Second // how long a turn is waited for (Store.Listing)
 )
+
+// reasonTurn is why a search was not made, or broken off: it is to wait for its turn.
+const reasonTurn = "turn"
 
 // pageBytes is how much of a page's documents is read at once. A page may hold a
 // thousand documents of a megabyte: those beyond come without (Doc is nil), to be
@@ -164,6 +172,7 @@ type search struct {
 	all           int // rows there are for the client, if that was asked
 	after         place
 	limit, offset int
+	brief         bool // it may take freeTime
 }
 
 // search begins a search; done ends it. A search that no index serves takes a slot.
@@ -187,15 +196,35 @@ func (d *Directory) search(op string, t table, f filter.Expr, by *filter.Sort, t
 			return nil, nil, err
 		}
 	}
-	leave := func() {}
-	if !cheap && (f != nil || !totals && !s.indexed) && s.work() > freeScan {
-		if leave, err = d.takeSlot(op); err != nil {
-			return nil, nil, err
+	leave, most := func() {}, scanTime
+	if !cheap && (f != nil || !totals && !s.indexed) {
+		if !t.narrow(f) {
+			d.v.compare += s.all
+		}
+		switch {
+		case d.v.turn:
+		case s.work() <= freeScan:
+			if s.brief = d.v.mayWait; s.brief {
+				most = freeTime
+			}
+		case d.v.scans.TryEnter(string(d.row.ID)):
+			leave = func() { d.v.scans.Leave(string(d.row.ID)) }
+		default:
+			return nil, nil, notYet(op, nil)
 		}
 	}
-	ctx, cancel := context.WithTimeout(d.v.ctx, scanTime)
+	ctx, cancel := context.WithTimeout(d.v.ctx, most)
 	s.ctx = ctx
 	return s, func() { cancel(); leave() }, nil
+}
+
+// Compared is how many rows the lists of this transaction had to compare with their
+// filters, or to sort, because no index serves them.
+func (d *Directory) Compared() int { return d.v.compare }
+
+func notYet(op string, err error) error {
+	return &fault.Error{Kind: fault.Limited, Op: op, Err: err, Reason: reasonTurn,
+		Detail: "other searches are under way: try again in a few seconds, or filter by userName, emails.value, externalId or id"}
 }
 
 // work is how many rows a search may have to compare, counted once for each
@@ -209,15 +238,6 @@ func (s *search) work() int {
 		return math.MaxInt
 	}
 	return s.all * comparisons
-}
-
-func (d *Directory) takeSlot(op string) (leave func(), err error) {
-	select {
-	case d.v.scans <- struct{}{}:
-		return func() { <-d.v.scans }, nil
-	default:
-		return nil, fault.New(fault.Limited, op, "other searches are under way: try again in a few seconds, or filter by userName, emails.value, externalId or id")
-	}
 }
 
 // rows finds the keys of a page on the narrow index first and joins the wide rows
@@ -276,6 +296,9 @@ func (s *search) total(q Query, found int) (int, error) {
 
 func (s *search) tooLong(err error) error {
 	err = s.d.v.failed(err, s.op)
+	if err != nil && s.brief && s.d.v.ctx.Err() == nil && errors.Is(s.ctx.Err(), context.DeadlineExceeded) {
+		return notYet(s.op, err)
+	}
 	if err != nil && errors.Is(s.ctx.Err(), context.DeadlineExceeded) {
 		return &fault.Error{Kind: fault.Limited, Op: s.op, Err: err,
 			Detail: "this search takes too long here: filter by userName, externalId, id, emails.value, displayName or members.value of a group, or a time, and sort by id, userName of a user or displayName of a group"}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
+	"github.com/drawbridge-id/drawbridge/scim/admission"
 	"github.com/drawbridge-id/drawbridge/scim/schema"
 )
 
@@ -91,12 +92,12 @@ type Store struct {
 	engine  Engine
 	window  *window
 	defined *definitions
-	scans   chan struct{} // a slot for each search that no index serves
+	scans   *admission.Turnstile // where searches that no index serves take turns
 }
 
 // New makes a Store over an engine whose schema is in place.
 func New(ctx context.Context, e Engine) (*Store, error) {
-	s := &Store{engine: e, window: newWindow(windowEntries), defined: &definitions{}, scans: make(chan struct{}, wideScans)}
+	s := &Store{engine: e, window: newWindow(windowEntries), defined: &definitions{}, scans: admission.NewTurnstile(wideScans, wideScansOfOne, scansInLine)}
 	err := s.View(ctx, func(v *View) error { return s.window.prime(v) })
 	if err != nil {
 		return nil, err
@@ -148,6 +149,30 @@ func (s *Store) View(ctx context.Context, fn func(*View) error) error {
 	})
 }
 
+// Listing is View for a list of one connection. A search that no index serves waits for
+// its turn, and holds no transaction meanwhile; then fn runs again.
+func (s *Store) Listing(ctx context.Context, conn access.ConnectionID, fn func(*View) error) error {
+	err := s.listing(ctx, false, fn)
+	if fault.ReasonOf(err) != reasonTurn {
+		return err
+	}
+	waiting, cancel := context.WithTimeout(ctx, turnTime)
+	defer cancel()
+	if s.scans.Enter(waiting, string(conn)) != nil {
+		return err
+	}
+	defer s.scans.Leave(string(conn))
+	return s.listing(ctx, true, fn)
+}
+
+func (s *Store) listing(ctx context.Context, turn bool, fn func(*View) error) error {
+	return s.engine.View(ctx, func(q Querier) error {
+		v := s.over(ctx, q)
+		v.mayWait, v.turn = !turn, turn
+		return fn(v)
+	})
+}
+
 func (s *Store) over(ctx context.Context, q Querier) *View {
 	return &View{q: q, ctx: ctx, engine: s.engine, window: s.window, defined: s.defined, scans: s.scans}
 }
@@ -163,7 +188,10 @@ type View struct {
 	window  *window
 	changed *bool // the transaction has changed what the window holds; nil: it cannot
 	defined *definitions
-	scans   chan struct{}
+	scans   *admission.Turnstile
+	mayWait bool // a search that turns out slow may be broken off, and wait for its turn
+	turn    bool // it is this one's turn to search
+	compare int  // rows that searches had to compare
 }
 
 // Tx reads and writes across connections. It ends with the function it was given to.

@@ -64,23 +64,40 @@ func (t *Turnstile) Enter(ctx context.Context, key string) error {
 	return ctx.Err()
 }
 
-// enter goes in, or gets in line.
-func (t *Turnstile) enter(key string) (*ticket, *queue, error) {
+// TryEnter is Enter for who does not wait: false if there is no place now.
+func (t *Turnstile) TryEnter(key string) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	q := t.keys[key]
-	if q == nil {
+	_, in := t.step(key)
+	return in
+}
+
+// step goes in if there is a place.
+func (t *Turnstile) step(key string) (q *queue, in bool) {
+	if q = t.keys[key]; q == nil {
 		q = &queue{}
 		t.keys[key] = q
 	}
 	if t.free() && q.inside < t.each { // then nobody waits who could go
 		t.inside, q.inside = t.inside+1, q.inside+1
+		return q, true
+	}
+	t.tidy(key, q)
+	return q, false
+}
+
+// enter goes in, or gets in line.
+func (t *Turnstile) enter(key string) (*ticket, *queue, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	q, in := t.step(key)
+	if in {
 		return nil, q, nil
 	}
 	if len(q.line) >= t.line {
-		t.tidy(key, q)
 		return nil, nil, ErrFull
 	}
+	t.keys[key] = q
 	if len(q.line) == 0 {
 		t.lines = append(t.lines, q)
 	}
