@@ -2,7 +2,9 @@ package scim
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -215,14 +217,32 @@ func noFilter(c *call) error {
 }
 
 func (s *Server) writeDocument(c *call, doc any) error {
-	return s.write(c, http.StatusOK, func(a *answer) error { return a.appendJSON(doc) })
+	return s.writeDiscovery(c, func(a *answer) error { return a.appendJSON(doc) })
+}
+
+// writeDiscovery answers with a document whose entity tag is made of what it says.
+func (s *Server) writeDiscovery(c *call, fill func(*answer) error) error {
+	doc := &answer{}
+	if err := fill(doc); err != nil {
+		return err
+	}
+	sum := sha256.Sum256(doc.buf)
+	tag := fmt.Sprintf(`W/"%x"`, sum[:8])
+	if match := c.r.Header["If-Match"]; len(match) > 0 && !hasTag(match, tag) {
+		return &Error{Status: http.StatusPreconditionFailed, Detail: "This document is at version " + tag + " now."}
+	}
+	c.w.Header().Set("ETag", tag)
+	if hasTag(c.r.Header["If-None-Match"], tag) {
+		return writeNothing(c, http.StatusNotModified)
+	}
+	return s.write(c, http.StatusOK, func(a *answer) error { a.buf = append(a.buf, doc.buf...); return nil })
 }
 
 func (s *Server) writeDocuments(c *call, docs []any) error {
 	if err := noFilter(c); err != nil {
 		return err
 	}
-	return s.write(c, http.StatusOK, func(a *answer) error {
+	return s.writeDiscovery(c, func(a *answer) error {
 		a.buf = appendListHead(a.buf, len(docs), 1, len(docs))
 		for i, doc := range docs {
 			if i > 0 {

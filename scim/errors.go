@@ -19,6 +19,7 @@ const (
 	TypeInvalidFilter = "invalidFilter"
 	TypeInvalidSyntax = "invalidSyntax"
 	TypeInvalidValue  = "invalidValue"
+	TypeTooMany       = "tooMany"
 	TypeUniqueness    = "uniqueness"
 )
 

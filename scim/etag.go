@@ -1,6 +1,7 @@
 package scim
 
 import (
+	"net/http"
 	"strconv"
 	"strings"
 )
@@ -34,6 +35,29 @@ func parseMatch(header []string) Match {
 		m.Versions = []int64{foreignTag}
 	}
 	return m
+}
+
+// conditions are what a write holds the resource's version against (RFC 9110 section 13.2).
+func conditions(h http.Header) Match {
+	m := parseMatch(h["If-Match"])
+	if not := h["If-None-Match"]; len(not) > 0 {
+		known := parseMatch(not)
+		m.Unless, m.UnlessAny = known.Versions, known.Any
+	}
+	return m
+}
+
+// hasTag reports whether a header names an entity tag that is no version: weakly, or
+// by "*".
+func hasTag(header []string, tag string) bool {
+	for _, line := range header {
+		for one := range strings.SplitSeq(line, ",") {
+			if one = strings.TrimSpace(one); one == "*" || strings.TrimPrefix(one, "W/") == strings.TrimPrefix(tag, "W/") {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func tagVersion(tag string) int64 {

@@ -52,6 +52,9 @@ func (s *Server) get(ctx context.Context, c *call, k kind) error {
 
 // writeRead answers a read, unless the client says that it needs no answer.
 func (s *Server) writeRead(c *call, v view, r Resource) error {
+	if !parseMatch(c.r.Header["If-Match"]).Allows(r.Version) {
+		return PreconditionFailed(r.Version)
+	}
 	if unchanged(c.r.Header["If-None-Match"], r.Version) {
 		c.w.Header().Set("ETag", entityTag(r.Version))
 		return writeNothing(c, http.StatusNotModified)
@@ -73,7 +76,7 @@ func (s *Server) replace(ctx context.Context, c *call, k kind) error {
 	if err != nil {
 		return err
 	}
-	r, err := k.of(c.dir).Replace(ctx, c.path.item, parseMatch(c.r.Header["If-Match"]), in)
+	r, err := k.of(c.dir).Replace(ctx, c.path.item, conditions(c.r.Header), in)
 	if err != nil {
 		return err
 	}
@@ -100,7 +103,7 @@ func (s *Server) patch(ctx context.Context, c *call, k kind) error {
 	c.named = plan.Named()
 	quiet := k.patchStatus(c.dialect) == http.StatusNoContent && !v.asked
 	want.Relations = want.Relations && !quiet
-	r, err := k.of(c.dir).Patch(ctx, c.path.item, parseMatch(c.r.Header["If-Match"]), plan, want)
+	r, err := k.of(c.dir).Patch(ctx, c.path.item, conditions(c.r.Header), plan, want)
 	if err != nil {
 		return err
 	}
@@ -115,7 +118,7 @@ func (s *Server) patch(ctx context.Context, c *call, k kind) error {
 
 func (s *Server) remove(ctx context.Context, c *call, k kind) error {
 	c.asks(k, traffic.Operation{})
-	effect, err := k.of(c.dir).Delete(ctx, c.path.item, parseMatch(c.r.Header["If-Match"]))
+	effect, err := k.of(c.dir).Delete(ctx, c.path.item, conditions(c.r.Header))
 	if err != nil {
 		return err
 	}

@@ -92,14 +92,20 @@ type Input struct {
 // thousand members to throw them away.
 type Want struct{ Relations bool }
 
-// Match is If-Match: the zero Match matches anything.
+// Match is If-Match and If-None-Match: the zero Match matches anything.
 type Match struct {
 	Versions []int64 // any of these; empty and not Any: unconditional. -1 stands for a tag that is not ours
 	Any      bool    // "*"
+
+	Unless    []int64 // If-None-Match: none of these
+	UnlessAny bool    // "*": no version at all
 }
 
 // Allows reports whether a resource at that version may be changed.
 func (m Match) Allows(version int64) bool {
+	if m.UnlessAny || slices.Contains(m.Unless, version) {
+		return false
+	}
 	return m.Any || len(m.Versions) == 0 || slices.Contains(m.Versions, version)
 }
 

@@ -30,8 +30,13 @@ func parseProjection(rt *schema.ResourceType, q queryText) projection {
 	}
 	p.bound, p.chosen = true, selection{}
 	for name := range strings.SplitSeq(q.attributes+q.excluded, ",") {
-		if steps := resolve(rt, strings.TrimSpace(name)); len(steps) > 0 {
+		name = strings.TrimSpace(name)
+		if steps := resolve(rt, name); len(steps) > 0 {
 			p.chosen.add(steps)
+		} else if rt.Schema(name) == rt.Core { // its URN alone names all of it
+			for _, a := range rt.Core.Attributes {
+				p.chosen.add(stepsTo(a))
+			}
 		}
 	}
 	p.obey(rt, nil)

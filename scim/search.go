@@ -45,13 +45,15 @@ type item struct {
 	Resource
 }
 
-func (s *Server) list(k kind) action {
+// list answers a query in the address: over one resource type or, at the root, over
+// all of them one after the other.
+func (s *Server) list(kinds ...kind) action {
 	return func(ctx context.Context, c *call) error {
 		q, err := parseQuery(c.r.URL.RawQuery)
 		if err != nil {
 			return err
 		}
-		return s.search(ctx, c, q, k)
+		return s.search(ctx, c, q, kinds...)
 	}
 }
 

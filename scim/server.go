@@ -161,6 +161,7 @@ func (s *Server) register() {
 		s.handle(http.MethodPost, k.plural+"/"+searchSegment, s.find(k))
 	}
 	s.handle(http.MethodPost, "Bulk", s.bulk(s.users(), s.groups()))
+	s.handle(http.MethodGet, "", s.list(s.users(), s.groups()))
 	s.handle(http.MethodPost, searchSegment, s.find(s.users(), s.groups()))
 	s.handle(http.MethodGet, "ServiceProviderConfig", s.providerConfig)
 	s.handle(http.MethodGet, "ResourceTypes", s.resourceTypes)

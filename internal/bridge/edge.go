@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/fault"
+	"github.com/drawbridge-id/drawbridge/internal/store"
 	"github.com/drawbridge-id/drawbridge/scim"
 	"github.com/drawbridge-id/drawbridge/scim/schema"
 )
@@ -42,6 +43,9 @@ func edge(err error) error {
 	case fault.Unsupported:
 		return scim.NotImplemented(detail)
 	case fault.Limited:
+		if fault.ReasonOf(err) == store.ReasonTooLong { // asking again would not help
+			return &scim.Error{Status: 400, ScimType: scim.TypeTooMany, Detail: detail, Err: err}
+		}
 		return &scim.Error{Status: 429, Detail: detail, RetryAfter: time.Second, Err: err}
 	case fault.Unavailable:
 		return scim.Unavailable(err)

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/drawbridge-id/drawbridge/internal/fault"
+	"github.com/drawbridge-id/drawbridge/internal/store"
 	"github.com/drawbridge-id/drawbridge/scim"
 )
 
@@ -35,5 +36,15 @@ func TestEveryKindOfFaultHasItsAnswer(t *testing.T) {
 	}
 	if edge(nil) != nil || edgeID(nil, "per_1") != nil {
 		t.Error("no fault is answered by one")
+	}
+}
+
+// A search that would take as long again is not asked for again: 400, not 429 (RFC
+// 7644 table 9).
+func TestASearchThatTakesTooLongIsTooMany(t *testing.T) {
+	var got *scim.Error
+	err := edge(fault.New(fault.Limited, "store.People", "this search takes too long here").Because(store.ReasonTooLong))
+	if !errors.As(err, &got) || got.Status != 400 || got.ScimType != "tooMany" || got.RetryAfter != 0 || got.Detail == "" {
+		t.Errorf("it is answered by %+v", got)
 	}
 }

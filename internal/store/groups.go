@@ -104,7 +104,7 @@ func (d *DirectoryTx) InsertGroup(g *Group) error {
 }
 
 func (d *Directory) nameTaken(err error, op string) error {
-	return d.taken(err, op, "name_key", "display_name", "a group with this displayName exists already")
+	return d.taken(err, op, "name_key", "display_name", "a group with this displayName exists already: find it by the filter displayName eq, and change it by its id")
 }
 
 // UpdateGroup stores a group's names, document, version and time.

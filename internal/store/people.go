@@ -239,7 +239,7 @@ func (d *DirectoryTx) InsertPerson(p *Person) error {
 		d.conn, string(p.ID), p.UserName, Fold(p.UserName), nullable(p.ExternalID), p.DisplayName, p.Email, nullable(Fold(p.Email)), p.Active, p.Epoch,
 		p.Version, p.Policy, d.fence, ms(p.ValidUntil), p.Claimed.Level, ms(p.Claimed.Until), asserted, level, until, ms(p.Created), ms(p.Updated), string(p.Doc))
 	if err != nil {
-		return d.taken(err, op, "user_name_key", "user_name", "a user with this userName exists already")
+		return d.taken(err, op, "user_name_key", "user_name", "a user with this userName exists already: find it by the filter userName eq, and change it by its id")
 	}
 	p.Key, p.Connection = PersonKey(key), d.row.ID
 	d.ids[p.Key] = p.ID
@@ -279,7 +279,7 @@ func (d *DirectoryTx) UpdatePerson(p Person) error {
 		p.Active, p.Epoch, p.Version, p.Claimed.Level, ms(p.Claimed.Until), asserted, level, until,
 		ms(p.Updated), string(p.Doc), d.conn, int64(p.Key))
 	if err != nil {
-		return d.taken(err, op, "user_name_key", "user_name", "a user with this userName exists already")
+		return d.taken(err, op, "user_name_key", "user_name", "a user with this userName exists already: find it by the filter userName eq, and change it by its id")
 	}
 	if n == 0 {
 		if _, err := d.Person(p.ID); err != nil {

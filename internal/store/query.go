@@ -29,6 +29,9 @@ const (
 // reasonTurn is why a search was not made, or broken off: it is to wait for its turn.
 const reasonTurn = "turn"
 
+// ReasonTooLong is why a search was broken off that would take as long again.
+const ReasonTooLong = "too_long"
+
 // pageBytes is how much of a page's documents is read at once. A page may hold a
 // thousand documents of a megabyte: those beyond come without (Doc is nil), to be
 // read one by one.
@@ -300,7 +303,7 @@ func (s *search) tooLong(err error) error {
 		return notYet(s.op, err)
 	}
 	if err != nil && errors.Is(s.ctx.Err(), context.DeadlineExceeded) {
-		return &fault.Error{Kind: fault.Limited, Op: s.op, Err: err,
+		return &fault.Error{Kind: fault.Limited, Op: s.op, Err: err, Reason: ReasonTooLong,
 			Detail: "this search takes too long here: filter by userName, externalId, id, emails.value, displayName or members.value of a group, or a time, and sort by id, userName of a user or displayName of a group"}
 	}
 	return err
