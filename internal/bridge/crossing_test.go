@@ -139,6 +139,8 @@ func crossingsOf() map[string][]asking {
 			{path: "/Bulk", body: `{` + bulkURN + `,"Operations":[{"method":"DELETE","path":"/Users/PERSON"},{"method":"PATCH","path":"/Groups/GROUP","data":` + off + `},{"method":"PUT","path":"/Users/PERSON","version":"W/\"1\"","data":{` + userURN + `,"userName":"NAME"}}]}`},
 			{path: "/Bulk", body: `{` + bulkURN + `,"Operations":[{"method":"POST","path":"/Users","bulkId":"PERSON","data":{` + userURN + `,"userName":"bulk@banksia.example"}},{"method":"POST","path":"/Groups","bulkId":"GROUP","data":{` + groupURN + `,"displayName":"Bulk","members":[{"value":"bulkId:PERSON"},{"value":"PERSON"}]}}]}`},
 			{path: "/Bulk", body: `{` + bulkURN + `,"Operations":[{"method":"PATCH","path":"/Groups/MYGROUP","data":` + join(`{"op":"add","path":"members","value":[{"value":"bulkId:PERSON"}]}`) + `}]}`}},
+		"GET ": {{path: "?filter=" + url.QueryEscape(`id eq "PERSON" or id eq "GROUP" or members.value eq "PERSON" or userName eq "NAME"`)}, {path: "?filter=" + url.QueryEscape(`not (id eq "PERSON")`)},
+			{path: "?cursor=CURSOR"}, {path: "?cursor=CURSOR&count=1"}, {path: "?cursor"}, {path: ""}, {path: "/"}},
 		"POST .search":              append(search("/.search"), asking{path: "/.search", body: `{` + searchURN + `,"filter":"members.value eq \"PERSON\" or groups.value eq \"GROUP\" or userName eq \"NAME\""}`}),
 		"GET ServiceProviderConfig": {{path: "/ServiceProviderConfig"}, {path: "/ServiceProviderConfig?filter=" + url.QueryEscape(`id eq "PERSON"`)}},
 		"GET ResourceTypes":         {{path: "/ResourceTypes"}, {path: "/ResourceTypes?filter=" + url.QueryEscape(`id eq "PERSON"`)}},
