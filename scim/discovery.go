@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -31,6 +32,7 @@ type (
 		ETag                  supported    `json:"etag"`
 		Pagination            pagination   `json:"pagination"` // RFC 9865
 		AuthenticationSchemes []authScheme `json:"authenticationSchemes"`
+		Offered               offered      `json:"RolesAndEntitlements"` // draft-ietf-scim-roles-entitlements-01, with its capitals
 		Meta                  resourceMeta `json:"meta"`
 	}
 	supported struct {
@@ -59,6 +61,24 @@ type (
 		Description string `json:"description"`
 		SpecURI     string `json:"specUri"`
 		Primary     bool   `json:"primary"`
+	}
+	offered struct {
+		Roles        offeredRoles        `json:"roles"`
+		Entitlements offeredEntitlements `json:"entitlements"`
+	}
+	offeredRoles struct {
+		offeredKind
+		Multiple bool `json:"multipleRolesSupported"`
+	}
+	offeredEntitlements struct {
+		offeredKind
+		Multiple bool `json:"multipleEntitlementsSupported"`
+	}
+	offeredKind struct {
+		Supported bool     `json:"supported"`
+		Primary   bool     `json:"primarySupported"`
+		Typed     bool     `json:"typeSupported"`
+		Types     []string `json:"types"`
 	}
 	resourceMeta struct {
 		ResourceType string `json:"resourceType"`
@@ -97,6 +117,7 @@ func (s *Server) providerConfig(_ context.Context, c *call) error {
 		ETag:                  supported{true},
 		Pagination:            pagination{Cursor: true, Index: true, DefaultMethod: "index", DefaultPageSize: defaultCount, MaxPageSize: maxCount, CursorTimeout: int(cursorLife / time.Second)},
 		AuthenticationSchemes: authSchemes(c.dir),
+		Offered:               offeredBy(c.dir),
 		Meta:                  s.metaOf(c, "ServiceProviderConfig", "ServiceProviderConfig"),
 	})
 }
@@ -114,13 +135,28 @@ func authSchemes(d Directory) []authScheme {
 	return all
 }
 
+// offeredBy says how a user's roles and entitlements may be filled: with any number
+// of values, as far as anybody minds.
+func offeredBy(dir Directory) offered {
+	kind := offeredKind{Supported: true, Primary: true, Typed: true, Types: []string{}}
+	if dir.Offers != nil {
+		for _, o := range dir.Offers() {
+			if !slices.Contains(kind.Types, o.Type) {
+				kind.Types = append(kind.Types, o.Type)
+			}
+		}
+	}
+	return offered{Roles: offeredRoles{kind, true}, Entitlements: offeredEntitlements{kind, true}}
+}
+
 func (s *Server) metaOf(c *call, resourceType, path string) resourceMeta {
 	return resourceMeta{ResourceType: resourceType, Location: s.base + c.connection + "/" + path}
 }
 
 // resourceTypes are those that the call's connection serves.
 func (c *call) resourceTypes() []*schema.ResourceType {
-	return []*schema.ResourceType{c.dir.Types.Users, c.dir.Types.Groups}
+	offered := c.dir.offered()
+	return []*schema.ResourceType{c.dir.Types.Users, c.dir.Types.Groups, offered.Roles, offered.Entitlements}
 }
 
 func (s *Server) resourceTypes(_ context.Context, c *call) error {

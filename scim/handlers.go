@@ -43,7 +43,7 @@ func (s *Server) get(ctx context.Context, c *call, k kind) error {
 		return err
 	}
 	c.asks(k, traffic.Operation{})
-	r, err := k.of(c.dir).Get(ctx, c.path.item, want)
+	r, err := k.reads(c.dir).Get(ctx, c.path.item, want)
 	if err != nil {
 		return err
 	}

@@ -33,7 +33,8 @@ type Directory struct {
 	Types         schema.Types // what they are made of; the zero Types are the standard ones
 	Users, Groups Collection
 	Cursors       Cursors
-	OAuth         func() bool // whether access tokens of OAuth clients open it, too; nil: they do not
+	Offers        func() []Offer // what its people may be given; nil: nothing is offered
+	OAuth         func() bool    // whether access tokens of OAuth clients open it, too; nil: they do not
 
 	// Together runs fn with a directory whose writes are kept by one commit: each
 	// call is undone by itself if it fails, all of them if fn does, and nothing is
@@ -68,14 +69,19 @@ type Cursors interface {
 // group's members are read after it, a page at a time, and may be younger than its
 // version. Errors are *Error (see errors.go) or a parser's own.
 type Collection interface {
+	Reader
 	Create(ctx context.Context, in Input) (Resource, error)
-	Get(ctx context.Context, id string, w Want) (Resource, error)
 	Replace(ctx context.Context, id string, m Match, in Input) (Resource, error)
 	Patch(ctx context.Context, id string, m Match, p patch.Plan, w Want) (Resource, error)
 	Delete(ctx context.Context, id string, m Match) (*traffic.Effect, error)
-	List(ctx context.Context, q Query) (Page, error)
 	// NewID makes an id for Input: who refers to a resource may be read before it is there.
 	NewID() string
+}
+
+// Reader is what the front asks of resources that are shown.
+type Reader interface {
+	Get(ctx context.Context, id string, w Want) (Resource, error)
+	List(ctx context.Context, q Query) (Page, error)
 }
 
 // Input is a whole resource as the client sent it, checked against its schema.

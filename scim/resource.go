@@ -19,15 +19,16 @@ const (
 // timeLayout is how meta's instants are written, always in UTC.
 const timeLayout = "2006-01-02T15:04:05.000Z"
 
-// kind is all that users and groups differ in.
+// kind is all that users, groups and what is offered differ in.
 type kind struct {
 	rt       *schema.ResourceType // a connection's own: set by at
 	plural   string               // in addresses
-	typed    func(schema.Types) *schema.ResourceType
-	of       func(Directory) Collection
-	relation string // the attribute that is rows
-	others   string // where the relation's ids live
-	relType  string // the type of each element of the relation
+	typed    func(Directory) *schema.ResourceType
+	reads    func(Directory) Reader
+	of       func(Directory) Collection // nil: they are not written
+	relation string                     // the attribute that is rows
+	others   string                     // where the relation's ids live
+	relType  string                     // the type of each element of the relation
 	maxBody  int64
 
 	// patchStatus is the answer to a PATCH that names no attributes: 200 with the
@@ -36,20 +37,22 @@ type kind struct {
 }
 
 func (s *Server) users() kind {
-	return kind{plural: "Users", typed: func(t schema.Types) *schema.ResourceType { return t.Users }, of: func(d Directory) Collection { return d.Users },
+	return kind{plural: "Users", typed: func(d Directory) *schema.ResourceType { return d.Types.Users },
+		reads: func(d Directory) Reader { return d.Users }, of: func(d Directory) Collection { return d.Users },
 		relation: "groups", others: "Groups", relType: "direct", maxBody: s.maxUser,
 		patchStatus: func(d dialect.Dialect) int { return d.PatchUserStatus }}
 }
 
 func (s *Server) groups() kind {
-	return kind{plural: "Groups", typed: func(t schema.Types) *schema.ResourceType { return t.Groups }, of: func(d Directory) Collection { return d.Groups },
+	return kind{plural: "Groups", typed: func(d Directory) *schema.ResourceType { return d.Types.Groups },
+		reads: func(d Directory) Reader { return d.Groups }, of: func(d Directory) Collection { return d.Groups },
 		relation: "members", others: "Users", relType: "User", maxBody: s.maxGroup,
 		patchStatus: func(d dialect.Dialect) int { return d.PatchGroupStatus }}
 }
 
 // at is the kind as a connection serves it.
 func (k kind) at(dir Directory) kind {
-	k.rt = k.typed(dir.Types)
+	k.rt = k.typed(dir)
 	return k
 }
 
@@ -215,9 +218,12 @@ func (v view) appendMeta(a *answer, r Resource) error {
 }
 
 func (v view) meta(dst []byte, r Resource) []byte {
-	dst = append(append(append(dst, `{"resourceType":"`...), v.rt.Name...), `","created":"`...)
-	dst = append(r.Created.UTC().AppendFormat(dst, timeLayout), `","lastModified":"`...)
-	dst = append(r.LastModified.UTC().AppendFormat(dst, timeLayout), `","location":"`...)
+	dst = append(append(dst, `{"resourceType":"`...), v.rt.Name...)
+	if !r.Created.IsZero() { // what is offered has always been there
+		dst = append(r.Created.UTC().AppendFormat(append(dst, `","created":"`...), timeLayout), `","lastModified":"`...)
+		dst = r.LastModified.UTC().AppendFormat(dst, timeLayout)
+	}
+	dst = append(dst, `","location":"`...)
 	dst = append(append(append(append(dst, v.base...), v.plural...), '/'), r.ID...)
 	dst = strconv.AppendInt(append(dst, `","version":"W/\"`...), r.Version, 10)
 	return append(dst, `\""}`...)

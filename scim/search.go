@@ -26,7 +26,7 @@ type search struct {
 // source is one resource type that is searched.
 type source struct {
 	view
-	rows    Collection
+	rows    Reader
 	filter  filter.Expr
 	matters bool // some resource of the type can match
 	want    Want
@@ -134,7 +134,7 @@ func (s *Server) look(c *call, q queryText, kinds []kind) (search, error) {
 	var notes schema.Notes
 	for _, k := range kinds {
 		p := parseProjection(k.rt, q)
-		from := source{view: s.view(c, k, p), rows: k.of(c.dir), matters: true, want: Want{Relations: p.wants(k.relation)}}
+		from := source{view: s.view(c, k, p), rows: k.reads(c.dir), matters: true, want: Want{Relations: p.wants(k.relation)}}
 		if q.hasFilter {
 			if from.filter, from.matters, err = filter.ParseAcross(k.rt, typesOf(kinds), q.filter, c.dialect.Leniency, &notes); err != nil {
 				return all, err

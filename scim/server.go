@@ -161,8 +161,13 @@ func (s *Server) register() {
 		s.handle(http.MethodPost, k.plural+"/"+searchSegment, s.find(k))
 	}
 	s.handle(http.MethodPost, "Bulk", s.bulk(s.users(), s.groups()))
-	s.handle(http.MethodGet, "", s.list(s.users(), s.groups()))
-	s.handle(http.MethodPost, searchSegment, s.find(s.users(), s.groups()))
+	for _, k := range []kind{s.roles(), s.entitlements()} {
+		s.handle(http.MethodGet, k.plural, s.list(k))
+		s.handle(http.MethodGet, k.plural+"/*", on(k, s.get))
+		s.handle(http.MethodPost, k.plural+"/"+searchSegment, s.find(k))
+	}
+	s.handle(http.MethodGet, "", s.list(s.users(), s.groups(), s.roles(), s.entitlements()))
+	s.handle(http.MethodPost, searchSegment, s.find(s.users(), s.groups(), s.roles(), s.entitlements()))
 	s.handle(http.MethodGet, "ServiceProviderConfig", s.providerConfig)
 	s.handle(http.MethodGet, "ResourceTypes", s.resourceTypes)
 	s.handle(http.MethodGet, "ResourceTypes/*", s.resourceType)

@@ -266,7 +266,7 @@ func TestDiscoverySaysOnlyWhatIsTrue(t *testing.T) {
 	spc.has("oauthbearertoken", "authenticationSchemes", 0, "type").has(true, "authenticationSchemes", 0, "primary")
 	spc.has(publicURL+"/scim/v2/southern/ServiceProviderConfig", "meta", "location")
 
-	types := f.send("GET", "/ResourceTypes", "").is(200).has(2.0, "totalResults")
+	types := f.send("GET", "/ResourceTypes", "").is(200).has(4.0, "totalResults")
 	types.has("/Users", "Resources", 0, "endpoint").has(schemaEnterprise, "Resources", 0, "schemaExtensions", 0, "schema")
 	f.send("GET", "/ResourceTypes/Group", "").is(200).has("/Groups", "endpoint")
 	f.send("GET", "/ResourceTypes/Device", "").refusal(404, "")

@@ -59,6 +59,23 @@ func (g Grant) PublicName() string {
 	return ""
 }
 
+// PublicDescription is what a customer reads about the grant.
+func (g Grant) PublicDescription() string {
+	switch g {
+	case Associate:
+		return "Is called about events and receives reports. Does not sign in."
+	case Technician:
+		return "Works on vehicle systems and downloads recordings. Needs a certification in date."
+	case Standard:
+		return "Watches live and recorded video, and reads reports."
+	case Elevated:
+		return "Does what a standard user does, reads settings and address lists, and downloads events."
+	case Administrator:
+		return "Does what an elevated user does, and changes settings, address lists and users."
+	}
+	return ""
+}
+
 // EventFlag is how sensitive the events are that an assignment may show.
 type EventFlag string
 

@@ -104,6 +104,7 @@ func (b *Bridge) directoryWith(c store.ConnectionRow, change changer, shared boo
 		Groups: groups{b: b, conn: c.ID, rt: c.Types.Groups, change: change, shared: shared},
 
 		Cursors: cursors{key: b.cursors, conn: c.ID},
+		Offers:  func() []scim.Offer { return offers(c.Ceiling.Grants) },
 		OAuth:   func() bool { return b.hasClients(c.ID) },
 	}
 }
@@ -114,6 +115,19 @@ func (b *Bridge) hasClients(id access.ConnectionID) bool {
 	return slices.ContainsFunc(b.store.Doors()[id].Clients, func(c store.SCIMClient) bool {
 		return c.Live() && (!trust.Empty() || slices.ContainsFunc(c.Secrets, func(s store.ClientSecret) bool { return s.LiveAt(now) }))
 	})
+}
+
+// offers are the grants under a connection's ceiling, for its identity provider to
+// show and assign. What a person is assigned is kept in their document; what they are
+// given, rules decide.
+func offers(ceiling []access.Grant) []scim.Offer {
+	var all []scim.Offer
+	for _, g := range access.Grants() {
+		if slices.Contains(ceiling, g) {
+			all = append(all, scim.Offer{Value: string(g), Display: g.PublicName(), Type: "Access", Description: g.PublicDescription()})
+		}
+	}
+	return all
 }
 
 // patchStatus is the status of a PATCH that is answered so; 0 leaves it to the dialect.

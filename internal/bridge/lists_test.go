@@ -115,18 +115,21 @@ func TestACursorSaysNothingAndOpensNothingElsewhere(t *testing.T) {
 	}
 }
 
-// TestASearchAtTheRootFindsPeopleAndGroups: with filters of both types compiled to SQL.
+// TestASearchAtTheRootFindsPeopleAndGroups: with filters of both types compiled to SQL,
+// and what is offered behind them.
 func TestASearchAtTheRootFindsPeopleAndGroups(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	p, q := w.person(banksia, "one@banksia.example", "x-1"), w.person(banksia, "two@banksia.example", "x-2")
 	g, h := w.group(banksia, "GL Geelong Managers", p), w.group(banksia, "Another", q)
 	w.person(southern, "one@banksia.example", "x-1")
+	offered := append(idsOf(w.must(200, banksia, "GET", "/Roles", "")), idsOf(w.must(200, banksia, "GET", "/Entitlements", ""))...)
 	for filter, want := range map[string][]string{
 		`userName eq "ONE@banksia.example"`:                {p},
 		`members.value eq "` + q + `"`:                     {h},
 		`groups.value eq "` + g + `" or displayName pr`:    {p, g, h},
-		`not (groups.display eq "another")`:                {p, g, h},
+		`not (groups.display eq "another")`:                append([]string{p, g, h}, offered...),
+		`supported eq true`:                                offered,
 		`members[value eq "` + p + `"] or externalId pr`:   {p, q, g},
 		`id eq "` + q + `" or id eq "` + g + `"`:           {q, g},
 		`active eq true and members pr`:                    nil,

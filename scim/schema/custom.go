@@ -60,8 +60,9 @@ func (rt *ResourceType) hides(doc []byte) bool {
 		if end < 0 {
 			return false
 		}
-		// A name stands behind a brace or a comma and before a colon.
-		if at > 0 && rest[at-1] != ':' && bytes.HasPrefix(name[end:], []byte(`":`)) && rt.Schema(string(name[:end])) == nil {
+		// A name stands behind a brace or a comma and before a colon; in a text, quotes
+		// have a backslash before them.
+		if at > 0 && (rest[at-1] == '{' || rest[at-1] == ',') && bytes.HasPrefix(name[end:], []byte(`":`)) && rt.Schema(string(name[:end])) == nil {
 			return true
 		}
 		rest = name[end+1:]
