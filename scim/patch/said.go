@@ -44,7 +44,7 @@ func (t target) truth() string {
 	if t.Sub != nil {
 		at = t.Sub
 	}
-	if at == nil || at.Type != schema.Boolean {
+	if at == nil || at.Type != schema.Boolean || !at.Searchable() {
 		return ""
 	}
 	switch v := t.value.(type) {

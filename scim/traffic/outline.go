@@ -108,6 +108,9 @@ func (p place) scalar(t jsontext.Token) string {
 		if p.strange {
 			return "[true or false]"
 		}
+		if p.attr != nil && !p.attr.Searchable() {
+			return neverShown
+		}
 		return strconv.FormatBool(t.Bool())
 	case '0':
 		if p.field == "startindex" || p.field == "count" || p.field == "failonerrors" {

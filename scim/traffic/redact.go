@@ -44,11 +44,16 @@ func Text(rt *schema.ResourceType, a *schema.Attribute, value string) string {
 	switch {
 	case a != nil && a.Dropped:
 		return "[never kept]"
+	case a != nil && !a.Searchable():
+		return neverShown
 	case a != nil && harmless(rt, a, value):
 		return fmt.Sprintf("%q", schema.Clip(value))
 	}
 	return fmt.Sprintf("[%s, %s]", typeOf(a), plural(utf8.RuneCountInString(value), "character", "characters"))
 }
+
+// neverShown stands for the value of an attribute that its schema never returns.
+const neverShown = "[never shown]"
 
 // harmless says of a text that it names nobody: an id that this server made where an
 // id belongs, a word that the schema itself suggests, when a resource was changed,
