@@ -3,7 +3,6 @@ package scim
 import (
 	"bytes"
 	"net/http"
-	"slices"
 	"strconv"
 
 	"github.com/drawbridge-id/drawbridge/scim/dialect"
@@ -96,13 +95,15 @@ func (v view) appendResource(a *answer, r Resource) error {
 	a.buf = append(append(a.buf, `{"schemas":["`...), v.rt.Core.ID...)
 	listed := len(a.buf)
 	a.buf = appendString(append(a.buf, `"],"id":`...), r.ID)
-	var carried []byte
+	var shown extensionSet
 	var err error
-	if a.buf, carried, err = v.appendDocument(a.buf, r.Doc); err != nil {
+	if a.buf, shown, err = v.appendDocument(a.buf, r.Doc); err != nil {
 		return Internal(err)
 	}
-	if len(carried) > 0 {
-		a.buf = slices.Insert(a.buf, listed, carried...)
+	for i := len(v.rt.Extensions) - 1; i >= 0; i-- {
+		if shown&(1<<i) != 0 {
+			a.buf = insertURN(a.buf, listed, v.rt.Extensions[i].Schema.ID)
+		}
 	}
 	if err := v.appendRelations(a, r); err != nil {
 		return err
@@ -114,19 +115,34 @@ func (v view) appendResource(a *answer, r Resource) error {
 	return a.spill()
 }
 
+// extensionSet is some of a resource type's extensions, by their places: there are
+// fewer than it has bits.
+type extensionSet uint64
+
+// insertURN lists one more schema at a place before the end.
+func insertURN(buf []byte, at int, urn string) []byte {
+	const between = `","`
+	end := len(buf)
+	buf = append(append(buf, between...), urn...)
+	copy(buf[at+len(between)+len(urn):], buf[at:end])
+	copy(buf[at+copy(buf[at:], between):], urn)
+	return buf
+}
+
 // appendDocument appends what is shown of a stored document, and says which
-// extensions that is of, as they are listed in schemas. What the connection's schemas
-// have no name for, since they have changed, is not shown.
-func (v view) appendDocument(dst, doc []byte) (_, carried []byte, err error) {
+// extensions that is of. What the connection's schemas have no name for, since they
+// have changed, is not shown.
+func (v view) appendDocument(dst, doc []byte) (_ []byte, shown extensionSet, err error) {
 	err = eachMember(doc, func(name, value []byte) (err error) {
 		if bytes.IndexByte(name, ':') < 0 {
 			dst, _, err = v.appendMember(dst, name, value)
 			return err
 		}
-		ext := v.extension(name)
-		if ext == nil {
+		at := v.extension(name)
+		if at < 0 {
 			return nil
 		}
+		ext := v.rt.Extensions[at].Schema
 		if ext.Custom {
 			if value, err = current(ext.Attributes, value); err != nil || value == nil {
 				return err
@@ -134,20 +150,21 @@ func (v view) appendDocument(dst, doc []byte) (_, carried []byte, err error) {
 		}
 		var kept bool
 		if dst, kept, err = v.appendMember(dst, name, value); kept {
-			carried = append(append(carried, `","`...), name...)
+			shown |= 1 << at
 		}
 		return err
 	})
-	return dst, carried, err
+	return dst, shown, err
 }
 
-func (v view) extension(urn []byte) *schema.Schema {
-	for _, e := range v.rt.Extensions {
+// extension is the place of the extension with that URN; -1 for none.
+func (v view) extension(urn []byte) int {
+	for i, e := range v.rt.Extensions {
 		if e.Schema.ID == string(urn) {
-			return e.Schema
+			return i
 		}
 	}
-	return nil
+	return -1
 }
 
 // appendRelations streams the rows: what has been written is sent on as it grows,
