@@ -190,8 +190,11 @@ func TestALargeChangeIsWholeWhenItIsAnswered(t *testing.T) {
 func (w *world) told(c access.ConnectionID, person string) (added, removed int) {
 	w.t.Helper()
 	w.do(w.store.View(w.ctx, func(v *store.View) error {
-		rows, err := v.AuditOf(c, access.PersonID(person), 100)
+		rows, err := v.Unsealed(100_000) // nothing seals here
 		for _, row := range rows {
+			if row.Connection != c || !strings.Contains(string(row.Body), person) {
+				continue
+			}
 			added += strings.Count(string(row.Body), string(event.MemberAdded))
 			removed += strings.Count(string(row.Body), string(event.MemberRemoved))
 		}

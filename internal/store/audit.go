@@ -98,15 +98,6 @@ func (v *View) AuditTrail(conn access.ConnectionID, afterSeq int64, limit int) (
 	return list(v, "store.AuditTrail", scanAudit, `select `+auditColumns+` where a.conn = $1 and a.seq > $2 order by a.seq limit $3`, key, afterSeq, limit)
 }
 
-// AuditOf lists what is recorded about one person, newest first, sealed or not.
-func (v *View) AuditOf(conn access.ConnectionID, person access.PersonID, limit int) ([]AuditRow, error) {
-	key, err := v.auditKey(conn)
-	if err != nil {
-		return nil, err
-	}
-	return list(v, "store.AuditOf", scanAudit, `select `+auditColumns+` where a.conn = $1 and a.person = $2 order by a.id desc limit $3`, key, string(person), limit)
-}
-
 // Unsealed lists the oldest rows that are not yet in a chain, in commit order.
 func (v *View) Unsealed(limit int) ([]AuditRow, error) {
 	return list(v, "store.Unsealed", scanAudit, `select `+auditColumns+` where a.id > (select id from audit_sealed) order by a.id limit $1`, limit)
@@ -169,7 +160,7 @@ func (tx *Tx) ErasePersonal(conn access.ConnectionID, person access.PersonID) er
 	if err != nil {
 		return err
 	}
-	_, err = tx.exec("store.ErasePersonal", `update audit set personal = null, salt = null where conn = $1 and person = $2`, key, string(person))
+	_, err = tx.exec("store.ErasePersonal", `update audit set personal = null, salt = null where conn = $1 and person = $2 and personal is not null`, key, string(person))
 	return err
 }
 

@@ -162,7 +162,7 @@ func walk(t *testing.T, s *store.Store) {
 		did.add(err)
 		_, _, err = d.TakeFenced(g, 10)
 		_, err2 = tx.TrimOutbox(crashDay)
-		did.add(err, err2, d.DissolveGroup(g, crashDay), d.DeleteGroup(g), d.DeletePerson(p, crashDay), tx.PruneCeiling(crashConn), tx.EndConnection(crashConn, crashDay))
+		did.add(err, err2, tx.ErasePersonal(crashConn, p.ID), d.DissolveGroup(g, crashDay), d.DeleteGroup(g), d.DeletePerson(p, crashDay), tx.PruneCeiling(crashConn), tx.EndConnection(crashConn, crashDay))
 		for i, err := range did {
 			if err != nil {
 				t.Errorf("step %d: %v", i, err)
@@ -206,7 +206,6 @@ func read(v *store.View, d *store.Directory, p store.Person, g store.Group) erro
 		func() error { _, err := v.PeopleNamed("u"); return err },
 		func() error { _, err := v.SessionByCookie(credential.Digest{2}); return err },
 		func() error { _, err := v.AuditTrail(crashConn, 0, 10); return err },
-		func() error { _, err := v.AuditOf(crashConn, p.ID, 10); return err },
 		func() error { _, err := v.Unsealed(10); return err },
 		func() error { _, err := v.Outbox(0, 10); return err },
 		func() error {
