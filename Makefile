@@ -35,7 +35,7 @@ fuzz:
 
 lanes: setup-browser setup-axe setup-node setup-oracles
 	$(GO) test -tags lanes -count=1 -timeout 10m ./cmd/drawbridge ./scim/oracles
-	sh .ci/interop
+	@$(MAKE) interop
 
 browser: setup-browser setup-axe
 	$(GO) test -tags lanes -count=1 -run 'Browser' ./cmd/drawbridge
@@ -57,16 +57,13 @@ setup-browser:
 	@sh .ci/setup chromium chromium
 
 setup-axe:
-	@sh .ci/setup npm nodejs npm
-	@test -d $(AXE_DIR)/node_modules/axe-core || { echo "installing axe-core with npm into $(AXE_DIR)/node_modules"; npm ci --prefix $(AXE_DIR) --no-audit --no-fund; }
+	@sh .ci/npm $(AXE_DIR)
 
 setup-node:
-	@sh .ci/setup node nodejs npm
-	@test -d $(NODE_DIR)/node_modules/openid-client || { echo "installing openid-client with npm into $(NODE_DIR)/node_modules"; npm ci --prefix $(NODE_DIR) --no-audit --no-fund; }
+	@sh .ci/npm $(NODE_DIR)
 
 setup-oracles:
-	@sh .ci/setup node nodejs npm
-	@test -d $(ORACLES_DIR)/node_modules/scimmy || { echo "installing scimmy, scim-patch and scim2-parse-filter with npm into $(ORACLES_DIR)/node_modules"; npm ci --prefix $(ORACLES_DIR) --no-audit --no-fund; }
+	@sh .ci/npm $(ORACLES_DIR)
 
 clean:
 	rm -rf bin data demo-data $(NODE_DIR)/node_modules $(AXE_DIR)/node_modules $(ORACLES_DIR)/node_modules testdata/scim-sanity/venv
