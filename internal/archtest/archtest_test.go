@@ -53,7 +53,7 @@ var layers = []struct {
 	{"internal/bridge", []string{"internal/access", "internal/assertion", "internal/credential", "internal/event", "internal/fault", "internal/hot", "internal/secret", "internal/session", "internal/store", "mapping", "oidc", "oidc/upstream", "scim", "scim/admission", "scim/dialect", "scim/patch", "scim/schema", "scim/traffic"}},
 	// L4: engines
 	{"internal/sqlitedb", []string{"internal/fault"}},
-	{"internal/store/sqlite", []string{"internal/fault", "internal/sqlitedb", "internal/store"}},
+	{"internal/store/sqlite", []string{"internal/access", "internal/fault", "internal/sqlitedb", "internal/store"}},
 	{"internal/hot/embedded", []string{"internal/access", "internal/credential", "internal/fault", "internal/hot", "internal/session", "internal/sqlitedb"}},
 	{"internal/keys", []string{"internal/credential", "internal/event", "internal/fault", "internal/store"}},
 	{"internal/egress", []string{"internal/fault"}},

@@ -44,7 +44,7 @@ func open(t *testing.T) (*store.Store, func(query string)) {
 	})
 	return s, func(query string) {
 		t.Helper()
-		err := e.Update(t.Context(), func(q store.Querier) error { _, err := q.Exec(query); return err }, nil)
+		err := e.Update(t.Context(), "", func(q store.Querier) error { _, err := q.Exec(query); return err }, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -50,11 +50,11 @@ type stepStore struct {
 	s *steps
 }
 
-func (e stepStore) Update(ctx context.Context, fn func(store.Querier) error, committed func()) error {
+func (e stepStore) Update(ctx context.Context, lane access.ConnectionID, fn func(store.Querier) error, committed func()) error {
 	if err := e.s.at(stepBoundary, "before update"); err != nil {
 		return err
 	}
-	err := e.Engine.Update(ctx, func(q store.Querier) error {
+	err := e.Engine.Update(ctx, lane, func(q store.Querier) error {
 		if err := fn(stepQuerier{q, e.s}); err != nil {
 			return err
 		}

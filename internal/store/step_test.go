@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
 )
 
@@ -17,7 +18,7 @@ type givingUp struct {
 	ran []string
 }
 
-func (e *givingUp) Update(_ context.Context, fn func(Querier) error, _ func()) error {
+func (e *givingUp) Update(_ context.Context, _ access.ConnectionID, fn func(Querier) error, _ func()) error {
 	return fn(giver{e: e})
 }
 

@@ -42,9 +42,11 @@ type Row = interface{ Scan(dest ...any) error }
 
 // Engine is one database. Update may run fn again, or together with others in one
 // commit; committed runs after the commit is durable, in commit order, never two at
-// once, and before Update returns. Callers of several lanes (LaneOf) share it fairly.
+// once, and before Update returns. While several lanes wait, they share the engine
+// fairly, whoever has sent how much: a lane is the connection on whose behalf Update
+// is called, "" where it is nobody's.
 type Engine interface {
-	Update(ctx context.Context, fn func(Querier) error, committed func()) error
+	Update(ctx context.Context, lane access.ConnectionID, fn func(Querier) error, committed func()) error
 	View(ctx context.Context, fn func(Querier) error) error
 	Dialect() Dialect
 	Close() error
@@ -109,16 +111,21 @@ func New(ctx context.Context, e Engine) (*Store, error) {
 // is its only effect. When Update returns nil the commit is durable, and no call of
 // Current that begins afterwards knows less.
 func (s *Store) Update(ctx context.Context, fn func(*Tx) error) error {
-	err := s.update(ctx, fn, false)
+	return s.UpdateFor(ctx, "", fn)
+}
+
+// UpdateFor is Update on behalf of one connection, which waits in its own lane.
+func (s *Store) UpdateFor(ctx context.Context, conn access.ConnectionID, fn func(*Tx) error) error {
+	err := s.update(ctx, conn, fn, false)
 	if errors.Is(err, errAgain) {
-		return s.update(ctx, fn, true)
+		return s.update(ctx, conn, fn, true)
 	}
 	return err
 }
 
-func (s *Store) update(ctx context.Context, fn func(*Tx) error, savepoints bool) error {
+func (s *Store) update(ctx context.Context, lane access.ConnectionID, fn func(*Tx) error, savepoints bool) error {
 	var tx *Tx
-	return s.engine.Update(ctx, func(q Querier) error {
+	return s.engine.Update(ctx, lane, func(q Querier) error {
 		tx = &Tx{View: *s.over(ctx, q), savepoints: savepoints}
 		tx.changed = &tx.wideChanged
 		if err := fn(tx); tx.lost == nil {
@@ -126,20 +133,6 @@ func (s *Store) update(ctx context.Context, fn func(*Tx) error, savepoints bool)
 		}
 		return tx.lost // statements after it would have run outside any transaction
 	}, func() { s.window.apply(tx.touched) })
-}
-
-// UpdateFor is Update on behalf of one connection.
-func (s *Store) UpdateFor(ctx context.Context, conn access.ConnectionID, fn func(*Tx) error) error {
-	return s.Update(context.WithValue(ctx, laneKey{}, conn), fn)
-}
-
-type laneKey struct{}
-
-// LaneOf is the connection on whose behalf an engine's Update was called; "": nobody's.
-// While several wait, they share the engine fairly, whoever has sent how much.
-func LaneOf(ctx context.Context) access.ConnectionID {
-	conn, _ := ctx.Value(laneKey{}).(access.ConnectionID)
-	return conn
 }
 
 // View runs fn on a snapshot.

@@ -112,7 +112,7 @@ func TestPeopleWrittenWithoutTheIndexAreFound(t *testing.T) {
 		}
 		return d.InsertPerson(&p)
 	}))
-	must(e.Update(t.Context(), func(q store.Querier) error {
+	must(e.Update(t.Context(), "", func(q store.Querier) error {
 		_, err := q.Exec(`delete from more_emails`)
 		_, err2 := q.Exec(`update people set emails_at = 0`)
 		return errors.Join(err, err2)

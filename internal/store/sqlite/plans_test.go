@@ -27,8 +27,8 @@ type explained struct {
 	plans map[string]string // by statement, if somebody asks
 }
 
-func (e *explained) Update(ctx context.Context, fn func(store.Querier) error, committed func()) error {
-	return e.Engine.Update(ctx, func(q store.Querier) error { return fn(explainer{q, e}) }, committed)
+func (e *explained) Update(ctx context.Context, lane access.ConnectionID, fn func(store.Querier) error, committed func()) error {
+	return e.Engine.Update(ctx, lane, func(q store.Querier) error { return fn(explainer{q, e}) }, committed)
 }
 
 func (e *explained) View(ctx context.Context, fn func(store.Querier) error) error {

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"strings"
 
+	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
 	"github.com/drawbridge-id/drawbridge/internal/sqlitedb"
 	"github.com/drawbridge-id/drawbridge/internal/store"
@@ -52,8 +53,8 @@ func OpenEngine(ctx context.Context, path string) (store.Engine, error) {
 // engine is sqlitedb with the store's words.
 type engine struct{ db *sqlitedb.DB }
 
-func (e engine) Update(ctx context.Context, fn func(store.Querier) error, committed func()) error {
-	return e.db.UpdateIn(ctx, string(store.LaneOf(ctx)), func(q sqlitedb.Querier) error { return fn(q) }, committed)
+func (e engine) Update(ctx context.Context, lane access.ConnectionID, fn func(store.Querier) error, committed func()) error {
+	return e.db.UpdateIn(ctx, string(lane), func(q sqlitedb.Querier) error { return fn(q) }, committed)
 }
 
 func (e engine) View(ctx context.Context, fn func(store.Querier) error) error {

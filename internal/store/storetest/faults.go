@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/credential"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
 	"github.com/drawbridge-id/drawbridge/internal/store"
@@ -122,8 +123,8 @@ func (e *faulty) fails() bool {
 	return true
 }
 
-func (e *faulty) Update(ctx context.Context, fn func(store.Querier) error, committed func()) error {
-	return e.Engine.Update(ctx, func(q store.Querier) error { return fn(faultyQuerier{q, e}) }, committed)
+func (e *faulty) Update(ctx context.Context, lane access.ConnectionID, fn func(store.Querier) error, committed func()) error {
+	return e.Engine.Update(ctx, lane, func(q store.Querier) error { return fn(faultyQuerier{q, e}) }, committed)
 }
 
 func (e *faulty) View(ctx context.Context, fn func(store.Querier) error) error {
