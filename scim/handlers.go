@@ -21,11 +21,7 @@ func (s *Server) shown(c *call, k kind) (view, Want, error) {
 }
 
 func (s *Server) create(ctx context.Context, c *call, k kind) error {
-	v, want, err := s.shown(c, k)
-	if err != nil {
-		return err
-	}
-	in, err := input(c, k, want)
+	v, in, err := s.input(c, k)
 	if err != nil {
 		return err
 	}
@@ -34,7 +30,7 @@ func (s *Server) create(ctx context.Context, c *call, k kind) error {
 		return err
 	}
 	c.did(r.ID, r.Effect)
-	return s.writeResource(c, http.StatusCreated, v.named(c.named), r)
+	return s.writeResource(c, http.StatusCreated, v, r)
 }
 
 func (s *Server) get(ctx context.Context, c *call, k kind) error {
@@ -68,11 +64,7 @@ func unchanged(ifNoneMatch []string, version int64) bool {
 }
 
 func (s *Server) replace(ctx context.Context, c *call, k kind) error {
-	v, want, err := s.shown(c, k)
-	if err != nil {
-		return err
-	}
-	in, err := input(c, k, want)
+	v, in, err := s.input(c, k)
 	if err != nil {
 		return err
 	}
@@ -81,7 +73,7 @@ func (s *Server) replace(ctx context.Context, c *call, k kind) error {
 		return err
 	}
 	c.did(r.ID, r.Effect)
-	return s.writeResource(c, http.StatusOK, v.named(c.named), r)
+	return s.writeResource(c, http.StatusOK, v, r)
 }
 
 func (s *Server) patch(ctx context.Context, c *call, k kind) error {
@@ -100,7 +92,6 @@ func (s *Server) patch(ctx context.Context, c *call, k kind) error {
 	}
 	c.note(plan.Notes())
 	c.asks(k, patched(plan))
-	c.named = plan.Named()
 	quiet := k.patchStatus(c.dialect) == http.StatusNoContent && !v.asked
 	want.Relations = want.Relations && !quiet
 	r, err := k.of(c.dir).Patch(ctx, c.path.item, conditions(c.r.Header), plan, want)
@@ -113,7 +104,7 @@ func (s *Server) patch(ctx context.Context, c *call, k kind) error {
 		c.w.Header().Set("ETag", entityTag(r.Version))
 		return writeNothing(c, http.StatusNoContent)
 	}
-	return s.writeResource(c, http.StatusOK, v.named(c.named), r)
+	return s.writeResource(c, http.StatusOK, v.named(plan.Named()), r)
 }
 
 func (s *Server) remove(ctx context.Context, c *call, k kind) error {
@@ -131,20 +122,24 @@ func patched(plan patch.Plan) traffic.Operation {
 	return traffic.Operation{Said: said, More: more}
 }
 
-// input reads a whole resource.
-func input(c *call, k kind, want Want) (Input, error) {
+// input reads a whole resource, and what the answer is to show of it.
+func (s *Server) input(c *call, k kind) (view, Input, error) {
+	v, want, err := s.shown(c, k)
+	if err != nil {
+		return v, Input{}, err
+	}
 	sent, err := body(c, k.maxBody)
 	if err != nil {
-		return Input{}, err
+		return v, Input{}, err
 	}
 	in, checked, err := k.read(sent, c.dialect.Leniency)
 	c.note(checked.Notes)
 	if err != nil {
-		return in, err
+		return v, in, err
 	}
-	c.named, in.Want = checked.Named, want
+	in.Want = want
 	c.asks(k, in.asked())
-	return in, nil
+	return v.named(checked.Named), in, nil
 }
 
 // read reads the body of a POST or PUT.

@@ -89,22 +89,20 @@ func (s *Server) search(ctx context.Context, c *call, q queryText, kinds ...kind
 	}
 	c.asksSearch(all)
 	began := s.now()
-	if !q.hasCursor {
-		f, err := all.numbered(ctx)
-		if err != nil {
-			return err
-		}
-		c.found(f, q.hasFilter)
-		c.cost(f.compared, s.now().Sub(began))
-		return s.write(c, http.StatusOK, func(a *answer) error { return f.appendTo(a, q.start) })
+	var f found
+	start := 0 // of a walk
+	if q.hasCursor {
+		f, err = s.walk(ctx, c, all)
+	} else {
+		start = q.start
+		f, err = all.numbered(ctx)
 	}
-	f, err := s.walk(ctx, c, all)
 	if err != nil {
 		return err
 	}
 	c.found(f, q.hasFilter)
 	c.cost(f.compared, s.now().Sub(began))
-	return s.write(c, http.StatusOK, func(a *answer) error { return f.appendTo(a, 0) })
+	return s.write(c, http.StatusOK, func(a *answer) error { return f.appendTo(a, start) })
 }
 
 // cost tells the client that no index serves what was asked for, and what that took

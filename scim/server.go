@@ -122,7 +122,6 @@ type call struct {
 	resource   string          // set when a route matched
 	aliased    string          // the address of the resource that /Me stands for
 	notes      []string
-	named      []*schema.Attribute // by a write, of those that are returned on request
 	inside     string              // whose place it holds; "" for none
 	operations int                 // of a bulk
 	bytes      int                 // read and written

@@ -3,7 +3,6 @@ package bridge_test
 import (
 	"fmt"
 	"math/rand/v2"
-	"net/http/httptest"
 	"net/url"
 	"regexp"
 	"slices"
@@ -29,17 +28,7 @@ type whatIsTheirs map[string]string
 // ask sends a request and gives all of the answer but the date.
 func (w *world) ask(c access.ConnectionID, token, method, path, body string, headers ...string) string {
 	w.t.Helper()
-	r := httptest.NewRequest(method, "/scim/v2/"+string(c)+path, strings.NewReader(body))
-	r.Header.Set("Authorization", "Bearer "+token)
-	if body != "" {
-		r.Header.Set("Content-Type", "application/scim+json")
-	}
-	for _, h := range headers {
-		name, value, _ := strings.Cut(h, ": ")
-		r.Header.Set(name, value)
-	}
-	rec := httptest.NewRecorder()
-	w.scim.ServeHTTP(rec, r)
+	rec := w.with(token, c, method, path, body, headers...)
 	rec.Header().Del("Date")
 	return fmt.Sprint(rec.Code, " ", rec.Header(), " ", rec.Body)
 }

@@ -169,6 +169,7 @@ func address(s string) string {
 	return "/" + Name(collection) + "/" + Text(nil, nil, item)
 }
 
+// searched shows a filter, in a message or in the address.
 func searched(rt *schema.ResourceType, s string) string {
 	if rt == nil {
 		return Text(nil, nil, s)

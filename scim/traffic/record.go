@@ -212,7 +212,7 @@ func (r Request) query() []string {
 func (r Request) parameter(key, text string) string {
 	switch strings.ToLower(key) {
 	case "filter":
-		return r.filter(text)
+		return searched(r.Type, text)
 	case "startindex", "count":
 		if strings.Trim(text, "-0123456789") == "" && len(text) <= 20 {
 			return text
@@ -231,17 +231,6 @@ func (r Request) parameter(key, text string) string {
 		return strings.Join(names, ",")
 	}
 	return Text(nil, nil, text)
-}
-
-func (r Request) filter(text string) string {
-	if r.Type == nil {
-		return Text(nil, nil, text)
-	}
-	e, err := filter.Parse(r.Type, text)
-	if err != nil {
-		return Where(r.Type, text)
-	}
-	return Filter(r.Type, e)
 }
 
 // Person is the person that a request is about: "" if it is about none in particular.

@@ -3,6 +3,7 @@ package bridge
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/assertion"
@@ -181,12 +182,11 @@ func (b *Bridge) openAccess(token string, now time.Time) (store.ConnectionRow, s
 
 // stands reports whether what stood behind a proof still stands, and whose use this is.
 func (b *Bridge) stands(client store.SCIMClient, name string, now time.Time) (store.ClientUse, bool) {
-	use := store.ClientUse{Client: client.ID, Kind: assertion.KindOf(name)}
-	if len(name) > len(secretProof) && name[:len(secretProof)] == secretProof {
-		use.Kind, use.Secret = kindSecret, name[len(secretProof):]
-		row, known := client.Secret(use.Secret)
-		return use, known && row.LiveAt(now)
+	if publicID, isSecret := strings.CutPrefix(name, secretProof); isSecret {
+		row, known := client.Secret(publicID)
+		return store.ClientUse{Client: client.ID, Kind: kindSecret, Secret: publicID}, known && row.LiveAt(now)
 	}
+	use := store.ClientUse{Client: client.ID, Kind: assertion.KindOf(name)}
 	return use, b.trust[client.Connection].Stands(name)
 }
 
