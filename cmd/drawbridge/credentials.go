@@ -57,8 +57,8 @@ func openers(c bridge.ConnectionView) (all []opener, clients []store.SCIMClient)
 	return all, clients
 }
 
-// examineDoors finds credentials that end, have ended, or that nobody uses.
-func examineDoors(c bridge.ConnectionView, now time.Time, say finding) {
+// examineCredentials finds credentials that end, have ended, or that nobody uses.
+func examineCredentials(c bridge.ConnectionView, now time.Time, say finding) {
 	all, clients := openers(c)
 	live := slices.DeleteFunc(slices.Clone(all), func(o opener) bool { return !o.liveAt(now) })
 	for _, o := range live {

@@ -64,7 +64,7 @@ func TestDoctorSaysWhichCredentialsEndAndWhichNobodyUses(t *testing.T) {
 	} {
 		c.view.ID = "x"
 		var said []string
-		examineDoors(c.view, now, func(level, fix, format string, args ...any) {
+		examineCredentials(c.view, now, func(level, fix, format string, args ...any) {
 			said = append(said, level+" "+fmt.Sprintf(format, args...)+" | "+fix)
 		})
 		if (c.want == "") != (len(said) == 0) || len(said) > 1 {

@@ -44,7 +44,7 @@ func (a *app) examine(ctx context.Context) []api.Finding {
 type finding func(level, fix, format string, args ...any)
 
 func (a *app) examineConnection(ctx context.Context, c bridge.ConnectionView, say finding) {
-	examineDoors(c, time.Now(), say)
+	examineCredentials(c, time.Now(), say)
 	a.examineKeys(ctx, c, say)
 	if c.LastSCIM.IsZero() {
 		say(api.LevelWarn, "press Test Connection in the identity provider", "%s: the identity provider has never been heard of", c.ID)
