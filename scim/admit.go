@@ -30,10 +30,10 @@ const (
 	tokenBytes    = 64 << 10
 )
 
-// door is where requests are let in: each connection has its own rate and its own
-// places, so that one's storm is its own. It is asked once a credential has been
+// limits decide when requests are let in: each connection has its own rate and its own
+// places, so that one's storm is its own. They are asked once a credential has been
 // found good; what wrong ones do costs no connection anything.
-type door struct {
+type limits struct {
 	rate      admission.Rate
 	buckets   admission.Buckets
 	work      *admission.Turnstile
@@ -42,22 +42,22 @@ type door struct {
 	seed      maphash.Seed
 }
 
-func newDoor(rate admission.Rate) *door {
+func newLimits(rate admission.Rate) *limits {
 	if rate == (admission.Rate{}) {
 		rate = DefaultRate()
 	}
-	return &door{rate: rate, work: admission.NewTurnstile(0, atOnce, inLine), bulks: admission.NewTurnstile(mostBulks, bulksOfOne, bulksInLine), seed: maphash.MakeSeed()}
+	return &limits{rate: rate, work: admission.NewTurnstile(0, atOnce, inLine), bulks: admission.NewTurnstile(mostBulks, bulksOfOne, bulksInLine), seed: maphash.MakeSeed()}
 }
 
 // admit lets a request in, or says when to come again. Who was let in leaves.
 func (s *Server) admit(ctx context.Context, c *call, key string, rate admission.Rate) error {
 	if rate == (admission.Rate{}) {
-		rate = s.door.rate
+		rate = s.limits.rate
 	}
-	if wait := s.door.buckets.Take(key, rate, s.now()); wait > 0 {
+	if wait := s.limits.buckets.Take(key, rate, s.now()); wait > 0 {
 		return later(wait, "This connection may send "+strconv.Itoa(rate.PerSecond)+" requests a second; repeat this one after the time in Retry-After.")
 	}
-	if err := enter(ctx, s.door.work, key); err != nil {
+	if err := enter(ctx, s.limits.work, key); err != nil {
 		return err
 	}
 	c.inside = key
@@ -68,8 +68,8 @@ func (s *Server) admit(ctx context.Context, c *call, key string, rate admission.
 // for each further operation of a bulk, and for each 64 KiB sent and answered.
 func (s *Server) leave(c *call) {
 	if c.inside != "" {
-		s.door.work.Leave(c.inside)
-		s.door.buckets.Charge(c.inside, max(c.operations-1, 0)+c.bytes/tokenBytes)
+		s.limits.work.Leave(c.inside)
+		s.limits.buckets.Charge(c.inside, max(c.operations-1, 0)+c.bytes/tokenBytes)
 	}
 }
 
@@ -93,8 +93,8 @@ func (s *Server) stranger(c *call, refused error) error {
 		return refused
 	}
 	from, _ := s.from(c.r).MarshalBinary() // its error is always nil
-	kind := maphash.String(s.door.seed, string(from)+"/"+c.path.connection) % mostStrangers
-	if wait := s.door.strangers.Take(strconv.FormatUint(kind, 10), strangerRate, s.now()); wait > 0 {
+	kind := maphash.String(s.limits.seed, string(from)+"/"+c.path.connection) % mostStrangers
+	if wait := s.limits.strangers.Take(strconv.FormatUint(kind, 10), strangerRate, s.now()); wait > 0 {
 		e := later(wait, "Too many requests with a credential that does not count; mend it, and come again after the time in Retry-After.")
 		e.Err = refused
 		return e

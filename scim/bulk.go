@@ -66,10 +66,10 @@ type result struct {
 // its own; what is shared is the commit.
 func (s *Server) bulk(kinds ...kind) action {
 	return func(ctx context.Context, c *call) error {
-		if err := enter(ctx, s.door.bulks, c.connection); err != nil {
+		if err := enter(ctx, s.limits.bulks, c.connection); err != nil {
 			return err
 		}
-		defer s.door.bulks.Leave(c.connection)
+		defer s.limits.bulks.Leave(c.connection)
 		c.told.Message, c.told.Types = true, typesOf(served(c, kinds))
 		sent, err := body(c, s.maxBulk)
 		if err != nil {

@@ -380,7 +380,7 @@ func TestAnIDThatWasNotTheReservedOneIsFollowed(t *testing.T) {
 // to come again.
 func TestBulksTakeTurns(t *testing.T) {
 	f, _ := paced(t, admission.Rate{})
-	bulks := f.server.door.bulks
+	bulks := f.server.limits.bulks
 	for range bulksOfOne { // the most that one connection may have under way
 		if err := bulks.Enter(t.Context(), southern); err != nil {
 			t.Fatal(err)

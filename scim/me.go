@@ -59,7 +59,7 @@ func (s *Server) self(ctx context.Context, c *call) (Self, error) {
 func (s *Server) own(ctx context.Context, c *call, self Self) error {
 	c.connection, c.resource = c.path.connection, meSegment
 	c.aliased = s.location(c, "Users", self.ID)
-	if err := s.admit(ctx, c, c.connection+"/"+meSegment, s.door.rate); err != nil { // what people ask is not their identity provider's
+	if err := s.admit(ctx, c, c.connection+"/"+meSegment, s.limits.rate); err != nil { // what people ask is not their identity provider's
 		return err
 	}
 	if err := accepts(c.r.Header["Accept"]); err != nil {

@@ -80,7 +80,7 @@ type Server struct {
 	maxGroup int64
 	maxBulk  int64
 	routes   map[string]methods
-	door     *door
+	limits   *limits
 	buffers  sync.Pool // *[]byte, so that a GET does not allocate its answer
 }
 
@@ -122,12 +122,12 @@ type call struct {
 	resource   string          // set when a route matched
 	aliased    string          // the address of the resource that /Me stands for
 	notes      []string
-	inside     string              // whose place it holds; "" for none
-	operations int                 // of a bulk
-	bytes      int                 // read and written
-	compared   int                 // rows, because no index serves a search
-	status     int                 // set when the answer began
-	broken     bool                // the answer began and cannot be finished
+	inside     string // whose place it holds; "" for none
+	operations int    // of a bulk
+	bytes      int    // read and written
+	compared   int    // rows, because no index serves a search
+	status     int    // set when the answer began
+	broken     bool   // the answer began and cannot be finished
 
 	told traffic.Request // outlives the call: nothing in it may hold on to the others
 }
@@ -136,7 +136,7 @@ type call struct {
 func New(c Config) *Server {
 	s := &Server{gate: c.Gate, selves: c.Selves, base: strings.TrimRight(c.PublicURL, "/") + Prefix, now: c.Now, from: c.ClientAddr, observe: c.Observe,
 		timeout: cmp.Or(c.Timeout, defaultTimeout), maxUser: cmp.Or(c.MaxUserBody, defaultUserBody),
-		maxGroup: cmp.Or(c.MaxGroupBody, defaultGroupBody), maxBulk: cmp.Or(c.MaxBulkBody, defaultBulkBody), routes: map[string]methods{}, door: newDoor(c.Rate)}
+		maxGroup: cmp.Or(c.MaxGroupBody, defaultGroupBody), maxBulk: cmp.Or(c.MaxBulkBody, defaultBulkBody), routes: map[string]methods{}, limits: newLimits(c.Rate)}
 	s.buffers.New = func() any { b := make([]byte, 0, 4<<10); return &b }
 	if s.observe == nil {
 		s.observe = func(context.Context, Observation) {}

@@ -11,15 +11,16 @@ import (
 	"github.com/drawbridge-id/drawbridge/scim/traffic"
 )
 
-// doorway is where requests of one connection are turned away: for their token, or
+// turnedKey is which requests of one connection are turned away: for their token, or
 // because they are too many.
-type doorway struct {
+type turnedKey struct {
 	conn access.ConnectionID
 	kind string
 }
 
-// door is the requests that were turned away there. They share a row for an hour.
-type door struct {
+// turned are the requests that were turned away for one reason. They share a row for
+// an hour.
+type turned struct {
 	count   int64 // since the row was begun
 	last    time.Time
 	why     string // of the last
@@ -30,7 +31,7 @@ type door struct {
 }
 
 // due says that the row should be written now.
-func (d *door) due(now time.Time, last bool) bool {
+func (d *turned) due(now time.Time, last bool) bool {
 	return d.fresh && (last || d.row == 0 || now.Sub(d.written) >= countedEvery)
 }
 
@@ -51,8 +52,8 @@ func (r *Recorder) writeCounts(ctx context.Context, last bool) error {
 		}
 		g.lost, g.told = 0, now
 	}
-	for at, d := range r.waitingAt(now, last) {
-		if err := r.writeDoor(ctx, at, d, now); err != nil {
+	for at, d := range r.turnedDue(now, last) {
+		if err := r.writeTurned(ctx, at, d, now); err != nil {
 			return err
 		}
 	}
@@ -64,14 +65,14 @@ func counted(at time.Time, failed bool, record traffic.Record) (store.TrafficRow
 	return store.TrafficRow{At: at, Failed: failed, Body: body}, fault.Wrap(fault.Internal, "recorder.counted", err)
 }
 
-// waitingAt are the doors whose rows are due, as they stand.
-func (r *Recorder) waitingAt(now time.Time, last bool) map[doorway]door {
+// turnedDue are those whose rows are due, as they stand.
+func (r *Recorder) turnedDue(now time.Time, last bool) map[turnedKey]turned {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	due := map[doorway]door{}
-	for at, d := range r.doors {
+	due := map[turnedKey]turned{}
+	for at, d := range r.turned {
 		if !d.fresh && (d.row == 0 || now.Sub(d.begun) >= countedFor) {
-			delete(r.doors, at)
+			delete(r.turned, at)
 			continue
 		}
 		if d.due(now, last) {
@@ -82,7 +83,7 @@ func (r *Recorder) waitingAt(now time.Time, last bool) map[doorway]door {
 	return due
 }
 
-func (r *Recorder) writeDoor(ctx context.Context, at doorway, d door, now time.Time) error {
+func (r *Recorder) writeTurned(ctx context.Context, at turnedKey, d turned, now time.Time) error {
 	row, err := counted(now, true, traffic.TurnedAway(at.kind, d.count, d.why, d.last))
 	if err != nil {
 		return err
@@ -103,7 +104,7 @@ func (r *Recorder) writeDoor(ctx context.Context, at doorway, d door, now time.T
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	switch still := r.doors[at]; {
+	switch still := r.turned[at]; {
 	case err != nil:
 		still.fresh = true
 	case over: // what comes now begins another row

@@ -61,9 +61,9 @@ type Config struct {
 // Recorder records requests. It is safe for concurrent use.
 type Recorder struct {
 	Config
-	mu    sync.Mutex // guards what follows
-	queue waiting
-	doors map[doorway]*door
+	mu     sync.Mutex // guards what follows
+	queue  waiting
+	turned map[turnedKey]*turned
 
 	rings map[access.ConnectionID]*ring // of Run alone
 }
@@ -87,7 +87,7 @@ func New(c Config) *Recorder {
 	if c.Failed == nil {
 		c.Failed = func(error) {}
 	}
-	return &Recorder{Config: c, queue: empty(), doors: map[doorway]*door{}, rings: map[access.ConnectionID]*ring{}}
+	return &Recorder{Config: c, queue: empty(), turned: map[turnedKey]*turned{}, rings: map[access.ConnectionID]*ring{}}
 }
 
 // Observe takes a request that has been answered. It never waits.
@@ -131,7 +131,7 @@ func size(t traffic.Request) int { return len(t.Body) + len(t.Query) }
 // send those without a good token, and a client that is too fast sends many, so they
 // have no rows of their own.
 func (r *Recorder) turnedAway(o scim.Observation) {
-	at := doorway{access.ConnectionID(o.Asked), traffic.KindLimited}
+	at := turnedKey{access.ConnectionID(o.Asked), traffic.KindLimited}
 	why := o.Traffic.Detail
 	if o.Connection == "" {
 		at.kind, why = traffic.KindRefused, fault.DetailOf(o.Err)
@@ -144,10 +144,10 @@ func (r *Recorder) turnedAway(o scim.Observation) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	d := r.doors[at]
+	d := r.turned[at]
 	if d == nil {
-		d = &door{}
-		r.doors[at] = d
+		d = &turned{}
+		r.turned[at] = d
 	}
 	d.count++
 	d.last, d.why, d.fresh = o.Traffic.At, why, true
