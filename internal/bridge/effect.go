@@ -2,7 +2,6 @@ package bridge
 
 import (
 	"context"
-	"slices"
 	"strconv"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
@@ -40,33 +39,15 @@ func (c *change) effectOnGroup(name string) *traffic.Effect {
 	return e
 }
 
-// turn is one grant at one scope, and which way it went.
-type turn struct {
-	way   traffic.Turn
-	grant access.Grant
-	scope access.ScopeID
-}
-
 func (c *change) effect() *traffic.Effect {
 	e := &traffic.Effect{Later: c.due, Added: len(c.begun.add), Removed: len(c.begun.remove)}
-	var turns []turn
-	var people []int
 	for _, ev := range c.events {
 		e.Touch(string(ev.Person))
-		way, isTurn := wayOf(ev.Type)
-		if !isTurn {
+		if way, isTurn := wayOf(ev.Type); isTurn {
+			e.Turned(way, c.policy.Describe(access.Grant(ev.Data["grant"]), access.ScopeID(ev.Data["scope"])), 1)
+		} else {
 			count(e, ev)
-			continue
 		}
-		t := turn{way, access.Grant(ev.Data["grant"]), access.ScopeID(ev.Data["scope"])}
-		at := slices.Index(turns, t)
-		if at < 0 {
-			at, turns, people = len(turns), append(turns, t), append(people, 0)
-		}
-		people[at]++
-	}
-	for i, t := range turns {
-		e.Access = append(e.Access, traffic.Access{Turn: t.way, What: c.policy.Describe(t.grant, t.scope), People: people[i]})
 	}
 	return e
 }
@@ -112,7 +93,7 @@ func count(e *traffic.Effect, ev event.Event) {
 	case event.MemberUnknown:
 		n, err := strconv.Atoi(ev.Data["count"])
 		if err != nil {
-			n = 1 // sayUnknown writes a number: unreachable
+			n = 1 // meetUnknown writes a number: unreachable
 		}
 		e.Unknown += n
 	case event.SessionRevoked:

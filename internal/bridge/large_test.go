@@ -93,24 +93,25 @@ func inOrder(ids ...string) []string {
 	return slices.Compact(ids)
 }
 
-// TestALargeChangeIsWholeWhenItIsAnswered: whatever a request does to however many
-// members, the next read shows all of it, who left is refused, who stays keeps
-// session and the instant they joined, and who came may sign in.
-func TestALargeChangeIsWholeWhenItIsAnswered(t *testing.T) {
-	t.Parallel()
+// parts are the people of a group that is changed: it is those who stay and those who
+// leave; others are to come.
+type parts struct{ stay, leave, come []string }
+
+// largeChange is one way to change a group, and which of its parts are in it then.
+type largeChange struct {
+	do        func(w *world, group string, p parts) (int, map[string]any)
+	stay, new bool
+}
+
+func largeChanges() map[string]largeChange {
 	put := func(w *world, group string, ids []string) (int, map[string]any) {
 		return w.send(banksia, "PUT", "/Groups/"+group, fmt.Sprintf(`{"displayName":"GL Geelong Managers","members":%s}`, memberList(ids)))
 	}
 	patch := func(w *world, group, body string) (int, map[string]any) {
 		return w.send(banksia, "PATCH", "/Groups/"+group, body)
 	}
-	// The group is those who stay and those who leave; others are to come.
-	type parts struct{ stay, leave, come []string }
 	after := func(p parts) []string { return slices.Concat(p.stay, p.come) }
-	for name, change := range map[string]struct {
-		do        func(w *world, group string, p parts) (int, map[string]any)
-		stay, new bool
-	}{
+	return map[string]largeChange{
 		"PATCH replace": {func(w *world, g string, p parts) (int, map[string]any) {
 			return patch(w, g, memberOp("replace", after(p)))
 		}, true, true},
@@ -126,7 +127,15 @@ func TestALargeChangeIsWholeWhenItIsAnswered(t *testing.T) {
 		}, true, true},
 		"PUT":           {func(w *world, g string, p parts) (int, map[string]any) { return put(w, g, after(p)) }, true, true},
 		"PUT of nobody": {func(w *world, g string, _ parts) (int, map[string]any) { return put(w, g, nil) }, false, false},
-	} {
+	}
+}
+
+// TestALargeChangeIsWholeWhenItIsAnswered: whatever a request does to however many
+// members, the next read shows all of it, who left is refused, who stays keeps
+// session and the instant they joined, and who came may sign in.
+func TestALargeChangeIsWholeWhenItIsAnswered(t *testing.T) {
+	t.Parallel()
+	for name, change := range largeChanges() {
 		for size, leave := range map[string]int{"many": 350, "very many": 2500} {
 			t.Run(name+", "+size, func(t *testing.T) {
 				t.Parallel()

@@ -427,6 +427,13 @@ func testSuccessor(t *testing.T, f *fixture) {
 			t.Errorf("%s is decided %t, under %d fences", p.ID, f.decided(north, p.ID), fences[p.ID])
 		}
 	}
+	testSucceeded(t, f, g, keys)
+}
+
+// testSucceeded: what was the group dissolves, and knows who stays in its successor;
+// what is left of the change goes on with the successor.
+func testSucceeded(t *testing.T, f *fixture, g store.Group, keys []store.PersonKey) {
+	t.Helper()
 	f.update(func(tx *store.Tx) error {
 		going, err := tx.Dissolving(10)
 		if err != nil || len(going) != 1 || going[0].Origin() != "grp_1" || going[0].ID == "grp_1" {

@@ -10,19 +10,20 @@ import (
 	"github.com/drawbridge-id/drawbridge/internal/store"
 )
 
+func clientSecret(id string) store.ClientSecret {
+	return store.ClientSecret{PublicID: id, Digest: credential.Digest{1, id[0]}, Note: "note", Tail: "abcd", Created: day, Expires: day.AddDate(1, 0, 0)}
+}
+
 func testSCIMClients(t *testing.T, f *fixture) {
-	secret := func(id string) store.ClientSecret {
-		return store.ClientSecret{PublicID: id, Digest: credential.Digest{1, id[0]}, Note: "note", Tail: "abcd", Created: day, Expires: day.AddDate(1, 0, 0)}
-	}
-	want := store.SCIMClient{ID: "client", Connection: north, Name: "Entra", Created: day, Secrets: []store.ClientSecret{secret("a"), secret("b")}}
+	want := store.SCIMClient{ID: "client", Connection: north, Name: "Entra", Created: day, Secrets: []store.ClientSecret{clientSecret("a"), clientSecret("b")}}
 	f.update(func(tx *store.Tx) error {
 		if err := tx.PutSCIMClient(store.SCIMClient{ID: "client", Connection: north, Name: "Entra", Created: day}); err != nil {
 			return err
 		}
-		if err := tx.PutClientSecret("client", secret("a")); err != nil {
+		if err := tx.PutClientSecret("client", clientSecret("a")); err != nil {
 			return err
 		}
-		return tx.PutClientSecret("client", secret("b"))
+		return tx.PutClientSecret("client", clientSecret("b"))
 	})
 	same := func(when string) {
 		t.Helper()
@@ -84,7 +85,16 @@ func testSCIMClients(t *testing.T, f *fixture) {
 	want.Revoked = ended
 	same("revoked")
 	door("revoked", ended, ended, time.Time{})
+	if d := f.Doors()[north]; len(d.Clients) != 1 || len(d.Tokens) != 0 {
+		t.Errorf("north's door is %+v", d)
+	}
+}
 
+func testUnknownSCIMClients(t *testing.T, f *fixture) {
+	f.update(func(tx *store.Tx) error {
+		return tx.PutSCIMClient(store.SCIMClient{ID: "client", Connection: north, Name: "Entra", Created: day})
+	})
+	f.update(func(tx *store.Tx) error { return tx.PutClientSecret("client", clientSecret("a")) })
 	for name, do := range map[string]func(tx *store.Tx) error{
 		"a client":          func(tx *store.Tx) error { return tx.RevokeSCIMClient("nobody", day) },
 		"a secret":          func(tx *store.Tx) error { return tx.RevokeClientSecret("client", "c", day) },
@@ -96,11 +106,8 @@ func testSCIMClients(t *testing.T, f *fixture) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if err := f.Update(t.Context(), func(tx *store.Tx) error { return tx.PutClientSecret("nobody", secret("z")) }); err == nil {
+	if err := f.Update(t.Context(), func(tx *store.Tx) error { return tx.PutClientSecret("nobody", clientSecret("z")) }); err == nil {
 		t.Error("a secret belongs to nobody")
-	}
-	if d := f.Doors()[north]; len(d.Clients) != 1 || len(d.Tokens) != 0 {
-		t.Errorf("north's door is %+v", d)
 	}
 }
 

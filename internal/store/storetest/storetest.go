@@ -33,6 +33,7 @@ func Run(t *testing.T, open func(t *testing.T) *store.Store) {
 		{"connections end and resume", testConnections},
 		{"SCIM tokens", testTokens},
 		{"SCIM clients", testSCIMClients},
+		{"SCIM clients that are not there", testUnknownSCIMClients},
 		{"an assertion works once", testAssertions},
 		{"what connections say is counted", testSpeech},
 		{"signing keys", testKeys},
