@@ -55,7 +55,7 @@ func Named(name string) (d Dialect, ok bool) {
 		d.Title, d.SubjectClaim, d.Needs = "Microsoft Entra ID", "oid", Leniencies()
 	case NameOkta:
 		d.Title, d.RawToken = "Okta", true // its "Header" mode sends the token bare
-		d.Needs = []string{schema.NoteUnknownName}
+		d.Needs = []string{schema.NoteUnknownName, schema.NoteReadOnlyNamed}
 	case NameAuthentik:
 		d.Title, d.Needs = "authentik", []string{schema.NoteRemoved, schema.NoteBareWord}
 	case NameKeycloak:
@@ -94,7 +94,7 @@ func Leniencies() []string {
 	return []string{
 		schema.NoteStringBoolean, schema.NoteBareValue, schema.NoteWrapped, schema.NoteUnwrapped, schema.NoteUnknownSchema,
 		schema.NoteUnknownName, schema.NoteAnyCase, schema.NoteCreated, schema.NoteRemoved, schema.NoteNoOperations,
-		schema.NotePathName, schema.NoteAlias, schema.NoteBareWord,
+		schema.NotePathName, schema.NoteReadOnlyNamed, schema.NoteAlias, schema.NoteBareWord,
 	}
 }
 
@@ -127,6 +127,8 @@ func Called(kind string) string {
 		return "extension attributes by other names"
 	case schema.NoteBareWord:
 		return "filters without quotes"
+	case schema.NoteReadOnlyNamed:
+		return "changes that name read-only attributes"
 	case schema.NoteReadOnly:
 		return "read-only attributes, passed over"
 	case schema.NoteDropped:

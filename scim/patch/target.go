@@ -28,10 +28,10 @@ func (c *compiler) target(t target) error {
 		return c.schema(t)
 	}
 	switch fixed := readOnly(t.Path); {
-	case fixed != nil && t.named:
+	case fixed != nil && (t.named || !c.Leniency.ReadOnlyNames):
 		return schema.Errorf(schema.NotMutable, fixed.Path(), "the attribute is %s", fixed.Mutability)
 	case fixed != nil:
-		c.Notes.Add(schema.NoteReadOnly, fixed.Path())
+		c.Notes.Add(schema.NoteReadOnlyNamed, fixed.Path())
 		return nil
 	case t.Attr.Dropped:
 		c.Notes.Add(schema.NoteDropped, t.Attr.Path())

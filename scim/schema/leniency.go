@@ -16,6 +16,7 @@ type Leniency struct {
 	RemoveByValue  bool // PATCH remove with a value removes what the value names (Entra, authentik, JumpCloud)
 	NoOperations   bool // PATCH without any operation changes nothing (Entra's validator)
 	PathNames      bool // names in a PATCH value that are paths: "name.givenName" (Entra with its flag)
+	ReadOnlyNames  bool // read-only attributes named in a PATCH value are passed over (Okta sends the id with a group's new name)
 	Aliases        bool // an extension's attribute by its bare name, or behind its URN and a dot (Entra)
 	BareWords      bool // filters compare with a word that has no quotes (authentik, Entra's documents)
 }
@@ -26,7 +27,7 @@ func Lenient() Leniency {
 	return Leniency{
 		StringBooleans: true, BareValues: true, Wrapped: true, Unwrapped: true,
 		UnknownSchemas: true, UnknownNames: true, AnyCase: true, CreateMissing: true,
-		RemoveByValue: true, NoOperations: true, PathNames: true, Aliases: true, BareWords: true,
+		RemoveByValue: true, NoOperations: true, PathNames: true, ReadOnlyNames: true, Aliases: true, BareWords: true,
 	}
 }
 
@@ -45,6 +46,7 @@ const (
 	NotePathName      = "path-name"
 	NoteAlias         = "alias"
 	NoteBareWord      = "bare-word"
+	NoteReadOnlyNamed = "read-only-named"
 	NoteReadOnly      = "read-only-ignored"
 	NoteDropped       = "dropped"
 )
@@ -97,6 +99,8 @@ func Sentence(word, where string) string {
 		return where + " was named without the URN and colon of its schema"
 	case NoteBareWord:
 		return where + " was compared with a word without quotes, and that was read as a text"
+	case NoteReadOnlyNamed:
+		return where + " is read-only, was named in a change all the same, and was left out"
 	case NoteReadOnly:
 		return where + " is not the client's to set, and was left out"
 	case NoteDropped:
