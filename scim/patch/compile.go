@@ -64,6 +64,7 @@ type compiler struct {
 	schema.Checker
 	plan     Plan
 	op       operation // being compiled
+	at       site      // what it changes
 	members  int       // named so far
 	inSchema bool      // the names being read stand under a schema's URN
 }

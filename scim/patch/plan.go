@@ -3,7 +3,12 @@
 // It is pure.
 package patch
 
-import "github.com/drawbridge-id/drawbridge/scim/schema"
+import (
+	"errors"
+	"strings"
+
+	"github.com/drawbridge-id/drawbridge/scim/schema"
+)
 
 // Plan is a compiled PATCH: mutations of the document and deltas of the relation,
 // each in request order. Document and relation are independent of each other. The
@@ -40,6 +45,7 @@ const (
 // Edit is one mutation of the document.
 type Edit struct {
 	Index int // of the operation in the request, for error details
+	at    site
 	apply func(schema.Object, *schema.Notes) error
 }
 
@@ -63,12 +69,47 @@ func (p Plan) ApplyNoting(doc schema.Object, notes *schema.Notes) (schema.Object
 	}
 	p.rt.Tidy(out)
 	if err := p.rt.Complete(out); err != nil {
-		return nil, err
+		return nil, p.blamed(err)
 	}
 	if err := p.rt.Changed(doc, out); err != nil {
-		return nil, err
+		return nil, p.blamed(err)
 	}
 	return out, nil
+}
+
+// blamed says in an error about the whole result which operation led to it: the last
+// that changed the attribute, else the last that changed anything of its schema.
+func (p Plan) blamed(err error) error {
+	e, ok := errors.AsType[*schema.Error](err)
+	if !ok {
+		return err
+	}
+	closest, index := 0, 0
+	for _, edit := range p.Edits {
+		if c := edit.at.closeness(e.Path); c > 0 && c >= closest {
+			closest, index = c, edit.Index
+		}
+	}
+	if closest == 0 {
+		return err
+	}
+	return placed(err, index, "")
+}
+
+// site is what an edit changes: an attribute and its schema, or a whole extension.
+type site struct {
+	urn  string
+	path string // "": all of the schema
+}
+
+func (p site) closeness(path string) int {
+	switch {
+	case p.path != "" && (path == p.path || strings.HasPrefix(path, p.path+".")):
+		return 2
+	case p.urn != "" && (path == p.urn || strings.HasPrefix(path, p.urn+":")):
+		return 1
+	}
+	return 0
 }
 
 // Named are the attributes given a value, of those that are shown to who names them.

@@ -20,7 +20,7 @@ func (c *compiler) edit(apply func(schema.Object) error) {
 }
 
 func (c *compiler) editNoting(apply func(schema.Object, *schema.Notes) error) {
-	c.plan.Edits = append(c.plan.Edits, Edit{Index: c.op.index, apply: apply})
+	c.plan.Edits = append(c.plan.Edits, Edit{Index: c.op.index, at: c.at, apply: apply})
 }
 
 func (c *compiler) target(t target) error {
@@ -37,6 +37,7 @@ func (c *compiler) target(t target) error {
 		c.Notes.Add(schema.NoteDropped, t.Attr.Path())
 		return nil
 	}
+	c.at = site{urn: t.Attr.URN, path: t.Attr.Path()}
 	c.say(t)
 	switch {
 	case t.Attr.Relation:
@@ -76,6 +77,7 @@ func (c *compiler) schema(t target) error {
 	case t.Schema == c.Type.Core:
 		return schema.Errorf(schema.InvalidValue, t.Schema.ID, "an object of attributes is expected")
 	case t.value == nil || c.op.verb == remove:
+		c.at = site{urn: t.Schema.ID}
 		c.say(t)
 		attributes := t.Schema.Attributes
 		c.edit(func(doc schema.Object) error { clearAll(doc, attributes); return nil })

@@ -1,0 +1,50 @@
+package patch
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/drawbridge-id/drawbridge/scim/schema"
+)
+
+// Some of what a schema forbids shows only in the document that the whole request
+// leaves; the error names the operation all the same.
+func TestFaultsOfTheWholeResultNameTheirOperation(t *testing.T) {
+	all, faults := schema.ParseDefinitions([]byte(`{"id":"urn:example:scim:s","attributes":[
+		{"name":"card","mutability":"immutable","required":true},{"name":"points","type":"integer"},
+		{"name":"box","type":"complex","subAttributes":[{"name":"seal","mutability":"immutable"}]},
+		{"name":"rows","type":"complex","multiValued":true,"subAttributes":[{"name":"key","required":true},{"name":"n"}]}]}`))
+	if len(faults) > 0 {
+		t.Fatal(faults)
+	}
+	types, err := schema.Standard().ExtendUsers(schema.Extension{Schema: all[0], Required: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const s = "urn:example:scim:s"
+	full := `{"userName":"kim","` + s + `":{"card":"1","box":{"seal":"a"},"rows":[{"key":"k"}]}}`
+	bare := `{"userName":"kim"}`
+	title := `{"op":"add","path":"title","value":"x"},`
+	for _, c := range []struct{ name, before, operations, want string }{
+		{"immutable", full, title + `{"op":"replace","path":"` + s + `:card","value":"2"},{"op":"add","path":"` + s + `:points","value":1}`, `mutability Operations[1] ` + s + `:card:`},
+		{"immutable, by a name in a value", full, title + `{"op":"replace","value":{"` + s + `":{"points":3,"card":"2"}}}`, `mutability Operations[1] ` + s + `:card:`},
+		{"an immutable part", full, title + title + `{"op":"remove","path":"` + s + `:box"}`, `mutability Operations[2] ` + s + `:box.seal:`},
+		{"a required part", full, title + `{"op":"add","path":"` + s + `:rows","value":[{"n":"1"}]},{"op":"add","path":"nickName","value":"K"}`, `invalidValue Operations[1] ` + s + `:rows.key:`},
+		{"a required extension", `{"userName":"kim","` + s + `":{"points":1}}`, title + `{"op":"remove","path":"` + s + `:points"}`, `invalidValue Operations[1] ` + s + `:`},
+		{"an extension without what it requires", bare, title + `{"op":"add","path":"` + s + `:points","value":1}`, `invalidValue Operations[1] ` + s + `:card:`},
+		{"a whole extension", full, title + `{"op":"remove","path":"` + s + `"}`, `Operations[1] ` + s},
+		{"a long name", bare, title + `{"op":"add","path":"userName","value":"` + strings.Repeat("x", 1025) + `"}`, `invalidValue Operations[1] userName:`},
+	} {
+		before, err := schema.Stored([]byte(c.before))
+		if err != nil {
+			t.Fatal(err)
+		}
+		plan, err := Compile(types.Users, body("["+strings.TrimSuffix(c.operations, ",")+"]"), schema.Lenient())
+		if err == nil {
+			_, err = plan.Apply(before)
+		}
+		if got := describe(err); !strings.Contains(got, c.want) {
+			t.Errorf("%s\n got %s\nwant %s", c.name, got, c.want)
+		}
+	}
+}
