@@ -139,5 +139,5 @@ func place(e patch.MemberEdit) string {
 	if e.Index == wholeBody {
 		return "members"
 	}
-	return "Operation " + strconv.Itoa(e.Index)
+	return "Operations[" + strconv.Itoa(e.Index) + "] members"
 }

@@ -138,9 +138,9 @@ func TestUnknownMembersAreRefusedWhereThatIsTheChoice(t *testing.T) {
 		}
 	}
 	some := memberList([]string{sam, "NOBODY"})
-	refused("PATCH", "/Groups/"+group, patchOp(`{"op":"replace","path":"displayName","value":"Other"},{"op":"add","path":"members","value":`+some+`}`), "Operation 1:")
-	refused("PATCH", "/Groups/"+group, memberOp("replace", []string{sam, "NOBODY"}), "Operation 0:")
-	refused("PATCH", "/Groups/"+group, memberOp("add", append(slices.Clone(many), "NOBODY")), "Operation 0:")
+	refused("PATCH", "/Groups/"+group, patchOp(`{"op":"replace","path":"displayName","value":"Other"},{"op":"add","path":"members","value":`+some+`}`), "Operations[1] members:")
+	refused("PATCH", "/Groups/"+group, memberOp("replace", []string{sam, "NOBODY"}), "Operations[0] members:")
+	refused("PATCH", "/Groups/"+group, memberOp("add", append(slices.Clone(many), "NOBODY")), "Operations[0] members:")
 	refused("PUT", "/Groups/"+group, `{"displayName":"Other","members":`+some+`}`, "members:")
 	refused("POST", "/Groups", `{"displayName":"Another","members":`+some+`}`, "members:")
 	got := w.bulk(banksia, operation{Method: "PATCH", Path: "/Groups/" + group, Data: []byte(memberOp("add", []string{sam, "per_0"}))},
