@@ -40,8 +40,29 @@ func driverSchema(t testing.TB) access.Extension {
 
 func TestABridgeWithOwnSchemasGetsNoFinding(t *testing.T) {
 	t.Parallel()
+	optional, needed := driverSchema(t), driverSchema(t)
+	needed.Required = true
+	t.Run("optional", func(t *testing.T) { getsNoFinding(t, access.SCIM{UserExtensions: []access.Extension{optional}}) })
+	t.Run("required", func(t *testing.T) { getsNoFinding(t, access.SCIM{UserExtensions: []access.Extension{needed}}) })
+	t.Run("strict", func(t *testing.T) { getsNoFinding(t, access.SCIM{Strict: true}) })
+	t.Run("strict and required", func(t *testing.T) {
+		getsNoFinding(t, access.SCIM{Strict: true, UserExtensions: []access.Extension{needed}})
+	})
+}
+
+func getsNoFinding(t *testing.T, c access.SCIM) {
+	t.Parallel()
 	w := newWorld(t)
-	w.extended(banksia, driverSchema(t))
+	src := samplePolicy(t)
+	src.Connections = slices.Clone(src.Connections)
+	for i := range src.Connections {
+		if src.Connections[i].ID == banksia {
+			src.Connections[i].SCIM = c
+		}
+	}
+	if _, err := w.bridge.ApplyPolicy(w.ctx, src); err != nil {
+		t.Fatal(err)
+	}
 	server := httptest.NewServer(w.scim)
 	t.Cleanup(server.Close)
 	report, err := scimtest.Run(t.Context(), scimtest.Options{BaseURL: server.URL + "/scim/v2/" + banksia, Token: w.tokens[banksia]})

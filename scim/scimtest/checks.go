@@ -12,8 +12,9 @@ type Check struct {
 	Section  string // where it is written, "RFC 7644 section 3.4.2.2"
 	Expected string // what it expects, a sentence
 
-	needs []feature
-	try   func(*trial)
+	needs   []feature
+	lenient bool // it asks for what the RFC does not have
+	try     func(*trial)
 }
 
 func (c Check) blank() Finding {
@@ -53,6 +54,13 @@ func should(id, section, expected string, try func(*trial)) Check {
 
 func may(id, section, expected string, try func(*trial)) Check {
 	return Check{ID: id, Severity: May, Section: section, Expected: expected, try: try}
+}
+
+// lenient is a may check of a departure from the RFC that identity providers make.
+func lenient(id, section, expected string, try func(*trial)) Check {
+	c := may(id, section, expected, try)
+	c.lenient = true
+	return c
 }
 
 // needing adds what a server must claim before these are tried.

@@ -92,9 +92,10 @@ func (r *run) readTypes(t *trial) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrUnreachable, err)
 	}
-	if list, ok := resourcesOf(types); ok {
-		r.claims[hasGroups] = one(list, "endpoint", "/Groups") != nil
-		user := one(list, "schema", urnUser)
+	kinds, ok := resourcesOf(types)
+	if ok {
+		r.claims[hasGroups] = one(kinds, "endpoint", "/Groups") != nil
+		user := one(kinds, "schema", urnUser)
 		extensions, _ := follow(user, "schemaExtensions").([]any)
 		r.claims[hasEnterprise] = user == nil || one(extensions, "schema", urnEnterprise) != nil
 	}
@@ -103,6 +104,7 @@ func (r *run) readTypes(t *trial) error {
 		return fmt.Errorf("%w: %w", ErrUnreachable, err)
 	}
 	list, _ := resourcesOf(schemas)
+	r.readRequired(kinds, list)
 	if attributes, ok := follow(one(list, "id", urnUser), "attributes").([]any); ok {
 		r.known = map[string]bool{}
 		for _, a := range attributes {

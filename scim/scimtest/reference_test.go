@@ -43,13 +43,14 @@ func kept() (*memory, http.Handler) {
 type memory struct {
 	mu            sync.Mutex // guards both shelves
 	people, teams shelf
+	strict        bool
 }
 
 func (m *memory) Open(_ context.Context, c scim.Caller) (scim.Directory, error) {
 	if c.Bearer != testToken {
 		return scim.Directory{}, scim.Unauthorized(errors.New("no such token"))
 	}
-	return scim.Directory{Users: &m.people, Groups: &m.teams}, nil
+	return scim.Directory{Users: &m.people, Groups: &m.teams, Strict: m.strict}, nil
 }
 
 // shelf is one collection. What the front may ask beyond these methods it does not have.

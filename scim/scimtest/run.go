@@ -56,6 +56,9 @@ type run struct {
 	limits limits
 	config *reply // ServiceProviderConfig
 	cast   *cast  // nil until the first check that needs it
+
+	required required
+	declined []int // findings: lenient checks whose request was answered 400
 }
 
 // Run checks a server. The error is about the run itself: options that do not hold,
@@ -107,7 +110,7 @@ func (r *run) all(ctx context.Context, o Options, report *Report) error {
 	if err := r.learn(ctx); err != nil {
 		return err
 	}
-	checks := Checks()
+	checks, readsLeniently := Checks(), false
 	for i, c := range checks {
 		o.Progress(i, len(checks), c.ID)
 		f := c.blank()
@@ -117,14 +120,30 @@ func (r *run) all(ctx context.Context, o Options, report *Report) error {
 		case missing != "":
 			f.Verdict, f.Found = Skipped, "the server does not claim "+string(missing)
 		default:
-			r.attempt(ctx, c, &f)
+			if r.attempt(ctx, i, c, &f); c.lenient && f.Verdict == Holds {
+				readsLeniently = true
+			}
 		}
 		if f.Verdict == NotRun && report.Stopped == "" {
 			report.Stopped = f.Found
 		}
 		report.Findings = append(report.Findings, f)
 	}
+	if !readsLeniently {
+		r.strict(report)
+	}
 	return nil
+}
+
+// strict takes back what is held against a server that refuses every departure from
+// the RFC: that is a decision, and the RFC is on its side. One that takes some of them
+// and not others keeps its findings.
+func (r *run) strict(report *Report) {
+	for _, i := range r.declined {
+		f := &report.Findings[i]
+		f.Verdict, f.Sent, f.Received = Skipped, "", ""
+		f.Found = "the server reads strictly: it refuses each departure from the RFC that identity providers make"
+	}
 }
 
 var errTime = errors.New("the time of this run is spent")
@@ -139,7 +158,7 @@ func (r *run) missing(c Check) feature {
 }
 
 // attempt tries one check and says what became of it.
-func (r *run) attempt(ctx context.Context, c Check, f *Finding) {
+func (r *run) attempt(ctx context.Context, at int, c Check, f *Finding) {
 	defer func() {
 		p := recover()
 		if p == nil {
@@ -150,6 +169,9 @@ func (r *run) attempt(ctx context.Context, c Check, f *Finding) {
 			panic(p)
 		}
 		f.Verdict, f.Found = s.verdict, printable(r.client.redact(s.found))
+		if c.lenient && s.verdict == Fails && s.reply != nil && s.reply.status == http.StatusBadRequest {
+			r.declined = append(r.declined, at)
+		}
 		if s.reply != nil && s.verdict == Fails {
 			f.Sent, f.Received = r.client.sentText(s.reply.sent), r.client.receivedText(s.reply)
 		}

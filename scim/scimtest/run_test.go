@@ -3,6 +3,7 @@ package scimtest
 import (
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 )
 
@@ -38,5 +39,31 @@ func TestAServerThatIsRightGetsNoFinding(t *testing.T) {
 	}
 	if r.Grade != "A" || len(r.Left) > 0 {
 		t.Errorf("grade %s, left %v", r.Grade, r.Left)
+	}
+}
+
+// A server that reads nothing but the RFC is not blamed for it; one that takes some
+// departures and not others is.
+func TestAServerThatReadsStrictlyGetsNoFinding(t *testing.T) {
+	m, server := kept()
+	m.strict = true
+	r := check(t, server)
+	skipped := 0
+	for _, f := range r.Findings {
+		if f.Verdict == Skipped && strings.Contains(f.Found, "reads strictly") {
+			skipped++
+		} else if f.Verdict != Holds {
+			t.Errorf("%s %s: %s\n%s\n%s", f.ID, f.Verdict, f.Found, f.Sent, f.Received)
+		}
+	}
+	if skipped != 10 || r.Grade != "A" {
+		t.Errorf("%d skipped, grade %s", skipped, r.Grade)
+	}
+	half := http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		m.strict = !strings.Contains(q.UserAgent(), "patch.op-case")
+		server.ServeHTTP(w, q)
+	})
+	if n := len(complaints(check(t, half))); n != 9 {
+		t.Errorf("%d complaints", n)
 	}
 }

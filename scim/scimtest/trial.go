@@ -52,6 +52,9 @@ func (t *trial) send(method, target string, body any, headers ...string) (*reply
 	case string:
 		q.body = []byte(b)
 	default:
+		if o, ok := b.(object); ok && (method == http.MethodPost || method == http.MethodPut) {
+			b = t.completed(target, o)
+		}
 		text, err := json.Marshal(b)
 		if err != nil {
 			return nil, err
