@@ -192,8 +192,12 @@ func quoted(s string) (inside, behind string) {
 	return s, ""
 }
 
+// ownWords stand between quotes and name nobody: refusals say how a token is sent, and
+// "work" is the type that most paths select by.
+var ownWords = []string{"Bearer <token>", "Authorization: Bearer <token>", "work"}
+
 func shownQuoted(s string) string {
-	if ours(s) || attributeLike(s) {
+	if ours(s) || attributeLike(s) || slices.Contains(ownWords, s) {
 		return s
 	}
 	return fmt.Sprintf("[%s]", plural(utf8.RuneCountInString(s), "character", "characters"))
@@ -210,7 +214,7 @@ func attributeLike(s string) bool {
 			return true
 		}
 	}
-	return slices.Contains([]string{"Bearer <token>", "Authorization: Bearer <token>", "work"}, s)
+	return false
 }
 
 // Leniencies are notes as sentences, with the names in them as they may be shown.
