@@ -267,48 +267,6 @@ func quote(s string) string {
 	return string(b)
 }
 
-// found is who a filter finds in SQL.
-func (f *fixture) found(rt *schema.ResourceType, e filter.Expr) (ids []string, total int) {
-	f.t.Helper()
-	q := store.Query{Filter: e, Start: 1, Count: 100, Base: base}
-	f.read(north, func(d *store.Directory) (err error) {
-		if rt == schema.Groups() {
-			var groups []store.Group
-			groups, total, err = d.Groups(q)
-			for _, g := range groups {
-				ids = append(ids, string(g.ID))
-			}
-			return err
-		}
-		var people []store.Person
-		people, total, err = d.People(q)
-		for _, p := range people {
-			ids = append(ids, string(p.ID))
-		}
-		return err
-	})
-	return ids, total
-}
-
-// meansTheSame compares what a filter means in SQL with what filter.Matches says.
-func (f *fixture) meansTheSame(fatal func(string, ...any), rt *schema.ResourceType, docs []schema.Object, text string) {
-	f.t.Helper()
-	e, err := filter.Parse(rt, text)
-	if err != nil {
-		fatal("%s: %v", text, err)
-		return
-	}
-	var want []string
-	for _, doc := range docs {
-		if filter.Matches(e, doc) {
-			want = append(want, doc.Text("id"))
-		}
-	}
-	if got, total := f.found(rt, e); !slices.Equal(got, want) || total != len(want) {
-		fatal("%s\n got %v of %d\nwant %v", text, got, total, want)
-	}
-}
-
 // For every comparison of everything that people and groups have, and for random
 // filters, what a filter means in SQL is what filter.Matches says.
 func testRandomFilters(t *testing.T, f *fixture) {
