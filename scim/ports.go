@@ -115,7 +115,7 @@ func (m Match) Allows(version int64) bool {
 	return m.Any || len(m.Versions) == 0 || slices.Contains(m.Versions, version)
 }
 
-// Resource is a user or group as stored.
+// Resource is a user or group as stored, or something offered.
 type Resource struct {
 	ID           string
 	Version      int64 // ETag W/"<n>"

@@ -41,12 +41,7 @@ func (b *Bridge) CreateSCIMClient(ctx context.Context, conn access.ConnectionID,
 		if err != nil {
 			return err
 		}
-		live := 0
-		for _, other := range all {
-			if other.Live() {
-				live++
-			}
-		}
+		live := howMany(all, store.SCIMClient.Live)
 		if live >= liveClients {
 			return fault.New(fault.Conflict, op, "connection %s has %d live clients; revoke one first (drawbridge connection client revoke)", conn, live)
 		}
@@ -75,12 +70,7 @@ func (b *Bridge) AddClientSecret(ctx context.Context, conn access.ConnectionID, 
 		if err != nil {
 			return err
 		}
-		live := 0
-		for _, s := range row.Secrets {
-			if s.LiveAt(c.now) {
-				live++
-			}
-		}
+		live := howMany(row.Secrets, func(s store.ClientSecret) bool { return s.LiveAt(c.now) })
 		switch {
 		case !row.Live():
 			return fault.New(fault.Conflict, op, "client %s was revoked; make another", client)
@@ -95,6 +85,15 @@ func (b *Bridge) AddClientSecret(ctx context.Context, conn access.ConnectionID, 
 	}
 	made.SCIMClient, err = b.scimClient(ctx, client)
 	return made, err
+}
+
+func howMany[T any](all []T, are func(T) bool) (n int) {
+	for _, one := range all {
+		if are(one) {
+			n++
+		}
+	}
+	return n
 }
 
 // addSecret makes a secret; only its digest is stored.

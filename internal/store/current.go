@@ -264,6 +264,12 @@ func why(sub credential.Subject, w *wide, p personState, s sessionState) string 
 	return ""
 }
 
+// HasConnection reports whether there is a connection of this id, from the window.
+func (s *Store) HasConnection(id access.ConnectionID) bool {
+	_, known := s.window.wide.Load().connections[id]
+	return known
+}
+
 // shards is a bounded map under several locks. When it is full, a new entry pushes
 // out an arbitrary one: what is missing is read again.
 type shards[K comparable, V any] struct {

@@ -436,3 +436,18 @@ func (v *View) PeopleNamed(name string) ([]Person, error) {
 			select key from people where conn = c.key and email_key = $1 union
 			select key from people where conn = c.key and id = $2) order by c.id, p.key`, Fold(name), name)
 }
+
+// UserNames are the names that people of these ids go by; who is not there has none.
+func (d *Directory) UserNames(ids []access.PersonID) (map[access.PersonID]string, error) {
+	found := make(map[access.PersonID]string, len(ids))
+	if len(ids) == 0 {
+		return found, nil
+	}
+	return found, d.v.each("store.UserNames", func(r Row) error {
+		var id access.PersonID
+		var name string
+		err := r.Scan(&id, &name)
+		found[id] = name
+		return err
+	}, `select id, user_name from people where conn = $1 and id in (`+d.dialect().Texts("$2")+`)`, d.conn, jsonList(ids))
+}

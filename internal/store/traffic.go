@@ -153,27 +153,6 @@ func (v *View) TrafficRow(id int64) (TrafficRow, error) {
 	return row, v.found(err, op, "request in the log")
 }
 
-// UserNames are the names that people of these ids go by; who is not there has none.
-func (d *Directory) UserNames(ids []access.PersonID) (map[access.PersonID]string, error) {
-	found := make(map[access.PersonID]string, len(ids))
-	if len(ids) == 0 {
-		return found, nil
-	}
-	return found, d.v.each("store.UserNames", func(r Row) error {
-		var id access.PersonID
-		var name string
-		err := r.Scan(&id, &name)
-		found[id] = name
-		return err
-	}, `select id, user_name from people where conn = $1 and id in (`+d.dialect().Texts("$2")+`)`, d.conn, jsonList(ids))
-}
-
-// HasConnection reports whether there is a connection of this id, from the window.
-func (s *Store) HasConnection(id access.ConnectionID) bool {
-	_, known := s.window.wide.Load().connections[id]
-	return known
-}
-
 // words is a list that is searched for whole words; ids and digests hold no space.
 func words[T ~string](list []T) string {
 	if len(list) == 0 {
