@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -137,60 +136,6 @@ func (c *cli) allConnections(ctx context.Context) ([]api.Connection, error) {
 	var all []api.Connection
 	err := c.ask(ctx, http.MethodGet, "/connections", nil, &all)
 	return all, err
-}
-
-func live(tokens []api.Token) int {
-	n := 0
-	for _, t := range tokens {
-		if t.Revoked == nil && time.Now().Before(t.Expires) {
-			n++
-		}
-	}
-	return n
-}
-
-// liveClients counts the clients that could get an access token now.
-func liveClients(x api.Connection) int {
-	n := 0
-	for _, k := range x.Clients {
-		if k.Revoked == nil && (x.Signed || slices.ContainsFunc(k.Secrets, liveSecret)) {
-			n++
-		}
-	}
-	return n
-}
-
-func liveSecret(s api.ClientSecret) bool { return s.Revoked == nil && time.Now().Before(s.Expires) }
-
-// lastEnds is the day on which the last credential of a connection ends: from then on
-// its identity provider is refused.
-func lastEnds(x api.Connection) string {
-	var last time.Time
-	for _, t := range x.Tokens {
-		if t.Revoked == nil && t.Expires.After(last) {
-			last = t.Expires
-		}
-	}
-	for _, k := range x.Clients {
-		if k.Revoked != nil {
-			continue
-		}
-		if x.Signed {
-			return "never"
-		}
-		for _, s := range k.Secrets {
-			if s.Revoked == nil && s.Expires.After(last) {
-				last = s.Expires
-			}
-		}
-	}
-	switch {
-	case last.IsZero():
-		return "-"
-	case !last.After(time.Now()):
-		return "ended"
-	}
-	return last.Local().Format(time.DateOnly)
 }
 
 func ago(t *time.Time) string {

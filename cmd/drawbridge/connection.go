@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -40,6 +41,60 @@ func (c *cli) connectionList() *cobra.Command {
 			}
 			return w.Flush()
 		}}
+}
+
+func live(tokens []api.Token) int {
+	n := 0
+	for _, t := range tokens {
+		if t.Revoked == nil && time.Now().Before(t.Expires) {
+			n++
+		}
+	}
+	return n
+}
+
+// liveClients counts the clients that could get an access token now.
+func liveClients(x api.Connection) int {
+	n := 0
+	for _, k := range x.Clients {
+		if k.Revoked == nil && (x.Signed || slices.ContainsFunc(k.Secrets, liveSecret)) {
+			n++
+		}
+	}
+	return n
+}
+
+func liveSecret(s api.ClientSecret) bool { return s.Revoked == nil && time.Now().Before(s.Expires) }
+
+// lastEnds is the day on which the last credential of a connection ends: from then on
+// its identity provider is refused.
+func lastEnds(x api.Connection) string {
+	var last time.Time
+	for _, t := range x.Tokens {
+		if t.Revoked == nil && t.Expires.After(last) {
+			last = t.Expires
+		}
+	}
+	for _, k := range x.Clients {
+		if k.Revoked != nil {
+			continue
+		}
+		if x.Signed {
+			return "never"
+		}
+		for _, s := range k.Secrets {
+			if s.Revoked == nil && s.Expires.After(last) {
+				last = s.Expires
+			}
+		}
+	}
+	switch {
+	case last.IsZero():
+		return "-"
+	case !last.After(time.Now()):
+		return "ended"
+	}
+	return last.Local().Format(time.DateOnly)
 }
 
 // soundsLike is a verdict in a table: names, a question mark where others speak like

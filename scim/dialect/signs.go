@@ -33,12 +33,6 @@ const (
 	SignPatchGroup     = "patch-group"
 )
 
-// SignNames are the signs there are.
-func SignNames() []string {
-	return []string{SignOktaAgent, SignAuthentikAgent, SignEntraFlag, SignEntraGroup, SignEntraPatch, SignSCIM1, SignUpperCase, SignTextBoolean, SignChecker,
-		SignPutUser, SignPutGroup, SignPatchUser, SignPatchGroup}
-}
-
 const (
 	entraFlag  = "aadOptscim062020"
 	entraGroup = "http://schemas.microsoft.com/2006/11/ResourceManagement/ADSCIM/2.0/Group"
