@@ -84,7 +84,7 @@ func (c *cli) tell(e bridge.Explanation) {
 		}
 		group := ""
 		if r.Group != "" {
-			group = fmt.Sprintf("%q  ", r.Group)
+			group = fmt.Sprintf("\"%s\"  ", r.Group)
 		}
 		fmt.Fprintf(c.out, "  %s %s  %s%s  (%s:%d)\n", mark, r.Rule, group, r.Because, r.Pos.File, r.Pos.Line)
 		for _, g := range r.Gives {

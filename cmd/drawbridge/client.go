@@ -114,10 +114,10 @@ func (c *cli) ask(ctx context.Context, method, path string, in, out any) error {
 	if err != nil {
 		return err
 	}
-	return call(ctx, method, a.APIURL+path, a.AdminToken, in, out)
+	return c.call(ctx, method, a.APIURL+path, a.AdminToken, in, out)
 }
 
-func call(ctx context.Context, method, target, token string, in, out any) error {
+func (c *cli) call(ctx context.Context, method, target, token string, in, out any) error {
 	var body io.Reader
 	if in != nil {
 		b, err := json.Marshal(in)
@@ -142,23 +142,30 @@ func call(ctx context.Context, method, target, token string, in, out any) error 
 		return failed(exitUnreachable, "no bridge answers at %s: %w. Is it running?", req.URL.Host, u.Err)
 	}
 	defer resp.Body.Close()
-	return answer(resp, out)
+	return c.answer(resp, out)
 }
 
-// answer decodes an answer, or turns a problem into the exit code it means.
-func answer(resp *http.Response, out any) error {
+// answer decodes an answer, or turns a problem into the exit code it means. Where the
+// answer is to be shown as text, its texts are legible.
+func (c *cli) answer(resp *http.Response, out any) error {
 	const most = 64 << 20
 	body, err := io.ReadAll(io.LimitReader(resp.Body, most))
 	if err != nil {
 		return failed(exitUnreachable, "the bridge broke off its answer: %w", err)
 	}
 	if resp.StatusCode >= 300 {
-		return failed(exitCodeOf(resp.StatusCode), "%s", problem(resp.Status, body))
+		return failed(exitCodeOf(resp.StatusCode), "%s", legible(problem(resp.Status, body)))
 	}
 	if out == nil {
 		return nil
 	}
-	if err := json.Unmarshal(body, out); err != nil {
+	if !c.json {
+		body, err = legibleTexts(body)
+	}
+	if err == nil {
+		err = json.Unmarshal(body, out)
+	}
+	if err != nil {
 		return failed(exitUnreachable, "what answers there is not a bridge: %w", err)
 	}
 	return nil

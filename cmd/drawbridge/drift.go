@@ -46,7 +46,7 @@ func (c *cli) connectionDrift() *cobra.Command {
 			w := tabwriter.NewWriter(c.out, 0, 4, 2, ' ', 0)
 			fmt.Fprintln(w, "CONNECTION\tGROUP\tNAME\tMEMBER\tFIRST\tLAST\tTIMES")
 			for _, x := range found {
-				fmt.Fprintf(w, "%s\t%s\t%q\t%q\t%s\t%s\t%d\n", x.Connection, x.Group, x.GroupName, x.Member, x.First.Local().Format(time.DateTime), x.Last.Local().Format(time.DateTime), x.Times)
+				fmt.Fprintf(w, "%s\t%s\t\"%s\"\t\"%s\"\t%s\t%s\t%d\n", x.Connection, x.Group, x.GroupName, x.Member, x.First.Local().Format(time.DateTime), x.Last.Local().Format(time.DateTime), x.Times)
 			}
 			return w.Flush()
 		}}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -142,7 +141,12 @@ func version() string {
 
 // print writes one JSON document.
 func (c *cli) print(v any) error {
-	enc := json.NewEncoder(c.out)
-	enc.SetIndent("", "  ")
-	return enc.Encode(v)
+	return c.printed(printable(v, "  "))
+}
+
+func (c *cli) printed(document []byte, err error) error {
+	if err == nil {
+		_, err = c.out.Write(document)
+	}
+	return err
 }

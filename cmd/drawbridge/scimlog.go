@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -195,7 +194,7 @@ func (c *cli) showAll(ctx context.Context, f logFlags, requests []bridge.Traffic
 		}
 		switch {
 		case c.json:
-			if err := json.NewEncoder(c.out).Encode(r); err != nil {
+			if err := c.printed(printable(r, "")); err != nil {
 				return err
 			}
 		case f.full:
