@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// attempts bounds how often somebody may prove nothing at the token endpoint. It
-// counts per client at one network, so that a stranger who guesses from elsewhere
-// locks nobody out, and per network over all clients. A network is an IPv4 address or
+// attempts bounds how often somebody may prove nothing at the token endpoint before
+// they are told to wait. It counts per client at one network, and per network over all
+// clients. A network is an IPv4 address or
 // an IPv6 /64, which is what one customer of a provider has.
 //
 // It is bounded: of what was not asked for lately, the older half is forgotten.
@@ -42,26 +42,25 @@ func networkOf(a netip.Addr) netip.Addr {
 	return netip.PrefixFrom(a, 64).Masked().Addr()
 }
 
-// may reports whether a further attempt is looked at.
-func (a *attempts) may(client string, from netip.Addr, now time.Time) bool {
+// fail counts an attempt that proved nothing, and reports whether so many were
+// expected. It is asked when the attempt has been looked at: a secret has 256 bits, so
+// what counts is not that nobody guesses it, but that nobody's guesses, behind the same
+// address or proxy, keep out who knows it.
+func (a *attempts) fail(client string, from netip.Addr, now time.Time) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	network := networkOf(from)
-	return a.roomLocked(attemptKey{client, network}, pacePerClient(), now) && a.roomLocked(attemptKey{"", network}, pacePerNetwork(), now)
+	one, all := attemptKey{client, networkOf(from)}, attemptKey{"", networkOf(from)}
+	if !a.roomLocked(one, pacePerClient(), now) || !a.roomLocked(all, pacePerNetwork(), now) {
+		return false
+	}
+	a.addLocked(one, pacePerClient(), now)
+	a.addLocked(all, pacePerNetwork(), now)
+	return true
 }
 
 // roomLocked: the stored instant is when the bucket would be full again.
 func (a *attempts) roomLocked(k attemptKey, p pace, now time.Time) bool {
 	return a.getLocked(k).Sub(now) <= time.Duration(p.burst-1)*p.every
-}
-
-// failed counts an attempt that proved nothing.
-func (a *attempts) failed(client string, from netip.Addr, now time.Time) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	network := networkOf(from)
-	a.addLocked(attemptKey{client, network}, pacePerClient(), now)
-	a.addLocked(attemptKey{"", network}, pacePerNetwork(), now)
 }
 
 func (a *attempts) addLocked(k attemptKey, p pace, now time.Time) {

@@ -12,25 +12,24 @@ func TestGuessesAreBoundedWhereTheyComeFrom(t *testing.T) {
 	now := time.Date(2026, 11, 20, 9, 0, 0, 0, time.UTC)
 	here, elsewhere := netip.MustParseAddr("203.0.113.7"), netip.MustParseAddr("198.51.100.1")
 	for range pacePerClient().burst {
-		if !a.may("client", here, now) {
+		if !a.fail("client", here, now) {
 			t.Fatal("an attempt within the burst is refused")
 		}
-		a.failed("client", here, now)
 	}
 	switch {
-	case a.may("client", here, now):
+	case a.fail("client", here, now):
 		t.Error("guessing goes on")
-	case !a.may("client", elsewhere, now):
-		t.Error("a stranger's guesses lock the client out where it is")
-	case !a.may("other", here, now):
-		t.Error("one client's guesses lock out another's")
-	case a.may("client", here, now.Add(pacePerClient().every-1)) || !a.may("client", here, now.Add(pacePerClient().every)):
+	case !a.fail("client", elsewhere, now):
+		t.Error("a stranger's guesses count where the client is")
+	case !a.fail("other", here, now):
+		t.Error("one client's guesses count as another's")
+	case a.fail("client", here, now.Add(pacePerClient().every-1)) || !a.fail("client", here, now.Add(pacePerClient().every)):
 		t.Error("the bucket does not gain one by one")
 	}
 	for i := range pacePerNetwork().burst {
-		a.failed(fmt.Sprint("guess", i), elsewhere, now)
+		a.fail(fmt.Sprint("guess", i), elsewhere, now)
 	}
-	if a.may("client", elsewhere, now) {
+	if a.fail("new", elsewhere, now) {
 		t.Error("whoever guesses the client's id, too, is not bounded")
 	}
 }
@@ -39,9 +38,9 @@ func TestANetworkOfIPv6IsOneGuesser(t *testing.T) {
 	var a attempts
 	now := time.Date(2026, 11, 20, 9, 0, 0, 0, time.UTC)
 	for i := range pacePerClient().burst {
-		a.failed("client", netip.MustParseAddr(fmt.Sprintf("2001:db8::%x", i+1)), now)
+		a.fail("client", netip.MustParseAddr(fmt.Sprintf("2001:db8::%x", i+1)), now)
 	}
-	if a.may("client", netip.MustParseAddr("2001:db8::ffff"), now) || !a.may("client", netip.MustParseAddr("2001:db8:0:1::1"), now) {
+	if a.fail("client", netip.MustParseAddr("2001:db8::ffff"), now) || !a.fail("client", netip.MustParseAddr("2001:db8:0:1::1"), now) {
 		t.Error("a /64 is not one guesser")
 	}
 }
@@ -50,7 +49,7 @@ func TestTheMemoryOfGuessesIsBounded(t *testing.T) {
 	var a attempts
 	now := time.Date(2026, 11, 20, 9, 0, 0, 0, time.UTC)
 	for i := range 5 * maxAttempts {
-		a.failed(fmt.Sprint(i), netip.AddrFrom4([4]byte{byte(i >> 24), byte(i >> 16), byte(i >> 8), byte(i)}), now)
+		a.fail(fmt.Sprint(i), netip.AddrFrom4([4]byte{byte(i >> 24), byte(i >> 16), byte(i >> 8), byte(i)}), now)
 	}
 	if held := len(a.young) + len(a.old); held > 2*maxAttempts+1 {
 		t.Errorf("%d are remembered", held)

@@ -33,9 +33,6 @@ func (b *Bridge) ClientCredentials(ctx context.Context, x oidc.ServiceExchange) 
 	if !credential.NamesSCIMClient(id) || len(id) > maxClientID {
 		id = noClient
 	}
-	if !b.attempts.may(id, x.From, now) {
-		return oidc.TokenSet{}, fault.New(fault.Limited, op, "Too many attempts have failed. Try again in a few seconds.")
-	}
 	client, conn, host, known := b.store.ClientDoor(id)
 	proof, err := b.prove(ctx, client, x, now)
 	if err == nil {
@@ -50,8 +47,8 @@ func (b *Bridge) ClientCredentials(ctx context.Context, x oidc.ServiceExchange) 
 	if err == nil {
 		err = b.spend(ctx, client, proof, now)
 	}
-	if fault.Is(err, fault.Unauthenticated) {
-		b.attempts.failed(id, x.From, now)
+	if fault.Is(err, fault.Unauthenticated) && !b.attempts.fail(id, x.From, now) {
+		err = fault.New(fault.Limited, op, "Too many attempts have failed. Try again in a few seconds.")
 	}
 	if err != nil {
 		return oidc.TokenSet{}, err
