@@ -136,7 +136,7 @@ func (q *queryText) finish() error {
 func integer(key, text string) (int, error) {
 	n, err := strconv.ParseInt(text, 10, 32)
 	if err != nil {
-		return 0, Invalid(TypeInvalidValue, "The parameter "+key+" must be an integer, not \""+schema.Clip(text)+"\".")
+		return 0, Invalid(TypeInvalidValue, "The parameter "+key+" must be an integer, not "+strconv.Quote(schema.Clip(text))+".")
 	}
 	return int(n), nil
 }

@@ -86,3 +86,12 @@ func FuzzListQuery(f *testing.F) {
 		}
 	})
 }
+
+// What a refusal quotes can be told from its own words, whatever it holds: the log of
+// requests hides it by its quotes.
+func TestANumberThatIsNoneIsQuoted(t *testing.T) {
+	_, err := integer("count", `1" Anna "2`)
+	if err == nil || !strings.Contains(asError(err).Detail, `not "1\" Anna \"2".`) {
+		t.Errorf("it is told %v", err)
+	}
+}

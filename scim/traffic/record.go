@@ -104,8 +104,8 @@ const (
 
 // Record is r without what must not be kept.
 func (r Request) Record() Record {
-	out := Record{Request: r.ID, Method: r.Method, Resource: clip(r.Resource, mostAgent), Item: item(r.Item), Status: r.Status, Micros: r.Took.Microseconds(),
-		Token: r.Token, Agent: clip(Detail(r.Agent), mostAgent), Query: r.query(), Asked: clip(r.asked(), mostText), Effect: clip(r.effect(), mostText),
+	out := Record{Request: r.ID, Method: r.Method, Resource: collection(r.Resource), Item: item(r.Item), Status: r.Status, Micros: r.Took.Microseconds(),
+		Token: r.Token, Agent: clip(agent(r.Agent), mostAgent), Query: r.query(), Asked: clip(r.asked(), mostText), Effect: clip(r.effect(), mostText),
 		Refused: r.Refused, Refusal: clip(refusal(r.Type, r.Where, r.Detail), mostDetail), Leniencies: Leniencies(r.Type, r.Notes), Body: Outline(r.Type, r.Message, r.Types, r.Body),
 		More: r.Effect.More}
 	if len(r.Kinds) > 0 {
@@ -120,8 +120,20 @@ func refusal(rt *schema.ResourceType, where, sentence string) string {
 	if where == "" {
 		return Detail(sentence)
 	}
-	return Where(rt, where) + ": " + Detail(sentence)
+	return Where(rt, where) + ": " + withoutNames(rt, Detail(sentence))
 }
+
+// collection is the first part of a path as it was sent: one word, or what might be
+// anybody's name or address.
+func collection(sent string) string {
+	if len(sent) <= 40 && (only(sent, letters) || sent == ".search") {
+		return sent
+	}
+	return Text(nil, nil, sent)
+}
+
+// agent is a User-Agent without the credentials that somebody put there.
+func agent(sent string) string { return credential.ReplaceAllString(Detail(sent), "[credential]") }
 
 func item(id string) string {
 	if id == "" || ours(id) || attributeLike(id) {
@@ -138,7 +150,7 @@ func (r Request) asked() string {
 	case len(r.Operations) > 0:
 		return r.Operations[0].Sentence()
 	case r.Resource != "" && r.Type == nil && r.Method == "GET":
-		return "read " + Name(r.Resource)
+		return "read " + collection(r.Resource)
 	}
 	return "not understood"
 }

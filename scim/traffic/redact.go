@@ -11,6 +11,9 @@ import (
 	"github.com/drawbridge-id/drawbridge/scim/schema"
 )
 
+// credential is what a token or a secret of this server begins with, and what follows.
+var credential = regexp.MustCompile(`drb_[^\s"'<>(),;]*`)
+
 // mail is what looks like an address.
 var mail = regexp.MustCompile(`[^\s"'<>(),;:]*@[^\s"'<>(),;:]*`)
 
@@ -173,6 +176,20 @@ func sayable(rt *schema.ResourceType, w string) string {
 		}
 	}
 	return fmt.Sprintf("[%s]", plural(utf8.RuneCountInString(w), "character", "characters"))
+}
+
+// withoutNames is a sentence about a filter without the names in it that no schema
+// says: they stand there without quotes, as they were sent.
+func withoutNames(rt *schema.ResourceType, sentence string) string {
+	const unknown, within, place = " is no attribute ", " has no sub-attribute ", ", at character "
+	if name, rest, ok := strings.Cut(sentence, unknown); ok {
+		return sayable(rt, name) + unknown + rest
+	}
+	if of, rest, ok := strings.Cut(sentence, within); ok {
+		name, at, _ := strings.Cut(rest, place)
+		return of + within + sayable(rt, name) + place + at
+	}
+	return sentence
 }
 
 // quoted cuts at the closing quote. Where there is none, the text was shortened: it
