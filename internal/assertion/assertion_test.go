@@ -182,6 +182,7 @@ func TestAssertionsThatProveNothing(t *testing.T) {
 		"another algorithm":            rsaKey(t, "a", 2048, jose.RS256).sign(t, good()),
 		"a changed payload":            strings.Replace(whole, ".", "."+part(`{"a":1}`)[:1], 1),
 		"an access token":              s.signRaw(t, payload, map[jose.HeaderKey]any{"typ": "at+jwt"}),
+		"a typ that is no text":        s.signRaw(t, payload, map[jose.HeaderKey]any{"typ": 5}),
 		"too long":                     s.sign(t, with(good(), "pad", strings.Repeat("x", MaxLength))),
 		"no object":                    s.signRaw(t, []byte(`"text"`), nil),
 		"null":                         s.signRaw(t, []byte(`null`), nil),

@@ -145,7 +145,12 @@ func parse(raw string) (*jose.JSONWebSignature, error) {
 	if err != nil {
 		return nil, refused("the assertion is no JWT that is signed with an algorithm that counts")
 	}
-	switch typ, _ := token.Signatures[0].Protected.ExtraHeaders[jose.HeaderType].(string); strings.ToLower(typ) {
+	sent, has := token.Signatures[0].Protected.ExtraHeaders[jose.HeaderType]
+	typ, isText := sent.(string)
+	if has && !isText {
+		return nil, refused("the JWT's typ is no text")
+	}
+	switch strings.ToLower(typ) {
 	case "", "jwt", "client-authentication+jwt":
 		return token, nil
 	}
