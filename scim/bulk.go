@@ -66,30 +66,39 @@ type result struct {
 // its own; what is shared is the commit.
 func (s *Server) bulk(kinds ...kind) action {
 	return func(ctx context.Context, c *call) error {
-		if err := enter(ctx, s.limits.bulks, c.connection); err != nil {
-			return err
-		}
-		defer s.limits.bulks.Leave(c.connection)
 		c.told.Message, c.told.Types = true, typesOf(served(c, kinds))
 		sent, err := body(c, s.maxBulk)
 		if err != nil {
 			return s.bulkTooLarge(err)
 		}
-		r, err := parseBulk(sent, c.dialect.Leniency)
-		if err != nil {
+		b := &bulk{s: s, c: c, kinds: served(c, kinds), created: map[string]int{}, ids: map[string]string{}}
+		if err := b.inTurn(ctx, sent); err != nil {
 			return err
 		}
-		c.note(r.notes)
-		c.operations = len(r.operations)
-		b := &bulk{s: s, c: c, kinds: served(c, kinds), failOn: r.failOn, created: map[string]int{}, ids: map[string]string{}}
-		b.link(r.operations)
-		b.run(ctx)
-		b.tell()
 		if err := s.write(c, http.StatusOK, b.append); err != nil {
 			return err
 		}
 		return b.summary()
 	}
+}
+
+// inTurn carries out what was sent. The places are everybody's, so nobody has one
+// while a client is slow to send a body or to read the answer.
+func (b *bulk) inTurn(ctx context.Context, sent []byte) error {
+	if err := enter(ctx, b.s.limits.bulks, b.c.connection); err != nil {
+		return err
+	}
+	defer b.s.limits.bulks.Leave(b.c.connection)
+	r, err := parseBulk(sent, b.c.dialect.Leniency)
+	if err != nil {
+		return err
+	}
+	b.c.note(r.notes)
+	b.c.operations, b.failOn = len(r.operations), r.failOn
+	b.link(r.operations)
+	b.run(ctx)
+	b.tell()
+	return nil
 }
 
 // bulkTooLarge names the limit, as RFC 7644 section 3.7.4 asks.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http/httptest"
 	"slices"
 	"strings"
@@ -408,6 +409,45 @@ func TestBulksTakeTurns(t *testing.T) {
 	}
 	f.send("POST", "/Bulk", `{"schemas":["urn:ietf:params:scim:api:messages:2.0:BulkRequest"],"Operations":[{"method":"DELETE","path":"/Users/nobody"}]}`).is(200)
 }
+
+// Whoever sends bulks slowly, or is slow to read what became of them, takes nobody's turn.
+func TestASlowBulkHoldsNoPlace(t *testing.T) {
+	f, _ := paced(t, admission.Rate{})
+	taken := 0
+	look := func() {
+		for i := range mostBulks {
+			if other := fmt.Sprint("other", i); f.server.limits.bulks.TryEnter(other) {
+				defer f.server.limits.bulks.Leave(other)
+			} else {
+				taken++
+			}
+		}
+	}
+	body := `{"schemas":["urn:ietf:params:scim:api:messages:2.0:BulkRequest"],"Operations":[]}`
+	r := httptest.NewRequest("POST", Prefix+southern+"/Bulk", slowBody{strings.NewReader(body), look})
+	r.Header.Set("Authorization", "Bearer "+southernToken)
+	r.Header.Set("Content-Type", "application/scim+json")
+	w := slowReader{httptest.NewRecorder(), look}
+	f.server.ServeHTTP(w, r)
+	if w.Code != 200 || taken != 0 {
+		t.Errorf("it is answered %d and holds a place %d times", w.Code, taken)
+	}
+}
+
+// slowBody and slowReader look around whenever they are read and written.
+type slowBody struct {
+	io.Reader
+	look func()
+}
+
+func (b slowBody) Read(p []byte) (int, error) { b.look(); return b.Reader.Read(p) }
+
+type slowReader struct {
+	*httptest.ResponseRecorder
+	look func()
+}
+
+func (w slowReader) Write(p []byte) (int, error) { w.look(); return w.ResponseRecorder.Write(p) }
 
 // A condition that was sent must not vanish.
 func TestAConditionWithoutATagMatchesNothing(t *testing.T) {
