@@ -218,6 +218,9 @@ func (c *compiler) expr(e filter.Expr, in element) string {
 	case *filter.And:
 		return c.terms(e.Terms, " and ", in)
 	case *filter.Or:
+		if in == (element{}) && c.narrow(e) {
+			return c.alternatives(e.Terms)
+		}
 		return c.terms(e.Terms, " or ", in)
 	case *filter.Not:
 		return "not " + c.expr(e.Term, in)
@@ -244,6 +247,16 @@ func (c *compiler) found(e filter.Expr, condition func() string) string {
 		return keys
 	}
 	return "(" + keys + " and " + condition() + ")"
+}
+
+// alternatives looks each term up in its own index: one condition that joins them by
+// or would be held against every row.
+func (c *compiler) alternatives(terms []filter.Expr) string {
+	parts := make([]string, len(terms))
+	for i, t := range terms {
+		parts[i] = "select " + c.alias + ".key from " + c.name + " " + c.alias + " where " + c.alias + ".conn = $1 and " + c.always + " and " + c.expr(t, element{})
+	}
+	return c.alias + ".key in (" + strings.Join(parts, " union all ") + ")"
 }
 
 func (c *compiler) fail(format string, args ...any) {

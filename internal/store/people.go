@@ -185,8 +185,9 @@ func (d *Directory) Tombstones(externalID, issuer, subject string) ([]Tombstone,
 		err := r.Scan(&t.Person, &t.ExternalID, &t.Issuer, &t.Subject, &deleted)
 		t.Deleted = at(deleted)
 		return t, err
-	}, `select id, external_id, issuer, subject, deleted_at from tombstones
-		where conn = $1 and ((external_id = $2 and $2 <> '') or (issuer = $3 and subject = $4 and $4 <> '')) order by deleted_at, id`,
+	}, `select id, external_id, issuer, subject, deleted_at from tombstones where conn = $1 and id in (
+			select id from tombstones where conn = $1 and external_id = $2 and $2 <> '' union all
+			select id from tombstones where conn = $1 and issuer = $3 and subject = $4 and $4 <> '') order by deleted_at, id`,
 		d.conn, externalID, issuer, subject)
 }
 

@@ -143,17 +143,20 @@ func TestListsAreFoundByTheirIndexes(t *testing.T) {
 	s := wrapped(t, func(e store.Engine) store.Engine { looking.Engine = e; return looking })
 	populate(t, s)
 	indexes := map[string][]string{
-		`emails eq "a@x.example"`:                              {"people_email (conn=? AND email_key=?)", "more_emails USING PRIMARY KEY (conn=? AND email_key=?)", "people_emails_unknown"},
-		`emails.value eq "a@x.example"`:                        {"people_email (conn=? AND email_key=?)"},
-		`emails[type eq "work" and value eq "a@x.example"]`:    {"people_email (conn=? AND email_key=?)"},
-		`groups.value eq "grp_1"`:                              {"groups_id (conn=? AND id=?)", "PRIMARY KEY (grp=?)"},
-		`groups[value eq "grp_1" and type eq "direct"]`:        {"groups_id (conn=? AND id=?)"},
-		`userName eq "u" and emails.value eq "a@x.example"`:    {"people_name (conn=? AND user_name_key=?)"},
-		`members.value eq "per_1"`:                             {"people_id (conn=? AND id=?)", "memberships_person (person=?)"},
-		`members[value eq "per_1"]`:                            {"people_id (conn=? AND id=?)", "memberships_person (person=?)"},
-		`members eq "per_1"`:                                   {"people_id (conn=? AND id=?)", "memberships_person (person=?)"},
-		`displayName eq "team 1" and members.value eq "per_1"`: {"groups_name (conn=? AND name_key=?"},
-		`id eq "grp_1" and members[value eq "per_1"]`:          {"people_id (conn=? AND id=?)", "memberships"},
+		`emails eq "a@x.example"`:                                   {"people_email (conn=? AND email_key=?)", "more_emails USING PRIMARY KEY (conn=? AND email_key=?)", "people_emails_unknown"},
+		`emails.value eq "a@x.example"`:                             {"people_email (conn=? AND email_key=?)"},
+		`emails[type eq "work" and value eq "a@x.example"]`:         {"people_email (conn=? AND email_key=?)"},
+		`groups.value eq "grp_1"`:                                   {"groups_id (conn=? AND id=?)", "PRIMARY KEY (grp=?)"},
+		`groups[value eq "grp_1" and type eq "direct"]`:             {"groups_id (conn=? AND id=?)"},
+		`userName eq "u" and emails.value eq "a@x.example"`:         {"people_name (conn=? AND user_name_key=?)"},
+		`externalId eq "x" or userName eq "u" or id eq "per_1"`:     {"people_external (conn=? AND external_id=?)", "people_name (conn=? AND user_name_key=?)", "people_id (conn=? AND id=?)"},
+		`title pr and (userName eq "u" or emails eq "a@x.example")`: {"people_name (conn=? AND user_name_key=?)", "people_email (conn=? AND email_key=?)"},
+		`members.value eq "per_1" or displayName eq "team 1"`:       {"memberships_person (person=?)", "groups_name (conn=? AND name_key=?"},
+		`members.value eq "per_1"`:                                  {"people_id (conn=? AND id=?)", "memberships_person (person=?)"},
+		`members[value eq "per_1"]`:                                 {"people_id (conn=? AND id=?)", "memberships_person (person=?)"},
+		`members eq "per_1"`:                                        {"people_id (conn=? AND id=?)", "memberships_person (person=?)"},
+		`displayName eq "team 1" and members.value eq "per_1"`:      {"groups_name (conn=? AND name_key=?"},
+		`id eq "grp_1" and members[value eq "per_1"]`:               {"people_id (conn=? AND id=?)", "memberships"},
 	}
 	if err := s.View(t.Context(), func(v *store.View) error { _, err := v.WithoutEmails(10); return err }); err != nil {
 		t.Fatal(err)

@@ -42,9 +42,13 @@ type explainer struct {
 
 // scanned is a step that reads a whole table. What may be scanned is small: the
 // connections, the clients, the secrets of SCIM clients, the keys, the one-row tables, JSON lists, subqueries,
-// and the outbox up to a limit.
+// and the outbox up to a limit. reread is one that reads a whole index, or all that a
+// connection has in it: those of what a connection has few of may be read so, those of
+// rows that wait for something, and the findings of drift, of which there is a limit.
 var (
 	scanned = regexp.MustCompile(`^SCAN (\w+)( USING.*)?`)
+	reread  = regexp.MustCompile(`^(SCAN \w+ USING|SEARCH \w+ USING .*\(conn=\?\)$)`)
+	few     = regexp.MustCompile(` (connections_id|scim_tokens_connection|scim_clients_connection|groups_changing|groups_fenced|people_emails_unknown|member_drift_age)( |$)|^SEARCH (ceilings|m|member_drift) USING PRIMARY KEY `)
 	small   = regexp.MustCompile(`^(connections|c|clients|scim_client_secrets|signing_keys|policy|host|audit_sealed|outbox|json_each|CONSTANT|k|m|o|s\d+|e\d+|\d+)$`)
 )
 
@@ -96,13 +100,20 @@ func (q explainer) Search(ctx context.Context, scan func(store.Row) error, query
 }
 
 // No query of the ordinary walks, nor of the filters that identity providers send,
-// reads a whole table.
+// reads a whole table, or everything that a connection has in it.
 func TestHotQueriesUseAnIndex(t *testing.T) {
-	looking := &explained{t: t, seen: map[string]bool{}}
+	looking := &explained{t: t, seen: map[string]bool{}, plans: map[string]string{}}
 	s := wrapped(t, func(e store.Engine) store.Engine { looking.Engine = e; return looking })
 	walk(t, s)
 	if len(looking.seen) < 60 {
 		t.Errorf("only %d statements were looked at", len(looking.seen))
+	}
+	for query, plan := range looking.plans {
+		for step := range strings.Lines(plan) {
+			if step = strings.TrimSpace(step); reread.MatchString(step) && !few.MatchString(step) {
+				t.Errorf("%s\nreads all that a connection has: %s", query, step)
+			}
+		}
 	}
 }
 
