@@ -200,7 +200,7 @@ func (p *parser) test(name token, depth int) (Expr, error) {
 	}
 	a := p.names.attribute(name.text)
 	if a == nil || !a.Searchable() {
-		return nil, p.errorf(name.at, "%s is no attribute that can be filtered by", schema.Clip(name.text))
+		return nil, p.errorf(name.at, "%q is no attribute that can be filtered by", schema.Clip(name.text))
 	}
 	if err := p.spelt(a, name); err != nil {
 		return nil, err
@@ -228,7 +228,7 @@ func (p *parser) valuePath(name token, a *schema.Attribute, depth int) (Expr, er
 	}
 	sub := a.SubAttribute(t.text[1:])
 	if sub == nil {
-		return nil, p.errorf(t.at, "%s has no sub-attribute %s", a.Path(), schema.Clip(t.text[1:]))
+		return nil, p.errorf(t.at, "%s has no sub-attribute %q", a.Path(), schema.Clip(t.text[1:]))
 	}
 	if err := p.count(t.at); err != nil {
 		return nil, err
@@ -283,7 +283,7 @@ func (p *parser) compare(name token, a *schema.Attribute) (Expr, error) {
 		a = value
 	}
 	if !a.Searchable() {
-		return nil, p.errorf(name.at, "%s is no attribute that can be filtered by", a.Path())
+		return nil, p.errorf(name.at, "%q is no attribute that can be filtered by", a.Path())
 	}
 	literal, err := p.take()
 	if err != nil {

@@ -83,7 +83,7 @@ func (p *parser) path() (Path, error) {
 			return Path{}, err
 		}
 		if out.Sub = a.SubAttribute(t.text[1:]); out.Sub == nil {
-			return Path{}, p.errorf(t.at, "%s has no sub-attribute %s", a.Path(), schema.Clip(t.text[1:]))
+			return Path{}, p.errorf(t.at, "%s has no sub-attribute %q", a.Path(), schema.Clip(t.text[1:]))
 		}
 	}
 	if p.next.kind != end {

@@ -68,7 +68,7 @@ func harmless(rt *schema.ResourceType, a *schema.Attribute, value string) bool {
 	case a.Name == "id" || a.Name == "value" && a.Parent != nil && a.Parent.Relation:
 		return ours(value)
 	case a.Parent != nil && a.Parent.Name == "meta" && a.Parent.URN == "":
-		return a.Type == schema.DateTime
+		return a.Type == schema.DateTime && only(value, "0123456789-:.TZ+")
 	case rt != nil && rt.Core.ID == schema.GroupURN && a.URN == schema.GroupURN && a.Name == "displayName":
 		return true
 	}
@@ -131,7 +131,10 @@ func Detail(sentence string) string {
 			break
 		}
 		inside, behind := quoted(after)
-		b.WriteString(`"` + shownQuoted(inside) + `"`)
+		if !strings.HasSuffix(before, "W/") || !only(inside, "0123456789abcdef") { // a version is ours
+			inside = shownQuoted(inside)
+		}
+		b.WriteString(`"` + inside + `"`)
 		rest = behind
 	}
 	return mail.ReplaceAllString(b.String(), "[address]")
