@@ -33,7 +33,11 @@ func (c *change) effectOnPerson() *traffic.Effect {
 func (c *change) effectOnGroup(name string) *traffic.Effect {
 	e := c.effect()
 	e.Group = name
-	if e.Groups == (traffic.Counts{}) {
+	switch {
+	case e.Groups != (traffic.Counts{}):
+	case e.Added+e.Removed > 0:
+		e.Groups.Changed = 1
+	default:
 		e.Groups.Unchanged = 1
 	}
 	return e

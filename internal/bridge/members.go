@@ -32,7 +32,11 @@ func (c *change) updateGroup(was store.Group, doc schema.Object) (store.Group, e
 		c.sayGroup(event.GroupChanged, g.ID)
 		return g, nil
 	}
-	c.sayGroup(event.GroupRenamed, g.ID)
+	said := event.GroupRenamed
+	if g.DisplayName == was.DisplayName {
+		said = event.GroupChanged
+	}
+	c.sayGroup(said, g.ID)
 	if g.ExternalID != was.ExternalID {
 		if err := c.followShared(was.ExternalID, g.Key); err != nil {
 			return g, err

@@ -237,11 +237,16 @@ func attributeLike(s string) bool {
 	return false
 }
 
-// Leniencies are notes as sentences, with the names in them as they may be shown.
+// Leniencies are notes as sentences, with the names in them as they may be shown. What
+// RFC 7644 section 3.3 itself has passed over is none: attributes that are read-only,
+// and a password, which no server has to keep.
 func Leniencies(rt *schema.ResourceType, notes []string) []string {
 	var said []string
 	for _, note := range notes {
 		word, at, _ := strings.Cut(note, ": ")
+		if word == schema.NoteReadOnly || word == schema.NoteDropped {
+			continue
+		}
 		said = append(said, schema.Sentence(word, noted(rt, at)))
 	}
 	return said
