@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"context"
+	"maps"
 	"net/http"
 	"net/netip"
 	"slices"
@@ -146,7 +147,8 @@ func (b *Bridge) touch(publicID string, now time.Time) {
 	b.used[publicID] = now
 }
 
-// writeTouches stores when tokens and clients were last used.
+// writeTouches stores when tokens and clients were last used. What it could not
+// write waits for the next time.
 func (b *Bridge) writeTouches(ctx context.Context) error {
 	b.mu.Lock()
 	used, clients := b.used, b.usedClients
@@ -155,10 +157,18 @@ func (b *Bridge) writeTouches(ctx context.Context) error {
 	if len(used)+len(clients) == 0 {
 		return nil
 	}
-	return b.store.Update(ctx, func(tx *store.Tx) error {
+	err := b.store.Update(ctx, func(tx *store.Tx) error {
 		if err := tx.TouchSCIMTokens(used); err != nil {
 			return err
 		}
 		return tx.TouchSCIMClients(clients)
 	})
+	if err != nil {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		maps.Copy(used, b.used) // later uses count
+		maps.Copy(clients, b.usedClients)
+		b.used, b.usedClients = used, clients
+	}
+	return err
 }
