@@ -71,7 +71,7 @@ func scopesOf(x oidc.ServiceExchange) error {
 }
 
 func (b *Bridge) sealAccess(client store.SCIMClient, conn store.ConnectionRow, host int64, p proven, now time.Time) (oidc.TokenSet, error) {
-	end := earliest(now.Add(credential.SCIMAccessLife), p.ends).Truncate(time.Second)
+	end := earliest(now.Add(credential.SCIMAccessLife+time.Second-1), p.ends).Truncate(time.Second) // not a second less than its life
 	token, err := b.scimAccess.Seal(credential.SCIMAccess{Connection: conn.ID, Client: client.ID, Proof: p.name, Host: host, Epoch: conn.Epoch, Expires: end})
 	if err != nil {
 		return oidc.TokenSet{}, err

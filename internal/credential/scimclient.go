@@ -15,9 +15,10 @@ import (
 	"github.com/drawbridge-id/drawbridge/internal/secret"
 )
 
-// SCIMAccessLife is how long a SCIM client's access token lives at most. It is
-// compared with the directory at every request, so its length decides nothing but how
-// often the token endpoint is asked; Entra wants at least an hour.
+// SCIMAccessLife is how long a SCIM client's access token lives at most, up to the
+// next whole second. It is compared with the directory at every request, so its length
+// decides nothing but how often the token endpoint is asked; Entra wants an hour at
+// least.
 const SCIMAccessLife = time.Hour
 
 const (
