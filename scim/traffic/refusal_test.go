@@ -20,7 +20,10 @@ func TestNoRefusalShowsANameThatWasSent(t *testing.T) {
 		"sort":   func(text string) error { _, err := filter.ParseSort(schema.Users(), text, ""); return err },
 		"order":  func(text string) error { _, err := filter.ParseSort(schema.Users(), "userName", text); return err },
 		"body":   func(text string) error { _, err := schema.Users().Decode([]byte(text), schema.Leniency{}); return err },
-		"patch":  func(text string) error { _, err := patch.Compile(schema.Users(), []byte(text), schema.Leniency{}); return err },
+		"patch": func(text string) error {
+			_, err := patch.Compile(schema.Users(), []byte(text), schema.Leniency{})
+			return err
+		},
 	}
 	for kind, texts := range map[string][]string{
 		"filter": {name, name + " pr", "userName=" + name, "userName eq " + name + " " + name, `userName eq "` + name + `" and ` + name + " pr", "userName " + name, `userName eq "` + name,
