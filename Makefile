@@ -15,7 +15,7 @@ demo:
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/drawbridge ./cmd/drawbridge
 
-# Everything: what needs Go alone, then the lanes that need a browser and Node.
+# Everything: what needs Go alone, then the lanes that need a browser, Node and Python.
 test: lint unit race fuzz lanes
 
 unit:

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -201,21 +202,15 @@ func (a *app) observePage(_ context.Context, reference string, err error) {
 
 // work runs what goes on behind requests until ctx ends.
 func (a *app) work(ctx context.Context) {
-	sealed := make(chan struct{})
-	go func() {
-		defer close(sealed)
+	var beside sync.WaitGroup
+	beside.Go(func() {
 		if err := a.sealer.Run(ctx); err != nil {
 			a.log.Error("audit sealer", zap.Error(err))
 		}
-	}()
-	recorded := make(chan struct{})
-	go func() {
-		defer close(recorded)
-		a.recorder.Run(ctx)
-	}()
+	})
+	beside.Go(func() { a.recorder.Run(ctx) })
 	a.bridge.Run(ctx)
-	<-sealed
-	<-recorded
+	beside.Wait()
 }
 
 func (a *app) close() error {
