@@ -47,6 +47,9 @@ func (f field) network() (netip.Prefix, bool) {
 	case n.Addr().Is4In6():
 		f.say("%q is an IPv4 network in its IPv6 form; write it as IPv4", s)
 		return netip.Prefix{}, false
+	case n.Bits() == 0:
+		f.say("%q is every address: whoever connects would lie in it", s)
+		return netip.Prefix{}, false
 	case n != n.Masked():
 		f.hint(n.Masked().String(), "%q has bits set behind its length", s)
 		return netip.Prefix{}, false

@@ -353,6 +353,13 @@ func TestPublishedKeysRotateWithoutARestart(t *testing.T) {
 	}
 }
 
+// refusing is an egress that says which address it refuses to call.
+type refusing struct{}
+
+func (refusing) RoundTrip(*http.Request) (*http.Response, error) {
+	return nil, fault.New(fault.Unavailable, "egress", "the address 10.1.2.3 is not a public one")
+}
+
 func TestPublishersThatAnswerBadlyAreUnavailable(t *testing.T) {
 	s := ecKey(t, "a", elliptic.P256(), jose.ES256)
 	for name, set := range map[string]func(p *publisher){
@@ -372,6 +379,12 @@ func TestPublishersThatAnswerBadlyAreUnavailable(t *testing.T) {
 		if err := v.Probe(t.Context(), p.URL, noon()); !fault.Is(err, fault.Unavailable) {
 			t.Errorf("%s: doctor would find %v", name, err)
 		}
+	}
+	inside := &http.Client{Transport: refusing{}}
+	hidden := Trust{KeysURI: "https://keys.example/"}
+	_, err := verify(t, NewVerifier(inside, hidden), s.sign(t, good()), hidden)
+	if told := fault.DetailOf(err); strings.Contains(told, "10.1.2.3") || !strings.Contains(err.Error(), "10.1.2.3") {
+		t.Errorf("whoever asks is told %q, and the log %v", told, err)
 	}
 	p := publish(t, s)
 	trust := Trust{KeysURI: p.URL}

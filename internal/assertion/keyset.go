@@ -54,7 +54,9 @@ func (s *keySet) matching(ctx context.Context, kid, algorithm string, now time.T
 	if found, age = s.look(kid, algorithm, now); age < keptFor {
 		return found, nil
 	}
-	return nil, fault.Wrap(fault.Unavailable, "assertion.keys", errors.Join(errNoKeys, err))
+	unread := fault.New(fault.Unavailable, "assertion.keys", "The keys of this client's issuer cannot be read now. Try again in a minute.")
+	unread.Err = err // for the log: who asks here may be anybody
+	return nil, unread
 }
 
 // present says whether the set can be read, reading it if it is old.
@@ -65,8 +67,6 @@ func (s *keySet) present(ctx context.Context, now time.Time) error {
 	}
 	return fault.Wrap(fault.Unavailable, "assertion.Probe", s.refresh(ctx, now, fresh))
 }
-
-var errNoKeys = errors.New("the key set has not been read within a day")
 
 func (s *keySet) look(kid, algorithm string, now time.Time) (found []Key, age time.Duration) {
 	s.mu.Lock()
