@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"strconv"
 
@@ -76,8 +77,20 @@ func (a *app) observeSCIM(m *metrics) func(context.Context, scim.Observation) {
 			level = zapcore.ErrorLevel
 		}
 		a.log.Log(level, "scim", zap.String("request_id", bridge.RequestID(ctx)), zap.String("connection", o.Connection),
-			zap.String("method", o.Method), zap.String("resource", o.Resource), zap.Int("status", o.Status), zap.String("reason", fault.ReasonOf(o.Err)), zap.Error(o.Err))
+			zap.String("method", o.Method), zap.String("resource", o.Resource), zap.Int("status", o.Status), zap.String("reason", fault.ReasonOf(o.Err)), why(o))
 	}
+}
+
+// why is the error of a request as the log has it. What a request that was let in says
+// may be anything: a refusal quotes it, so it is told as the log of requests tells it.
+func why(o scim.Observation) zap.Field {
+	switch {
+	case o.Connection == "" || o.Status >= http.StatusInternalServerError:
+		return zap.Error(o.Err)
+	case o.Traffic.Refused > 0:
+		return zap.String("error", fmt.Sprintf("%d operations of the bulk were refused", o.Traffic.Refused))
+	}
+	return zap.String("error", o.Traffic.Refusal())
 }
 
 // levelOf is the table of docs/architecture.md: what each kind of error is worth.

@@ -106,7 +106,7 @@ const (
 func (r Request) Record() Record {
 	out := Record{Request: r.ID, Method: r.Method, Resource: collection(r.Resource), Item: item(r.Item), Status: r.Status, Micros: r.Took.Microseconds(),
 		Token: r.Token, Agent: clip(agent(r.Agent), mostAgent), Query: r.query(), Asked: clip(r.asked(), mostText), Effect: clip(r.effect(), mostText),
-		Refused: r.Refused, Refusal: clip(refusal(r.Type, r.Where, r.Detail), mostDetail), Leniencies: Leniencies(r.Type, r.Notes), Body: Outline(r.Type, r.Message, r.Types, r.Body),
+		Refused: r.Refused, Refusal: r.Refusal(), Leniencies: Leniencies(r.Type, r.Notes), Body: Outline(r.Type, r.Message, r.Types, r.Body),
 		More: r.Effect.More}
 	if len(r.Kinds) > 0 {
 		for _, o := range r.Operations[:min(len(r.Operations), toldOfBulk)] {
@@ -115,6 +115,9 @@ func (r Request) Record() Record {
 	}
 	return out
 }
+
+// Refusal is why the request was refused, without what must not be kept.
+func (r Request) Refusal() string { return clip(refusal(r.Type, r.Where, r.Detail), mostDetail) }
 
 func refusal(rt *schema.ResourceType, where, sentence string) string {
 	if where == "" {
