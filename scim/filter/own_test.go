@@ -33,3 +33,26 @@ func TestWhatIsNeverShownCannotBeAskedFor(t *testing.T) {
 		}
 	}
 }
+
+func TestAListWithoutSubAttributesIsSelectedAsAWhole(t *testing.T) {
+	all, faults := schema.ParseDefinitions([]byte(`{"id":"urn:example:scim:s","attributes":[{"name":"depots","multiValued":true},{"name":"points","type":"integer","multiValued":true}]}`))
+	if len(faults) > 0 {
+		t.Fatal(faults)
+	}
+	types, err := schema.Standard().ExtendUsers(schema.Extension{Schema: all[0]})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{`depots[value eq "a"]`, `points[value gt 3]`} {
+		_, inFilter := Parse(types.Users, text)
+		_, inPath := ParsePath(types.Users, "urn:example:scim:s:"+text)
+		if inFilter == nil || inPath == nil {
+			t.Errorf("%s: %v, %v", text, inFilter, inPath)
+		}
+	}
+	for _, text := range []string{`depots eq "a"`, `points gt 3 and points lt 9`} {
+		if _, err := Parse(types.Users, text); err != nil {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package patch
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 
@@ -45,6 +46,26 @@ func TestFaultsOfTheWholeResultNameTheirOperation(t *testing.T) {
 		}
 		if got := describe(err); !strings.Contains(got, c.want) {
 			t.Errorf("%s\n got %s\nwant %s", c.name, got, c.want)
+		}
+	}
+}
+
+func TestMembersAreSelectedByTheirValueAlone(t *testing.T) {
+	for path, want := range map[string]string{
+		`members[value eq "a"]`:                    "remove a",
+		`members[value eq "a" or value eq "b"]`:    "remove a b",
+		`members[value eq "a" and type eq "User"]`: "remove a",
+		`members[type eq "User"]`:                  "",
+		`members[display eq "Kim"]`:                "",
+		`members[value sw "a"]`:                    "",
+		`members[not (value eq "a")]`:              "",
+	} {
+		plan, err := Compile(schema.Groups(), body(`[{"op":"remove","path":`+strconv.Quote(path)+`}]`), schema.Leniency{})
+		if got := printMembers(plan.Members); got != want {
+			t.Errorf("%s: %s", path, got)
+		}
+		if refused := strings.HasPrefix(describe(err), "invalidPath Operations[0]"); refused != (want == "") {
+			t.Errorf("%s: %v", path, err)
 		}
 	}
 }
