@@ -28,10 +28,12 @@ type change struct {
 	events []event.Event
 	ended  []session.ID // their refresh families are tidied away after the commit
 	due    bool         // people were left for the background work
-	begun  moves        // of a large change: what was written down, to be done in chunks
+	moving moving       // of a large change: members whose rows go or come in chunks, behind this transaction
 
 	request string // the id of the request that asked for it, for the events
 }
+
+type moving struct{ in, out int }
 
 func (c *change) say(t event.Type, p access.PersonID, data map[string]string) {
 	c.events = append(c.events, fact(t, c.by, c.conn, p, c.now, data))

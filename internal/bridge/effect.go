@@ -44,7 +44,7 @@ func (c *change) effectOnGroup(name string) *traffic.Effect {
 }
 
 func (c *change) effect() *traffic.Effect {
-	e := &traffic.Effect{Later: c.due, Added: len(c.begun.add), Removed: len(c.begun.remove)}
+	e := &traffic.Effect{Later: c.due, Added: c.moving.in, Removed: c.moving.out}
 	for _, ev := range c.events {
 		e.Touch(string(ev.Person))
 		if way, isTurn := wayOf(ev.Type); isTurn {

@@ -81,6 +81,7 @@ const (
 
 // beginLarge writes a large change down.
 func (c *change) beginLarge(g *store.Group, m moves) error {
+	c.moving, c.due = moving{len(m.add), len(m.remove)}, c.due || c.looksAt(*g)
 	edits := oneByOne(m)
 	if m.succeeds() {
 		if err := c.dir.PrepareSuccessor(*g); err != nil {

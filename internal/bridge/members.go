@@ -222,7 +222,7 @@ func (c *change) sayMembers(g store.Group, t event.Type, keys []store.PersonKey)
 func (c *change) deleteGroup(g store.Group) error {
 	c.sayGroup(event.GroupDeleted, g.ID)
 	if g.MemberCount > inlinePeople {
-		c.due = true
+		c.moving, c.due = moving{out: int(g.MemberCount)}, true
 		if err := c.dir.DissolveGroup(g, c.now); err != nil {
 			return err
 		}

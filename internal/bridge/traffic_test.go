@@ -103,6 +103,28 @@ func (w *witness) shown(r traffic.Record) string {
 
 var anID = regexp.MustCompile(`(per|grp)_[0-9a-z]{20,}`)
 
+// A change of more members than one transaction decides is told like a small one.
+func TestALargeChangeIsToldAsPeopleReadIt(t *testing.T) {
+	w := newWitness(t)
+	ids := w.people(banksia, 2500)
+	group := w.group(banksia, "Everyone")
+	rule := w.group(banksia, "GL Geelong Managers")
+	const anew = "; access is decided anew in the background, and refused until then"
+	for _, step := range []struct{ method, group, body, want string }{
+		{"PATCH", group, memberOp("add", ids[:2400]), "added 2400 members to Everyone"},
+		{"PATCH", group, memberOp("add", ids[:2400]), "group Everyone unchanged"},
+		{"PATCH", group, memberOp("remove", ids[:300]), "removed 300 members from Everyone"},
+		{"PATCH", group, memberOp("replace", ids[2395:]), "added 100 members to Everyone and removed 2095 members"},
+		{"PATCH", rule, memberOp("add", ids[:201]), "added 201 members to GL Geelong Managers" + anew},
+		{"DELETE", rule, "", "group GL Geelong Managers deleted; removed 201 members from GL Geelong Managers" + anew},
+	} {
+		w.hears(step.method+" Groups/"+step.group, step.body)
+		if got := w.last.Traffic.Record().Effect; got != step.want {
+			t.Errorf("%s: status %d\n got %s\nwant %s", step.method, w.last.Status, got, step.want)
+		}
+	}
+}
+
 // logged is the bridge with a recorder behind its front.
 func logged(t *testing.T, keep int) (*witness, *recorder.Recorder) {
 	w := newWitness(t)
