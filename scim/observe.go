@@ -1,6 +1,7 @@
 package scim
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"time"
@@ -25,6 +26,8 @@ func (c *call) observation(began, ended time.Time, err error) Observation {
 	switch {
 	case c.broken:
 		t.Detail = "The answer broke off before its end."
+	case c.status == http.StatusServiceUnavailable && errors.Is(c.r.Context().Err(), context.Canceled):
+		t.Detail = "The client hung up before it was answered."
 	case c.status >= http.StatusBadRequest:
 		t.Where, t.Detail = told(err)
 	}

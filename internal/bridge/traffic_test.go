@@ -125,6 +125,20 @@ func TestALargeChangeIsToldAsPeopleReadIt(t *testing.T) {
 	}
 }
 
+// Whoever reads the log is not told that the service failed when its client went away.
+func TestAClientThatHungUpIsToldApart(t *testing.T) {
+	w := newWitness(t)
+	ctx, hangUp := context.WithCancel(w.ctx)
+	hangUp()
+	r := httptest.NewRequest("POST", "/scim/v2/banksia-entra/Users", strings.NewReader(`{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"userName":"kim@banksia.example"}`)).WithContext(ctx)
+	r.Header.Set("Authorization", "Bearer "+w.tokens[banksia])
+	r.Header.Set("Content-Type", "application/scim+json")
+	w.front.ServeHTTP(httptest.NewRecorder(), r)
+	if got := w.last.Traffic.Record().Refusal; w.last.Status != http.StatusServiceUnavailable || got != "The client hung up before it was answered." {
+		t.Errorf("status %d, refusal %q", w.last.Status, got)
+	}
+}
+
 // logged is the bridge with a recorder behind its front.
 func logged(t *testing.T, keep int) (*witness, *recorder.Recorder) {
 	w := newWitness(t)
