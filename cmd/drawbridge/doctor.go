@@ -109,7 +109,7 @@ func (a *app) examineAlarms(ctx context.Context, id access.ConnectionID, say fin
 	}
 	if n := len(found.Drift); n > 0 {
 		say("warn", fmt.Sprintf("drawbridge connection drift %s shows them; let the identity provider send those groups anew", id),
-			"%s: the identity provider names %d member ids that are nobody's here, in %d groups", id, n, found.DriftGroups())
+			"%s: the identity provider names %s here, in %s", id, plural(n, "member id that is nobody's", "member ids that are nobody's"), plural(found.DriftGroups(), "group", "groups"))
 	}
 	if len(found.Doubled) > 0 {
 		say("warn", "let the identity provider send an immutable id of its own as externalId", "%s: several active people carry the same externalId and cannot sign in: %s", id, strings.Join(found.Doubled, ", "))

@@ -30,7 +30,7 @@ func TestDriftIsFoundListedAndForgotten(t *testing.T) {
 		args []string
 		want string
 	}{
-		{[]string{"doctor"}, "tundra-okta: the identity provider names 2 member ids that are nobody's here, in 1 groups"},
+		{[]string{"doctor"}, "tundra-okta: the identity provider names 2 member ids that are nobody's here, in 1 group\n"},
 		{[]string{"connection", "drift"}, `"per_gone"`},
 		{[]string{"connection", "drift", "tundra-okta"}, `"\x1b[2Jclear"`},
 		{[]string{"connection", "drift", "tundra-okta", "--json"}, `"times": 1`},
