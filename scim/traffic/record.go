@@ -123,7 +123,7 @@ func refusal(rt *schema.ResourceType, where, sentence string) string {
 	if where == "" {
 		return Detail(sentence)
 	}
-	return Where(rt, where) + ": " + withoutNames(rt, Detail(sentence))
+	return Where(rt, where) + ": " + Detail(sentence)
 }
 
 // collection is the first part of a path as it was sent: one word, or what might be

@@ -181,20 +181,6 @@ func sayable(rt *schema.ResourceType, w string) string {
 	return fmt.Sprintf("[%s]", plural(utf8.RuneCountInString(w), "character", "characters"))
 }
 
-// withoutNames is a sentence about a filter without the names in it that no schema
-// says: they stand there without quotes, as they were sent.
-func withoutNames(rt *schema.ResourceType, sentence string) string {
-	const unknown, within, place = " is no attribute ", " has no sub-attribute ", ", at character "
-	if name, rest, ok := strings.Cut(sentence, unknown); ok {
-		return sayable(rt, name) + unknown + rest
-	}
-	if of, rest, ok := strings.Cut(sentence, within); ok {
-		name, at, _ := strings.Cut(rest, place)
-		return of + within + sayable(rt, name) + place + at
-	}
-	return sentence
-}
-
 // quoted cuts at the closing quote. Where there is none, the text was shortened: it
 // ends with an ellipsis, or is all that follows.
 func quoted(s string) (inside, behind string) {

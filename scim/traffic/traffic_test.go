@@ -189,20 +189,15 @@ func TestDeepAndLongTextsCostLittle(t *testing.T) {
 	}
 }
 
-// Where a client writes something else than belongs there, a place, an address or its
-// own name, nothing of it is kept that could name a person or open a door.
+// Where a client writes something else than belongs there, into an address or its own
+// name, nothing of it is kept that could name a person or open a door.
 func TestNothingIsKeptOfWhatStandsInTheWrongPlace(t *testing.T) {
 	const anna = "Anna.Lindgren"
-	users := schema.Users()
 	for _, r := range []Request{
 		{Method: "GET", Resource: anna + "@southern.example"},
 		{Method: "GET", Resource: "Users%2F" + anna},
 		{Method: "GET", Resource: "Users;" + anna},
 		{Method: "GET", Resource: anna},
-		{Method: "GET", Resource: "Users", Type: users, Where: anna, Detail: anna + " is no attribute that can be filtered by, at character 1"},
-		{Method: "GET", Resource: "Users", Type: users, Where: "“" + anna + "” eq 1", Detail: "“" + anna + "” is no attribute that can be filtered by, at character 1"},
-		{Method: "GET", Resource: "Users", Type: users, Where: "name.Lindgren eq 1", Detail: "name has no sub-attribute Lindgren, at character 5"},
-		{Method: "GET", Resource: "Users", Type: users, Where: strings.Repeat("x", 90) + "Lindgren-Lindgren", Detail: strings.Repeat("x", 90) + "Lindgren-L… is no attribute that can be filtered by, at character 1"},
 		{Method: "GET", Resource: "Users", Agent: "idp/1 drb_secret_Lindgren"},
 	} {
 		kept, err := json.Marshal(r.Record())
@@ -214,9 +209,5 @@ func TestNothingIsKeptOfWhatStandsInTheWrongPlace(t *testing.T) {
 		if got := (Request{Resource: sent}).Record().Resource; got != want {
 			t.Errorf("%q is kept as %q", sent, got)
 		}
-	}
-	r := Request{Type: users, Where: "title eq 1", Detail: "title is compared with a text in quotes, at character 10"}
-	if got := r.Record().Refusal; got != "title eq [1 character]: title is compared with a text in quotes, at character 10" {
-		t.Errorf("a refusal about what the schema says is %q", got)
 	}
 }
