@@ -13,6 +13,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/drawbridge-id/drawbridge/internal/drive"
+	"github.com/drawbridge-id/drawbridge/internal/idp"
 	"github.com/drawbridge-id/drawbridge/internal/secret"
 )
 
@@ -469,5 +470,17 @@ func TestProgressEndsAtTheTotal(t *testing.T) {
 	}
 	if p := d.Progress(); p.Phase != "memberships" || p.Done != 40 || p.Total != 40 {
 		t.Errorf("%+v", p)
+	}
+}
+
+// What a server says of itself is shown, and never obeyed by the terminal it is shown on.
+func TestAReportIsNotObeyedByATerminal(t *testing.T) {
+	const hostile = "\x1b[31mred\u009b2J\u202e\r\nforged"
+	refused := &idp.SCIMError{Method: "GET", Path: "/Users", Status: 400, SCIMType: hostile, Detail: hostile}
+	r := drive.Report{Failures: []string{refused.Error()}, Losses: []string{hostile}, GroupsLeft: []string{hostile}}
+	for _, text := range []string{refused.Error(), r.String()} {
+		if strings.ContainsAny(text, "\x1b\u009b\u202e\r") || strings.Contains(text, "\nforged") || !strings.Contains(text, "forged") {
+			t.Errorf("it says %q", text)
+		}
 	}
 }

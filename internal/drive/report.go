@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/drawbridge-id/drawbridge/internal/idp"
 )
@@ -117,6 +118,16 @@ const told = 10
 // that nothing was lost.
 func (r Report) Good() bool { return r.Ended == "" && r.Failed == 0 && r.Lost == 0 }
 
+// shown is a line in which a server had a say, without what a terminal would obey.
+func shown(line string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsGraphic(r) {
+			return r
+		}
+		return unicode.ReplacementChar
+	}, line)
+}
+
 // String is the report for people.
 func (r Report) String() string {
 	var b strings.Builder
@@ -131,7 +142,7 @@ func (r Report) String() string {
 				fmt.Fprintf(&b, "  %s: and %s more\n", list.what, Thousands(int64(len(list.lines)-told)))
 				break
 			}
-			fmt.Fprintf(&b, "  %s: %s\n", list.what, line)
+			fmt.Fprintf(&b, "  %s: %s\n", list.what, shown(line))
 		}
 	}
 	r.table(&b)

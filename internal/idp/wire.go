@@ -42,9 +42,15 @@ type SCIMError struct {
 	RetryAfter   time.Duration // whole seconds; 0: the answer did not say
 }
 
-// Error says what was asked and what was answered.
+// Error says what was asked and what was answered, that in quotes: it ends on terminals.
 func (e *SCIMError) Error() string {
-	return fmt.Sprintf("idp: %s %s: status %d %s %s", e.Method, e.Path, e.Status, e.SCIMType, e.Detail)
+	said := fmt.Sprintf("idp: %s %s: status %d", e.Method, e.Path, e.Status)
+	for _, part := range []string{e.SCIMType, e.Detail} {
+		if part != "" {
+			said += fmt.Sprintf(" %q", part)
+		}
+	}
+	return said
 }
 
 // Manner is how a vendor's requests look whatever they ask.
