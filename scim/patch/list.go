@@ -29,7 +29,7 @@ func (c *compiler) multiValued(t target) error {
 		return nil
 	}
 	items, _ := v.([]any)
-	c.edit(func(doc schema.Object) error { return addElements(doc, a, items) })
+	c.edit(func(doc schema.Object) error { return c.addElements(doc, a, items) })
 	return nil
 }
 
@@ -218,7 +218,7 @@ func (c *compiler) elements(t target, clearing bool, change func(schema.Object))
 			return noTarget(t)
 		}
 		doc.Put(t.Attr, list)
-		return settlePrimary(t.Attr, list, touched)
+		return c.settlePrimary(t.Attr, list, touched)
 	})
 }
 
@@ -289,7 +289,7 @@ func contradicts(element schema.Object, pairs []filter.Pair) bool {
 // addElements appends what is not there yet. An element of the same value and type
 // is the same one, about which more is said. Only who is said to be primary takes
 // the place: naming the one that has it again keeps it from nobody.
-func addElements(doc schema.Object, a *schema.Attribute, items []any) error {
+func (c *compiler) addElements(doc schema.Object, a *schema.Attribute, items []any) error {
 	list := listOf(doc, a)
 	primary := map[int]bool{}
 	for _, item := range items {
@@ -310,7 +310,7 @@ func addElements(doc schema.Object, a *schema.Attribute, items []any) error {
 		return nil
 	}
 	doc.Put(a, list)
-	return settlePrimary(a, list, primary)
+	return c.settlePrimary(a, list, primary)
 }
 
 func indexOf(a *schema.Attribute, list []any, item any) int {
@@ -334,11 +334,16 @@ func sameType(x, y schema.Object) bool {
 }
 
 // settlePrimary takes the primary place from every other element once a touched
-// one has it (RFC 7644 section 3.5.2).
-func settlePrimary(a *schema.Attribute, list []any, touched map[int]bool) error {
+// one has it (RFC 7644 section 3.5.2). An element that is still without a value has it
+// only once it gets one: until then it may go again, and the place with it.
+func (c *compiler) settlePrimary(a *schema.Attribute, list []any, touched map[int]bool) error {
+	has := func(v any) bool {
+		o, ok := v.(schema.Object)
+		return ok && o["primary"] == true && !c.Type.Husk(a, o)
+	}
 	primaries := 0
 	for i := range touched {
-		if o, ok := list[i].(schema.Object); ok && o["primary"] == true {
+		if has(list[i]) {
 			primaries++
 		}
 	}
@@ -349,8 +354,8 @@ func settlePrimary(a *schema.Attribute, list []any, touched map[int]bool) error 
 		return nil
 	}
 	for i, v := range list {
-		if o, ok := v.(schema.Object); ok && !touched[i] && o["primary"] == true {
-			o["primary"] = false
+		if !touched[i] && has(v) {
+			v.(schema.Object)["primary"] = false
 		}
 	}
 	return nil

@@ -163,10 +163,7 @@ func (rt *ResourceType) Tidy(doc Object) {
 			continue
 		}
 		for _, a := range s.Attributes {
-			// An own attribute's elements may be made of nothing but a type, and what
-			// lacks a value that is required is refused instead.
-			value := a.SubAttribute("value")
-			ext.set(a.Name, tidied(ext[a.Name], !s.Custom || value != nil && !value.Required))
+			ext.set(a.Name, tidied(ext[a.Name], s.husks(a)))
 		}
 		if len(ext) == 0 {
 			delete(doc, name)
@@ -210,6 +207,20 @@ func tidyList(list []any, husks bool) []any {
 		}
 	}
 	return kept
+}
+
+// Husk says whether an element of a list says nothing of a value, so that Tidy takes
+// it out.
+func (rt *ResourceType) Husk(a *Attribute, element Object) bool {
+	s := rt.Schema(a.URN)
+	return element.husk() && (s == nil || s.husks(a))
+}
+
+// husks: an own attribute's elements may be made of nothing but a type, and what
+// lacks a value that is required is refused instead.
+func (s *Schema) husks(a *Attribute) bool {
+	value := a.SubAttribute("value")
+	return !s.Custom || value != nil && !value.Required
 }
 
 func (o Object) husk() bool {
