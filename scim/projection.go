@@ -29,17 +29,21 @@ func parseProjection(rt *schema.ResourceType, q queryText) projection {
 		return unasked(rt, nil)
 	}
 	p.bound, p.chosen = true, selection{}
+	var named []*schema.Attribute
 	for name := range strings.SplitSeq(q.attributes+q.excluded, ",") {
 		name = strings.TrimSpace(name)
 		if steps := resolve(rt, name); len(steps) > 0 {
 			p.chosen.add(steps)
+			if a, err := rt.Attribute(name); err == nil && p.only {
+				named = append(named, a)
+			}
 		} else if rt.Schema(name) == rt.Core { // its URN alone names all of it
 			for _, a := range rt.Core.Attributes {
 				p.chosen.add(stepsTo(a))
 			}
 		}
 	}
-	p.obey(rt, nil)
+	p.obey(rt, named)
 	return p
 }
 

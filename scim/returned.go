@@ -19,7 +19,7 @@ func (p projection) obey(rt *schema.ResourceType, named []*schema.Attribute) {
 		chosen, there := p.chosen[urn]
 		whole := there && len(chosen) == 0
 		if p.only {
-			chosen = kept(attributes, chosen, whole)
+			chosen = kept(attributes, chosen, whole, named)
 		} else {
 			chosen = left(attributes, chosen, whole, named)
 		}
@@ -32,18 +32,20 @@ func (p projection) obey(rt *schema.ResourceType, named []*schema.Attribute) {
 }
 
 // kept is what to show of attributes that stand side by side, where the request
-// chose these; whole: all of them.
-func kept(attributes []*schema.Attribute, chosen selection, whole bool) selection {
+// chose these; whole: all of them. What it named beside its whole is not in the tree
+// any more.
+func kept(attributes []*schema.Attribute, chosen selection, whole bool, named []*schema.Attribute) selection {
 	out := selection{}
 	for _, a := range attributes {
 		sub, there := chosen[a.Name]
-		all := there && len(sub) == 0 || whole && a.Returned != schema.ReturnedRequest || a.Returned == schema.ReturnedAlways
+		all := there && len(sub) == 0 || whole && a.Returned != schema.ReturnedRequest || a.Returned == schema.ReturnedAlways || slices.Contains(named, a)
+		part := slices.ContainsFunc(named, func(n *schema.Attribute) bool { return n.Parent == a })
 		switch {
-		case a.Returned == schema.ReturnedNever || !there && !all:
+		case a.Returned == schema.ReturnedNever || !there && !all && !part:
 		case len(a.Sub) == 0:
 			out[a.Name] = nil
 		default:
-			if inner := kept(a.Sub, sub, all); len(inner) > 0 {
+			if inner := kept(a.Sub, sub, all, named); len(inner) > 0 {
 				out[a.Name] = inner
 			}
 		}
