@@ -59,7 +59,7 @@ func unknownIn(edits []patch.MemberEdit, known map[access.PersonID]store.PersonK
 	return u
 }
 
-// unknownShown is how many unknown member ids one event, or one refusal, spells out.
+// unknownShown is how many unknown member ids one refusal spells out.
 const unknownShown = 20
 
 // meetUnknown refuses the change, if that is the connection's choice, or records who
@@ -80,9 +80,8 @@ func (c *change) meetUnknown(g *store.Group, u unknown) error {
 	if len(u.wanted) == 0 {
 		return nil
 	}
-	e := fact(event.MemberUnknown, c.by, c.conn, "", c.now, map[string]string{"group": string(g.ID), "count": strconv.Itoa(len(u.wanted))})
-	e.Personal = map[string]string{"members": strings.Join(u.shown(), " ")}
-	c.events = append(c.events, e)
+	// The ids stand in the drift, which can be forgotten: they may be anything, somebody's address too.
+	c.say(event.MemberUnknown, "", map[string]string{"group": string(g.ID), "count": strconv.Itoa(len(u.wanted))})
 	return c.dir.NoteDrift(g, u.wanted, c.now)
 }
 

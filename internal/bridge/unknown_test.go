@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/internal/event"
 	"github.com/drawbridge-id/drawbridge/internal/store"
 	"github.com/drawbridge-id/drawbridge/mapping"
 )
@@ -102,6 +103,31 @@ func TestDriftIsBoundedCountedAndAcknowledged(t *testing.T) {
 	w.addMember(banksia, other, "per_other")
 	if got := w.drift(banksia); !slices.Equal(got, []string{"per_other"}) {
 		t.Errorf("named again: %v", got)
+	}
+}
+
+// TestForgottenDriftIsNowhere: what was named as a member and is nobody's id may be
+// somebody's address; the audit trail, which is for good, says how many there were.
+func TestForgottenDriftIsNowhere(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.group(banksia, "GL Geelong Managers", "anna.lindgren@banksia.example")
+	if n, err := w.bridge.AcknowledgeDrift(w.ctx, banksia, ""); n != 1 || err != nil {
+		t.Fatalf("%d were forgotten (%v)", n, err)
+	}
+	told := false
+	w.do(w.store.View(w.ctx, func(v *store.View) error {
+		rows, err := v.Unsealed(10_000)
+		for _, row := range rows {
+			told = told || strings.Contains(string(row.Body), string(event.MemberUnknown))
+			if strings.Contains(string(row.Body)+string(row.Personal), "lindgren") {
+				t.Errorf("the trail still says %s %s", row.Body, row.Personal)
+			}
+		}
+		return err
+	}))
+	if !told {
+		t.Error("the trail does not say that there were any")
 	}
 }
 
