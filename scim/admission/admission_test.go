@@ -155,6 +155,47 @@ func TestAPlaceGoesToWhoHasFewestInside(t *testing.T) {
 	}
 }
 
+// Those who come one by one, again and again, take turns with a line; they are no
+// newcomers each time.
+func TestALineIsNotPassedByWhoComesBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		turn := NewTurnstile(1, 1, 100)
+		var order []string
+		pass := func(key string) {
+			if err := turn.Enter(t.Context(), key); err != nil {
+				t.Error(err)
+			}
+			order = append(order, key) // one is inside
+			time.Sleep(time.Millisecond)
+			turn.Leave(key)
+		}
+		var all sync.WaitGroup
+		for range 10 {
+			all.Go(func() { pass("line") })
+		}
+		synctest.Wait()
+		for _, key := range []string{"b", "c", "d"} {
+			all.Go(func() {
+				for range 10 {
+					pass(key)
+				}
+			})
+		}
+		all.Wait()
+		for _, key := range []string{"line", "b", "c", "d"} {
+			n := 0
+			for _, k := range order[:20] {
+				if k == key {
+					n++
+				}
+			}
+			if n < 4 || n > 8 {
+				t.Errorf("%s had %d of the first 20 turns: %v", key, n, order)
+			}
+		}
+	})
+}
+
 func TestWhoGivesUpWaitingTakesNoPlace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		turn := NewTurnstile(1, 1, 9)
