@@ -113,7 +113,7 @@ func (b *Bridge) Recompute(ctx context.Context) (int, error) {
 		byConnection[w.Connection] = append(byConnection[w.Connection], w.Person)
 	}
 	for conn, people := range byConnection {
-		if err := b.inTurn(ctx, func() error { return b.settleChunk(ctx, conn, people) }); err != nil {
+		if err := b.inTurn(ctx, conn, func() error { return b.settleChunk(ctx, conn, people) }); err != nil {
 			return 0, err
 		}
 	}
@@ -172,7 +172,7 @@ func (b *Bridge) clearFences(ctx context.Context) (int, error) {
 
 // stepFence decides a chunk of a group's members.
 func (b *Bridge) stepFence(ctx context.Context, g store.Group, step func(*change, store.Group) error) error {
-	return b.inTurn(ctx, func() error {
+	return b.inTurn(ctx, g.Connection, func() error {
 		return b.change(ctx, g.Connection, event.ByRules, func(c *change) error { return step(c, g) })
 	})
 }

@@ -8,6 +8,7 @@ package bridge
 
 import (
 	"context"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,6 +22,7 @@ import (
 	"github.com/drawbridge-id/drawbridge/internal/store"
 	"github.com/drawbridge-id/drawbridge/mapping"
 	"github.com/drawbridge-id/drawbridge/oidc"
+	"github.com/drawbridge-id/drawbridge/scim/admission"
 )
 
 // Lives are how long things last. Each has an upper bound that New enforces.
@@ -76,8 +78,8 @@ type Bridge struct {
 	observe    func(op string, err error)
 
 	policy atomic.Pointer[activePolicy]
-	wake   chan struct{} // buffered 1: background work is waiting
-	heavy  chan struct{} // buffered 1: taken while a chunk of a large change holds the writer, so that two never follow each other
+	wake   chan struct{}        // buffered 1: background work is waiting
+	heavy  *admission.Turnstile // a chunk of a large change holds the writer: one at a time, and of each connection in turn
 
 	refusals refusals
 	attempts attempts
@@ -110,7 +112,7 @@ func New(c Config) (*Bridge, error) {
 	}
 	b := &Bridge{store: c.Store, hot: c.Hot, issuer: c.Issuer, refresh: c.Refresh, cursors: c.Cursors, marks: c.Marks, scimAccess: c.SCIMAccess, assertions: c.Assertions, trust: c.Trust, url: c.URL, lives: l, now: c.Now,
 		observe: c.Observe, clients: make(map[access.ClientID]oidc.Client, len(c.Clients)),
-		wake: make(chan struct{}, 1), heavy: make(chan struct{}, 1), used: map[string]time.Time{}, usedClients: map[store.ClientUse]time.Time{}}
+		wake: make(chan struct{}, 1), heavy: admission.NewTurnstile(1, 1, math.MaxInt), used: map[string]time.Time{}, usedClients: map[store.ClientUse]time.Time{}}
 	if b.observe == nil {
 		b.observe = func(string, error) {}
 	}

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/event"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
 	"github.com/drawbridge-id/drawbridge/internal/store"
@@ -142,7 +143,7 @@ func (b *Bridge) finish(ctx context.Context, g store.Group) (store.Group, error)
 // carryOn carries out one chunk of the large change of a group.
 func (b *Bridge) carryOn(ctx context.Context, g store.Group) (store.Group, error) {
 	var now store.Group
-	err := b.inTurn(ctx, func() error {
+	err := b.inTurn(ctx, g.Connection, func() error {
 		return b.change(ctx, g.Connection, event.ByScim, func(c *change) (err error) {
 			if now, err = c.dir.Group(g.ID); err != nil || now.Changing.IsZero() {
 				return err
@@ -207,16 +208,15 @@ func (c *change) exchangeChunk(g *store.Group, edit store.MemberEdit, since time
 	return c.dir.MarkDue(touched)
 }
 
-// inTurn lets one chunk of large changes at a time hold the writer, so that whoever
-// else writes waits for one at most.
-func (b *Bridge) inTurn(ctx context.Context, fn func() error) error {
-	select {
-	case b.heavy <- struct{}{}:
-		defer func() { <-b.heavy }()
-		return fn()
-	case <-ctx.Done():
-		return ctx.Err()
+// inTurn lets one chunk of large changes at a time hold the writer, of each connection
+// in turn, so that whoever else writes waits for one at most, and nobody's large change
+// for all that another has under way.
+func (b *Bridge) inTurn(ctx context.Context, conn access.ConnectionID, fn func() error) error {
+	if err := b.heavy.Enter(ctx, string(conn)); err != nil {
+		return err
 	}
+	defer b.heavy.Leave(string(conn))
+	return fn()
 }
 
 // carryOnAll carries out a chunk of every large change whose caller may have gone,

@@ -28,7 +28,7 @@ type Turnstile struct {
 
 type queue struct {
 	inside int
-	last   uint64 // its last turn, or the last of all when it came
+	last   uint64 // its last turn, or the one before the last of all when it came
 	line   []*ticket
 }
 
@@ -75,7 +75,7 @@ func (t *Turnstile) TryEnter(key string) bool {
 // step goes in if there is a place.
 func (t *Turnstile) step(key string) (q *queue, in bool) {
 	if q = t.keys[key]; q == nil {
-		q = &queue{last: t.turns} // who comes back behind each turn goes before nobody who waits
+		q = &queue{last: max(t.turns, 1) - 1} // it goes before the key that was served last, and before nobody else who waits
 		t.keys[key] = q
 	}
 	if t.free() && q.inside < t.each { // then nobody waits who could go
