@@ -50,6 +50,45 @@ func TestFaultsOfTheWholeResultNameTheirOperation(t *testing.T) {
 	}
 }
 
+// What is immutable in an element is given once; the element may still go as a whole. And
+// an element that lacks a value that it must have is refused, not taken out.
+func TestWhatIsImmutableInAnElementIsGivenOnce(t *testing.T) {
+	all, faults := schema.ParseDefinitions([]byte(`{"id":"urn:example:scim:s","attributes":[
+		{"name":"rows","type":"complex","multiValued":true,"subAttributes":[{"name":"value"},{"name":"seal","mutability":"immutable"}]},
+		{"name":"cards","type":"complex","multiValued":true,"subAttributes":[{"name":"value","required":true},{"name":"type"}]}]}`))
+	if len(faults) > 0 {
+		t.Fatal(faults)
+	}
+	types, err := schema.Standard().ExtendUsers(schema.Extension{Schema: all[0]})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const s, sealed = "urn:example:scim:s", "mutability Operations[0] urn:example:scim:s:rows.seal:"
+	before, err := schema.Stored([]byte(`{"userName":"kim","` + s + `":{"rows":[{"value":"a","seal":"1"},{"value":"b"}]}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for operation, want := range map[string]string{
+		`{"op":"replace","path":"` + s + `:rows[value eq \"a\"].seal","value":"2"}`:                 sealed,
+		`{"op":"remove","path":"` + s + `:rows[value eq \"a\"].seal"}`:                              sealed,
+		`{"op":"add","path":"` + s + `:rows","value":[{"value":"a","seal":"2"}]}`:                   sealed,
+		`{"op":"replace","path":"` + s + `:rows[value eq \"a\"]","value":{"value":"a","seal":"2"}}`: sealed,
+		`{"op":"replace","path":"` + s + `:rows[value eq \"a\"].seal","value":"1"}`:                 "",
+		`{"op":"replace","path":"` + s + `:rows[value eq \"b\"].seal","value":"2"}`:                 "",
+		`{"op":"remove","path":"` + s + `:rows[value eq \"a\"]"}`:                                   "",
+		`{"op":"add","path":"` + s + `:cards","value":[{"type":"fuel"}]}`:                           "invalidValue Operations[0] " + s + ":cards.value:",
+		`{"op":"add","path":"` + s + `:cards","value":[{"type":"fuel","value":"1"}]}`:               "",
+	} {
+		plan, err := Compile(types.Users, body("["+operation+"]"), schema.Leniency{})
+		if err == nil {
+			_, err = plan.Apply(before)
+		}
+		if got := describe(err); err != nil && want == "" || !strings.HasPrefix(got, want) {
+			t.Errorf("%s\n got %s\nwant %s", operation, got, want)
+		}
+	}
+}
+
 func TestMembersAreSelectedByTheirValueAlone(t *testing.T) {
 	for path, want := range map[string]string{
 		`members[value eq "a"]`:                    "remove a",
