@@ -76,7 +76,7 @@ func (m moves) succeeds() bool {
 // leavingAtOnce is how many people leave a group one by one at most while the
 // request waits; stageChunk is how many are made a successor's members at a time.
 const (
-	leavingAtOnce = 2000
+	leavingAtOnce = 600
 	stageChunk    = 500
 )
 

@@ -136,11 +136,11 @@ func largeChanges() map[string]largeChange {
 func TestALargeChangeIsWholeWhenItIsAnswered(t *testing.T) {
 	t.Parallel()
 	for name, change := range largeChanges() {
-		for size, leave := range map[string]int{"many": 350, "very many": 2500} {
+		for size, leave := range map[string]int{"many": 350, "very many": 1000} {
 			t.Run(name+", "+size, func(t *testing.T) {
 				t.Parallel()
 				w := newWorld(t)
-				const stay, come = 350, 200
+				const stay, come = 250, 200
 				people := w.people(banksia, stay+leave+come)
 				p := parts{people[:stay], people[stay : stay+leave], people[stay+leave:]}
 				group := w.group(banksia, "GL Geelong Managers", people[:stay+leave]...)
@@ -216,7 +216,7 @@ func (w *world) told(c access.ConnectionID, person string) (added, removed int) 
 // again before anybody was decided anew is new access (I-2).
 func TestWhoLeavesALargeGroupAndComesBackIsNew(t *testing.T) {
 	t.Parallel()
-	for size, many := range map[string]int{"many": 300, "very many": 2500} {
+	for size, many := range map[string]int{"many": 300, "very many": 700} {
 		w := newWorld(t)
 		people := w.people(banksia, many+1)
 		group := w.group(banksia, "GL Geelong Managers", people...)
@@ -238,7 +238,7 @@ func TestWhoLeavesALargeGroupAndComesBackIsNew(t *testing.T) {
 // ones; and what was answered is there.
 func TestALargeChangeSurvivesADeathAtAnyPoint(t *testing.T) {
 	t.Parallel()
-	for size, leave := range map[string]int{"many": 120, "very many": 2500} {
+	for size, leave := range map[string]int{"many": 120, "very many": 700} {
 		t.Run(size, func(t *testing.T) {
 			t.Parallel()
 			behind, n := 0, 1
