@@ -17,7 +17,7 @@ import (
 // Operations share a commit as long as they hold the store no longer than this, and
 // no more of them than that: other connections wait behind them.
 const (
-	longestTogether = 5 * time.Millisecond
+	longestTogether = 12 * time.Millisecond
 	mostTogether    = 128
 )
 
