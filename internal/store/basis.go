@@ -105,8 +105,13 @@ type membership struct {
 
 // memberships reads those of people, in the order of their groups, and which groups these are.
 func (d *Directory) memberships(op, what string, people []PersonKey, args ...any) (rows []membership, groups []GroupKey, err error) {
-	rows, err = list(d.v, op, func(r Row) (m membership, err error) { return m, r.Scan(&m.person, &m.group, &m.since) },
-		`select `+what+` m.person in (`+d.dialect().Keys("$1")+`) order by m.person, m.grp`, append([]any{jsonList(people)}, args...)...)
+	var m membership
+	into := []any{&m.person, &m.group, &m.since} // once: there may be thousands of rows
+	err = d.v.each(op, func(r Row) error {
+		err := r.Scan(into...)
+		rows = append(rows, m)
+		return err
+	}, `select `+what+` m.person in (`+d.dialect().Keys("$1")+`) order by m.person, m.grp`, append([]any{jsonList(people)}, args...)...)
 	seen := map[GroupKey]bool{}
 	for _, m := range rows {
 		if !seen[m.group] {

@@ -20,19 +20,21 @@ const personFields = `p.key, p.id, p.user_name, p.external_id, p.display_name, p
 
 func scanPerson(r Row, more ...any) (Person, error) {
 	var p Person
-	var external sql.NullString
-	var validUntil, claimed, assertedUntil, created, updated int64
-	var asserted bool
-	var level string
-	err := r.Scan(append([]any{&p.Key, &p.ID, &p.UserName, &external, &p.DisplayName, &p.Email, &p.Active, &p.Epoch, &p.Version, &p.Policy,
-		&validUntil, &p.Claimed.Level, &claimed, &asserted, &level, &assertedUntil, &created, &updated, &p.Doc}, more...)...)
+	var as struct { // one allocation for all that is read in another form
+		external                                             sql.NullString
+		validUntil, claimed, assertedUntil, created, updated int64
+		asserted                                             bool
+		level                                                string
+	}
+	err := r.Scan(append([]any{&p.Key, &p.ID, &p.UserName, &as.external, &p.DisplayName, &p.Email, &p.Active, &p.Epoch, &p.Version, &p.Policy,
+		&as.validUntil, &p.Claimed.Level, &as.claimed, &as.asserted, &as.level, &as.assertedUntil, &as.created, &as.updated, &p.Doc}, more...)...)
 	if err != nil {
 		return Person{}, err
 	}
-	p.ExternalID = external.String
-	p.ValidUntil, p.Created, p.Updated, p.Claimed.Until = at(validUntil), at(created), at(updated), at(claimed)
-	if asserted {
-		p.Asserted = &access.Certification{Level: level, Until: at(assertedUntil)}
+	p.ExternalID = as.external.String
+	p.ValidUntil, p.Created, p.Updated, p.Claimed.Until = at(as.validUntil), at(as.created), at(as.updated), at(as.claimed)
+	if as.asserted {
+		p.Asserted = &access.Certification{Level: as.level, Until: at(as.assertedUntil)}
 	}
 	return p, nil
 }
