@@ -90,7 +90,7 @@ func noRoute(collection string) error {
 		return NotImplemented("/Me is a person to their own access token; a connection's credential stands for nobody. Use Users.")
 	}
 	return &Error{Status: http.StatusNotFound,
-		Detail: "There is no such address; try Users, Groups, ServiceProviderConfig, ResourceTypes or Schemas."}
+		Detail: "There is no such address; try Users, Groups, Roles, Entitlements, ServiceProviderConfig, ResourceTypes or Schemas."}
 }
 
 // accepts refuses a client that says it cannot read JSON. No Accept means any.

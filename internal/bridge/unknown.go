@@ -99,7 +99,11 @@ func (u unknown) refusal() error {
 	if more := len(u.wanted) - unknownShown; more > 0 {
 		said = append(said, fmt.Sprintf("and %d more", more))
 	}
-	return scim.Invalid(scim.TypeInvalidValue, strings.Join(said, " ")+" name nobody here; send ids that this server returned. Nothing was changed.")
+	verb := "name"
+	if len(u.wanted) == 1 {
+		verb = "names"
+	}
+	return scim.Invalid(scim.TypeInvalidValue, strings.Join(said, " ")+" "+verb+" nobody here; send ids that this server returned. Nothing was changed.")
 }
 
 // clipped is an id as a refusal quotes it.

@@ -270,7 +270,11 @@ func text(a *Attribute, raw Raw) (any, error) {
 }
 
 func wrongType(a *Attribute) error {
-	return Errorf(InvalidValue, a.path, "a %s is expected", a.Type)
+	article := "a"
+	if a.Type == Integer {
+		article = "an"
+	}
+	return Errorf(InvalidValue, a.path, "%s %s is expected", article, a.Type)
 }
 
 // ParseTime reads an xsd:dateTime (RFC 7643 section 2.3.5); without a time zone it
