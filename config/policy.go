@@ -238,7 +238,7 @@ func (l *loader) rule(f field) (mapping.RuleSource, bool) {
 		ID: b.needText("id"), From: access.ConnectionID(b.needText("from")),
 		Group: b.text("group"), GroupID: b.text("group_id"), Give: b.text("give"), Guest: b.texts("guest"),
 		For: b.duration("for", 0, maxDuration), Mode: mapping.Mode(b.oneOf("mode", string(mapping.Enforce), string(mapping.Shadow))),
-		Note: b.text("note"), Owner: b.text("owner"), Pos: f.pos(), FieldPos: map[string]mapping.Pos{},
+		Note: b.text("note"), Owner: b.text("owner"), Written: mapping.Written{Pos: f.pos(), FieldPos: map[string]mapping.Pos{}},
 	}
 	if flags, ok := b.get("flags"); ok {
 		r.Flags = l.flags(flags)

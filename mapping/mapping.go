@@ -19,40 +19,6 @@ type Pos struct {
 	Col  int    `json:"col,omitzero"`
 }
 
-// Mode says whether a rule gives or only shows what it would give.
-type Mode string
-
-// A rule that names no mode is enforced.
-const (
-	Enforce Mode = "enforce"
-	Shadow  Mode = "shadow"
-)
-
-// RuleSource is a rule as it is written, before Compile has checked it.
-type RuleSource struct {
-	ID       string              `json:"id"`
-	From     access.ConnectionID `json:"from"`
-	Group    string              `json:"group,omitzero"`    // display name, with captures: "GL {fleet} Managers"
-	GroupID  string              `json:"group_id,omitzero"` // or the group's externalId
-	Give     string              `json:"give"`              // "standard @ pacific/ironbark/{fleet}"
-	Guest    []string            `json:"guest,omitzero"`    // the same form, as guests
-	Flags    access.Flags        `json:"flags,omitzero"`
-	For      time.Duration       `json:"for,omitzero"` // counted from joining the group; 0: as long as it lasts
-	Mode     Mode                `json:"mode,omitzero"`
-	Note     string              `json:"note,omitzero"`
-	Owner    string              `json:"owner,omitzero"` // who answers for the rule
-	Pos      Pos                 `json:"pos"`
-	FieldPos map[string]Pos      `json:"field_pos,omitzero"` // where each key's value is written
-}
-
-// PolicySource is everything a policy is compiled from. It marshals to JSON, which
-// is what the store keeps as the active policy.
-type PolicySource struct {
-	Scopes      []access.Scope      `json:"scopes"`
-	Connections []access.Connection `json:"connections"`
-	Rules       []RuleSource        `json:"rules"`
-}
-
 // provisionalPrefix begins the id of a scope that has none of its own yet.
 const provisionalPrefix = "path:"
 
@@ -79,6 +45,9 @@ type Facts struct {
 	Active        bool
 	Memberships   []Membership         // in any order
 	Certification access.Certification // the vendor's word where there is one, else the trusted SCIM value
+	// Attributes are by the name that the policy gives them: a string, bool, int64, float64
+	// or time.Time, or a []any of one of them. What the person does not have is not there.
+	Attributes map[string]any
 }
 
 // Wanted is one assignment that the rules want the person to hold.

@@ -17,6 +17,8 @@ const (
 	exitUsage       = 2 // wrong flags, or a configuration that does not hold
 	exitUnreachable = 3 // no running bridge answers
 	exitNotAllowed  = 4 // the token opens nothing
+	exitStale       = 5 // what was reviewed is no longer what would happen
+	exitGuard       = 6 // a guard refuses
 )
 
 // exit is an error that has been told, or whose text is all there is to tell, with
@@ -73,7 +75,8 @@ func run(ctx context.Context, args, env []string, in io.Reader, out, errOut io.W
 const help = `drawbridge: SCIM provisioning in, rules in the middle, OpenID Connect out.
 
 Start with "drawbridge demo". Exit codes: 0 done or yes, 1 a negative answer,
-2 usage or configuration, 3 no bridge reachable, 4 not allowed.`
+2 usage or configuration, 3 no bridge reachable, 4 not allowed, 5 stale (what was
+reviewed is no longer what would happen), 6 refused by a guard.`
 
 func (c *cli) root() *cobra.Command {
 	root := &cobra.Command{Use: "drawbridge", Short: "SCIM provisioning in, OpenID Connect out", Long: help,
@@ -87,7 +90,18 @@ func (c *cli) root() *cobra.Command {
 	f.StringVar(&c.data, "data", "", "data folder of the running bridge (default: ./data, or a demo without --data, whichever was started last)")
 	f.StringVar(&c.url, "url", "", "address of the running bridge's admin API, instead of the data folder's")
 	f.StringVar(&c.token, "token-file", "", "file with the administrator's token, instead of the data folder's")
-	root.AddCommand(c.serve(), c.demo(), c.check(), c.drive(), c.explain(), c.doctor(), c.connection(), c.tokens(), c.scim(), c.version())
+	root.AddCommand(
+		c.serve(),
+		c.demo(),
+		c.check(),
+		c.explain(),
+		c.doctor(),
+		c.connection(),
+		c.tokens(),
+		c.scim(),
+		c.drive(),
+		c.version(),
+	)
 	root.InitDefaultCompletionCmd()
 	for _, cmd := range root.Commands() {
 		if cmd.Name() == "completion" {

@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"slices"
 	"strconv"
 	"time"
 
@@ -85,11 +84,7 @@ func (b *Bridge) applyPolicy(tx *store.Tx, src mapping.PolicySource, now time.Ti
 // policyHash is the identity of a policy: all that it says, but not where in its
 // file. A comment above a rule makes no new version, and nobody is decided anew.
 func policyHash(src mapping.PolicySource) (string, error) {
-	src.Rules = slices.Clone(src.Rules)
-	for i := range src.Rules {
-		src.Rules[i].Pos, src.Rules[i].FieldPos = mapping.Pos{}, nil
-	}
-	body, err := json.Marshal(src)
+	body, err := json.Marshal(src.Unplaced())
 	sum := sha256.Sum256(body)
 	return hex.EncodeToString(sum[:]), err
 }

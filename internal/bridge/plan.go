@@ -1,0 +1,85 @@
+package bridge
+
+import (
+	"time"
+
+	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/mapping"
+)
+
+// PolicyPlan is what would happen if a policy were applied now: the difference
+// between what everybody holds and what the policy wants, as data.
+type PolicyPlan struct {
+	Hash     string               `json:"hash"`   // names exactly this plan: what apply asks for
+	Base     int64                `json:"base"`   // the version it was compared with; 0: none has been applied yet
+	Policy   string               `json:"policy"` // the hash of the policy that was planned
+	At       time.Time            `json:"at"`
+	Summary  PlanSummary          `json:"summary"`
+	People   []PersonChange       `json:"people"` // by connection and name; the first of them, unless all were asked for
+	Findings []PlanFinding        `json:"findings"`
+	Shadow   []RuleCount          `json:"shadow"` // what rules that only count would give
+	Tests    []mapping.TestResult `json:"tests"`
+	Guards   []GuardFinding       `json:"guards"` // what stands in the way of applying it
+}
+
+// PlanSummary counts people. One person may gain and lose, and is then both.
+type PlanSummary struct {
+	People        int64 `json:"people"` // that were looked at
+	Changing      int64 `json:"changing"`
+	Gaining       int64 `json:"gaining"`
+	Losing        int64 `json:"losing"`
+	Altered       int64 `json:"altered"`        // flags, standing or time of something held
+	WithoutAccess int64 `json:"without_access"` // who held something and end with nothing
+	LosingInUse   int64 `json:"losing_in_use"`  // who lose something that was used within the last 30 days
+	Sessions      int64 `json:"sessions"`       // that would end, or have to choose
+}
+
+// PersonChange is what a plan does to one person.
+type PersonChange struct {
+	Connection    access.ConnectionID `json:"connection"`
+	Person        access.PersonID     `json:"person"`
+	UserName      string              `json:"user_name"`
+	Gains         []PlannedHolding    `json:"gains,omitempty"`
+	Loses         []PlannedHolding    `json:"loses,omitempty"`
+	Alters        []PlannedHolding    `json:"alters,omitempty"` // as it will be
+	WithoutAccess bool                `json:"without_access,omitzero"`
+	Sessions      int                 `json:"sessions,omitzero"` // that would end, or have to choose
+}
+
+// PlannedHolding is one assignment that a plan gives, takes or alters.
+type PlannedHolding struct {
+	Is       string          `json:"is"` // "standard @ pacific/ironbark/perth"
+	Standing access.Standing `json:"standing"`
+	Flags    access.Flags    `json:"flags"`
+	Risk     access.Risk     `json:"risk"`
+	Until    time.Time       `json:"until,omitzero"`
+	Rules    []string        `json:"rules,omitempty"` // by which it is, or was, given
+	LastUsed time.Time       `json:"last_used,omitzero"`
+}
+
+// PlanFinding is something about the rules that its author will want to know.
+type PlanFinding struct {
+	Code       string              `json:"code"` // matches_nobody, feeds_no_rule, scope_unknown, shadowed, expired
+	Rule       string              `json:"rule,omitzero"`
+	Pos        mapping.Pos         `json:"pos,omitzero"`
+	Connection access.ConnectionID `json:"connection,omitzero"`
+	Group      string              `json:"group,omitzero"`
+	People     int64               `json:"people,omitzero"`
+	Message    string              `json:"message"`
+}
+
+// RuleCount is how many people a rule that only counts would give something.
+type RuleCount struct {
+	Rule   string      `json:"rule"`
+	Pos    mapping.Pos `json:"pos"`
+	People int64       `json:"people"`
+}
+
+// GuardFinding is a guard that a plan does not pass, and what approves it.
+type GuardFinding struct {
+	Guard   string   `json:"guard"` // max_people_losing, max_people_without_access, keep_administrators
+	Message string   `json:"message"`
+	Limit   int64    `json:"limit"`
+	Found   int64    `json:"found"`
+	Names   []string `json:"names"` // who, or which scopes, must be approved by name; the first of them
+}
