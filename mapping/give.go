@@ -2,7 +2,9 @@ package mapping
 
 import (
 	"fmt"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/suggest"
@@ -115,21 +117,47 @@ func (t target) reach(tree *access.Tree) ([]access.ScopeID, error) {
 	at, names := []access.ScopeID{host.ID}, "."
 	for _, s := range t.path {
 		var next []access.ScopeID
-		var slugs []string
 		for _, id := range at {
-			for _, c := range tree.Children(id) {
-				slugs = append(slugs, c.Slug)
-				if s.capture != 0 || c.AnswersTo(s.slug) {
+			if s.capture == 0 {
+				if c, ok := tree.Child(id, s.slug); ok {
 					next = append(next, c.ID)
 				}
+				continue
+			}
+			for _, c := range tree.Children(id) {
+				next = append(next, c.ID)
 			}
 		}
-		if len(next) == 0 && s.capture == 0 && len(at) > 0 {
-			return nil, hinted{fmt.Sprintf("there is no scope %q under %s", s.slug, names), suggest.Closest(s.slug, slugs)}
+		if s.capture == 0 && len(at) > 0 {
+			if len(next) == 0 {
+				return nil, noScope(tree, at, s.slug, names)
+			}
+			if next = live(tree, next); len(next) == 0 && len(at) == 1 {
+				return nil, retired(tree, at[0], s, names)
+			}
 		}
 		at, names = next, s.under(names)
 	}
 	return at, nil
+}
+
+func noScope(tree *access.Tree, parents []access.ScopeID, slug, under string) error {
+	var slugs []string
+	for _, id := range parents {
+		for _, c := range tree.Children(id) {
+			slugs = append(slugs, c.Slug)
+		}
+	}
+	return hinted{fmt.Sprintf("there is no scope %q under %s", slug, under), suggest.Closest(slug, slugs)}
+}
+
+func retired(tree *access.Tree, parent access.ScopeID, s segment, under string) error {
+	c, _ := tree.Child(parent, s.slug)
+	return fmt.Errorf("%s was retired on %s", s.under(under), tree.RetiredSince(c.ID).UTC().Format(time.DateOnly))
+}
+
+func live(tree *access.Tree, ids []access.ScopeID) []access.ScopeID {
+	return slices.DeleteFunc(ids, func(id access.ScopeID) bool { return !tree.Live(id) })
 }
 
 func (s segment) under(parent string) string {

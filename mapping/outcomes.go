@@ -81,10 +81,8 @@ func (e *expansion) step(i int, path []segment, at access.ScopeID) {
 	}
 	s := path[0]
 	if s.capture == 0 {
-		for _, c := range e.tree.Children(at) {
-			if c.AnswersTo(s.slug) {
-				e.step(i, path[1:], c.ID)
-			}
+		if c, ok := e.tree.Child(at, s.slug); ok && e.tree.Live(c.ID) {
+			e.step(i, path[1:], c.ID)
 		}
 		return
 	}

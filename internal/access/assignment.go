@@ -104,9 +104,9 @@ type Ceiling struct {
 }
 
 // Allows reports whether g at s lies under the ceiling in that tree. The zero
-// ceiling allows nothing.
+// ceiling allows nothing, and nobody is given a retired scope.
 func (c Ceiling) Allows(t *Tree, g Grant, s ScopeID) bool {
-	return slices.Contains(c.Grants, g) && t.Covers(c.Scope, s)
+	return slices.Contains(c.Grants, g) && t.Live(s) && t.Covers(c.Scope, s)
 }
 
 // Connection is one customer's link to one identity provider: the boundary of isolation.

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 )
 
 // ScopeID is the immutable id of a scope. Applied policies and tokens carry it;
@@ -66,13 +67,21 @@ type Scope struct {
 	TimeZone string   `json:"timezone,omitzero"` // IANA name, fleets only
 	Location string   `json:"location,omitzero"` // fleets only
 	Was      []string `json:"was,omitzero"`      // former slugs, kept as aliases
+	// Formerly is where the scope lay before it was moved: a path that was written
+	// then still leads to it.
+	Formerly []Place `json:"formerly,omitzero"`
+	// Retired is since when the scope, and all below it, gives nothing; zero: it lives.
+	Retired time.Time `json:"retired,omitzero"`
+}
+
+// Place is a slug under a parent.
+type Place struct {
+	Parent ScopeID `json:"parent"`
+	Slug   string  `json:"slug"`
 }
 
 // Slugs lists the slug and the former ones: all that the scope answers to.
 func (s Scope) Slugs() []string { return append([]string{s.Slug}, s.Was...) }
-
-// AnswersTo reports whether a step of a path may name the scope, now or as it did.
-func (s Scope) AnswersTo(slug string) bool { return s.Slug == slug || slices.Contains(s.Was, slug) }
 
 // Tree is an immutable set of scopes under one host. The zero Tree is empty and
 // covers nothing.
@@ -86,7 +95,9 @@ type node struct {
 	Scope
 	path     string
 	parent   *node
-	children []*node
+	children []*node          // by slug
+	steps    map[string]*node // what a step of a path below it may be: slugs, present and former
+	ended    time.Time        // since when it, or something above it, is retired
 }
 
 // NewTree checks the scopes and builds a tree. All faults are reported, joined.
@@ -116,6 +127,7 @@ func NewTree(scopes []Scope) (*Tree, error) {
 	}
 	if len(faults) == 0 {
 		faults = append(faults, t.index(t.host, ".")...)
+		faults = append(faults, t.indexFormer()...)
 	}
 	if len(faults) == 0 && len(t.inOrder) != len(t.byID) {
 		faults = append(faults, errors.New("some scopes are not under the host"))
@@ -155,18 +167,40 @@ func (t *Tree) attach(n *node) []error {
 func (t *Tree) index(n *node, path string) []error {
 	n.path = path
 	t.inOrder = append(t.inOrder, n.ID)
+	if n.ended = n.Retired; n.parent != nil && !n.parent.ended.IsZero() {
+		n.ended = n.parent.ended
+	}
 	slices.SortFunc(n.children, func(a, b *node) int { return strings.Compare(a.Slug, b.Slug) })
 	var faults []error
-	taken := map[string]ScopeID{}
+	n.steps = make(map[string]*node, len(n.children))
 	for _, c := range n.children {
 		for _, slug := range c.Slugs() {
-			if other, dup := taken[slug]; dup {
-				faults = append(faults, fmt.Errorf("scopes %q and %q under %s both answer to %q", other, c.ID, path, slug))
-				continue
-			}
-			taken[slug] = c.ID
+			faults = append(faults, n.answer(slug, c)...)
 		}
 		faults = append(faults, t.index(c, join(path, c.Slug))...)
+	}
+	return faults
+}
+
+// answer lets a step below n lead to another scope.
+func (n *node) answer(slug string, to *node) []error {
+	if other := n.steps[slug]; other != nil && other != to {
+		return []error{fmt.Errorf("scopes %q and %q under %s both answer to %q", other.ID, to.ID, n.path, slug)}
+	}
+	n.steps[slug] = to
+	return nil
+}
+
+// indexFormer lets the places where scopes were lead to them.
+func (t *Tree) indexFormer() []error {
+	var faults []error
+	for _, id := range t.inOrder {
+		n := t.byID[id]
+		for _, place := range n.Formerly {
+			if p := t.byID[place.Parent]; p != nil {
+				faults = append(faults, p.answer(place.Slug, n)...)
+			}
+		}
 	}
 	return faults
 }
@@ -193,8 +227,18 @@ func ValidSlug(s string) bool {
 }
 
 // Resolve finds the scope a path names: "." is the host, "sp/account/fleet" a
-// fleet. A former slug resolves at any step.
+// fleet. A former slug resolves at any step, and so does a place that a scope was
+// moved from. A retired scope is found by Find alone.
 func (t *Tree) Resolve(path string) (Scope, bool) {
+	s, ok := t.Find(path)
+	if !ok || !t.Live(s.ID) {
+		return Scope{}, false
+	}
+	return s, true
+}
+
+// Find is Resolve for retired scopes as well.
+func (t *Tree) Find(path string) (Scope, bool) {
 	if t == nil || t.host == nil {
 		return Scope{}, false
 	}
@@ -203,21 +247,38 @@ func (t *Tree) Resolve(path string) (Scope, bool) {
 	}
 	at := t.host
 	for step := range strings.SplitSeq(path, "/") {
-		at = at.child(step)
-		if at == nil {
+		if at = at.steps[step]; at == nil {
 			return Scope{}, false
 		}
 	}
 	return at.Scope, true
 }
 
-func (n *node) child(slug string) *node {
-	for _, c := range n.children {
-		if c.AnswersTo(slug) {
-			return c
-		}
+// Child finds the scope that a step below a parent leads to, retired ones included.
+func (t *Tree) Child(parent ScopeID, step string) (Scope, bool) {
+	if t == nil || t.byID[parent] == nil {
+		return Scope{}, false
 	}
-	return nil
+	n := t.byID[parent].steps[step]
+	if n == nil {
+		return Scope{}, false
+	}
+	return n.Scope, true
+}
+
+// Live reports whether there is a scope with that id and neither it nor anything
+// above it is retired.
+func (t *Tree) Live(id ScopeID) bool {
+	return t != nil && t.byID[id] != nil && t.byID[id].ended.IsZero()
+}
+
+// RetiredSince is when the scope, or what lies above it, was retired; zero if it
+// lives, or does not exist.
+func (t *Tree) RetiredSince(id ScopeID) time.Time {
+	if t == nil || t.byID[id] == nil {
+		return time.Time{}
+	}
+	return t.byID[id].ended
 }
 
 // Scope returns the scope with that id.
@@ -232,7 +293,7 @@ func (t *Tree) Scope(id ScopeID) (Scope, bool) {
 	return n.Scope, true
 }
 
-// All lists every scope, depth first, siblings by slug.
+// All lists every scope, retired ones included, depth first, siblings by slug.
 func (t *Tree) All() []Scope {
 	if t == nil {
 		return nil
@@ -244,16 +305,41 @@ func (t *Tree) All() []Scope {
 	return all
 }
 
-// Children lists the scopes directly under id, by slug.
+// Children lists the live scopes directly under id, by slug.
 func (t *Tree) Children(id ScopeID) []Scope {
 	if t == nil || t.byID[id] == nil {
 		return nil
 	}
 	var out []Scope
 	for _, c := range t.byID[id].children {
-		out = append(out, c.Scope)
+		if c.ended.IsZero() {
+			if out == nil {
+				out = make([]Scope, 0, len(t.byID[id].children))
+			}
+			out = append(out, c.Scope)
+		}
 	}
 	return out
+}
+
+// Below lists the scopes directly under id, by slug, retired ones included.
+func (t *Tree) Below(id ScopeID) []Scope {
+	if t == nil || t.byID[id] == nil {
+		return nil
+	}
+	out := make([]Scope, len(t.byID[id].children))
+	for i, c := range t.byID[id].children {
+		out[i] = c.Scope
+	}
+	return out
+}
+
+// Len is how many scopes there are.
+func (t *Tree) Len() int {
+	if t == nil {
+		return 0
+	}
+	return len(t.inOrder)
 }
 
 // Path is the current path of a scope, or "" if there is none with that id.
