@@ -135,7 +135,7 @@ func (p *Plan) place(before map[Pair]access.Assignment, to access.Assignment, pr
 		to.Standing = access.Primary
 	}
 	from, held := before[Pair{to.Grant, to.Scope}]
-	to.ID, to.Person = from.ID, from.Person
+	to.ID, to.Person, to.LastUsed = from.ID, from.Person, from.LastUsed
 	switch {
 	case !held:
 		p.Give = append(p.Give, to)

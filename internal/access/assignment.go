@@ -65,6 +65,9 @@ type Assignment struct {
 	NotBefore time.Time    `json:"not_before,omitzero"`
 	Until     time.Time    `json:"until,omitzero"`
 	Sources   []Source     `json:"sources"`
+	// LastUsed is when a session last stood on it, to the minute; zero: never. It says
+	// nothing about what is held, and is not compared.
+	LastUsed time.Time `json:"last_used,omitzero"`
 }
 
 // ValidAt reports whether the assignment may be used at that instant. It is judged

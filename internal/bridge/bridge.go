@@ -84,6 +84,7 @@ type Bridge struct {
 	refusals refusals
 	attempts attempts
 	speech   speech
+	uses     uses
 
 	mu          sync.Mutex           // guards what follows
 	used        map[string]time.Time // SCIM token public id → last use, not yet written

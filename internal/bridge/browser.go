@@ -148,6 +148,7 @@ func (b *Bridge) Switch(ctx context.Context, cookie string, to access.Assignment
 	if err != nil {
 		return secret.String{}, oidc.Browser{}, err
 	}
+	b.stoodOn(s)
 	out, err := b.browser(ctx, s)
 	return next, out, err
 }

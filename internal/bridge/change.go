@@ -19,16 +19,17 @@ const inlinePeople = 200
 // change is one use case's transaction: where it happens, under which policy, at
 // which instant, and what it has said so far.
 type change struct {
-	tx     *store.Tx
-	dir    *store.DirectoryTx
-	policy *activePolicy
-	conn   access.ConnectionID
-	by     event.Actor
-	now    time.Time
-	events []event.Event
-	ended  []session.ID // their refresh families are tidied away after the commit
-	due    bool         // people were left for the background work
-	moving moving       // of a large change: members whose rows go or come in chunks, behind this transaction
+	tx       *store.Tx
+	dir      *store.DirectoryTx
+	policy   *activePolicy
+	conn     access.ConnectionID
+	by       event.Actor
+	now      time.Time
+	events   []event.Event
+	ended    []session.ID         // their refresh families are tidied away after the commit
+	due      bool                 // people were left for the background work
+	lastUsed map[pairOf]time.Time // of what was dropped
+	moving   moving               // of a large change: members whose rows go or come in chunks, behind this transaction
 
 	request string // the id of the request that asked for it, for the events
 }

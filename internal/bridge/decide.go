@@ -68,6 +68,10 @@ func (c *change) settleWith(p store.Person, held []access.Assignment, live func(
 	for i := range plan.Give {
 		plan.Give[i].ID = access.AssignmentID(credential.NewIDAt("asg", c.now))
 		plan.Give[i].Person = p.ID
+		plan.Give[i].LastUsed = c.lastUsed[useOf(plan.Give[i])]
+	}
+	for _, a := range plan.Drop {
+		c.keepUse(a)
 	}
 	after := plan.After()
 	if !plan.Empty() {
@@ -88,6 +92,28 @@ func (c *change) settleWith(p store.Person, held []access.Assignment, live func(
 		return nil
 	}
 	return c.dir.SetDecided(p.Key, c.policy.version, validUntil)
+}
+
+// pairOf is what stays the same when an assignment is dropped and given again.
+type pairOf struct {
+	person access.PersonID
+	mapping.Pair
+}
+
+func useOf(a access.Assignment) pairOf {
+	return pairOf{a.Person, mapping.Pair{Grant: a.Grant, Scope: a.Scope}}
+}
+
+// keepUse remembers when an assignment was last used that is dropped: where all is
+// dropped to be given again (settleAfter), that is still when it was used.
+func (c *change) keepUse(a access.Assignment) {
+	if a.LastUsed.IsZero() {
+		return
+	}
+	if c.lastUsed == nil {
+		c.lastUsed = map[pairOf]time.Time{}
+	}
+	c.lastUsed[useOf(a)] = a.LastUsed
 }
 
 // tell records what a plan did. Ids and words only: no names.

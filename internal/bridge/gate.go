@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"net/http"
 	"net/netip"
@@ -147,9 +148,13 @@ func (b *Bridge) touch(publicID string, now time.Time) {
 	b.used[publicID] = now
 }
 
-// writeTouches stores when tokens and clients were last used. What it could not
-// write waits for the next time.
+// writeTouches stores when tokens, clients and assignments were last used. What it
+// could not write waits for the next time.
 func (b *Bridge) writeTouches(ctx context.Context) error {
+	return errors.Join(b.writeCredentialTouches(ctx), b.writeUses(ctx))
+}
+
+func (b *Bridge) writeCredentialTouches(ctx context.Context) error {
 	b.mu.Lock()
 	used, clients := b.used, b.usedClients
 	b.used, b.usedClients = map[string]time.Time{}, map[store.ClientUse]time.Time{}

@@ -88,6 +88,7 @@ func (b *Bridge) mint(w warrant, f hot.Family, client oidc.Client, nonce string,
 	if err != nil {
 		return oidc.TokenSet{}, asNotGranted(err)
 	}
+	b.uses.note(f.Bound.Subject.Connection, w.active.ID, now)
 	return oidc.TokenSet{AccessToken: m.AccessToken, IDToken: m.IDToken, ExpiresIn: m.Expires.Sub(now).Truncate(time.Second),
 		RefreshToken: b.refresh.Seal(f.ID, f.N, f.Salt).Reveal(), OAuthScopes: scopes}, nil
 }

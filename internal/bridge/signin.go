@@ -49,6 +49,9 @@ func (b *Bridge) SignIn(ctx context.Context, id upstream.Identity) (secret.Strin
 		return secret.String{}, oidc.Browser{}, err
 	}
 	browser, err := b.Browser(ctx, cookie.Reveal())
+	if err == nil {
+		b.stoodOn(browser.Session)
+	}
 	return cookie, browser, err
 }
 

@@ -35,15 +35,16 @@ func TestLastUsesSurviveAFailedWrite(t *testing.T) {
 	b := &Bridge{store: s, used: map[string]time.Time{}, usedClients: map[store.ClientUse]time.Time{}}
 	b.touch("t", now)
 	b.touchClient(store.ClientUse{Client: "k"}, now)
+	b.uses.note("c", "asg_1", now)
 	gone, stop := context.WithCancel(t.Context())
 	stop()
 	if err := b.writeTouches(gone); err == nil {
 		t.Fatal("a write in a context that has ended succeeds")
 	}
-	if b.used["t"] != now || b.usedClients[store.ClientUse{Client: "k"}] != now {
-		t.Errorf("what is left to write: %v, %v", b.used, b.usedClients)
+	if b.used["t"] != now || b.usedClients[store.ClientUse{Client: "k"}] != now || b.uses.waiting[store.AssignmentUse{Connection: "c", Assignment: "asg_1"}] != now {
+		t.Errorf("what is left to write: %v, %v, %v", b.used, b.usedClients, b.uses.waiting)
 	}
-	if err := b.writeTouches(t.Context()); err != nil || len(b.used)+len(b.usedClients) != 0 {
+	if err := b.writeTouches(t.Context()); err != nil || len(b.used)+len(b.usedClients)+len(b.uses.waiting) != 0 {
 		t.Errorf("written: %v; left: %v, %v", err, b.used, b.usedClients)
 	}
 	err = s.View(t.Context(), func(v *store.View) error {

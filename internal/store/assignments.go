@@ -3,6 +3,7 @@ package store
 import (
 	"encoding/json"
 	"slices"
+	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
@@ -56,7 +57,7 @@ func (d *Directory) Assignments(p Person) ([]access.Assignment, error) {
 	return held, err
 }
 
-const assignmentColumns = `id, grant_kind, scope, events, video, standing, not_before, until, sources`
+const assignmentColumns = `id, grant_kind, scope, events, video, standing, not_before, until, sources, last_used_at`
 
 // knownSources are sources by how they are stored: those whom one group made what
 // they are have the same ones. Who reads them together shares the slices.
@@ -77,13 +78,13 @@ func (k knownSources) read(stored []byte) (sources []access.Source, err error) {
 
 // scanAssignment reads all of an assignment but whose it is. known may be nil.
 func scanAssignment(r Row, known knownSources, more ...any) (a access.Assignment, err error) {
-	var notBefore, until int64
+	var notBefore, until, used int64
 	var sources []byte
-	err = r.Scan(append([]any{&a.ID, &a.Grant, &a.Scope, &a.Flags.Events, &a.Flags.Video, &a.Standing, &notBefore, &until, &sources}, more...)...)
+	err = r.Scan(append([]any{&a.ID, &a.Grant, &a.Scope, &a.Flags.Events, &a.Flags.Video, &a.Standing, &notBefore, &until, &sources, &used}, more...)...)
 	if err != nil {
 		return a, err
 	}
-	a.NotBefore, a.Until = at(notBefore), at(until)
+	a.NotBefore, a.Until, a.LastUsed = at(notBefore), at(until), at(used)
 	a.Sources, err = known.read(sources)
 	return a, err
 }
@@ -145,8 +146,8 @@ func (d *DirectoryTx) giveAssignment(p Person, a access.Assignment) error {
 	if err != nil {
 		return err
 	}
-	_, err = d.v.q.Exec(`insert into assignments (conn, person, grant_kind, scope, events, video, standing, not_before, until, by_rule, ceiling_scope, sources, id)
-		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, `+ceilingSQL+`, $11, $12)`, args...)
+	_, err = d.v.q.Exec(`insert into assignments (conn, person, grant_kind, scope, events, video, standing, not_before, until, by_rule, ceiling_scope, sources, id, last_used_at)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, `+ceilingSQL+`, $11, $12, $13)`, append(args, ms(a.LastUsed))...)
 	return d.aboveCeiling(err)
 }
 
@@ -168,4 +169,23 @@ func (d *DirectoryTx) aboveCeiling(err error) error {
 			Detail: "a rule gives more than the connection's ceiling allows"}
 	}
 	return err
+}
+
+// AssignmentUse names an assignment that somebody uses.
+type AssignmentUse struct {
+	Connection access.ConnectionID
+	Assignment access.AssignmentID
+}
+
+// TouchAssignments records when assignments were last used. One that is no longer held
+// is passed over.
+func (tx *Tx) TouchAssignments(used map[AssignmentUse]time.Time) error {
+	for use, when := range used {
+		_, err := tx.exec("store.TouchAssignments", `update assignments set last_used_at = $1
+			where conn = (select key from connections where id = $2) and id = $3 and last_used_at < $1`, ms(when), string(use.Connection), string(use.Assignment))
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }

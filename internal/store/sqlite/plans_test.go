@@ -149,6 +149,7 @@ func walk(t *testing.T, s *store.Store) {
 		did.add(err, d.UpdatePerson(p), d.UpdateGroup(g), d.PinSubject(p, "i", "s"), d.SetDecided(p.Key, 1, crashDay), d.MarkDue([]store.PersonKey{p.Key, 7}))
 		a := access.Assignment{ID: "asg_1", Grant: access.Standard, Scope: "s", Standing: access.Primary, Sources: []access.Source{{Kind: access.SourceRule}}}
 		did.add(d.ApplyPlan(p, mapping.Plan{Give: []access.Assignment{a}}), d.ApplyPlan(p, mapping.Plan{Change: []mapping.Change{{From: a, To: a}}}))
+		did.add(tx.TouchAssignments(map[store.AssignmentUse]time.Time{{Connection: crashConn, Assignment: "asg_1"}: crashDay}))
 		row := store.SessionRow{Session: session.Session{ID: "ses_1", Connection: crashConn, Person: p.ID, State: session.Active, Version: 1}, Cookie: credential.Digest{1}}
 		did.add(tx.InsertSession(row), tx.UpdateSession(row.Session, &credential.Digest{2}), tx.AddSessionClient("ses_1", "app"),
 			tx.Append(event.Event{Connection: crashConn, Person: p.ID, At: crashDay}), read(&tx.View, &d.Directory, p, g))

@@ -44,6 +44,12 @@ func testPlans(t *testing.T, f *fixture) {
 	if got := f.held(p); fmt.Sprint(got) != fmt.Sprint([]access.Assignment{a, b}) {
 		t.Errorf("held %v", got)
 	}
+	used := map[store.AssignmentUse]time.Time{{Connection: north, Assignment: "asg_1"}: day, {Connection: south, Assignment: "asg_2"}: day, {Connection: north, Assignment: "asg_9"}: day}
+	f.update(func(tx *store.Tx) error { return tx.TouchAssignments(used) })
+	f.update(func(tx *store.Tx) error {
+		return tx.TouchAssignments(map[store.AssignmentUse]time.Time{{Connection: north, Assignment: "asg_1"}: day.Add(-time.Hour)})
+	})
+	a.LastUsed = day
 	a2, b2 := a, b
 	a2.Standing, b2.Standing, b2.Until = access.Guest, access.Primary, time.Time{}
 	swap := mapping.Plan{Change: []mapping.Change{{From: b, To: b2}, {From: a, To: a2}}}
