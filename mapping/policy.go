@@ -54,6 +54,7 @@ func Compile(src PolicySource) (*Policy, error) {
 			p.add(compiled)
 		}
 	}
+	faults = append(faults, p.checkTests(src.Tests)...)
 	if len(faults) > 0 {
 		return nil, faults
 	}
