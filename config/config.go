@@ -190,7 +190,7 @@ type loader struct {
 }
 
 func (l *loader) config(root field) *Config {
-	b, ok := root.open("version", "vendor", "server", "sessions", "clients", "scopes", "connections", "rules")
+	b, ok := root.open("version", "vendor", "server", "sessions", "clients", "scopes", "connections", "rules", "grants", "risk")
 	if !ok {
 		return nil
 	}

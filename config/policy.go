@@ -30,7 +30,7 @@ func (l *loader) policy(root block, c *Config) {
 	for _, conn := range c.Connections {
 		c.Policy.Connections = append(c.Policy.Connections, conn.Connection)
 	}
-	c.Policy.Rules = l.rules(root)
+	c.Policy.Rules, c.Policy.Catalogue = l.rules(root), l.catalogue(root)
 	if tree != nil {
 		l.compile(c.Policy, sound)
 	}

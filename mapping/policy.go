@@ -37,7 +37,7 @@ type rule struct {
 func Compile(src PolicySource) (*Policy, error) {
 	tree, err := access.NewTree(src.Scopes)
 	if err != nil {
-		return nil, treeFaults(err)
+		return nil, joinedFaults(err)
 	}
 	p := &Policy{
 		source: src, tree: tree,
@@ -46,6 +46,9 @@ func Compile(src PolicySource) (*Policy, error) {
 		feeds:       map[access.ConnectionID]feeds{},
 	}
 	faults := p.addConnections()
+	if err := src.Catalogue.Check(); err != nil {
+		faults = append(faults, joinedFaults(err)...)
+	}
 	seen := map[string]bool{}
 	for _, r := range src.Rules {
 		compiled, wrong := p.compileRule(r, seen)
@@ -61,7 +64,7 @@ func Compile(src PolicySource) (*Policy, error) {
 	return p, nil
 }
 
-func treeFaults(err error) Faults {
+func joinedFaults(err error) Faults {
 	joined, ok := err.(interface{ Unwrap() []error })
 	if !ok {
 		return Faults{{Message: err.Error()}}
@@ -121,6 +124,9 @@ func (p *Policy) add(r *rule) {
 
 // Tree is the policy's scope tree.
 func (p *Policy) Tree() *access.Tree { return p.tree }
+
+// Catalogue is what grants are called, open and risk.
+func (p *Policy) Catalogue() access.Catalogue { return p.source.Catalogue }
 
 // Connection returns the connection with that id.
 func (p *Policy) Connection(id access.ConnectionID) (access.Connection, bool) {

@@ -15,6 +15,7 @@ type PolicySource struct {
 	Attributes  []AttributeSource   `json:"attributes,omitempty"`
 	Conditions  []ConditionSource   `json:"conditions,omitempty"`
 	Rules       []RuleSource        `json:"rules"`
+	Catalogue   access.Catalogue    `json:"catalogue,omitzero"` // what grants are called, open and risk
 	Guard       Guard               `json:"guard,omitzero"`
 	Tests       []TestSource        `json:"tests,omitempty"`
 }

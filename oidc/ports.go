@@ -62,6 +62,8 @@ type Browser struct {
 	Session    session.Session
 	Assignment ActiveGrant   // zero unless the session is active
 	Choices    []ActiveGrant // what the person may choose now, primary first
+	// Catalogue is what the grants are called, open and risk now.
+	Catalogue access.Catalogue
 }
 
 // ActiveGrant is the active_grant claim (docs/applications.md): the one active

@@ -42,40 +42,6 @@ func (g Grant) Floor() Flags {
 	return Flags{}
 }
 
-// PublicName is what a customer reads instead of the grant's own name.
-func (g Grant) PublicName() string {
-	switch g {
-	case Associate:
-		return "Contact"
-	case Technician:
-		return "Technician"
-	case Standard:
-		return "Standard user"
-	case Elevated:
-		return "Elevated user"
-	case Administrator:
-		return "Administrator"
-	}
-	return ""
-}
-
-// PublicDescription is what a customer reads about the grant.
-func (g Grant) PublicDescription() string {
-	switch g {
-	case Associate:
-		return "Is called about events and receives reports. Does not sign in."
-	case Technician:
-		return "Works on vehicle systems and downloads recordings. Needs a certification in date."
-	case Standard:
-		return "Watches live and recorded video, and reads reports."
-	case Elevated:
-		return "Does what a standard user does, reads settings and address lists, and downloads events."
-	case Administrator:
-		return "Does what an elevated user does, and changes settings, address lists and users."
-	}
-	return ""
-}
-
 // EventFlag is how sensitive the events are that an assignment may show.
 type EventFlag string
 
@@ -161,28 +127,6 @@ func (r *Risk) UnmarshalText(b []byte) error {
 	return fmt.Errorf("access: a risk is low, medium or high, not %q", b)
 }
 
-// RiskOf is the highest of the scope's, the grant's and the flags' risk.
-func RiskOf(l Level, g Grant, f Flags) Risk {
-	scope := map[Level]Risk{Fleet: RiskLow, Account: RiskMedium}
-	r, known := scope[l]
-	if !known {
-		r = RiskHigh
-	}
-	switch g {
-	case Technician:
-		r = max(r, RiskMedium)
-	case Elevated, Administrator:
-		r = max(r, RiskHigh)
-	}
-	switch {
-	case f.Events == EventsRestricted || f.Video:
-		r = max(r, RiskHigh)
-	case f.Events == EventsStandard:
-		r = max(r, RiskMedium)
-	}
-	return r
-}
-
 // Workflow is something a vendor's application can do; OAuth scopes are named by it.
 type Workflow string
 
@@ -207,40 +151,4 @@ const (
 func Workflows() []Workflow {
 	return []Workflow{IVSDashboard, RecordingsDownload, LiveView, Playback, Reports, EventsView, MediaView,
 		SettingsView, AddressesView, EventsDownload, SettingsManage, AddressesManage, UsersManage}
-}
-
-// Opens lists the workflows that g with these flags opens, in the order of the
-// guide. A guest never opens reports: they do not include the guest scope's data.
-func Opens(g Grant, f Flags, s Standing) []Workflow {
-	open := map[Workflow]bool{}
-	add := func(ws ...Workflow) {
-		for _, w := range ws {
-			open[w] = true
-		}
-	}
-	if g == Technician {
-		add(IVSDashboard, RecordingsDownload)
-	}
-	if g == Standard || g == Elevated || g == Administrator {
-		add(LiveView, Playback, Reports)
-		if f.Events != EventsNone {
-			add(EventsView)
-		}
-		if f.Video {
-			add(MediaView)
-		}
-	}
-	if g == Elevated || g == Administrator {
-		add(SettingsView, AddressesView)
-		if f.Events != EventsNone {
-			add(EventsDownload)
-		}
-	}
-	if g == Administrator {
-		add(SettingsManage, AddressesManage, UsersManage)
-	}
-	if s == Guest {
-		delete(open, Reports)
-	}
-	return slices.DeleteFunc(Workflows(), func(w Workflow) bool { return !open[w] })
 }

@@ -77,7 +77,7 @@ func (b *Bridge) browser(ctx context.Context, s session.Session) (oidc.Browser, 
 		if err != nil {
 			return err
 		}
-		out.Choices, out.Assignment = nil, oidc.ActiveGrant{}
+		out.Choices, out.Assignment, out.Catalogue = nil, oidc.ActiveGrant{}, policy.Catalogue()
 		for _, a := range session.Choices(held, now) {
 			g := activeGrant(policy.Tree(), a)
 			out.Choices = append(out.Choices, g)

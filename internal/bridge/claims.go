@@ -26,8 +26,8 @@ func activeGrant(t *access.Tree, a access.Assignment) oidc.ActiveGrant {
 }
 
 // opened is originally granted ∩ allowed to the client ∩ opened by the assignment.
-func opened(granted []string, client oidc.Client, a access.Assignment) []string {
-	workflows := access.Opens(a.Grant, a.Flags, a.Standing)
+func opened(p *activePolicy, granted []string, client oidc.Client, a access.Assignment) []string {
+	workflows := p.Catalogue().Opens(a.Grant, a.Flags, a.Standing)
 	return slices.DeleteFunc(slices.Clone(granted), func(s string) bool {
 		return !client.MayHave(s) || !oidc.AboutPerson(s) && !slices.Contains(workflows, access.Workflow(s))
 	})

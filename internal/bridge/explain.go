@@ -124,7 +124,7 @@ func holdings(policy *activePolicy, held []access.Assignment, now time.Time) []H
 	for i, a := range held {
 		s, _ := policy.Tree().Scope(a.Scope)
 		out[i] = Holding{ID: a.ID, Is: policy.Describe(a.Grant, a.Scope), Standing: a.Standing, Flags: a.Flags,
-			Risk: access.RiskOf(s.Level, a.Grant, a.Flags), Until: a.Until, Sources: a.Sources}
+			Risk: policy.Catalogue().RiskOf(s.Level, a.Grant, a.Flags), Until: a.Until, Sources: a.Sources}
 	}
 	return out
 }

@@ -104,7 +104,7 @@ func (b *Bridge) directoryWith(c store.ConnectionRow, change changer, shared boo
 		Groups: groups{b: b, conn: c.ID, rt: c.Types.Groups, change: change, shared: shared},
 
 		Cursors: cursors{key: b.cursors, conn: c.ID},
-		Offers:  func() []scim.Offer { return offers(c.Ceiling.Grants) },
+		Offers:  func() []scim.Offer { return offers(b.catalogue(), c.Ceiling.Grants) },
 		OAuth:   func() bool { return b.hasClients(c.ID) },
 	}
 }
@@ -120,14 +120,24 @@ func (b *Bridge) hasClients(id access.ConnectionID) bool {
 // offers are the grants under a connection's ceiling, for its identity provider to
 // show and assign. What a person is assigned is kept in their document; what they are
 // given, rules decide.
-func offers(ceiling []access.Grant) []scim.Offer {
+func offers(of access.Catalogue, ceiling []access.Grant) []scim.Offer {
 	var all []scim.Offer
 	for _, g := range access.Grants() {
 		if slices.Contains(ceiling, g) {
-			all = append(all, scim.Offer{Value: string(g), Display: g.PublicName(), Type: "Access", Description: g.PublicDescription()})
+			all = append(all, scim.Offer{Value: string(g), Display: of.PublicName(g), Type: "Access", Description: of.PublicDescription(g)})
 		}
 	}
 	return all
+}
+
+// catalogue is what grants are called now. Names decide nothing: if the policy cannot be
+// read at the moment, the guide's do.
+func (b *Bridge) catalogue() access.Catalogue {
+	p, err := b.policyNow(context.Background())
+	if err != nil {
+		return access.Catalogue{}
+	}
+	return p.Catalogue()
 }
 
 // patchStatus is the status of a PATCH that is answered so; 0 leaves it to the dialect.

@@ -73,7 +73,7 @@ func (b *Bridge) mint(w warrant, f hot.Family, client oidc.Client, nonce string,
 	if !client.Accepts(w.active.Grant) || !withinCeiling(w, conn) {
 		return oidc.TokenSet{}, notGranted("bridge.mint", "this application does not accept the active grant")
 	}
-	scopes := opened(f.OAuthScopes, client, w.active)
+	scopes := opened(w.policy, f.OAuthScopes, client, w.active)
 	claim, err := grantClaim(w)
 	if err != nil {
 		return oidc.TokenSet{}, err

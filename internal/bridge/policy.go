@@ -176,6 +176,17 @@ func (b *Bridge) PolicyInForce(ctx context.Context) (store.Policy, error) {
 	return p, err
 }
 
+// policyNow is the compiled policy in force, from memory where nothing newer has been
+// applied.
+func (b *Bridge) policyNow(ctx context.Context) (*activePolicy, error) {
+	if p := b.policy.Load(); p != nil && p.version == b.store.PolicyVersion() {
+		return p, nil
+	}
+	var now *activePolicy
+	err := b.store.View(ctx, func(v *store.View) (err error) { now, err = b.active(v); return err })
+	return now, err
+}
+
 // active is the compiled policy of the version that this transaction sees.
 func (b *Bridge) active(v *store.View) (*activePolicy, error) {
 	version, err := v.PolicyVersion()

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
+	"encoding/json"
 	"slices"
 	"time"
 
@@ -231,7 +232,11 @@ func (b *Bridge) Accept(ctx context.Context, accessToken string) (oidc.Accepted,
 	if _, err := b.accept(ctx, claims.Bound); err != nil {
 		return oidc.Accepted{}, err
 	}
-	return oidc.Accepted{Bound: claims.Bound, Grant: claims.Grant, OAuthScopes: claims.OAuthScopes, Audience: claims.Audience,
+	scopes, err := b.stillOpen(ctx, claims)
+	if err != nil {
+		return oidc.Accepted{}, err
+	}
+	return oidc.Accepted{Bound: claims.Bound, Grant: claims.Grant, OAuthScopes: scopes, Audience: claims.Audience,
 		IssuedAt: claims.IssuedAt, AuthTime: claims.AuthTime, JTI: claims.JTI}, nil
 }
 
@@ -260,7 +265,7 @@ func (b *Bridge) AcceptRefresh(ctx context.Context, refreshToken string) (oidc.A
 		return oidc.Accepted{}, err
 	}
 	return oidc.Accepted{Bound: bd, Grant: claim, Audience: client.TokenAudience(),
-		OAuthScopes: opened(f.OAuthScopes, client, w.active), IssuedAt: f.Rotated, AuthTime: f.AuthTime}, nil
+		OAuthScopes: opened(w.policy, f.OAuthScopes, client, w.active), IssuedAt: f.Rotated, AuthTime: f.AuthTime}, nil
 }
 
 // Revoke ends every token of the session that a token of this client belongs to
@@ -292,6 +297,29 @@ func (b *Bridge) Revoke(ctx context.Context, token string, client access.ClientI
 		return err
 	}
 	return b.supersede(ctx, claims.Subject, event.SessionChanged)
+}
+
+// stillOpen is what an accepted token was granted, as far as its grant opens it at this
+// instant: which workflows a grant opens is judged at use, since the table may have been
+// narrowed after the token was minted. What else its assignment means has not moved, or
+// the session's version would have.
+func (b *Bridge) stillOpen(ctx context.Context, claims credential.AccessClaims) ([]string, error) {
+	if !slices.ContainsFunc(claims.OAuthScopes, func(s string) bool { return !oidc.AboutPerson(s) }) {
+		return claims.OAuthScopes, nil
+	}
+	policy, err := b.policyNow(ctx)
+	if err != nil {
+		return nil, err
+	}
+	client, err := b.Client(ctx, claims.Subject.Client)
+	if err != nil {
+		return nil, err
+	}
+	var g oidc.ActiveGrant
+	if err := json.Unmarshal(claims.Grant, &g); err != nil {
+		return nil, fault.Wrap(fault.Internal, "bridge.stillOpen", err)
+	}
+	return opened(policy, claims.OAuthScopes, client, access.Assignment{Grant: g.Grant, Flags: g.Flags, Standing: g.Standing}), nil
 }
 
 // IDTokenHint verifies one of our ID tokens, expired or not.

@@ -78,7 +78,7 @@ func (c *Console) offer(w http.ResponseWriter, r *http.Request, status int, req 
 	v := chooseView{Request: opaque(req.ID), Application: Public(at.client.Name), Problem: problem,
 		Another: href(ofRequest(pathSignIn, req.ID) + "&another=1")}
 	for _, a := range accepted {
-		k := newCard(a, standsOn(b, a.ID), c.Now())
+		k := newCard(b.Catalogue, a, standsOn(b, a.ID), c.Now())
 		if a.ID == req.Grant {
 			v.Cards = slices.Insert(v.Cards, 0, k)
 			continue

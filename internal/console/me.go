@@ -36,7 +36,7 @@ func (c *Console) me(w http.ResponseWriter, r *http.Request) {
 	v := meView{Customer: Public(at.connection.Name), Support: c.Support, Since: instant(b.Session.Created)}
 	v.Contact, v.ContactLink = contact(at.connection.Contact)
 	for _, a := range b.Choices {
-		k := newCard(a, standsOn(b, a.ID), c.Now())
+		k := newCard(b.Catalogue, a, standsOn(b, a.ID), c.Now())
 		if k.Active {
 			v.Active = &k
 			continue

@@ -21,9 +21,6 @@ type href string
 // opaque is an id or value that a form carries back unread.
 type opaque string
 
-// grantName is the grant as customers know it.
-func grantName(g access.Grant) Public { return Public(g.PublicName()) }
-
 func standingName(s access.Standing) Public {
 	if s == access.Guest {
 		return "Guest"
@@ -121,13 +118,13 @@ type card struct {
 	Active bool
 }
 
-func newCard(a oidc.ActiveGrant, active bool, now time.Time) card {
-	opens := access.Opens(a.Grant, a.Flags, a.Standing)
+func newCard(of access.Catalogue, a oidc.ActiveGrant, active bool, now time.Time) card {
+	opens := of.Opens(a.Grant, a.Flags, a.Standing)
 	k := card{
-		ID: opaque(a.ID), Grant: grantName(a.Grant), Level: levelName(a.Scope.Level), Ring: Public(a.Scope.Level.String()),
+		ID: opaque(a.ID), Grant: Public(of.PublicName(a.Grant)), Level: levelName(a.Scope.Level), Ring: Public(a.Scope.Level.String()),
 		Kind: standingName(a.Standing), Guest: a.Standing == access.Guest,
 		Flags: sees(a.Flags), Opens: workflowNames(opens),
-		Risk: Public(access.RiskOf(a.Scope.Level, a.Grant, a.Flags).String()), Active: active,
+		Risk: Public(of.RiskOf(a.Scope.Level, a.Grant, a.Flags).String()), Active: active,
 	}
 	for _, n := range a.Scope.Names {
 		k.Names = append(k.Names, Public(n))

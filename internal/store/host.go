@@ -142,6 +142,10 @@ func (v *View) PolicyVersion() (int64, error) {
 	return v.window.wide.Load().policy, nil
 }
 
+// PolicyVersion is the version of the policy in force, from the window: never older than
+// the last commit acknowledged on this node.
+func (s *Store) PolicyVersion() int64 { return s.window.wide.Load().policy }
+
 func (v *View) storedPolicyVersion() (version int64, err error) {
 	err = v.q.QueryRow(`select version from policy`).Scan(&version)
 	if errors.Is(err, sql.ErrNoRows) {
