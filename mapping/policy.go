@@ -15,6 +15,7 @@ type Policy struct {
 	connections map[access.ConnectionID]access.Connection
 	rules       map[access.ConnectionID][]*rule // in file order
 	feeds       map[access.ConnectionID]feeds
+	looks       map[access.ConnectionID][]Attribute // that conditions look at, by name
 }
 
 // feeds are the groups that a connection's rules look at.
@@ -168,6 +169,10 @@ func (p *Policy) LooksAt(id access.ConnectionID, groupName, groupExternalID stri
 	f := p.feeds[id]
 	return f.names[schema.Fold(groupName)] || (groupExternalID != "" && f.ids[groupExternalID])
 }
+
+// Attributes lists the attributes of people that conditions of the connection's rules
+// look at, by name: what Facts must bring. Most policies have none.
+func (p *Policy) Attributes(id access.ConnectionID) []Attribute { return p.looks[id] }
 
 // Describe writes a grant at a scope for people: "standard @ pacific/ironbark".
 func (p *Policy) Describe(g access.Grant, s access.ScopeID) string {

@@ -19,7 +19,7 @@ func (c *change) decide(p store.Person) error {
 	if err != nil {
 		return err
 	}
-	facts, err := c.dir.Facts(p)
+	facts, err := c.dir.Facts(p, c.policy.Attributes(c.conn))
 	if err != nil {
 		return err
 	}
@@ -34,7 +34,7 @@ func (c *change) decideAll(people []store.Person) error {
 	case 1:
 		return c.decide(people[0])
 	}
-	bases, err := c.dir.Bases(people)
+	bases, err := c.dir.Bases(people, c.policy.Attributes(c.conn))
 	if err != nil {
 		return err
 	}

@@ -89,7 +89,7 @@ func explain(v *store.View, policy *activePolicy, p store.Person, now time.Time)
 	if err != nil {
 		return Explanation{}, err
 	}
-	facts, err := dir.Facts(p)
+	facts, err := dir.Facts(p, policy.Attributes(p.Connection))
 	if err != nil {
 		return Explanation{}, err
 	}

@@ -214,7 +214,7 @@ func (w *world) drain() {
 
 // fromScratch is what a person would hold if everything were decided from nothing now.
 func fromScratch(dir *store.Directory, policy *mapping.Policy, p store.Person, now time.Time) ([]access.Assignment, error) {
-	facts, err := dir.Facts(p)
+	facts, err := dir.Facts(p, policy.Attributes(p.Connection))
 	if err != nil || !p.Active {
 		return nil, err
 	}

@@ -157,7 +157,7 @@ func (c *change) explainRefusal(p store.Person, refusal error) error {
 	if fault.ReasonOf(refusal) != session.ReasonNoRule {
 		return refusal
 	}
-	facts, err := c.dir.Facts(p)
+	facts, err := c.dir.Facts(p, c.policy.Attributes(c.conn))
 	if err != nil {
 		return errors.Join(refusal, err)
 	}

@@ -185,9 +185,23 @@ func (c *change) updatePerson(was store.Person, doc schema.Object) (store.Person
 		}
 	}
 	if p.Active == was.Active && p.Claimed == was.Claimed {
-		return p, nil
+		same, err := c.looksSame(was, doc)
+		if same || err != nil {
+			return p, err
+		}
 	}
 	return p, c.decide(p)
+}
+
+// looksSame says whether rules see no difference between a person as stored and a new
+// document. Where no rule looks at attributes, none is read.
+func (c *change) looksSame(was store.Person, doc schema.Object) (bool, error) {
+	look := c.policy.Attributes(c.conn)
+	if len(look) == 0 {
+		return true, nil
+	}
+	before, err := stored(was.Doc)
+	return err == nil && mapping.SameLook(look, before, doc), err
 }
 
 // watch raises the person's epoch where the change demands it, says what happened,

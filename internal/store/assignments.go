@@ -8,16 +8,27 @@ import (
 	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
 	"github.com/drawbridge-id/drawbridge/mapping"
+	"github.com/drawbridge-id/drawbridge/scim/schema"
 )
 
 // ReasonAboveCeiling is the reason of a refusal to store what a rule may not give.
 const ReasonAboveCeiling = string(mapping.AboveCeiling)
 
-// Facts are what rules may look at about a person. The vendor's certification
-// outranks the one that came over SCIM, which counts only where it is trusted.
-func (d *Directory) Facts(p Person) (mapping.Facts, error) {
+// Facts are what rules may look at about a person, with the attributes that they do look
+// at (Policy.Attributes). The vendor's certification outranks the one that came over
+// SCIM, which counts only where it is trusted.
+func (d *Directory) Facts(p Person, look []mapping.Attribute) (mapping.Facts, error) {
 	f := d.ownFacts(p)
 	var err error
+	if len(look) > 0 && p.Doc == nil {
+		err = d.documents([]PersonKey{p.Key}, func(_ PersonKey, doc []byte) { p.Doc = doc })
+		if err != nil {
+			return f, err
+		}
+	}
+	if f.Attributes, err = looked(p, look); err != nil {
+		return f, err
+	}
 	f.Memberships, err = list(d.v, "store.Facts", func(r Row) (mapping.Membership, error) {
 		var m mapping.Membership
 		var since int64
@@ -43,6 +54,31 @@ func (d *Directory) ownFacts(p Person) mapping.Facts {
 		f.Certification = p.Claimed
 	}
 	return f
+}
+
+// documents reads those of people; nobody's is said for whom there is none.
+func (d *Directory) documents(keys []PersonKey, say func(PersonKey, []byte)) error {
+	return d.v.each("store.Facts", func(r Row) error {
+		var key PersonKey
+		var doc []byte
+		err := r.Scan(&key, &doc)
+		if err == nil {
+			say(key, doc)
+		}
+		return err
+	}, `select key, doc from people where conn = $1 and key in (`+d.dialect().Keys("$2")+`)`, d.conn, jsonList(keys))
+}
+
+// looked are the attributes that rules look at, out of the person's document.
+func looked(p Person, look []mapping.Attribute) (map[string]any, error) {
+	if len(look) == 0 || p.Doc == nil {
+		return nil, nil
+	}
+	doc, err := schema.Stored(p.Doc)
+	if err != nil {
+		return nil, fault.New(fault.Internal, "store.Facts", "%s: %v", p.ID, err)
+	}
+	return mapping.Look(look, doc), nil
 }
 
 // Assignments lists what a person holds, with its sources, in the order of

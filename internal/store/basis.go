@@ -15,8 +15,9 @@ type Basis struct {
 }
 
 // Bases is Facts, Assignments and Sessions of several people at once, in their order:
-// four statements, however many they are.
-func (d *Directory) Bases(people []Person) ([]Basis, error) {
+// four statements, however many they are, and a fifth where rules look at attributes and
+// the people have been read without their documents.
+func (d *Directory) Bases(people []Person, look []mapping.Attribute) ([]Basis, error) {
 	bases := make([]Basis, len(people))
 	at, keys, ids := make(map[PersonKey]*Basis, len(people)), make([]PersonKey, len(people)), make([]access.PersonID, len(people))
 	byID := make(map[access.PersonID]*Basis, len(people))
@@ -24,6 +25,9 @@ func (d *Directory) Bases(people []Person) ([]Basis, error) {
 		bases[i].Facts = d.ownFacts(p)
 		at[p.Key], byID[p.ID] = &bases[i], &bases[i]
 		keys[i], ids[i] = p.Key, p.ID
+	}
+	if err := d.look(people, look, at); err != nil {
+		return nil, err
 	}
 	if err := d.membershipsOf(keys, at); err != nil {
 		return nil, err
@@ -38,6 +42,35 @@ func (d *Directory) Bases(people []Person) ([]Basis, error) {
 		}
 		return err
 	}, `select `+sessionColumns+` where s.conn = $1 and s.person in (`+d.dialect().Texts("$2")+`) and s.state <> 0 order by s.created_at, s.id`, d.conn, jsonList(ids))
+}
+
+// look fills in the attributes that rules look at.
+func (d *Directory) look(people []Person, look []mapping.Attribute, bases map[PersonKey]*Basis) error {
+	if len(look) == 0 {
+		return nil
+	}
+	docs := map[PersonKey][]byte{}
+	var lean []PersonKey
+	for _, p := range people {
+		if p.Doc == nil {
+			lean = append(lean, p.Key)
+		}
+	}
+	if len(lean) > 0 {
+		if err := d.documents(lean, func(key PersonKey, doc []byte) { docs[key] = doc }); err != nil {
+			return err
+		}
+	}
+	for _, p := range people {
+		if p.Doc == nil {
+			p.Doc = docs[p.Key]
+		}
+		var err error
+		if bases[p.Key].Facts.Attributes, err = looked(p, look); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // membershipsOf reads the memberships of people, and then each of their groups once.

@@ -4,7 +4,6 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 
@@ -72,7 +71,7 @@ func (m *definitions) read(text string) (definition, error) {
 		return d, err
 	}
 	var err error
-	if d.types, err = typesOf(d.SCIM); err != nil {
+	if d.types, err = mapping.TypesOf(d.SCIM); err != nil {
 		return d, fault.New(fault.Internal, "store.definitions", "connection %s: %v", d.ID, err)
 	}
 	if m.known == nil || len(m.known) >= maxDefinitions {
@@ -80,35 +79,6 @@ func (m *definitions) read(text string) (definition, error) {
 	}
 	m.known[text] = d
 	return d, nil
-}
-
-// typesOf compiles what a connection's people and groups are made of.
-func typesOf(s access.SCIM) (types schema.Types, err error) {
-	types = schema.Standard()
-	for _, e := range s.UserExtensions {
-		if types, err = extend(types, e, schema.Types.ExtendUsers); err != nil {
-			return types, err
-		}
-	}
-	for _, e := range s.GroupExtensions {
-		if types, err = extend(types, e, schema.Types.ExtendGroups); err != nil {
-			return types, err
-		}
-	}
-	return types, nil
-}
-
-func extend(types schema.Types, e access.Extension, by func(schema.Types, schema.Extension) (schema.Types, error)) (_ schema.Types, err error) {
-	defined, faults := schema.ParseDefinitions(e.Schema)
-	if len(faults) > 0 {
-		return types, fmt.Errorf("a stored schema: %s", faults[0])
-	}
-	for _, s := range defined {
-		if types, err = by(types, schema.Extension{Schema: s, Required: e.Required}); err != nil {
-			return types, err
-		}
-	}
-	return types, nil
 }
 
 // Connections lists all, by id.

@@ -189,6 +189,12 @@ func walk(t *testing.T, s *store.Store) {
 }
 
 func read(v *store.View, d *store.Directory, p store.Person, g store.Group) error {
+	title, err := d.Row().Types.Users.Attribute("title")
+	if err != nil {
+		return err
+	}
+	look := []mapping.Attribute{{Name: "title", At: title}}
+	p.Doc = nil // as of people read by their keys
 	ask := []func() error{
 		func() error { _, err := d.Person(p.ID); return err },
 		func() error { _, err := d.Group(g.ID); return err },
@@ -210,8 +216,8 @@ func read(v *store.View, d *store.Directory, p store.Person, g store.Group) erro
 		func() error { _, err := d.Keys([]access.PersonID{"a", "b"}); return err },
 		func() error { _, err := d.IDs([]store.PersonKey{1, 2}); return err },
 		func() error { _, err := d.Sessions(p); return err },
-		func() error { _, err := d.Facts(p); return err },
-		func() error { _, err := d.Bases([]store.Person{p, {Key: 7, ID: "per_7"}}); return err },
+		func() error { _, err := d.Facts(p, look); return err },
+		func() error { _, err := d.Bases([]store.Person{p, {Key: 7, ID: "per_7"}}, look); return err },
 		func() error { _, err := d.Assignments(p); return err },
 		func() error { _, err := d.GroupsOf(p); return err },
 		func() error { _, err := d.GroupNames(p); return err },

@@ -8,6 +8,7 @@ import (
 	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/store"
 	"github.com/drawbridge-id/drawbridge/mapping"
+	"github.com/drawbridge-id/drawbridge/scim/schema"
 )
 
 // What is read about several people at once is what is read about each alone: also of
@@ -16,6 +17,12 @@ import (
 func testBases(t *testing.T, f *fixture) {
 	a, b, c := f.person(north, "per_a", "a@north.example"), f.person(north, "per_b", "b@north.example"), f.person(north, "per_c", "c@north.example")
 	stranger := f.person(south, "per_a", "a@south.example")
+	department, err := schema.Users().Attribute("department")
+	if err != nil {
+		t.Fatal(err)
+	}
+	look := []mapping.Attribute{{Name: "dept", At: department}}
+	b.Doc = schema.Object{"userName": b.UserName, schema.EnterpriseURN: schema.Object{"department": "Support"}}.Encode()
 	b.Asserted = &access.Certification{Level: "Trainer", Until: day}
 	f.write(north, func(d *store.DirectoryTx) error { return d.UpdatePerson(b) })
 	one, two, going := f.group(north, "grp_1", "One", a, b), f.group(north, "grp_2", "Two", b), f.group(north, "grp_3", "Going", a, b)
@@ -39,7 +46,7 @@ func testBases(t *testing.T, f *fixture) {
 		if err != nil || len(people) != 3 {
 			t.Fatalf("%d people (%v)", len(people), err)
 		}
-		bases, err := d.Bases(people)
+		bases, err := d.Bases(people, look)
 		if err != nil {
 			return err
 		}
@@ -48,7 +55,10 @@ func testBases(t *testing.T, f *fixture) {
 			return err
 		}
 		for i, p := range people {
-			facts, err := d.Facts(p)
+			facts, err := d.Facts(p, look)
+			if has := facts.Attributes["dept"]; (has == "Support") != (p.ID == "per_b") {
+				t.Errorf("%s: looked at %v", p.ID, facts.Attributes)
+			}
 			if err != nil || !reflect.DeepEqual(bases[i].Facts, facts) {
 				t.Errorf("%s: facts %+v, alone %+v (%v)", p.ID, bases[i].Facts, facts, err)
 			}

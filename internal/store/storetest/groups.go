@@ -52,7 +52,7 @@ func testMembers(t *testing.T, f *fixture) {
 	}
 	expect(1, 3, later)
 	f.read(north, func(d *store.Directory) error {
-		facts, err := d.Facts(b)
+		facts, err := d.Facts(b, nil)
 		if err != nil || len(facts.Memberships) != 1 || !facts.Memberships[0].Since.Equal(day) || facts.Memberships[0].Name != "Team" {
 			t.Errorf("facts %+v (%v)", facts, err)
 		}
@@ -138,7 +138,7 @@ func testSharedExternalID(t *testing.T, f *fixture) {
 	}
 	shared := func() (s bool) {
 		f.read(north, func(d *store.Directory) error {
-			facts, err := d.Facts(p)
+			facts, err := d.Facts(p, nil)
 			s = err == nil && len(facts.Memberships) == 1 && facts.Memberships[0].Shared
 			return err
 		})

@@ -126,7 +126,7 @@ func testCertification(t *testing.T, f *fixture) {
 	expect := func(when string, want access.Certification) {
 		t.Helper()
 		f.read(north, func(d *store.Directory) error {
-			facts, err := d.Facts(p)
+			facts, err := d.Facts(p, nil)
 			if err != nil || facts.Certification != want || !facts.Active || facts.Person != p.ID || facts.Connection != north {
 				t.Errorf("%s: %+v (%v)", when, facts, err)
 			}
