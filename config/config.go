@@ -140,7 +140,7 @@ func Parse(name string, data []byte, environ []string, read func(string) ([]byte
 	if !ok {
 		return nil, r.problems()
 	}
-	l := &loader{report: r, env: readEnvironment(environ), read: read}
+	l := &loader{report: r, env: readEnvironment(environ), read: read, blamed: map[mapping.Pos]bool{}}
 	c := l.config(root)
 	if err := r.problems(); err != nil {
 		return nil, err
@@ -187,10 +187,13 @@ type loader struct {
 	env      environment
 	read     func(string) ([]byte, error)
 	loopback bool // public_url is this machine: literal secrets are allowed
+	// blamed are the rules that could not be read in full: what they lack is no news.
+	blamed map[mapping.Pos]bool
 }
 
 func (l *loader) config(root field) *Config {
-	b, ok := root.open("version", "vendor", "server", "sessions", "clients", "scopes", "connections", "rules", "grants", "risk")
+	b, ok := root.open("version", "vendor", "server", "sessions", "clients", "scopes", "connections",
+		"attributes", "conditions", "grants", "risk", "rules", "guard", "tests")
 	if !ok {
 		return nil
 	}

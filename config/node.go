@@ -93,6 +93,11 @@ func (f field) hint(suggestion, format string, args ...any) {
 	f.report.add(f.pos(), width(f.token()), f.named()+fmt.Sprintf(format, args...), suggestion)
 }
 
+// hintOfKey reports a problem with the field's key, and what was probably meant.
+func (f field) hintOfKey(suggestion, format string, args ...any) {
+	f.report.add(posOf(f.report.name, f.key), width(f.key), f.named()+fmt.Sprintf(format, args...), suggestion)
+}
+
 func (f field) named() string {
 	if f.path == "" {
 		return ""
@@ -116,7 +121,11 @@ func (f field) plain() bool {
 
 // open reads a mapping whose keys are known; an unknown key is a problem. It is
 // false if the value is no mapping.
-func (f field) open(known ...string) (block, bool) {
+func (f field) open(known ...string) (block, bool) { return f.openWith(nil, known...) }
+
+// openWith is open for a mapping that has further keys, which are the file's own.
+func (f field) openWith(own []string, known ...string) (block, bool) {
+	known = append(slices.Clone(own), known...)
 	b, ok := f.entries()
 	for _, k := range b.order {
 		if !slices.Contains(known, k) {
@@ -132,7 +141,7 @@ func (f field) unknown(name string, known []string) {
 	if at, _, nested := cutLast(f.path); nested {
 		message += " in " + at
 	}
-	if s == "" && len(known) <= 16 {
+	if s == "" && len(known) <= 20 {
 		message += "; known are " + strings.Join(known, ", ")
 	}
 	f.report.add(posOf(f.report.name, f.key), width(f.key), message, s)

@@ -10,8 +10,6 @@ import (
 	"time"
 	_ "time/tzdata" // time zones must be known on machines that have no list of them
 
-	"github.com/goccy/go-yaml/ast"
-
 	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/suggest"
 	"github.com/drawbridge-id/drawbridge/mapping"
@@ -30,7 +28,9 @@ func (l *loader) policy(root block, c *Config) {
 	for _, conn := range c.Connections {
 		c.Policy.Connections = append(c.Policy.Connections, conn.Connection)
 	}
+	c.Policy.Attributes, c.Policy.Conditions = l.attributes(root), l.conditions(root)
 	c.Policy.Rules, c.Policy.Catalogue = l.rules(root), l.catalogue(root)
+	c.Policy.Guard, c.Policy.Tests = l.guard(root), l.tests(root, c.Policy.Attributes)
 	if tree != nil {
 		l.compile(c.Policy, sound)
 	}
@@ -44,7 +44,7 @@ func (l *loader) compile(src mapping.PolicySource, sound map[access.ConnectionID
 	for _, c := range src.Connections {
 		named[c.ID] = true
 	}
-	said := map[mapping.Pos]bool{}
+	said := maps.Clone(l.blamed)
 	for _, p := range l.list {
 		said[p.Pos] = true
 	}
@@ -213,59 +213,6 @@ func (l *loader) timeZone(s block) string {
 		f.say("%q is not a time zone such as Australia/Melbourne", name)
 	}
 	return name
-}
-
-func (l *loader) rules(root block) []mapping.RuleSource {
-	f, ok := root.get("rules")
-	if !ok {
-		return nil
-	}
-	var rules []mapping.RuleSource
-	for _, item := range f.items() {
-		if r, ok := l.rule(item); ok {
-			rules = append(rules, r)
-		}
-	}
-	return rules
-}
-
-func (l *loader) rule(f field) (mapping.RuleSource, bool) {
-	b, ok := f.open("id", "from", "group", "group_id", "give", "guest", "flags", "for", "mode", "note", "owner")
-	if !ok {
-		return mapping.RuleSource{}, false
-	}
-	r := mapping.RuleSource{
-		ID: b.needText("id"), From: access.ConnectionID(b.needText("from")),
-		Group: b.text("group"), GroupID: b.text("group_id"), Give: b.text("give"), Guest: b.texts("guest"),
-		For: b.duration("for", 0, maxDuration), Mode: mapping.Mode(b.oneOf("mode", string(mapping.Enforce), string(mapping.Shadow))),
-		Note: b.text("note"), Owner: b.text("owner"), Written: mapping.Written{Pos: f.pos(), FieldPos: map[string]mapping.Pos{}},
-	}
-	if flags, ok := b.get("flags"); ok {
-		r.Flags = l.flags(flags)
-	}
-	for _, name := range slices.Sorted(maps.Keys(b.fields)) {
-		at := b.fields[name]
-		r.FieldPos[name] = at.pos()
-		if list, ok := at.value.(*ast.SequenceNode); ok && name == "guest" {
-			for i, g := range list.Values {
-				r.FieldPos[mapping.GuestField(i)] = posOf(l.name, g.GetToken())
-			}
-		}
-	}
-	return r, true // what could not be read is reported at its place, and only once
-}
-
-func (l *loader) flags(f field) access.Flags {
-	b, ok := f.open("events", "video")
-	if !ok {
-		return access.Flags{}
-	}
-	flags := access.Flags{Video: b.truth("video")}
-	words := []string{access.EventsNone.String(), string(access.EventsStandard), string(access.EventsRestricted)}
-	if e := b.oneOf("events", words...); slices.Contains(words, e) && e != words[0] {
-		flags.Events = access.EventFlag(e)
-	}
-	return flags
 }
 
 // resolve reads the path of a scope.

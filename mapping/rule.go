@@ -136,7 +136,10 @@ func (c *check) targets() ([]target, []access.Standing) {
 }
 
 // GuestField is the key of FieldPos for one entry of guest.
-func GuestField(i int) string { return fmt.Sprintf("guest.%d", i) }
+func GuestField(i int) string { return EntryField("guest", i) }
+
+// EntryField is the key of FieldPos for one entry of a list: "all.0", "none.1".
+func EntryField(list string, i int) string { return fmt.Sprintf("%s.%d", list, i) }
 
 // captures checks that what is captured is used, and what is used is captured.
 func (c *check) captures(p pattern, targets []target) {

@@ -265,7 +265,7 @@ func TestEveryKeyOfTheConfigurationIsExplained(t *testing.T) {
 			if !ok {
 				return true
 			}
-			if sel, ok := call.Fun.(*ast.SelectorExpr); !ok || sel.Sel.Name != "open" {
+			if sel, ok := call.Fun.(*ast.SelectorExpr); !ok || sel.Sel.Name != "open" && sel.Sel.Name != "openWith" {
 				return true
 			}
 			for _, arg := range call.Args {

@@ -82,10 +82,13 @@ func column(text string, n int) []string {
 
 var codeWord = regexp.MustCompile("`([^`]+)`")
 
+// fenced is an example on lines of its own, which is not words.
+var fenced = regexp.MustCompile("(?ms)^```.*?^```")
+
 // words are what stands in code style.
 func words(text string) []string {
 	var out []string
-	for _, m := range codeWord.FindAllStringSubmatch(text, -1) {
+	for _, m := range codeWord.FindAllStringSubmatch(fenced.ReplaceAllString(text, ""), -1) {
 		out = append(out, m[1])
 	}
 	return out
