@@ -88,20 +88,6 @@ func TestEveryLookOnlyNeedsTheGroupsThatFeed(t *testing.T) {
 	}
 }
 
-func TestCeilingPairsAreAllThatRulesMayGive(t *testing.T) {
-	p := compile(t)
-	pairs := p.CeilingPairs("narrow-okta")
-	if len(pairs) != 1 || pairs[0] != (Pair{access.Standard, "adl"}) {
-		t.Errorf("got %v", pairs)
-	}
-	if n := len(p.CeilingPairs("ironbark-entra")); n != 5*5 {
-		t.Errorf("five grants at an account and its four fleets, not %d pairs", n)
-	}
-	if p.CeilingPairs("nobody") != nil {
-		t.Error("an unknown connection may give nothing")
-	}
-}
-
 func TestDescribe(t *testing.T) {
 	p := compile(t)
 	if got := p.Describe(access.Standard, "iron"); got != "standard @ pacific/ironbark" {

@@ -147,21 +147,6 @@ type Pair struct {
 	Scope access.ScopeID
 }
 
-// CeilingPairs lists everything the rules of a connection may ever give, scopes
-// in the order of the tree, grants in the order of the guide.
-func (p *Policy) CeilingPairs(id access.ConnectionID) []Pair {
-	ceiling := p.connections[id].Ceiling
-	var pairs []Pair
-	for _, s := range p.tree.All() {
-		for _, g := range access.Grants() {
-			if ceiling.Allows(p.tree, g, s.ID) {
-				pairs = append(pairs, Pair{g, s.ID})
-			}
-		}
-	}
-	return pairs
-}
-
 // LooksAt reports whether a group with that name or externalId could feed any
 // rule of the connection, shadow rules included. It costs two map look-ups, so
 // that adding members to a group that feeds nothing needs no evaluation.

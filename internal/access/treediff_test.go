@@ -70,22 +70,29 @@ func TestADiffIsAsLargeAsTheChange(t *testing.T) {
 	if d := DiffTrees(before, tree(t)); !d.Empty() {
 		t.Errorf("nothing has changed: %+v", d)
 	}
-	if d := DiffTrees(nil, before); len(d.Put) != before.Len() || len(d.Above) != before.Len() || d.Put[0].Level != Host {
+	if d := DiffTrees(nil, before); len(d.New) != before.Len() || len(d.Above) != before.Len() || d.New[0].Level != Host {
 		t.Errorf("all is new: %+v", d)
 	}
 	renamed := DiffTrees(before, changed(t, "cns", func(s *Scope) { s.Slug, s.Was = "gordonvale", []string{"cairns"} }))
-	if len(renamed.Put) != 1 || len(renamed.Above) != 0 || len(renamed.Gone) != 0 {
+	if len(renamed.Changed) != 1 || len(renamed.Above) != 0 || len(renamed.Gone) != 0 {
 		t.Errorf("a rename: %+v", renamed)
 	}
 	moved := DiffTrees(before, changed(t, "ree", func(s *Scope) { s.Parent = "nor" }))
-	if len(moved.Put) != 1 || fmt.Sprint(moved.Above) != "[{ree [ree nor host]} {bri [bri ree nor host]} {cns [cns ree nor host]}]" {
+	if len(moved.Changed) != 1 || fmt.Sprint(moved.Above) != "[{ree [ree nor host]} {bri [bri ree nor host]} {cns [cns ree nor host]}]" {
 		t.Errorf("a move: %+v", moved)
+	}
+	retired := changed(t, "ree", func(s *Scope) { s.Retired = noon })
+	if d := DiffTrees(before, retired); len(d.Changed) != 1 || fmt.Sprint(d.Above) != "[{ree []} {bri []} {cns []}]" {
+		t.Errorf("an account that was retired: %+v", d)
+	}
+	if d := DiffTrees(retired, before); len(d.Changed) != 1 || len(d.Above) != 3 || len(d.Above[2].Ancestors) != 4 {
+		t.Errorf("an account that was restored: %+v", d)
 	}
 	fewer, err := NewTree(scopes()[:2])
 	if err != nil {
 		t.Fatal(err)
 	}
-	if d := DiffTrees(before, fewer); len(d.Gone) != before.Len()-2 || len(d.Put) != 0 {
+	if d := DiffTrees(before, fewer); len(d.Gone) != before.Len()-2 || len(d.New)+len(d.Changed) != 0 {
 		t.Errorf("scopes that have gone: %+v", d)
 	}
 }

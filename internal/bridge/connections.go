@@ -123,7 +123,7 @@ func applyConnections(tx *store.Tx, p *mapping.Policy, now time.Time) error {
 		if _, err := tx.PutConnection(c, now); err != nil {
 			return err
 		}
-		if err := tx.PutCeiling(c.ID, p.CeilingPairs(c.ID)); err != nil {
+		if err := tx.PutCeiling(c.ID, c.Ceiling); err != nil {
 			return err
 		}
 		if err := noteConnection(tx, c.ID, state[c.ID], now); err != nil {

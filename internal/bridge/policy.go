@@ -51,7 +51,11 @@ func (b *Bridge) applyPolicy(tx *store.Tx, src mapping.PolicySource, now time.Ti
 	if err != nil {
 		return Applied{}, err
 	}
-	src, err = adoptIDs(src, before.Source)
+	old, err := treeOf(before)
+	if err != nil {
+		return Applied{}, err
+	}
+	src, err = adoptIDs(src, old)
 	if err != nil {
 		return Applied{}, err
 	}
@@ -69,6 +73,9 @@ func (b *Bridge) applyPolicy(tx *store.Tx, src mapping.PolicySource, now time.Ti
 	}
 	if hash == before.Hash {
 		return Applied{Version: before.Version, Hash: hash}, movePolicy(tx, before, body)
+	}
+	if err := tx.PutTree(access.DiffTrees(old, compiled.Tree())); err != nil {
+		return Applied{}, err
 	}
 	if err := applyConnections(tx, compiled, now); err != nil {
 		return Applied{}, err
@@ -98,22 +105,25 @@ func movePolicy(tx *store.Tx, before store.Policy, body []byte) error {
 	return tx.MovePolicy(body)
 }
 
-// adoptIDs gives every provisional scope id (mapping.ProvisionalID) the id
-// that the scope at that path, or at a former slug of it, has in the active policy;
-// a scope that is new gets a new id. So a rename changes nobody's access.
-func adoptIDs(src mapping.PolicySource, active []byte) (mapping.PolicySource, error) {
-	const op = "bridge.ApplyPolicy"
-	var old *access.Tree
-	if len(active) > 0 {
-		var was mapping.PolicySource
-		if err := json.Unmarshal(active, &was); err != nil {
-			return src, fault.Wrap(fault.Internal, op, err)
-		}
-		var err error
-		if old, err = access.NewTree(was.Scopes); err != nil {
-			return src, fault.Wrap(fault.Internal, op, err)
-		}
+// treeOf is a policy's scope tree; nil when there is no policy yet.
+func treeOf(p store.Policy) (*access.Tree, error) {
+	const op = "bridge.treeOf"
+	if p.Version == 0 {
+		return nil, nil
 	}
+	var src mapping.PolicySource
+	if err := json.Unmarshal(p.Source, &src); err != nil {
+		return nil, fault.Wrap(fault.Internal, op, err)
+	}
+	tree, err := access.NewTree(src.Scopes)
+	return tree, fault.Wrap(fault.Internal, op, err)
+}
+
+// adoptIDs gives every provisional scope id (mapping.ProvisionalID) the id
+// that the scope at that path, or at a former slug of it, has in the active tree;
+// a scope that is new gets a new id. So a rename changes nobody's access.
+func adoptIDs(src mapping.PolicySource, old *access.Tree) (mapping.PolicySource, error) {
+	const op = "bridge.ApplyPolicy"
 	fresh, err := access.NewTree(src.Scopes)
 	if err != nil {
 		return src, fault.Wrap(fault.Invalid, op, err)
@@ -156,10 +166,8 @@ func formerID(s access.Scope, parent access.ScopeID, old *access.Tree) access.Sc
 		return host.ID
 	}
 	for _, slug := range s.Slugs() {
-		for _, sibling := range old.Children(parent) {
-			if sibling.Slug == slug {
-				return sibling.ID
-			}
+		if sibling, ok := old.Child(parent, slug); ok && sibling.Slug == slug && sibling.Parent == parent {
+			return sibling.ID
 		}
 	}
 	return ""

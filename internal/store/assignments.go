@@ -158,9 +158,10 @@ func (d *DirectoryTx) dropAssignment(p Person, a access.Assignment) error {
 	return err
 }
 
-// ceilingSQL is the pair that a rule's assignment points at; NULL where there is
-// none, which the table's check refuses.
-const ceilingSQL = `(select scope from ceilings where conn = $1 and grant_kind = $3 and scope = $4 and $10 and not retired)`
+// ceilingSQL is the ceiling that a rule's assignment points at, if it covers the
+// scope; NULL where none does, which the table's check refuses.
+const ceilingSQL = `(select c.scope from ceilings c join scope_ancestors s on s.scope = $4 and s.ancestor = c.scope and not s.retired
+	where c.conn = $1 and c.grant_kind = $3 and not c.retired and $10)`
 
 func (d *DirectoryTx) changeAssignment(p Person, c mapping.Change) error {
 	const op = "store.ApplyPlan"

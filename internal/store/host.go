@@ -4,6 +4,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -291,21 +292,39 @@ func (tx *Tx) PutClient(id access.ClientID, active bool) error {
 	return nil
 }
 
-// PutCeiling makes pairs all that the connection's rules may give. What is no
-// longer among them is refused to new assignments at once; PruneCeiling takes it
-// away when no assignment holds it any more.
-func (tx *Tx) PutCeiling(id access.ConnectionID, pairs []mapping.Pair) error {
+// PutCeiling makes c all that the connection's rules may give. What lies no longer
+// under it is refused to new assignments at once; PruneCeiling takes the ceiling that
+// was away when no assignment stands under it any more.
+func (tx *Tx) PutCeiling(id access.ConnectionID, c access.Ceiling) error {
 	const op = "store.PutCeiling"
 	key, err := tx.connectionKey(id)
 	if err != nil {
 		return err
 	}
-	if _, err := tx.exec(op, `update ceilings set retired = $1 where conn = $2`, true, key); err != nil {
+	have := map[access.Grant]access.ScopeID{}
+	err = tx.each(op, func(r Row) error {
+		var g access.Grant
+		var s access.ScopeID
+		err := r.Scan(&g, &s)
+		have[g] = s
+		return err
+	}, `select grant_kind, scope from ceilings where conn = $1 and not retired`, key)
+	if err != nil {
 		return err
 	}
-	for _, p := range pairs {
+	for g, s := range have {
+		if s != c.Scope || !slices.Contains(c.Grants, g) {
+			if _, err := tx.exec(op, `update ceilings set retired = $1 where conn = $2 and grant_kind = $3 and scope = $4`, true, key, string(g), string(s)); err != nil {
+				return err
+			}
+		}
+	}
+	for _, g := range c.Grants {
+		if s, there := have[g]; there && s == c.Scope {
+			continue
+		}
 		_, err := tx.exec(op, `insert into ceilings (conn, grant_kind, scope, retired) values ($1, $2, $3, $4)
-			on conflict (conn, grant_kind, scope) do update set retired = $4`, key, string(p.Grant), string(p.Scope), false)
+			on conflict (conn, grant_kind, scope) do update set retired = $4`, key, string(g), string(c.Scope), false)
 		if err != nil {
 			return err
 		}
@@ -313,7 +332,7 @@ func (tx *Tx) PutCeiling(id access.ConnectionID, pairs []mapping.Pair) error {
 	return tx.PruneCeiling(id)
 }
 
-// PruneCeiling removes retired pairs that no assignment refers to.
+// PruneCeiling removes retired ceilings that no assignment refers to.
 func (tx *Tx) PruneCeiling(id access.ConnectionID) error {
 	key, err := tx.connectionKey(id)
 	if err != nil {

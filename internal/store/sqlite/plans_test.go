@@ -48,7 +48,7 @@ type explainer struct {
 var (
 	scanned = regexp.MustCompile(`^SCAN (\w+)( USING.*)?`)
 	reread  = regexp.MustCompile(`^(SCAN \w+ USING|SEARCH \w+ USING .*\(conn=\?\)$)`)
-	few     = regexp.MustCompile(` (connections_id|scim_tokens_connection|scim_clients_connection|groups_changing|groups_fenced|people_emails_unknown|member_drift_age|sqlite_autoindex_audit_heads_1)( |$)|^SEARCH (ceilings|m|member_drift) USING PRIMARY KEY `)
+	few     = regexp.MustCompile(` (connections_id|scim_tokens_connection|scim_clients_connection|groups_changing|groups_fenced|people_emails_unknown|member_drift_age|scopes_gone|scope_ancestors_retired|sqlite_autoindex_audit_heads_1)( |$)|^SEARCH (ceilings|m|member_drift) USING PRIMARY KEY `)
 	small   = regexp.MustCompile(`^(connections|c|clients|scim_client_secrets|signing_keys|policy|host|audit_sealed|outbox|json_each|CONSTANT|k|m|o|s\d+|e\d+|\d+)$`)
 )
 
@@ -128,7 +128,9 @@ func walk(t *testing.T, s *store.Store) {
 		var did steps
 		_, err := tx.PutConnection(access.Connection{ID: crashConn}, crashDay)
 		_, err2 := tx.PutPolicy("h", []byte(`{}`), crashDay)
-		did.add(err, err2, tx.PutClient("app", true), tx.PutCeiling(crashConn, []mapping.Pair{{Grant: access.Standard, Scope: "s"}}),
+		did.add(err, err2, tx.PutClient("app", true), tx.PutTree(access.TreeDiff{New: []access.Scope{{ID: "s", Slug: "s", Level: access.ServiceProvider, Parent: "h"}}, Above: []access.Lineage{{Scope: "s", Ancestors: []access.ScopeID{"s", "h"}}}}),
+			tx.PutTree(access.TreeDiff{Gone: []access.ScopeID{"t"}, Above: []access.Lineage{{Scope: "s", Ancestors: []access.ScopeID{"s", "h"}}}}),
+			tx.PutCeiling(crashConn, access.Ceiling{Scope: "s", Grants: []access.Grant{access.Standard}}),
 			tx.PutSCIMToken(store.SCIMToken{PublicID: "t", Connection: crashConn}), tx.TouchSCIMTokens(map[string]time.Time{"t": crashDay}),
 			tx.PutSCIMClient(store.SCIMClient{ID: "k", Connection: crashConn}), tx.PutClientSecret("k", store.ClientSecret{PublicID: "s"}), tx.RevokeClientSecret("k", "s", crashDay),
 			tx.RevokeSCIMClient("k", crashDay), tx.TouchSCIMClients(map[store.ClientUse]time.Time{{Client: "k", Kind: "secret", Secret: "s"}: crashDay}),

@@ -82,6 +82,7 @@ func testCeiling(t *testing.T, f *fixture) {
 	}
 	for _, a := range []access.Assignment{
 		byRule("asg_1", access.Administrator, "scp_fleet"), byRule("asg_1", access.Standard, "scp_host"), byRule("asg_1", access.Standard, ""),
+		byRule("asg_1", access.Standard, "scp_far"), byRule("asg_1", access.Standard, "scp_unknown"),
 	} {
 		if err := f.apply(p, mapping.Plan{Give: []access.Assignment{a}}); !above(err) {
 			t.Errorf("%s at %q: %v", a.Grant, a.Scope, err)
@@ -111,7 +112,7 @@ func testLoweredCeiling(t *testing.T, f *fixture, p store.Person) {
 		t.Fatal(err)
 	}
 	f.update(func(tx *store.Tx) error {
-		return tx.PutCeiling(north, []mapping.Pair{{Grant: access.Elevated, Scope: "scp_fleet"}})
+		return tx.PutCeiling(north, ceiling(access.Elevated))
 	})
 	q := f.person(north, "per_2", "two@north.example")
 	fresh := byRule("asg_6", access.Standard, "scp_fleet")
@@ -123,7 +124,7 @@ func testLoweredCeiling(t *testing.T, f *fixture, p store.Person) {
 	}
 	f.update(func(tx *store.Tx) error { return tx.PruneCeiling(north) })
 	f.update(func(tx *store.Tx) error {
-		return tx.PutCeiling(north, []mapping.Pair{{Grant: access.Standard, Scope: "scp_fleet"}})
+		return tx.PutCeiling(north, ceiling(access.Standard))
 	})
 	if err := f.apply(q, mapping.Plan{Give: []access.Assignment{fresh}}); err != nil {
 		t.Errorf("given after the ceiling rose again: %v", err)
@@ -131,3 +132,5 @@ func testLoweredCeiling(t *testing.T, f *fixture, p store.Person) {
 }
 
 func planOf(give ...access.Assignment) mapping.Plan { return mapping.Plan{Give: give} }
+
+func dropOf(drop ...access.Assignment) mapping.Plan { return mapping.Plan{Drop: drop} }

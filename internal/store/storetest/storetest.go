@@ -8,7 +8,6 @@ import (
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/store"
-	"github.com/drawbridge-id/drawbridge/mapping"
 	"github.com/drawbridge-id/drawbridge/scim/schema"
 )
 
@@ -56,6 +55,10 @@ func Run(t *testing.T, open func(t *testing.T) *store.Store) {
 		{"ids that are nobody's are remembered", testDrift},
 		{"plans", testPlans},
 		{"I-5: the database holds the ceiling", testCeiling},
+		{"I-5: a move does not carry anybody out of a ceiling", testMovedScope},
+		{"what retires is given to nobody", testRetiredScope},
+		{"the scope tree", testTree},
+		{"a step of a path leads to one scope", testSlugs},
 		{"sessions", testSessions},
 		{"clients", testClients},
 		{"current", testCurrent},
@@ -84,12 +87,15 @@ func newFixture(t testing.TB, s *store.Store) *fixture {
 	t.Helper()
 	f := &fixture{t, s}
 	f.update(func(tx *store.Tx) error {
+		if err := tx.PutTree(access.DiffTrees(nil, treeOf(t, sampleScopes()...))); err != nil {
+			return err
+		}
 		for _, id := range []access.ConnectionID{north, south} {
 			c := access.Connection{ID: id, Name: "Customer " + string(id), IdP: "other", Root: "scp_" + access.ScopeID(id)}
 			if created, err := tx.PutConnection(c, day); err != nil || !created {
 				t.Fatal(created, err)
 			}
-			if err := tx.PutCeiling(id, []mapping.Pair{{Grant: access.Standard, Scope: "scp_fleet"}, {Grant: access.Elevated, Scope: "scp_fleet"}}); err != nil {
+			if err := tx.PutCeiling(id, ceiling(access.Standard, access.Elevated)); err != nil {
 				return err
 			}
 		}
