@@ -64,7 +64,7 @@ func (c *change) settlePerson(p store.Person) error {
 // whatever stood on it must not come back to life. So all that rules gave is dropped
 // first, with its sessions, and then given anew.
 func (c *change) settleAfter(p store.Person, fences int64) error {
-	changes := fences + c.policy.version - p.Policy
+	changes := fences + c.dir.Rules(p)
 	if !p.ValidUntil.IsZero() && !c.now.Before(p.ValidUntil) {
 		changes++
 	}

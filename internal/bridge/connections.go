@@ -109,35 +109,36 @@ func (b *Bridge) EndConnection(ctx context.Context, id access.ConnectionID) erro
 }
 
 // applyConnections adds and changes what the policy names, and ends what it no
-// longer names: an ended connection's epoch alone refuses all its credentials.
-func applyConnections(tx *store.Tx, p *mapping.Policy, now time.Time) error {
+// longer names: an ended connection's epoch alone refuses all its credentials. It
+// gives those that were live before.
+func applyConnections(tx *store.Tx, p *mapping.Policy, now time.Time) (lived map[access.ConnectionID]bool, err error) {
 	have, err := tx.Connections()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	state := map[access.ConnectionID]store.ConnectionState{}
+	lived, state := map[access.ConnectionID]bool{}, map[access.ConnectionID]store.ConnectionState{}
 	for _, c := range have {
-		state[c.ID] = c.State
+		lived[c.ID], state[c.ID] = c.State == store.ConnectionActive, c.State
 	}
 	for _, c := range p.Connections() {
 		if _, err := tx.PutConnection(c, now); err != nil {
-			return err
+			return nil, err
 		}
 		if err := tx.PutCeiling(c.ID, c.Ceiling); err != nil {
-			return err
+			return nil, err
 		}
 		if err := noteConnection(tx, c.ID, state[c.ID], now); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	for _, c := range have {
 		if _, named := p.Connection(c.ID); !named && c.State == store.ConnectionActive {
 			if err := endConnection(tx, c.ID, now); err != nil {
-				return err
+				return nil, err
 			}
 		}
 	}
-	return nil
+	return lived, nil
 }
 
 func noteConnection(tx *store.Tx, id access.ConnectionID, was store.ConnectionState, now time.Time) error {

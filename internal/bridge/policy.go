@@ -25,9 +25,9 @@ type Applied struct {
 }
 
 // ApplyPolicy makes src the active policy: scopes keep the ids they had, new ones
-// get ids, connections are added or ended, and every person's decision made under
-// an older version stops counting in the same commit. The recompute itself follows
-// in chunks (Run), or at a person's next use, whichever comes first.
+// get ids, connections are added or ended, and the decisions of those whom the change
+// may concern stop counting in the same commit. The recompute itself follows in chunks
+// (Run), or at a person's next use, whichever comes first.
 func (b *Bridge) ApplyPolicy(ctx context.Context, src mapping.PolicySource) (Applied, error) {
 	var done Applied
 	now := b.now()
@@ -74,13 +74,18 @@ func (b *Bridge) applyPolicy(tx *store.Tx, src mapping.PolicySource, now time.Ti
 	if hash == before.Hash {
 		return Applied{Version: before.Version, Hash: hash}, movePolicy(tx, before, body)
 	}
+	was, err := b.compiled(before)
+	if err != nil {
+		return Applied{}, fault.Wrap(fault.Internal, op, err)
+	}
 	if err := tx.PutTree(access.DiffTrees(old, compiled.Tree())); err != nil {
 		return Applied{}, err
 	}
-	if err := applyConnections(tx, compiled, now); err != nil {
+	lived, err := applyConnections(tx, compiled, now)
+	if err != nil {
 		return Applied{}, err
 	}
-	version, err := tx.PutPolicy(hash, body, now)
+	version, err := putPolicy(tx, was, compiled, lived, store.Policy{Hash: hash, Source: body, Applied: now})
 	if err != nil {
 		return Applied{}, err
 	}
@@ -220,6 +225,8 @@ func (b *Bridge) active(v *store.View) (*activePolicy, error) {
 		return nil, fault.Wrap(fault.Internal, "bridge.active", err)
 	}
 	p := &activePolicy{Policy: compiled, version: row.Version}
-	b.policy.Store(p)
+	if row.Version == b.store.PolicyVersion() { // not one that another transaction of this commit has put in, and may take back
+		b.policy.Store(p)
+	}
 	return p, nil
 }

@@ -51,6 +51,7 @@ type wide struct {
 type connectionState struct {
 	key     int64
 	fence   int64 // the last fence laid
+	since   since // from which decisions count
 	defined definition
 	active  bool
 	epoch   int64
@@ -232,7 +233,7 @@ func judge(sub credential.Subject, w *wide, p personState, s sessionState) crede
 	conn, client := w.connections[sub.Connection], w.clients[sub.Client]
 	c.Epochs = credential.Epochs{Host: w.host, Connection: conn.epoch, Client: client.epoch, Person: p.epoch, Session: s.version}
 	c.ValidUntil, c.SessionExpires = p.validUntil, s.expires
-	c.Decided = w.policy > 0 && p.exists && p.policy == w.policy && !p.fenced
+	c.Decided = w.policy > 0 && p.exists && p.policy > 0 && p.policy >= conn.since.from && !p.fenced
 	c.Why = why(sub, w, p, s)
 	c.Alive = c.Why == ""
 	return c

@@ -9,6 +9,7 @@ type Directory struct {
 	v     *View
 	conn  int64
 	fence int64 // the last fence laid in the connection
+	since since // from which decisions count
 	row   ConnectionRow
 	ids   map[PersonKey]access.PersonID // of those read in this transaction, if it writes
 }
@@ -44,8 +45,12 @@ func (v *View) stored(id access.ConnectionID) (Directory, error) {
 	return d, v.found(err, "store.In", "connection")
 }
 
-// In opens a connection's directory for writing.
+// In opens a connection's directory for writing. A policy that another transaction of
+// the same commit has put in is in force here, too.
 func (tx *Tx) In(id access.ConnectionID) (*DirectoryTx, error) {
+	if _, err := tx.PolicyVersion(); err != nil {
+		return nil, err
+	}
 	d, err := tx.View.in(id)
 	if err != nil {
 		return nil, err
@@ -57,11 +62,11 @@ func (tx *Tx) In(id access.ConnectionID) (*DirectoryTx, error) {
 
 // state is what the window keeps of a connection.
 func (d Directory) state(fences int64) connectionState {
-	return connectionState{key: d.conn, fence: d.fence, defined: definition{d.row.Connection, d.row.Types}, active: d.row.State == ConnectionActive, epoch: d.row.Epoch, fences: fences}
+	return connectionState{key: d.conn, fence: d.fence, since: d.since, defined: definition{d.row.Connection, d.row.Types}, active: d.row.State == ConnectionActive, epoch: d.row.Epoch, fences: fences}
 }
 
 func (c connectionState) directory(v *View) Directory {
-	return Directory{v: v, conn: c.key, fence: c.fence, row: c.row()}
+	return Directory{v: v, conn: c.key, fence: c.fence, since: c.since, row: c.row()}
 }
 
 // row is the connection without its counters and times.
@@ -85,6 +90,22 @@ func (d *Directory) Counted() (ConnectionRow, error) {
 
 func (d *DirectoryTx) touchPerson(id access.PersonID) {
 	d.tx.touched = append(d.tx.touched, touch{person: personRef{d.row.ID, id}})
+}
+
+// since are the versions of the policy from which decisions count, and from which
+// they counted until the last one that changed what everybody of the connection is given.
+type since struct{ from, before int64 }
+
+// Rules is how many versions of the policy have made the person's last decision void:
+// 0, 1, or 2 for several.
+func (d *Directory) Rules(p Person) int64 {
+	switch {
+	case p.Policy > 0 && p.Policy >= d.since.from:
+		return 0
+	case p.Policy > 0 && p.Policy >= d.since.before:
+		return 1
+	}
+	return 2
 }
 
 // touchFences makes the window read the connection's people again.

@@ -226,16 +226,43 @@ func (d *DirectoryTx) DissolveGroup(g Group, now time.Time) error {
 // decided anew (SetDecided), or TakeFenced has come to the end of the group.
 func (d *DirectoryTx) FenceGroup(g Group) error {
 	const op = "store.FenceGroup"
-	err := d.v.q.QueryRow(`update connections set fence = fence + 1 where key = $1 returning fence`, d.conn).Scan(&d.fence)
-	if err != nil {
-		return d.v.failed(err, op)
+	if err := d.nextFence(op); err != nil {
+		return err
 	}
-	n, err := d.tx.exec(op, `update groups set refenced = refenced + (case when fence > 0 then 1 else 0 end), fence = $1, fence_done = 0 where conn = $2 and key = $3`, d.fence, d.conn, int64(g.Key))
+	n, err := d.layFence(op, `key = $3`, int64(g.Key))
 	if err != nil {
 		return err
 	}
-	d.touchFences()
 	return d.changed(n, op)
+}
+
+// FenceNamed fences, as one change, the groups that have one of those names, folded,
+// or one of those externalIds, and says how many they are.
+func (d *DirectoryTx) FenceNamed(names, externalIDs []string) (int64, error) {
+	const op = "store.FenceNamed"
+	if err := d.nextFence(op); err != nil {
+		return 0, err
+	}
+	in := d.dialect().Texts("$3")
+	named, err := d.layFence(op, `not dissolving and name_key in (`+in+`)`, jsonList(names))
+	if err != nil {
+		return 0, err
+	}
+	known, err := d.layFence(op, `not dissolving and external_id in (`+in+`)`, jsonList(externalIDs))
+	return named + known, err
+}
+
+func (d *DirectoryTx) nextFence(op string) error {
+	err := d.v.q.QueryRow(`update connections set fence = fence + 1 where key = $1 returning fence`, d.conn).Scan(&d.fence)
+	return d.v.failed(err, op)
+}
+
+// layFence lays the last fence over the groups that which picks by $3. One that it
+// lies over already is left alone.
+func (d *DirectoryTx) layFence(op, which string, arg any) (int64, error) {
+	d.touchFences()
+	return d.tx.exec(op, `update groups set refenced = refenced + (case when fence > 0 then 1 else 0 end), fence = $1, fence_done = 0
+		where conn = $2 and fence <> $1 and `+which, d.fence, d.conn, arg)
 }
 
 // Fenced lists live groups of active connections that a fence lies over, Dissolving

@@ -21,14 +21,14 @@ func (v *View) Host() (epoch int64, err error) {
 	return epoch, v.failed(err, "store.Host")
 }
 
-const connectionColumns = `key, fence, definition, active, epoch, people, groups, created_at, last_scim_at`
+const connectionColumns = `key, fence, decided_from, decided_before, definition, active, epoch, people, groups, created_at, last_scim_at`
 
 func (v *View) scanConnection(r Row) (d Directory, err error) {
 	var text string
 	var active bool
 	var created, last int64
 	c := &d.row
-	if err = r.Scan(&d.conn, &d.fence, &text, &active, &c.Epoch, &c.People, &c.Groups, &created, &last); err != nil {
+	if err = r.Scan(&d.conn, &d.fence, &d.since.from, &d.since.before, &text, &active, &c.Epoch, &c.People, &c.Groups, &created, &last); err != nil {
 		return d, err
 	}
 	defined, err := v.defined.read(text)
@@ -103,14 +103,20 @@ func (v *View) Policy() (Policy, error) {
 	return p, v.failed(err, "store.Policy")
 }
 
-// PolicyVersion is the version of the policy in force on this node: what a decision
-// made now is recorded under. One that a commit overtakes is of an older version,
-// and so counts for nothing (Current.Decided).
+// PolicyVersion is the version of the policy in force: what a decision made now is
+// recorded under. A transaction that writes asks the directory: another of the same
+// commit may have put a policy in that the window does not know yet, and a decision
+// by the rules before it must not count.
 func (v *View) PolicyVersion() (int64, error) {
-	if v.changed != nil && *v.changed {
-		return v.storedPolicyVersion()
+	known := v.window.wide.Load().policy
+	if v.changed == nil {
+		return known, nil
 	}
-	return v.window.wide.Load().policy, nil
+	version, err := v.storedPolicyVersion()
+	if version != known {
+		*v.changed = true
+	}
+	return version, err
 }
 
 // PolicyVersion is the version of the policy in force, from the window: never older than
@@ -175,7 +181,7 @@ func (v *View) wideOf(sub credential.Subject) (*wide, error) {
 		return nil, err
 	}
 	var c connectionState
-	err = v.q.QueryRow(`select active, epoch from connections where id = $1`, string(sub.Connection)).Scan(&c.active, &c.epoch)
+	err = v.q.QueryRow(`select active, epoch, decided_from from connections where id = $1`, string(sub.Connection)).Scan(&c.active, &c.epoch, &c.since.from)
 	if err == nil {
 		w.connections[sub.Connection] = c
 	} else if !errors.Is(err, sql.ErrNoRows) {
@@ -217,16 +223,56 @@ func (tx *Tx) BumpHost() error {
 }
 
 // PutPolicy makes source the active policy, under the next version: from the commit
-// on, nobody counts as decided until decided under it.
-func (tx *Tx) PutPolicy(hash string, source []byte, now time.Time) (version int64, err error) {
-	err = tx.q.QueryRow(`insert into policy (one, version, hash, source, applied_at) values (1, 1, $1, $2, $3)
-		on conflict (one) do update set version = policy.version + 1, hash = $1, source = $2, applied_at = $3
+// on, nobody counts as decided until decided under it, but for the people of those
+// connections for whom it changes nothing: their decisions stand.
+func (tx *Tx) PutPolicy(hash string, source []byte, now time.Time, stand ...access.ConnectionID) (version int64, err error) {
+	const op = "store.PutPolicy"
+	err = tx.q.QueryRow(`insert into policy (one, version, hash, source, applied_at, scoped) values (1, 1, $1, $2, $3, 1)
+		on conflict (one) do update set version = policy.version + 1, scoped = policy.version + 1, hash = $1, source = $2, applied_at = $3
 		returning version`, hash, string(source), ms(now)).Scan(&version)
 	if err != nil {
-		return 0, tx.failed(err, "store.PutPolicy")
+		return 0, tx.failed(err, op)
 	}
-	tx.touchWide(func(w *wide) { w.policy = version })
-	return version, nil
+	return version, tx.voidBefore(op, version, stand)
+}
+
+// voidBefore lets no decision of an older version stand, but for those connections.
+func (tx *Tx) voidBefore(op string, version int64, stand []access.ConnectionID) error {
+	var void []access.ConnectionID
+	err := tx.each(op, func(r Row) error {
+		var id access.ConnectionID
+		err := r.Scan(&id)
+		void = append(void, id)
+		return err
+	}, `update connections set decided_before = decided_from, decided_from = $1 where id not in (`+tx.engine.Dialect().Texts("$2")+`) returning id`,
+		version, jsonList(stand))
+	if err != nil {
+		return err
+	}
+	tx.touchWide(func(w *wide) {
+		w.policy = version
+		for _, id := range void {
+			c := w.connections[id]
+			c.since = since{from: version, before: c.since.from}
+			w.connections[id] = c
+		}
+	})
+	return nil
+}
+
+// heedOlder makes up for a policy that a program has put in which did not know from
+// which version decisions count.
+func (tx *Tx) heedOlder() error {
+	const op = "store.New"
+	n, err := tx.exec(op, `update policy set scoped = version where scoped <> version`)
+	if err != nil || n == 0 {
+		return err
+	}
+	version, err := tx.storedPolicyVersion()
+	if err != nil {
+		return err
+	}
+	return tx.voidBefore(op, version, nil)
 }
 
 // MovePolicy replaces the active policy's source by one that says the same at other

@@ -210,11 +210,11 @@ func (v *View) personState(ref personRef) (personState, error) {
 // long as no fence lies anywhere, which is the rule, nobody's groups are looked at.
 const fencedSQL = `(select exists (select 1 from groups f where f.fence > 0)) and exists (select 1 from memberships m join groups g on g.key = m.grp where m.person = p.key and g.fence > p.fence)`
 
-// Fences is how many fences lie over the person: one for each group of theirs that
-// was fenced or dissolved after they were last decided, and one more for each time
-// that happened again before the fence was lifted. A group and its successor are one.
+// Fences is how many fences lie over the person: one for each change by which groups of
+// theirs were fenced or dissolved after they were last decided, and one more for each time
+// that happened again to a group before its fence was lifted.
 func (d *Directory) Fences(p Person) (n int64, err error) {
-	err = d.v.q.QueryRow(`select count(distinct coalesce(g.successor, g.key)) + coalesce(sum(g.refenced), 0) from people p
+	err = d.v.q.QueryRow(`select count(distinct g.fence) + coalesce(sum(g.refenced), 0) from people p
 		join memberships m on m.person = p.key join groups g on g.key = m.grp and g.fence > p.fence
 		where p.conn = $1 and p.key = $2`, d.conn, int64(p.Key)).Scan(&n)
 	return n, d.v.failed(err, "store.Fences")
@@ -222,8 +222,8 @@ func (d *Directory) Fences(p Person) (n int64, err error) {
 
 func jsonList[T any](values []T) string {
 	b, err := json.Marshal(values)
-	if err != nil {
-		return "[]" // unreachable: integers and strings always marshal
+	if err != nil || len(values) == 0 {
+		return "[]" // nil would be null; integers and strings always marshal
 	}
 	return string(b)
 }
@@ -418,10 +418,10 @@ func (v *View) Due(now time.Time, limit int) ([]DueKey, error) {
 }
 
 // Undecided lists people of active connections whose last decision was made under
-// an older policy. The plus keeps a planner from starting with the people.
+// an older policy than counts. The plus keeps a planner from starting with the people.
 func (v *View) Undecided(limit int) ([]DueKey, error) {
 	return list(v, "store.Undecided", scanDue, `select c.id, p.id from connections c
-		join people p on p.conn = +c.key and p.policy < (select version from policy) where c.active limit $1`, limit)
+		join people p on p.conn = +c.key and p.policy < c.decided_from where c.active limit $1`, limit)
 }
 
 func scanDue(r Row) (k DueKey, err error) { return k, r.Scan(&k.Connection, &k.Person) }

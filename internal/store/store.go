@@ -100,8 +100,12 @@ type Store struct {
 // New makes a Store over an engine whose schema is in place.
 func New(ctx context.Context, e Engine) (*Store, error) {
 	s := &Store{engine: e, window: newWindow(windowEntries), defined: &definitions{}, scans: admission.NewTurnstile(wideScans, wideScansOfOne, scansInLine)}
-	err := s.View(ctx, func(v *View) error { return s.window.prime(v) })
+	s.window.wide.Store(&wide{})
+	err := s.Update(ctx, func(tx *Tx) error { return tx.heedOlder() })
 	if err != nil {
+		return nil, err
+	}
+	if err := s.View(ctx, func(v *View) error { return s.window.prime(v) }); err != nil {
 		return nil, err
 	}
 	return s, nil

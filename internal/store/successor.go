@@ -83,13 +83,18 @@ func (d *DirectoryTx) Succeed(g *Group, fenced bool, now time.Time) error {
 			return err
 		}
 	}
-	if err := d.FenceGroup(was); err != nil {
+	over := []int64{int64(was.Key)}
+	if fenced {
+		over = append(over, next)
+	}
+	if err := d.nextFence(op); err != nil {
 		return err
 	}
-	if *g, err = d.Group(was.ID); err != nil || !fenced {
+	if _, err := d.layFence(op, `key in (`+d.dialect().Keys("$3")+`)`, jsonList(over)); err != nil {
 		return err
 	}
-	return d.FenceGroup(*g)
+	*g, err = d.Group(was.ID)
+	return err
 }
 
 // Leaving is a member of a group that dissolves.

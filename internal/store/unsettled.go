@@ -13,6 +13,6 @@ func (d *Directory) Unsettled(keys []PersonKey, now time.Time) ([]Person, error)
 		which, arg = `in (`+d.dialect().Keys("$2")+`)`, jsonList(keys)
 	}
 	return list(d.v, "store.Unsettled", d.scanPerson, `select `+personColumns+` from people p where p.conn = $1 and p.key `+which+`
-		and (p.policy < (select version from policy) or p.valid_until > 0 and p.valid_until <= $3 or `+fencedSQL+`) order by p.key`,
+		and (p.policy < (select decided_from from connections where key = $1) or p.valid_until > 0 and p.valid_until <= $3 or `+fencedSQL+`) order by p.key`,
 		d.conn, arg, ms(now))
 }

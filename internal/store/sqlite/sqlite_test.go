@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/internal/credential"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
 	"github.com/drawbridge-id/drawbridge/internal/store"
 	"github.com/drawbridge-id/drawbridge/internal/store/storetest"
@@ -50,5 +52,57 @@ func TestTwoProcessesCannotShareAFolder(t *testing.T) {
 	}
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestAPolicyOfAnOlderProgram: one that was put in by a program that does not know from
+// which version decisions count leaves nobody decided.
+func TestAPolicyOfAnOlderProgram(t *testing.T) {
+	t.Parallel()
+	e, err := OpenEngine(t.Context(), filepath.Join(t.TempDir(), "drawbridge.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = e.Close() })
+	open := func() *store.Store {
+		s, err := store.New(t.Context(), e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	p := store.Person{ID: "per_1", UserName: "u", Active: true, Epoch: 1, Version: 1, Policy: 1, Doc: []byte(`{}`), Created: crashDay, Updated: crashDay}
+	err = open().Update(t.Context(), func(tx *store.Tx) error {
+		if _, err := tx.PutConnection(access.Connection{ID: crashConn}, crashDay); err != nil {
+			return err
+		}
+		if _, err := tx.PutPolicy("h", []byte(`{}`), crashDay); err != nil {
+			return err
+		}
+		d, err := tx.In(crashConn)
+		if err != nil {
+			return err
+		}
+		return d.InsertPerson(&p)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	decided := func() bool {
+		now, err := open().Current(t.Context(), credential.Subject{Connection: crashConn, Person: p.ID})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return now.Decided
+	}
+	if !decided() {
+		t.Error("nothing has changed, and the decision does not count")
+	}
+	err = e.Update(t.Context(), "", func(q store.Querier) error {
+		_, err := q.Exec(`update policy set version = version + 1`)
+		return err
+	}, func() {})
+	if err != nil || decided() {
+		t.Errorf("a decision of before the policy counts (%v)", err)
 	}
 }

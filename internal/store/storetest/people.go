@@ -221,6 +221,67 @@ func testQueues(t *testing.T, f *fixture) {
 	})
 }
 
+// A policy lets nobody's decision stand but where it is told to; fences over named groups
+// are one change, whatever their number.
+func testStanding(t *testing.T, f *fixture) {
+	one, two := f.person(north, "per_1", "one@north.example"), f.person(south, "per_2", "two@south.example")
+	f.write(north, func(d *store.DirectoryTx) error { return d.SetDecided(one.Key, 1, time.Time{}) })
+	f.write(south, func(d *store.DirectoryTx) error { return d.SetDecided(two.Key, 1, time.Time{}) })
+	put := func(stand ...access.ConnectionID) {
+		f.update(func(tx *store.Tx) error { _, err := tx.PutPolicy("next", []byte("{}"), day, stand...); return err })
+	}
+	expect := func(name string, a, b int64) {
+		t.Helper()
+		for p, want := range map[*store.Person]int64{&one: a, &two: b} {
+			f.read(p.Connection, func(d *store.Directory) error {
+				if got := d.Rules(*p); got != want || f.decided(p.Connection, p.ID) != (want == 0) {
+					t.Errorf("%s: %s has %d changes of rules over them, decided %t; want %d", name, p.ID, got, f.decided(p.Connection, p.ID), want)
+				}
+				return nil
+			})
+		}
+	}
+	one.Policy, two.Policy = 1, 1
+	put(north, south)
+	expect("nothing changed for either", 0, 0)
+	put(south)
+	expect("changed in the north", 1, 0)
+	put(north, south)
+	expect("nothing more", 1, 0)
+	put()
+	expect("changed for all", 2, 1)
+	f.write(north, func(d *store.DirectoryTx) error { return d.SetDecided(one.Key, 5, time.Time{}) })
+	one.Policy = 5
+	expect("decided", 0, 1)
+	team, others := f.group(north, "grp_1", "Team", one), f.group(north, "grp_2", "Others", one)
+	f.write(north, func(d *store.DirectoryTx) error {
+		others.ExternalID = "ext-2"
+		return d.UpdateGroup(others)
+	})
+	f.write(north, func(d *store.DirectoryTx) error {
+		n, err := d.FenceNamed([]string{"team", "nobody's"}, []string{"ext-2"})
+		if n != 2 {
+			t.Errorf("%d groups are fenced by name", n)
+		}
+		return err
+	})
+	f.read(north, func(d *store.Directory) error {
+		n, err := d.Fences(one)
+		if n != 1 || f.decided(north, one.ID) {
+			t.Errorf("a member of both is under %d fences, decided %t", n, f.decided(north, one.ID))
+		}
+		return err
+	})
+	f.write(north, func(d *store.DirectoryTx) error { return d.FenceGroup(team) })
+	f.read(north, func(d *store.Directory) error {
+		n, err := d.Fences(one)
+		if n < 2 {
+			t.Errorf("two changes are %d", n)
+		}
+		return err
+	})
+}
+
 // unsettled checks who must be decided anew at that instant.
 func (f *fixture) unsettled(people []store.Person, now time.Time, want ...access.PersonID) {
 	f.t.Helper()
