@@ -1,6 +1,7 @@
 package mapping
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -409,6 +410,52 @@ func (p *Policy) MadeUpAttributes(conn access.ConnectionID, written map[string]a
 		read[name] = v
 	}
 	return read, wrong
+}
+
+// TestOf is the test that somebody with these facts passes at that instant: their
+// place, their guests and whether they may sign in, as the rules alone decide. It
+// carries no name and no address of theirs.
+func TestOf(p *Policy, f Facts, now time.Time) TestSource {
+	got := outcomeOf(p, Evaluate(p, f, now), now)
+	primary, guests, signIn := got.primary(), got.guests(), got.signIn
+	t := TestSource{At: now, Primary: &primary, Guests: &guests, MaySignIn: &signIn,
+		As: TestPerson{From: f.Connection, Inactive: !f.Active, Certification: f.Certification, Attributes: f.Attributes}}
+	timed := slices.ContainsFunc(p.source.Rules, func(r RuleSource) bool { return r.From == f.Connection && r.For > 0 })
+	asked := slices.ContainsFunc(p.source.Rules, func(r RuleSource) bool { return r.From == f.Connection && r.When != "" })
+	for _, m := range f.Memberships {
+		var since time.Time
+		if timed && !m.Since.Equal(now) {
+			since = m.Since
+		}
+		if m.Name != "" && (asked || p.LooksAt(f.Connection, m.Name, "")) {
+			t.As.Groups = append(t.As.Groups, TestGroup{GroupRef{Group: m.Name}, since})
+		}
+		if m.ExternalID != "" && !m.Shared && p.LooksAt(f.Connection, "", m.ExternalID) {
+			t.As.Groups = append(t.As.Groups, TestGroup{GroupRef{GroupID: m.ExternalID}, since})
+		}
+	}
+	t.Name = t.called()
+	return t
+}
+
+// called is a name for a test that has none.
+func (t TestSource) called() string {
+	const most = 3
+	var groups []string
+	for _, g := range t.As.Groups {
+		groups = append(groups, cmp.Or(g.Group, "group_id "+g.GroupID))
+	}
+	who := "somebody in no group"
+	if len(groups) > 0 {
+		who = "somebody in " + strings.Join(groups[:min(most, len(groups))], ", ")
+	}
+	if len(groups) > most {
+		who += fmt.Sprintf(" and %d more", len(groups)-most)
+	}
+	if t.As.Inactive {
+		who += ", inactive"
+	}
+	return fmt.Sprintf("%s of %s holds %s", who, t.As.From, *t.Primary)
 }
 
 func (p *Policy) madeUpAttribute(_ access.ConnectionID, name string, written any) (any, error) {

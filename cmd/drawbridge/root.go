@@ -94,6 +94,7 @@ func (c *cli) root() *cobra.Command {
 		c.serve(),
 		c.demo(),
 		c.check(),
+		c.test(),
 		c.explain(),
 		c.doctor(),
 		c.connection(),

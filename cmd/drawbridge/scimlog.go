@@ -65,7 +65,7 @@ func (f logFlags) query(now time.Time) (url.Values, error) {
 		q.Set("failed", "true")
 	}
 	if f.since != "" {
-		since, err := instant(f.since, now)
+		since, err := instant("--since", f.since, now)
 		if err != nil {
 			return nil, err
 		}
@@ -74,8 +74,8 @@ func (f logFlags) query(now time.Time) (url.Values, error) {
 	return q, nil
 }
 
-// instant reads a time, or a duration before now.
-func instant(text string, now time.Time) (time.Time, error) {
+// instant reads a flag's time, or a duration before now.
+func instant(flag, text string, now time.Time) (time.Time, error) {
 	if ago, err := time.ParseDuration(text); err == nil && ago >= 0 {
 		return now.Add(-ago), nil
 	}
@@ -84,7 +84,7 @@ func instant(text string, now time.Time) (time.Time, error) {
 			return at, nil
 		}
 	}
-	return time.Time{}, failed(exitUsage, "--since is a duration such as 2h or a time such as 2026-11-27T03:00:00Z, not %q", text)
+	return time.Time{}, failed(exitUsage, "%s is a duration such as 2h or a time such as 2026-11-27T03:00:00Z, not %q", flag, text)
 }
 
 func (c *cli) requests(ctx context.Context, f logFlags) error {

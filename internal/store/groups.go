@@ -42,6 +42,31 @@ func (d *Directory) Group(id access.GroupID) (Group, error) {
 	return g, nil
 }
 
+// GroupByName finds the live group with that name, in any case.
+func (d *Directory) GroupByName(name string) (Group, error) {
+	g, err := d.scanGroup(d.v.q.QueryRow(`select `+groupColumns+` from groups g where g.conn = $1 and g.name_key = $2 and not g.dissolving`, d.conn, Fold(name)))
+	if err != nil {
+		return Group{}, d.v.found(err, "store.GroupByName", "group")
+	}
+	return g, nil
+}
+
+// NamesNear lists the names of live groups that stand next to a name in their order,
+// at most so many on either side: what somebody may have meant.
+func (d *Directory) NamesNear(name string, each int) ([]string, error) {
+	scan := func(r Row) (s string, err error) { return s, r.Scan(&s) }
+	const before, behind = `g.name_key < $2 and not g.dissolving order by g.name_key desc limit $3`, `g.name_key >= $2 and not g.dissolving order by g.name_key limit $3`
+	var names []string
+	for _, side := range []string{before, behind} {
+		some, err := list(d.v, "store.NamesNear", scan, `select g.display_name from groups g where g.conn = $1 and `+side, d.conn, Fold(name), each)
+		if err != nil {
+			return nil, err
+		}
+		names = append(names, some...)
+	}
+	return names, nil
+}
+
 // GroupsByExternalID lists the live groups with that externalId, exactly.
 func (d *Directory) GroupsByExternalID(externalID string) ([]Group, error) {
 	return list(d.v, "store.GroupsByExternalID", d.scanGroup,
