@@ -126,6 +126,30 @@ func testGroupNames(t *testing.T, f *fixture) {
 		}
 		return nil
 	})
+	f.testFindingNames()
+}
+
+// A group is found by its name in any case, among those of its connection, and so are
+// the names that stand next to it.
+func (f *fixture) testFindingNames() {
+	f.group(north, "grp_3", "Alpine Crew")
+	f.group(north, "grp_4", "Field Office")
+	f.group(south, "grp_5", "Field Crew")
+	f.group(south, "grp_6", "Field Kitchen")
+	f.read(north, func(d *store.Directory) error {
+		if g, err := d.GroupByName("FIELD crew"); err != nil || g.ID != "grp_1" || g.Connection != north {
+			f.t.Errorf("%+v, %v", g, err)
+		}
+		if _, err := d.GroupByName("Field Kitchen"); !fault.Is(err, fault.NotFound) {
+			f.t.Errorf("another connection's group is found: %v", err)
+		}
+		for each, want := range map[int][]string{1: {"Alpine Crew", "Field Crew"}, 9: {"Alpine Crew", "Field Crew", "Field Office"}} {
+			if got, err := d.NamesNear("Field Crews", each); err != nil || each == 9 && !slices.Equal(slices.Sorted(slices.Values(got)), want) || each == 1 && len(got) != 2 {
+				f.t.Errorf("%d on either side: %q, %v", each, got, err)
+			}
+		}
+		return nil
+	})
 }
 
 // A group_id that two live groups hold is Shared; when one goes, it no longer is.
