@@ -53,6 +53,11 @@ func (l *loader) compile(src mapping.PolicySource, sound map[access.ConnectionID
 			said[r.FieldPos["from"]] = true
 		}
 	}
+	for _, t := range src.Tests {
+		if sound == nil || named[t.As.From] && !sound[t.As.From] {
+			said[t.FieldPos["as.from"]] = true
+		}
+	}
 	src.Connections = slices.DeleteFunc(slices.Clone(src.Connections), func(c access.Connection) bool { return !sound[c.ID] })
 	_, err := mapping.Compile(src)
 	var faults mapping.Faults

@@ -5,12 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/suggest"
+	"github.com/drawbridge-id/drawbridge/scim/schema"
 )
 
 // The most that a policy may carry: tests run at every check, plan and apply.
@@ -407,7 +410,9 @@ func (p *Policy) MadeUpAttributes(conn access.ConnectionID, written map[string]a
 			wrong = append(wrong, testFault{"as." + name, err})
 			continue
 		}
-		read[name] = v
+		if v != nil {
+			read[name] = v
+		}
 	}
 	return read, wrong
 }
@@ -458,7 +463,8 @@ func (t TestSource) called() string {
 	return fmt.Sprintf("%s of %s holds %s", who, t.As.From, *t.Primary)
 }
 
-func (p *Policy) madeUpAttribute(_ access.ConnectionID, name string, written any) (any, error) {
+// madeUpAttribute is nil for an attribute that the connection's rules do not look at.
+func (p *Policy) madeUpAttribute(conn access.ConnectionID, name string, written any) (any, error) {
 	var names []string
 	for _, a := range p.source.Attributes {
 		names = append(names, a.Name)
@@ -466,7 +472,66 @@ func (p *Policy) madeUpAttribute(_ access.ConnectionID, name string, written any
 	if !slices.Contains(names, name) {
 		return nil, hinted{fmt.Sprintf("the policy knows no attribute %q", name), suggest.Closest(name, names)}
 	}
-	return written, nil
+	for _, a := range p.Attributes(conn) {
+		if a.Name == name {
+			return a.MadeUp(written)
+		}
+	}
+	return nil, nil
+}
+
+// MadeUp is a value that somebody wrote as the attribute's values are: text may stand
+// for a value of any type, and one value for a list of it.
+func (a Attribute) MadeUp(written any) (any, error) {
+	items, several := written.([]any)
+	if !several {
+		items = []any{written}
+	}
+	if several && !a.List() {
+		return nil, errors.New("the attribute has one value, and this is a list")
+	}
+	var values []any
+	for _, item := range items {
+		v := a.plain(a.leaf(), plainly(a.leaf().Type, item))
+		if v == nil {
+			return nil, fmt.Errorf("%v is no value of type %s, which the attribute has", item, a.leaf().Type)
+		}
+		values = append(values, v)
+	}
+	if a.List() {
+		return list(values), nil
+	}
+	return values[0], nil
+}
+
+// plainly is what somebody wrote as a document of that type has it.
+func plainly(t schema.Type, written any) any {
+	if n, ok := written.(float64); ok && n == math.Trunc(n) && math.Abs(n) < 1<<53 { // from JSON
+		written = int64(n)
+	}
+	if at, ok := written.(time.Time); ok {
+		written = at.Format(time.RFC3339Nano)
+	}
+	text, isText := written.(string)
+	if !isText {
+		return written
+	}
+	switch t {
+	case schema.Boolean:
+		if b, err := strconv.ParseBool(text); err == nil {
+			return b
+		}
+	case schema.Integer:
+		if n, err := strconv.ParseInt(text, 10, 64); err == nil {
+			return n
+		}
+	case schema.Decimal:
+		if n, err := strconv.ParseFloat(text, 64); err == nil {
+			return n
+		}
+	case schema.String, schema.DateTime, schema.Binary, schema.Reference, schema.Complex:
+	}
+	return text
 }
 
 func sortedKeys(m map[string]any) []string { return slices.Sorted(maps.Keys(m)) }

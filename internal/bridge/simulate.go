@@ -68,7 +68,7 @@ func (b *Bridge) Simulate(ctx context.Context, s Supposed) (Simulation, error) {
 		}
 		then := active
 		if s.Policy != nil {
-			if then, err = proposed(v, *s.Policy); err != nil {
+			if then, err = proposed(active, *s.Policy); err != nil {
 				return err
 			}
 		}
@@ -83,20 +83,16 @@ func (b *Bridge) Simulate(ctx context.Context, s Supposed) (Simulation, error) {
 }
 
 // proposed is a policy that is only supposed, with the ids of the scopes that there are.
-func proposed(v *store.View, src mapping.PolicySource) (*activePolicy, error) {
-	const op = "bridge.Simulate"
-	row, err := v.Policy()
+func proposed(active *activePolicy, src mapping.PolicySource) (*activePolicy, error) {
+	src, err := adoptIDs(src, active.Tree())
 	if err != nil {
-		return nil, err
-	}
-	if src, err = adoptIDs(src, row.Source); err != nil {
 		return nil, err
 	}
 	compiled, err := mapping.Compile(src)
 	if err != nil {
-		return nil, fault.Wrap(fault.Invalid, op, err)
+		return nil, fault.Wrap(fault.Invalid, "bridge.Simulate", err)
 	}
-	return &activePolicy{Policy: compiled, version: row.Version}, nil
+	return &activePolicy{Policy: compiled, version: active.version}, nil
 }
 
 // subject is whom a simulation is about.
@@ -202,7 +198,7 @@ func (x subject) facts(policy *activePolicy) (mapping.Facts, error) {
 	if x.madeUp {
 		return mapping.Facts{Connection: x.person.Connection, Active: true}, nil
 	}
-	return x.dir.Facts(x.person)
+	return x.dir.Facts(x.person, policy.Attributes(x.person.Connection))
 }
 
 // judge tells what is held at an instant, and why.
