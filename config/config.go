@@ -186,6 +186,7 @@ type loader struct {
 	*report
 	env      environment
 	read     func(string) ([]byte, error)
+	stored   bool // the scope tree is kept in the store: paths are taken as they are
 	loopback bool // public_url is this machine: literal secrets are allowed
 	// blamed are the rules that could not be read in full: what they lack is no news.
 	blamed map[mapping.Pos]bool

@@ -18,11 +18,13 @@ import (
 // policy reads scopes, connections and rules, and compiles them.
 func (l *loader) policy(root block, c *Config) {
 	before := len(l.list)
+	c.Policy.TreeInStore = keptInStore(root)
 	c.Policy.Scopes = l.scopes(root, c.Vendor.Name)
 	tree, err := access.NewTree(c.Policy.Scopes)
 	if err != nil && len(l.list) == before {
 		l.add(root.pos(), 1, "scopes: "+strings.ReplaceAll(err.Error(), "\n", "; "), "")
 	}
+	l.stored = c.Policy.TreeInStore
 	var sound map[access.ConnectionID]bool
 	c.Connections, sound = l.connections(root, tree)
 	for _, conn := range c.Connections {
@@ -31,8 +33,12 @@ func (l *loader) policy(root block, c *Config) {
 	c.Policy.Attributes, c.Policy.Conditions = l.attributes(root), l.conditions(root)
 	c.Policy.Rules, c.Policy.Catalogue = l.rules(root), l.catalogue(root)
 	c.Policy.Guard, c.Policy.Tests = l.guard(root), l.tests(root, c.Policy.Attributes)
+	compiled := c.Policy
+	if compiled.TreeInStore {
+		compiled.Scopes = suppose(c.Policy.Scopes[0], c.Policy)
+	}
 	if tree != nil {
-		l.compile(c.Policy, sound)
+		l.compile(compiled, sound)
 	}
 }
 
@@ -107,6 +113,9 @@ func (l *loader) widthAt(p mapping.Pos) int {
 func (l *loader) scopes(root block, vendor string) []access.Scope {
 	host := access.Scope{ID: mapping.ProvisionalID("."), Level: access.Host, Name: vendor}
 	out := []access.Scope{host}
+	if keptInStore(root) {
+		return out
+	}
 	if f, ok := root.need("scopes"); ok {
 		out = l.level(f, host, "", out, map[access.ScopeID]bool{host.ID: true})
 	}
@@ -117,11 +126,11 @@ func (l *loader) scopes(root block, vendor string) []access.Scope {
 func inner(l access.Level) (children string, keys []string) {
 	switch l {
 	case access.ServiceProvider:
-		return "accounts", []string{"name", "id", "was", "accounts"}
+		return "accounts", []string{"name", "id", "was", "retired", "accounts"}
 	case access.Account:
-		return "fleets", []string{"name", "id", "was", "fleets"}
+		return "fleets", []string{"name", "id", "was", "retired", "fleets"}
 	}
-	return "", []string{"name", "id", "was", "timezone", "location"}
+	return "", []string{"name", "id", "was", "retired", "timezone", "location"}
 }
 
 // level reads the children of one scope, and theirs.
@@ -170,7 +179,7 @@ func (l *loader) scope(s block, slug, path string, parent access.Scope) access.S
 	}
 	scope := access.Scope{
 		ID: mapping.ProvisionalID(path), Slug: slug, Level: parent.Level + 1, Parent: parent.ID,
-		Name: s.needText("name"), Was: s.texts("was"),
+		Name: s.needText("name"), Was: s.texts("was"), Retired: s.instant("retired"),
 	}
 	if id := s.text("id"); id != "" {
 		scope.ID = access.ScopeID(id)
@@ -224,6 +233,13 @@ func (l *loader) timeZone(s block) string {
 func (l *loader) resolve(f field, tree *access.Tree) access.ScopeID {
 	path, ok := f.text()
 	if !ok || tree == nil {
+		return ""
+	}
+	if l.stored {
+		if !slices.ContainsFunc(strings.Split(path, "/"), func(step string) bool { return !access.ValidSlug(step) }) || path == "." {
+			return mapping.ProvisionalID(path)
+		}
+		f.say("%q is not the path of a scope: . or slugs with / between them", path)
 		return ""
 	}
 	s, ok := tree.Resolve(path)

@@ -29,6 +29,15 @@ func ProvisionalID(path string) access.ScopeID { return access.ScopeID(provision
 // Provisional reports whether id is of that kind.
 func Provisional(id access.ScopeID) bool { return strings.HasPrefix(string(id), provisionalPrefix) }
 
+// ProvisionalPath is the path that a provisional id stands for; "" if it is none.
+func ProvisionalPath(id access.ScopeID) string {
+	path, provisional := strings.CutPrefix(string(id), provisionalPrefix)
+	if !provisional {
+		return ""
+	}
+	return path
+}
+
 // Membership is one group a person is in.
 type Membership struct {
 	Group      access.GroupID

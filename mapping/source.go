@@ -18,6 +18,17 @@ type PolicySource struct {
 	Catalogue   access.Catalogue    `json:"catalogue,omitzero"` // what grants are called, open and risk
 	Guard       Guard               `json:"guard,omitzero"`
 	Tests       []TestSource        `json:"tests,omitempty"`
+	// TreeInStore says that the scope tree is kept in the store, and changed there: a
+	// file that says so carries no scopes, and the stored policy none either.
+	TreeInStore bool `json:"tree_in_store,omitzero"`
+}
+
+// Stored is the source as it is kept: without the scopes that have rows of their own.
+func (s PolicySource) Stored() PolicySource {
+	if s.TreeInStore {
+		s.Scopes = nil
+	}
+	return s
 }
 
 // Written is where a part of a policy stands in its file.

@@ -98,6 +98,7 @@ type node struct {
 	children []*node          // by slug
 	steps    map[string]*node // what a step of a path below it may be: slugs, present and former
 	ended    time.Time        // since when it, or something above it, is retired
+	at, upTo int              // its place in Tree.inOrder, and where what is below it ends
 }
 
 // NewTree checks the scopes and builds a tree. All faults are reported, joined.
@@ -165,7 +166,7 @@ func (t *Tree) attach(n *node) []error {
 }
 
 func (t *Tree) index(n *node, path string) []error {
-	n.path = path
+	n.path, n.at = path, len(t.inOrder)
 	t.inOrder = append(t.inOrder, n.ID)
 	if n.ended = n.Retired; n.parent != nil && !n.parent.ended.IsZero() {
 		n.ended = n.parent.ended
@@ -179,6 +180,7 @@ func (t *Tree) index(n *node, path string) []error {
 		}
 		faults = append(faults, t.index(c, join(path, c.Slug))...)
 	}
+	n.upTo = len(t.inOrder)
 	return faults
 }
 
@@ -332,6 +334,22 @@ func (t *Tree) Below(id ScopeID) []Scope {
 		out[i] = c.Scope
 	}
 	return out
+}
+
+// Under lists the scope and all below it, retired ones included, depth first,
+// siblings by slug. The caller does not write into it.
+func (t *Tree) Under(id ScopeID) []ScopeID {
+	if t == nil || t.byID[id] == nil {
+		return nil
+	}
+	n := t.byID[id]
+	return t.inOrder[n.at:n.upTo:n.upTo]
+}
+
+// IsLast reports whether no sibling comes after the scope.
+func (t *Tree) IsLast(id ScopeID) bool {
+	n := t.node(id)
+	return n == nil || n.parent == nil || n.parent.children[len(n.parent.children)-1] == n
 }
 
 // Len is how many scopes there are.

@@ -65,11 +65,7 @@ func (s *Sealer) Run(ctx context.Context) error {
 			_, err := s.Seal(context.WithoutCancel(ctx))
 			return err
 		case now := <-tick.C:
-			_, err := s.Seal(ctx)
-			if err == nil {
-				err = s.Index(ctx)
-			}
-			if err != nil && ctx.Err() == nil {
+			if _, err := s.Seal(ctx); err != nil && ctx.Err() == nil {
 				s.fail(err)
 				continue
 			}
@@ -119,17 +115,8 @@ func (s *Sealer) some(ctx context.Context) (n int, err error) {
 		if err != nil {
 			return err
 		}
-		if n = len(rows); n == 0 {
-			return nil
-		}
-		sealed, err := tx.AuditSealed()
-		if err != nil {
-			return err
-		}
-		if err := seal(tx, rows); err != nil {
-			return err
-		}
-		return indexBehind(tx, sealed, rows)
+		n = len(rows)
+		return seal(tx, rows)
 	})
 	if err != nil {
 		return 0, err

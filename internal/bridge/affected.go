@@ -1,7 +1,6 @@
 package bridge
 
 import (
-	"encoding/json"
 	"reflect"
 	"slices"
 
@@ -81,15 +80,15 @@ func fenceReached(tx *store.Tx, id access.ConnectionID, r reach) error {
 }
 
 // compiled is the policy of a row; nil if none has been applied.
-func (b *Bridge) compiled(row store.Policy) (*mapping.Policy, error) {
+func (b *Bridge) compiled(v *store.View, row store.Policy) (*mapping.Policy, error) {
 	if row.Version == 0 {
 		return nil, nil
 	}
 	if p := b.policy.Load(); p != nil && p.version == row.Version {
 		return p.Policy, nil
 	}
-	var src mapping.PolicySource
-	if err := json.Unmarshal(row.Source, &src); err != nil {
+	src, err := sourceOf(v, row)
+	if err != nil {
 		return nil, err
 	}
 	return mapping.Compile(src)

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"slices"
 	"strconv"
 	"time"
 
@@ -51,11 +52,11 @@ func (b *Bridge) applyPolicy(tx *store.Tx, src mapping.PolicySource, now time.Ti
 	if err != nil {
 		return Applied{}, err
 	}
-	old, err := treeOf(before)
+	old, err := b.treeOf(&tx.View, before)
 	if err != nil {
 		return Applied{}, err
 	}
-	src, err = adoptIDs(src, old)
+	src, err = adopt(src, old)
 	if err != nil {
 		return Applied{}, err
 	}
@@ -63,7 +64,7 @@ func (b *Bridge) applyPolicy(tx *store.Tx, src mapping.PolicySource, now time.Ti
 	if err != nil {
 		return Applied{}, fault.Wrap(fault.Invalid, op, err)
 	}
-	body, err := json.Marshal(src)
+	body, err := json.Marshal(src.Stored())
 	if err != nil {
 		return Applied{}, fault.Wrap(fault.Internal, op, err)
 	}
@@ -74,7 +75,7 @@ func (b *Bridge) applyPolicy(tx *store.Tx, src mapping.PolicySource, now time.Ti
 	if hash == before.Hash {
 		return Applied{Version: before.Version, Hash: hash}, movePolicy(tx, before, body)
 	}
-	was, err := b.compiled(before)
+	was, err := b.compiled(&tx.View, before)
 	if err != nil {
 		return Applied{}, fault.Wrap(fault.Internal, op, err)
 	}
@@ -110,18 +111,93 @@ func movePolicy(tx *store.Tx, before store.Policy, body []byte) error {
 	return tx.MovePolicy(body)
 }
 
-// treeOf is a policy's scope tree; nil when there is no policy yet.
-func treeOf(p store.Policy) (*access.Tree, error) {
-	const op = "bridge.treeOf"
+// sourceOf reads a policy's source, with its scopes from wherever they are kept.
+func sourceOf(v *store.View, p store.Policy) (mapping.PolicySource, error) {
+	const op = "bridge.sourceOf"
+	var src mapping.PolicySource
+	if err := json.Unmarshal(p.Source, &src); err != nil {
+		return src, fault.Wrap(fault.Internal, op, err)
+	}
+	if !src.TreeInStore {
+		return src, nil
+	}
+	var err error
+	src.Scopes, err = v.Scopes()
+	return src, err
+}
+
+// treeOf is the scope tree of the policy in force; nil when there is none yet.
+func (b *Bridge) treeOf(v *store.View, p store.Policy) (*access.Tree, error) {
+	if known := b.policy.Load(); known != nil && known.version == p.Version {
+		return known.Tree(), nil
+	}
 	if p.Version == 0 {
 		return nil, nil
 	}
-	var src mapping.PolicySource
-	if err := json.Unmarshal(p.Source, &src); err != nil {
-		return nil, fault.Wrap(fault.Internal, op, err)
+	src, err := sourceOf(v, p)
+	if err != nil {
+		return nil, err
 	}
 	tree, err := access.NewTree(src.Scopes)
-	return tree, fault.Wrap(fault.Internal, op, err)
+	return tree, fault.Wrap(fault.Internal, "bridge.treeOf", err)
+}
+
+// adopt completes a policy that is to be planned or applied: scopes get the ids that
+// they have in the tree in force, and one that leaves its tree in the store gets it
+// from there. old is nil when no policy has been applied yet.
+func adopt(src mapping.PolicySource, old *access.Tree) (mapping.PolicySource, error) {
+	if !src.TreeInStore {
+		return adoptIDs(src, old)
+	}
+	if len(src.Scopes) <= 1 {
+		src.Scopes = storedScopes(src.Scopes, old)
+	}
+	tree, err := access.NewTree(src.Scopes)
+	if err != nil {
+		return src, fault.Wrap(fault.Invalid, "bridge.adopt", err)
+	}
+	src.Scopes = tree.All() // in the order of the tree, which makes part of the policy's hash
+	src.Connections = slices.Clone(src.Connections)
+	for i := range src.Connections {
+		c := &src.Connections[i]
+		if c.Root, err = scopeAt(tree, *c, c.Root); err != nil {
+			return src, err
+		}
+		if c.Ceiling.Scope, err = scopeAt(tree, *c, c.Ceiling.Scope); err != nil {
+			return src, err
+		}
+	}
+	return src, nil
+}
+
+// storedScopes are those of the tree in force. host is what the file says of the host,
+// or nothing; it is all that there is as long as no policy has been applied.
+func storedScopes(host []access.Scope, old *access.Tree) []access.Scope {
+	all := old.All()
+	if len(all) == 0 {
+		all = []access.Scope{{ID: access.ScopeID(credential.NewID("scp")), Level: access.Host}}
+	}
+	if len(host) == 1 {
+		all[0].Name = host[0].Name
+	}
+	return all
+}
+
+// ReasonNoScope is the reason of a refusal of a policy that names a scope which the
+// stored tree does not have.
+const ReasonNoScope = "no_scope"
+
+// scopeAt is the id of the scope that a connection's file names by its path.
+func scopeAt(tree *access.Tree, c access.Connection, id access.ScopeID) (access.ScopeID, error) {
+	path := mapping.ProvisionalPath(id)
+	if path == "" {
+		return id, nil
+	}
+	s, ok := tree.Find(path)
+	if !ok {
+		return "", fault.New(fault.Invalid, "bridge.adopt", "connection %q: there is no scope %q in the stored tree; drawbridge scope list shows it", c.ID, path).Because(ReasonNoScope)
+	}
+	return s.ID, nil
 }
 
 // adoptIDs gives every provisional scope id (mapping.ProvisionalID) the id
@@ -216,9 +292,9 @@ func (b *Bridge) active(v *store.View) (*activePolicy, error) {
 	if row.Version == 0 {
 		return nil, fault.New(fault.Unavailable, "bridge.active", "no policy has been applied yet")
 	}
-	var src mapping.PolicySource
-	if err := json.Unmarshal(row.Source, &src); err != nil {
-		return nil, fault.Wrap(fault.Internal, "bridge.active", err)
+	src, err := sourceOf(v, row)
+	if err != nil {
+		return nil, err
 	}
 	compiled, err := mapping.Compile(src)
 	if err != nil {

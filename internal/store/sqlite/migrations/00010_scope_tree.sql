@@ -120,4 +120,4 @@ create unique index assignments_id on assignments (conn, id);
 create unique index assignments_grant on assignments (conn, person, grant_kind, scope);
 create unique index assignments_primary on assignments (conn, person) where standing = 'primary';
 create index assignments_ceiling on assignments (conn, grant_kind, ceiling_scope) where ceiling_scope is not null;
-create index assignments_scope on assignments (scope, ceiling_scope);
+create index assignments_scope on assignments (scope, ceiling_scope, grant_kind);
