@@ -65,7 +65,11 @@ func (s *Sealer) Run(ctx context.Context) error {
 			_, err := s.Seal(context.WithoutCancel(ctx))
 			return err
 		case now := <-tick.C:
-			if _, err := s.Seal(ctx); err != nil && ctx.Err() == nil {
+			_, err := s.Seal(ctx)
+			if err == nil {
+				err = s.Index(ctx)
+			}
+			if err != nil && ctx.Err() == nil {
 				s.fail(err)
 				continue
 			}
@@ -115,8 +119,17 @@ func (s *Sealer) some(ctx context.Context) (n int, err error) {
 		if err != nil {
 			return err
 		}
-		n = len(rows)
-		return seal(tx, rows)
+		if n = len(rows); n == 0 {
+			return nil
+		}
+		sealed, err := tx.AuditSealed()
+		if err != nil {
+			return err
+		}
+		if err := seal(tx, rows); err != nil {
+			return err
+		}
+		return indexBehind(tx, sealed, rows)
 	})
 	if err != nil {
 		return 0, err

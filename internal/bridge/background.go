@@ -246,7 +246,7 @@ func (c *change) dropDissolving(g store.Group) error {
 		return err
 	}
 	g.ID = g.Origin()
-	if err := c.sayMembers(g, event.MemberRemoved, gone); err != nil {
+	if err := c.sayMoved(g, event.MemberRemoved, gone, moved{at: g.Updated}); err != nil {
 		return err
 	}
 	if last {

@@ -116,19 +116,22 @@ func (c *change) keepUse(a access.Assignment) {
 	c.lastUsed[useOf(a)] = a.LastUsed
 }
 
-// tell records what a plan did. Ids and words only: no names.
+// tell records what a plan did, so that it can be answered later what was held: ids
+// and words only, no names.
 func (c *change) tell(p access.PersonID, plan mapping.Plan) {
 	about := func(a access.Assignment) map[string]string {
 		data := map[string]string{"assignment": string(a.ID), "grant": string(a.Grant), "scope": string(a.Scope),
 			"standing": string(a.Standing), "events": a.Flags.Events.String(), "video": strconv.FormatBool(a.Flags.Video)}
-		if !a.Until.IsZero() {
-			data["until"] = a.Until.UTC().Format(time.RFC3339)
-		}
+		noteInstant(data, "not_before", a.NotBefore)
+		noteInstant(data, "until", a.Until)
 		if len(a.Sources) > 0 {
-			data["source"] = string(a.Sources[0].Kind) + ":" + a.Sources[0].ID
+			data["source"] = sourceName(a.Sources[0])
 			if a.Sources[0].Group != "" {
 				data["group"] = string(a.Sources[0].Group)
 			}
+		}
+		if len(a.Sources) > 1 {
+			data["more_sources"] = sourceNames(a.Sources[1:])
 		}
 		return data
 	}

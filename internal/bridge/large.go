@@ -166,13 +166,13 @@ func (c *change) carryOut(g *store.Group, edit store.MemberEdit, since time.Time
 	case edit.Stage != nil:
 		return c.dir.StageMembers(*g, edit.Stage, since)
 	case edit.Succeed != nil:
-		return c.succeed(g, *edit.Succeed, since)
+		return c.succeed(g, *edit.Succeed)
 	case edit.Tell != nil:
 		came, err := c.dir.Among(*g, edit.Tell)
 		if err != nil {
 			return err
 		}
-		return c.sayMembers(*g, event.MemberAdded, came)
+		return c.sayMoved(*g, event.MemberAdded, came, moved{since: since, at: g.Updated})
 	}
 	return c.exchangeChunk(g, edit, since)
 }
@@ -180,8 +180,8 @@ func (c *change) carryOut(g *store.Group, edit store.MemberEdit, since time.Time
 // succeed is the instant of a change by a successor: who left with the group that was
 // is refused from here on, and who came is decided anew before anything else. Whoever
 // stays is in both, and under one fence as far as they are concerned.
-func (c *change) succeed(g *store.Group, s store.Succession, since time.Time) error {
-	if err := c.dir.Succeed(g, s.Added > 0, since); err != nil {
+func (c *change) succeed(g *store.Group, s store.Succession) error {
+	if err := c.dir.Succeed(g, s.Added > 0, c.now); err != nil {
 		return err
 	}
 	c.due = true

@@ -146,7 +146,7 @@ func (c *change) exchange(g *store.Group, m moves, since time.Time) ([]store.Per
 	if err := c.sayMembers(*g, event.MemberRemoved, removed); err != nil {
 		return nil, err
 	}
-	return append(removed, added...), c.sayMembers(*g, event.MemberAdded, added)
+	return append(removed, added...), c.sayMoved(*g, event.MemberAdded, added, moved{since: since})
 }
 
 // decideKeys decides settled people whom a change has just touched. Too many for one
@@ -203,6 +203,17 @@ func (c *change) sayGroup(t event.Type, id access.GroupID) {
 }
 
 func (c *change) sayMembers(g store.Group, t event.Type, keys []store.PersonKey) error {
+	return c.sayMoved(g, t, keys, moved{})
+}
+
+// moved are the instants of memberships that are told apart from the event that tells
+// them: where a large change is told in chunks.
+type moved struct {
+	since time.Time // who joined counts as a member from then on
+	at    time.Time // when the change took effect
+}
+
+func (c *change) sayMoved(g store.Group, t event.Type, keys []store.PersonKey, m moved) error {
 	if len(keys) == 0 {
 		return nil
 	}
@@ -211,7 +222,14 @@ func (c *change) sayMembers(g store.Group, t event.Type, keys []store.PersonKey)
 		return err
 	}
 	for _, id := range ids {
-		c.say(t, id, map[string]string{"group": string(g.ID)})
+		data := map[string]string{"group": string(g.ID)}
+		if !m.since.Equal(c.now) {
+			noteInstant(data, "since", m.since)
+		}
+		if !m.at.Equal(c.now) {
+			noteInstant(data, "at", m.at)
+		}
+		c.say(t, id, data)
 	}
 	return nil
 }

@@ -70,8 +70,8 @@ func (d *DirectoryTx) Succeed(g *Group, fenced bool, now time.Time) error {
 		query string
 		args  []any
 	}{
-		{`update groups set id = $1, dissolving = $2, successor = $3, changing = 0, unknown = 0 where conn = $4 and key = $5 and not dissolving`,
-			[]any{string(was.ID) + afterID + strconv.FormatInt(int64(was.Key), 10), true, next, d.conn, int64(was.Key)}},
+		{`update groups set id = $1, dissolving = $2, successor = $3, changing = 0, unknown = 0, updated_at = $6 where conn = $4 and key = $5 and not dissolving`,
+			[]any{string(was.ID) + afterID + strconv.FormatInt(int64(was.Key), 10), true, next, d.conn, int64(was.Key), ms(now)}},
 		{`update groups set id = $1, dissolving = $2, display_name = $3, name_key = $4, external_id = $5, version = $6, changing = $7, unknown = $8,
 			created_at = $9, updated_at = $10, doc = $11, member_count = (select count(*) from memberships where grp = $13) where conn = $12 and key = $13`,
 			[]any{string(was.ID), false, was.DisplayName, Fold(was.DisplayName), nullable(was.ExternalID), was.Version + 1, ms(was.Changing), was.Unknown,

@@ -151,6 +151,7 @@ func walk(t *testing.T, s *store.Store) {
 		did.add(err, d.UpdatePerson(p), d.UpdateGroup(g), d.PinSubject(p, "i", "s"), d.SetDecided(p.Key, 1, crashDay), d.MarkDue([]store.PersonKey{p.Key, 7}))
 		a := access.Assignment{ID: "asg_1", Grant: access.Standard, Scope: "s", Standing: access.Primary, Sources: []access.Source{{Kind: access.SourceRule}}}
 		did.add(d.ApplyPlan(p, mapping.Plan{Give: []access.Assignment{a}}), d.ApplyPlan(p, mapping.Plan{Change: []mapping.Change{{From: a, To: a}}}))
+		did.add(tx.IndexAudit(0, 1, []store.AuditMark{{Row: 1, Connection: crashConn, Subject: event.Subject{Kind: event.KindPerson, ID: "per_1"}}}))
 		did.add(tx.TouchAssignments(map[store.AssignmentUse]time.Time{{Connection: crashConn, Assignment: "asg_1"}: crashDay}))
 		row := store.SessionRow{Session: session.Session{ID: "ses_1", Connection: crashConn, Person: p.ID, State: session.Active, Version: 1}, Cookie: credential.Digest{1}}
 		did.add(tx.InsertSession(row), tx.UpdateSession(row.Session, &credential.Digest{2}), tx.AddSessionClient("ses_1", "app"),
@@ -241,6 +242,16 @@ func read(v *store.View, d *store.Directory, p store.Person, g store.Group) erro
 		func() error { _, err := v.SessionByCookie(credential.Digest{2}); return err },
 		func() error { _, err := v.AuditTrail(crashConn, 0, 10); return err },
 		func() error { _, err := v.Unsealed(10); return err },
+		func() error { _, err := v.AuditSealed(); return err },
+		func() error { _, err := v.AuditIndexed(); return err },
+		func() error { _, err := v.AuditAfter(0, 10); return err },
+		func() error {
+			_, err := v.AuditAbout(crashConn, event.Subject{Kind: event.KindPerson, ID: "per_1"}, 0, 10)
+			return err
+		},
+		func() error { _, err := v.DepartedNamed("x"); return err },
+		func() error { _, err := d.DeletedOf([]access.PersonID{"per_1", "per_7"}); return err },
+		func() error { _, err := d.GroupsNamed("Team"); return err },
 		func() error { _, err := v.Outbox(0, 10); return err },
 		func() error {
 			_, err := v.Current(credential.Subject{Connection: crashConn, Person: p.ID, Client: "app", Session: "ses_1"})
