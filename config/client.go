@@ -21,13 +21,12 @@ func (l *loader) clients(root block) []Client {
 		return nil
 	}
 	var clients []Client
-	taken := map[access.ClientID]bool{}
+	ids := taken{}
 	for _, item := range f.items() {
 		c, ok := l.client(item)
-		if ok && taken[c.ID] {
-			item.say("another client has the id %q", c.ID)
+		if ok {
+			ids.claim(string(c.ID), item, "id", "client has the id")
 		}
-		taken[c.ID] = true
 		clients = append(clients, c)
 	}
 	return clients

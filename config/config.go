@@ -10,9 +10,8 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"net/netip"
-	"os"
+	"strings"
 	"time"
 
 	"github.com/goccy/go-yaml"
@@ -25,9 +24,6 @@ import (
 	"github.com/drawbridge-id/drawbridge/mapping"
 )
 
-// maxFile bounds the configuration; thousands of fleets fit well.
-const maxFile = 8 << 20
-
 // Config is a checked configuration.
 type Config struct {
 	Vendor      Vendor
@@ -36,6 +32,8 @@ type Config struct {
 	Clients     []Client
 	Connections []Connection
 	Policy      mapping.PolicySource // scopes, connections and rules; it compiles
+	Files       Files                // what all this was read from
+	Text        string               // the configuration's own files, Masked
 }
 
 // Vendor is who runs the bridge.
@@ -103,53 +101,81 @@ type SignIn struct {
 	TenantID     string // Entra's directory id
 }
 
-// Load reads the configuration file. environ is os.Environ() or a part of it. The
-// error is *Problems if the file could be read.
+// Load reads the configuration: a file, or every *.yaml of a directory. environ is
+// os.Environ() or a part of it. The error is *Problems if the files could be read.
 func Load(path string, environ []string) (*Config, error) {
-	data, err := ReadFile(path)
+	files, err := readAll(path)
 	if err != nil {
 		return nil, fmt.Errorf("config: %w", err)
 	}
-	return Parse(path, data, environ, ReadFile)
+	return ParseFiles(path, files, environ, ReadFile)
 }
 
-// ReadFile reads a regular file of at most 8 MiB.
-func ReadFile(path string) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close() //nolint:errcheck // only read
-	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is not a regular file: %w", path, errors.Join(err, os.ErrInvalid))
-	}
-	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if err == nil && len(data) > maxFile {
-		err = fmt.Errorf("%s is larger than %d MiB", path, maxFile>>20)
-	}
-	return data, err
-}
-
-// Parse checks a configuration. name stands in the report; environ overrides and
-// supplies secrets; read opens the files that secrets stand in. The error is
-// *Problems.
+// Parse checks a configuration of one file. name stands in the report; environ
+// overrides and supplies secrets; read opens the files that secrets stand in. The
+// error is *Problems.
 func Parse(name string, data []byte, environ []string, read func(string) ([]byte, error)) (*Config, error) {
-	data = bytes.TrimPrefix(data, []byte("\ufeff")) // some editors begin a file with a byte order mark
-	r := newReport(name, data)
-	root, ok := r.document(data)
-	if !ok {
-		return nil, r.problems()
+	return ParseFiles(name, []File{{Name: name, Data: data}}, environ, read)
+}
+
+// ParseFiles is Parse for a configuration of several files, which are merged: lists
+// by id, mappings by key. name is the whole's.
+func ParseFiles(name string, files []File, environ []string, read func(string) ([]byte, error)) (*Config, error) {
+	seen := recorder{read: read, seen: map[string][]byte{}}
+	all := &gathered{whole: name}
+	root, ok := all.open(files, seen.seen)
+	var c *Config
+	if ok {
+		l := &loader{report: root.report, env: readEnvironment(environ), read: seen.file, blamed: map[mapping.Pos]bool{}}
+		c = l.config(root)
 	}
-	l := &loader{report: r, env: readEnvironment(environ), read: read, blamed: map[mapping.Pos]bool{}}
-	c := l.config(root)
-	if err := r.problems(); err != nil {
+	if err := all.problems(seen.files(name)); err != nil {
 		return nil, err
 	}
+	c.Files, c.Text = seen.files(name), textOf(files)
 	return c, nil
 }
 
-// document parses YAML into its one document.
-func (r *report) document(data []byte) (field, bool) {
+// open parses the files into one document. It is false if one of them could not be
+// parsed: what it holds would be missed everywhere.
+func (g *gathered) open(files []File, seen map[string][]byte) (root field, ok bool) {
+	ok = true
+	for _, f := range files {
+		seen[f.Name] = append([]byte{}, f.Data...)
+		data := bytes.TrimPrefix(f.Data, []byte("\ufeff")) // some editors begin a file with a byte order mark
+		r := g.add(f.Name, data)
+		doc, parsed := r.document(data, len(files) > 1)
+		ok = ok && parsed
+		switch {
+		case doc.value == nil:
+		case root.value == nil:
+			root = doc
+		default:
+			root.more = append(root.more, doc)
+		}
+	}
+	if ok && root.value == nil {
+		g.reports[0].add(mapping.Pos{File: g.whole}, 0, "there is nothing in these files; examples/drawbridge.yaml shows what may stand in one", "")
+		return field{}, false
+	}
+	return root, ok
+}
+
+// textOf is the text of the files, masked; of several, each behind its name.
+func textOf(files []File) string {
+	if len(files) == 1 {
+		return Masked(string(files[0].Data))
+	}
+	var b strings.Builder
+	for _, f := range files {
+		fmt.Fprintf(&b, "# %s\n%s\n", f.Name, strings.TrimRight(Masked(string(f.Data)), "\n"))
+	}
+	return b.String()
+}
+
+// document parses YAML into its one document. It is empty, and that is a fault only
+// if no other file is read, if there is none.
+func (r *report) document(data []byte, others bool) (field, bool) {
 	if len(data) > maxFile {
 		r.add(mapping.Pos{File: r.name}, 0, fmt.Sprintf("the file is larger than %d MiB", maxFile>>20), "")
 		return field{}, false
@@ -170,6 +196,9 @@ func (r *report) document(data []byte) (field, bool) {
 			docs = append(docs, d)
 		}
 	}
+	if len(docs) == 0 && others {
+		return field{report: r}, true
+	}
 	if len(docs) == 0 {
 		r.add(mapping.Pos{File: r.name}, 0, "the file is empty; examples/drawbridge.yaml shows what may stand in it", "")
 		return field{}, false
@@ -188,12 +217,12 @@ type loader struct {
 	read     func(string) ([]byte, error)
 	stored   bool // the scope tree is kept in the store: paths are taken as they are
 	loopback bool // public_url is this machine: literal secrets are allowed
-	// blamed are the rules that could not be read in full: what they lack is no news.
+	// blamed are the rules and tests that could not be read in full: what they lack is no news.
 	blamed map[mapping.Pos]bool
 }
 
 func (l *loader) config(root field) *Config {
-	b, ok := root.open("version", "vendor", "server", "sessions", "clients", "scopes", "connections",
+	b, ok := root.open("version", "vendor", "server", "sessions", "clients", "scopes", "scopes_file", "connections",
 		"attributes", "conditions", "grants", "risk", "rules", "guard", "tests")
 	if !ok {
 		return nil
@@ -215,8 +244,10 @@ func (l *loader) version(b block) {
 	if !ok {
 		return
 	}
-	if v, isInt := f.value.(*ast.IntegerNode); !isInt || v.Token.Value != "1" {
-		f.say("this bridge reads version 1")
+	for _, f := range append([]field{f}, f.more...) {
+		if v, isInt := f.value.(*ast.IntegerNode); !isInt || v.Token.Value != "1" {
+			f.say("this bridge reads version 1")
+		}
 	}
 }
 

@@ -38,7 +38,7 @@ func (l *loader) connection(f field, id access.ConnectionID, tree *access.Tree, 
 		return c, false
 	}
 	if !access.ValidSlug(string(id)) {
-		l.add(posOf(l.name, f.key), width(f.key), f.named()+"the id of a connection is made of lower-case letters, digits and inner hyphens, at most 63", "")
+		f.sayOfKey("the id of a connection is made of lower-case letters, digits and inner hyphens, at most 63")
 	}
 	if _, ok := b.need("idp"); ok {
 		c.IdP = b.oneOf("idp", dialect.Names()...)

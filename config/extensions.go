@@ -62,7 +62,7 @@ func (l *loader) schemaFile(f field, types *schema.Types, by extend) []access.Ex
 	if !ok {
 		return nil
 	}
-	data, err := l.read(l.beside(file))
+	data, err := l.read(beside(f, file))
 	if err != nil {
 		f.say("the file cannot be read: %v", err)
 		return nil
@@ -89,10 +89,10 @@ func (l *loader) schemaFile(f field, types *schema.Types, by extend) []access.Ex
 	return all
 }
 
-// beside is where a file lies that the configuration names.
-func (l *loader) beside(file string) string {
+// beside is where a file lies that a field names: relative to the field's own file.
+func beside(f field, file string) string {
 	if filepath.IsAbs(file) {
 		return file
 	}
-	return filepath.Join(filepath.Dir(l.name), file)
+	return filepath.Join(filepath.Dir(f.report.name), file)
 }

@@ -30,11 +30,12 @@ func besides(path string) ([]byte, error) {
 // source is what the loader makes of a file's policy, whatever is wrong with it.
 func source(t *testing.T, name string, data []byte, read func(string) ([]byte, error)) (mapping.PolicySource, *report) {
 	t.Helper()
-	r := newReport(name, data)
-	root, ok := r.document(data)
+	g := &gathered{whole: name}
+	root, ok := g.open([]File{{name, data}}, map[string][]byte{})
 	if !ok {
-		t.Fatal(r.problems())
+		t.Fatal(g.problems(Files{}))
 	}
+	r := root.report
 	l := &loader{report: r, env: readEnvironment([]string{"A_SECRET=a sample"}), read: read, blamed: map[mapping.Pos]bool{}}
 	return l.config(root).Policy, r
 }

@@ -19,6 +19,7 @@ type field struct {
 	path   string
 	key    *token.Token // nil for list entries and the document
 	value  ast.Node
+	more   []field // the same mapping or list, in further files
 }
 
 // block is a mapping of the file.
@@ -170,39 +171,74 @@ func (f field) entries() (block, bool) {
 	if !f.plain() {
 		return b, false
 	}
-	var values []*ast.MappingValueNode
-	switch m := f.value.(type) {
-	case *ast.MappingNode:
-		values = m.Values
-	case *ast.MappingValueNode:
-		values = []*ast.MappingValueNode{m}
-	default:
-		f.say("this must be a mapping (key: value)")
-		return b, false
-	}
-	for _, v := range values {
-		b.enter(v)
+	for _, part := range append([]field{f}, f.more...) {
+		values, isBlock := part.pairs()
+		if !isBlock {
+			part.say("this must be a mapping (key: value)")
+			return b, false
+		}
+		for _, v := range values {
+			b.enter(part, v)
+		}
 	}
 	return b, true
 }
 
-func (b *block) enter(v *ast.MappingValueNode) {
+// pairs are the keys and values of a mapping.
+func (f field) pairs() ([]*ast.MappingValueNode, bool) {
+	switch m := f.value.(type) {
+	case *ast.MappingNode:
+		return m.Values, true
+	case *ast.MappingValueNode:
+		return []*ast.MappingValueNode{m}, true
+	}
+	return nil, false
+}
+
+// enter takes one key of a part of the mapping, which may stand in another file than
+// the part before.
+func (b *block) enter(part field, v *ast.MappingValueNode) {
 	key, ok := keyText(v.Key)
-	entry := field{report: b.report, path: key, key: v.Key.GetToken(), value: v.Value}
+	entry := field{report: part.report, path: key, key: v.Key.GetToken(), value: v.Value}
 	if b.path != "" {
 		entry.path = b.path + "." + key
 	}
 	if !ok {
-		b.report.add(posOf(b.report.name, entry.key), width(entry.key), "a key must be plain text", "")
+		part.report.add(posOf(part.report.name, entry.key), width(entry.key), "a key must be plain text", "")
 		return
 	}
-	if before, dup := b.fields[key]; dup {
-		b.report.add(posOf(b.report.name, entry.key), width(entry.key),
-			fmt.Sprintf("the key %q stands here twice, first on line %d", key, posOf("", before.key).Line), "")
-		return
+	before, dup := b.fields[key]
+	switch {
+	case !dup:
+		b.fields[key] = entry
+		b.order = append(b.order, key)
+	case entry.joins(before):
+		before.more = append(before.more, entry)
+		b.fields[key] = before
+	default:
+		part.report.add(posOf(part.report.name, entry.key), width(entry.key),
+			fmt.Sprintf("the key %q stands here twice, first %s", key, where(posOf(before.report.name, before.key), part.report.name)), "")
 	}
-	b.fields[key] = entry
-	b.order = append(b.order, key)
+}
+
+// joins reports whether a value is put together with the one before it, from another
+// file: mappings are, and the lists of the document itself, and each file may say its version.
+func (f field) joins(before field) bool {
+	if f.report == before.report || len(before.more) > 0 && before.more[len(before.more)-1].report == f.report {
+		return false
+	}
+	_, isList := f.value.(*ast.SequenceNode)
+	_, wasList := before.value.(*ast.SequenceNode)
+	_, _, nested := cutLast(f.path)
+	return f.isBlock() && before.isBlock() || !nested && (isList && wasList || f.path == "version")
+}
+
+// where says where something else stands, to a reader of the file.
+func where(p mapping.Pos, file string) string {
+	if p.File == file {
+		return fmt.Sprintf("on line %d", p.Line)
+	}
+	return fmt.Sprintf("at %s:%d:%d", p.File, p.Line, p.Col)
 }
 
 func keyText(k ast.MapKeyNode) (string, bool) {
@@ -225,7 +261,7 @@ func (b block) get(name string) (field, bool) {
 func (b block) need(name string) (field, bool) {
 	f, ok := b.fields[name]
 	if !ok && b.path == "" { // there is no place for what the whole file lacks
-		b.report.add(mapping.Pos{File: b.report.name}, 0, name+" is missing", "")
+		b.report.add(mapping.Pos{File: b.report.whole}, 0, name+" is missing", "")
 	} else if !ok {
 		b.say("%s is missing", name)
 	}
@@ -234,17 +270,19 @@ func (b block) need(name string) (field, bool) {
 
 // items reads a list.
 func (f field) items() []field {
-	if !f.plain() {
-		return nil
-	}
-	s, ok := f.value.(*ast.SequenceNode)
-	if !ok {
-		f.say("this must be a list")
-		return nil
-	}
-	items := make([]field, len(s.Values))
-	for i, v := range s.Values {
-		items[i] = field{report: f.report, path: fmt.Sprintf("%s[%d]", f.path, i), value: v}
+	var items []field
+	for _, part := range append([]field{f}, f.more...) {
+		if !part.plain() {
+			return nil
+		}
+		s, ok := part.value.(*ast.SequenceNode)
+		if !ok {
+			part.say("this must be a list")
+			return nil
+		}
+		for i, v := range s.Values {
+			items = append(items, field{report: part.report, path: fmt.Sprintf("%s[%d]", part.path, i), value: v})
+		}
 	}
 	return items
 }

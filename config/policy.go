@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -73,7 +74,7 @@ func (l *loader) compile(src mapping.PolicySource, sound map[access.ConnectionID
 	for _, f := range faults {
 		if f.Pos.Line == 0 {
 			if len(l.list) == 0 {
-				l.add(mapping.Pos{File: l.name}, 0, f.Message, f.Suggestion)
+				l.add(mapping.Pos{File: l.whole}, 0, f.Message, f.Suggestion)
 			}
 			continue
 		}
@@ -91,10 +92,11 @@ func (l *loader) compile(src mapping.PolicySource, sound map[access.ConnectionID
 // widthAt is how far the value at a place reaches on its line: to the closing
 // quote, or to where a comment, a comma or a bracket ends it.
 func (l *loader) widthAt(p mapping.Pos) int {
-	if p.Line > len(l.lines) {
+	r := l.of(p.File)
+	if r == nil || p.Line > len(r.lines) {
 		return 1
 	}
-	line := []rune(l.lines[p.Line-1])
+	line := []rune(r.lines[p.Line-1])
 	if p.Col > len(line) {
 		return 1
 	}
@@ -114,12 +116,55 @@ func (l *loader) scopes(root block, vendor string) []access.Scope {
 	host := access.Scope{ID: mapping.ProvisionalID("."), Level: access.Host, Name: vendor}
 	out := []access.Scope{host}
 	if keptInStore(root) {
+		if at, both := root.get("scopes_file"); both {
+			at.say("the tree is kept in the store; leave one of the two out")
+		}
 		return out
 	}
-	if f, ok := root.need("scopes"); ok {
+	if f, ok := l.tree(root); ok {
 		out = l.level(f, host, "", out, map[access.ScopeID]bool{host.ID: true})
 	}
 	return out
+}
+
+// tree is where the scopes stand: in the configuration, or in a file of their own.
+func (l *loader) tree(root block) (field, bool) {
+	at, elsewhere := root.get("scopes_file")
+	if !elsewhere {
+		return root.need("scopes")
+	}
+	if here, both := root.get("scopes"); both {
+		at.say("the scopes stand in the configuration already, %s", where(here.pos(), at.report.name))
+		return here, true
+	}
+	name, ok := at.text()
+	if !ok {
+		return field{}, false
+	}
+	file := beside(at, name)
+	if l.of(file) != nil {
+		at.say("%s is read already, as a part of this configuration; leave the key out, or move the file elsewhere", name)
+		return field{}, false
+	}
+	data, err := l.read(file)
+	if err != nil {
+		at.say("the file cannot be read: %v", err)
+		return field{}, false
+	}
+	data = bytes.TrimPrefix(data, []byte("\ufeff"))
+	r := l.gathered.add(file, data)
+	doc, ok := r.document(data, false)
+	if !ok {
+		return field{}, false
+	}
+	b, ok := doc.open("scopes")
+	if !ok {
+		return field{}, false
+	}
+	if _, there := b.get("scopes"); !there {
+		r.add(mapping.Pos{File: file}, 0, "scopes is missing: the tree stands under it", "")
+	}
+	return b.get("scopes")
 }
 
 // inner is the key under which a level's children stand, and its own keys.
@@ -174,8 +219,8 @@ func (l *loader) scope(s block, slug, path string, parent access.Scope) access.S
 		if !access.ValidSlug(meant) {
 			meant = ""
 		}
-		l.add(posOf(l.name, s.key), width(s.key), s.named()+"a slug is made of lower-case letters, digits and inner hyphens, at most 63", meant)
-		slug = cmp.Or(meant, fmt.Sprintf("line-%d", posOf(l.name, s.key).Line))
+		s.hintOfKey(meant, "a slug is made of lower-case letters, digits and inner hyphens, at most 63")
+		slug = cmp.Or(meant, fmt.Sprintf("line-%d", posOf("", s.key).Line))
 	}
 	scope := access.Scope{
 		ID: mapping.ProvisionalID(path), Slug: slug, Level: parent.Level + 1, Parent: parent.ID,

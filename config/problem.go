@@ -3,7 +3,6 @@ package config
 import (
 	"cmp"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -23,6 +22,8 @@ type Problem struct {
 type Problems struct {
 	File string    `json:"file"`
 	List []Problem `json:"problems"`
+	// Files are what was read until then: when one of them changes, it may hold.
+	Files Files `json:"-"`
 }
 
 // Error is the whole report: for each problem the place, a sentence, the line
@@ -74,47 +75,71 @@ func indent(line string, columns int) string {
 	return b.String()
 }
 
-// holdsSecret finds lines that must not be shown: they may carry a literal secret.
-var holdsSecret = regexp.MustCompile(`(?i)(secret|password)["']?\s*:\s*[^\s#]|://[^/\s]*:[^/\s]*@`)
-
 // maxLine is the longest line, in bytes, that a report shows.
 const maxLine = 400
 
-// report gathers problems.
-type report struct {
-	name  string
-	lines []string
-	list  []Problem
+// gathered is what is wrong with a configuration, of however many files.
+type gathered struct {
+	whole   string // the file's name, or the directory's
+	list    []Problem
+	reports []*report // one for each file, in the order in which they were read
 }
 
-func newReport(name string, data []byte) *report {
-	return &report{name: name, lines: strings.Split(strings.ReplaceAll(string(data), "\r\n", "\n"), "\n")}
+// report gathers the problems of one file.
+type report struct {
+	*gathered
+	name   string
+	lines  []string
+	hidden []bool // lines that may hold a secret
+}
+
+func (g *gathered) add(name string, data []byte) *report {
+	r := &report{gathered: g, name: name, lines: strings.Split(strings.ReplaceAll(string(data), "\r\n", "\n"), "\n")}
+	r.hidden = secretLines(r.lines)
+	g.reports = append(g.reports, r)
+	return r
+}
+
+// of is the report of the file with that name; nil if it is none of ours.
+func (g *gathered) of(name string) *report {
+	i := slices.IndexFunc(g.reports, func(r *report) bool { return r.name == name })
+	if i < 0 {
+		return nil
+	}
+	return g.reports[i]
+}
+
+// line is the text of a line, or "" if there is none or it may hold a secret.
+func (r *report) line(number int) string {
+	if r == nil || number < 1 || number > len(r.lines) || r.hidden[number-1] {
+		return ""
+	}
+	if line := strings.TrimRight(r.lines[number-1], " \t"); len(line) <= maxLine {
+		return line
+	}
+	return ""
 }
 
 func (r *report) add(pos mapping.Pos, width int, message, suggestion string) {
-	p := Problem{Pos: pos, Message: message, Suggestion: suggestion, Width: width}
-	if pos.Line > 0 && pos.Line <= len(r.lines) && !holdsSecret.MatchString(r.lines[pos.Line-1]) {
-		if line := strings.TrimRight(r.lines[pos.Line-1], " \t"); len(line) <= maxLine {
-			p.Line = line
-		}
-	}
-	r.list = append(r.list, p)
+	r.list = append(r.list, Problem{Pos: pos, Message: message, Suggestion: suggestion, Width: width, Line: r.of(pos.File).line(pos.Line)})
 }
 
-// problems gives the error, or nil if there is none. What does not stand in the
-// file comes last.
-func (r *report) problems() error {
-	if len(r.list) == 0 {
+// problems gives the error, or nil if there is none: file after file as they were
+// read, and last what stands in none of them.
+func (g *gathered) problems(read Files) error {
+	if len(g.list) == 0 {
 		return nil
 	}
 	place := func(p Problem) int {
-		if p.Pos.Line == 0 {
-			return 1
+		i := slices.IndexFunc(g.reports, func(r *report) bool { return r.name == p.Pos.File })
+		if p.Pos.Line == 0 || i < 0 {
+			return len(g.reports)
 		}
-		return 0
+		return i
 	}
-	slices.SortStableFunc(r.list, func(a, b Problem) int {
+	slices.SortStableFunc(g.list, func(a, b Problem) int {
 		return cmp.Or(cmp.Compare(place(a), place(b)), cmp.Compare(a.Pos.Line, b.Pos.Line), cmp.Compare(a.Pos.Col, b.Pos.Col))
 	})
-	return &Problems{File: r.name, List: r.list}
+	g.list = slices.Compact(g.list) // a mapping that is looked at twice is reported once
+	return &Problems{File: g.whole, List: g.list, Files: read}
 }

@@ -2,6 +2,7 @@ package config
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/goccy/go-yaml/ast"
 
@@ -15,17 +16,48 @@ func (l *loader) rules(root block) []mapping.RuleSource {
 		return nil
 	}
 	var rules []mapping.RuleSource
+	ids := taken{}
 	for _, item := range f.items() {
 		before := len(l.list)
 		r, ok := l.rule(item)
-		if len(l.list) > before {
-			l.blamed[r.Pos] = true
-		}
+		l.blame(r, l.list[before:])
+		ids.claim(r.ID, item, "id", "rule has the id")
 		if ok {
 			rules = append(rules, r)
 		}
 	}
 	return rules
+}
+
+// blame remembers a rule that may lack something only because a key is misspelt, or
+// its value could not be read: that it lacks it is no news.
+func (l *loader) blame(r mapping.RuleSource, said []Problem) {
+	for _, p := range said {
+		for _, key := range []string{"group", "group_id", "all", "any", "give", "guest"} {
+			if p.Pos == r.FieldPos[key] || strings.HasPrefix(p.Message, "unknown key") {
+				l.blamed[r.Pos] = true
+			}
+		}
+	}
+}
+
+// taken are the names that entries of a list have, and where.
+type taken map[string]mapping.Pos
+
+// claim reports a name that another entry has.
+func (t taken) claim(name string, of field, key, what string) {
+	if name == "" {
+		return // said already
+	}
+	at := of
+	if b, ok := of.entries(); ok {
+		at, _ = b.get(key)
+	}
+	if first, dup := t[name]; dup {
+		at.say("another %s %q, %s", what, name, where(first, at.report.name))
+		return
+	}
+	t[name] = at.pos()
 }
 
 func (l *loader) rule(f field) (mapping.RuleSource, bool) {

@@ -22,8 +22,15 @@ func (l *loader) tests(root block, attributes []mapping.AttributeSource) []mappi
 		names[i] = a.Name
 	}
 	var all []mapping.TestSource
+	ids := taken{}
 	for _, item := range f.items() {
-		if t, ok := l.test(item, names); ok {
+		before := len(l.list)
+		t, ok := l.test(item, names)
+		if len(l.list) > before {
+			l.blamed[t.Pos] = true
+		}
+		if ok {
+			ids.claim(t.Name, item, "name", "test has the name")
 			all = append(all, t)
 		}
 	}
@@ -51,9 +58,6 @@ func (l *loader) test(f field, attributes []string) (mapping.TestSource, bool) {
 	if _, ok := b.get("may_sign_in"); ok {
 		may := b.truth("may_sign_in")
 		t.MaySignIn = &may
-	}
-	if !slices.ContainsFunc([]string{"primary", "guests", "sees", "never_sees", "may_sign_in"}, func(k string) bool { _, ok := b.get(k); return ok }) {
-		b.say("this test expects nothing; give it primary, guests, sees, never_sees or may_sign_in")
 	}
 	return t, true
 }
@@ -96,7 +100,11 @@ func (f field) testGroup() mapping.TestGroup {
 		return mapping.TestGroup{GroupRef: mapping.GroupRef{Group: name}}
 	}
 	b, _ := f.open("group", "group_id", "since")
-	return mapping.TestGroup{GroupRef: b.groupRef(), Since: b.instant("since")}
+	g := mapping.TestGroup{GroupRef: mapping.GroupRef{Group: b.text("group"), GroupID: b.text("group_id")}, Since: b.instant("since")}
+	if g.Group == "" && g.GroupID == "" {
+		b.say("this needs group, group_id or both")
+	}
+	return g
 }
 
 func (b block) certification() string {
