@@ -147,6 +147,23 @@ type Pair struct {
 	Scope access.ScopeID
 }
 
+// Standing is what is held without what people gave at scopes that are retired, or are
+// there no more: it has ended. An assignment of which nothing is left has no sources,
+// and Diff drops it.
+func (p *Policy) Standing(held []access.Assignment) []access.Assignment {
+	dead := func(a access.Assignment) bool { return !p.tree.Live(a.Scope) }
+	if !slices.ContainsFunc(held, dead) {
+		return held
+	}
+	held = slices.Clone(held)
+	for i, a := range held {
+		if dead(a) {
+			held[i].Sources = nil
+		}
+	}
+	return held
+}
+
 // LooksAt reports whether a group with that name or externalId could feed any
 // rule of the connection, shadow rules included. It costs two map look-ups, so
 // that adding members to a group that feeds nothing needs no evaluation.

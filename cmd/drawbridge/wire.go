@@ -35,6 +35,7 @@ import (
 	"github.com/drawbridge-id/drawbridge/internal/secret"
 	"github.com/drawbridge-id/drawbridge/internal/store"
 	"github.com/drawbridge-id/drawbridge/internal/store/sqlite"
+	"github.com/drawbridge-id/drawbridge/mapping"
 	"github.com/drawbridge-id/drawbridge/oidc"
 	"github.com/drawbridge-id/drawbridge/oidc/upstream"
 	"github.com/drawbridge-id/drawbridge/scim"
@@ -119,10 +120,27 @@ func (a *app) openBridge(ctx context.Context, ring *keys.Ring, client *http.Clie
 	if err != nil {
 		return err
 	}
-	if _, err := a.bridge.ApplyPolicy(ctx, a.cfg.Policy); err != nil {
+	if err := a.applyFile(ctx); err != nil {
 		return err
 	}
 	return a.bridge.ApplyClients(ctx)
+}
+
+// applyFile puts the file's policy in force. Where the scope tree is kept in the store,
+// a file may name scopes that are not there yet: the bridge runs by the rules that it
+// has, or by none, and the tree can be made.
+func (a *app) applyFile(ctx context.Context) error {
+	_, err := a.bridge.ApplyPolicy(ctx, a.cfg.Policy)
+	if !a.cfg.Policy.TreeInStore || !fault.Is(err, fault.Invalid) {
+		return err
+	}
+	a.log.Error("the configuration file's rules are not in force: they do not fit the scope tree in the store; see drawbridge scope, then start the bridge anew", zap.Error(err))
+	now, err := a.bridge.PolicyInForce(ctx)
+	if err != nil || now.Version > 0 {
+		return err
+	}
+	_, err = a.bridge.ApplyPolicy(ctx, mapping.PolicySource{Scopes: a.cfg.Policy.Scopes, TreeInStore: true})
+	return err
 }
 
 // route puts every handler behind the edge.

@@ -43,15 +43,23 @@ func decisive(p *mapping.Policy, conn access.ConnectionID) any {
 
 func same(a, b any) bool { return reflect.DeepEqual(a, b) }
 
-// putPolicy puts the policy in and lets the decisions of those whom it may concern
-// count for nothing, in the same transaction: whoever is not concerned stays decided.
-func putPolicy(tx *store.Tx, old, next *mapping.Policy, lived map[access.ConnectionID]bool, row store.Policy) (version int64, err error) {
+// reachesOf says whom of each connection it may concern that next takes the place of old.
+func reachesOf(old, next *mapping.Policy) map[access.ConnectionID]reach {
 	reaches := map[access.ConnectionID]reach{}
-	var stand []access.ConnectionID
 	for _, c := range next.Connections() {
 		r := reached(old, next, c.ID)
-		r.everybody = r.everybody || !lived[c.ID] || len(r.names)+len(r.externalIDs) > maxFenced
-		if reaches[c.ID] = r; !r.everybody {
+		r.everybody = r.everybody || len(r.names)+len(r.externalIDs) > maxFenced
+		reaches[c.ID] = r
+	}
+	return reaches
+}
+
+// putPolicy puts the policy in and lets the decisions of those whom it may concern
+// count for nothing, in the same transaction: whoever is not concerned stays decided.
+func putPolicy(tx *store.Tx, reaches map[access.ConnectionID]reach, next *mapping.Policy, lived map[access.ConnectionID]bool, row store.Policy) (version int64, err error) {
+	var stand []access.ConnectionID
+	for _, c := range next.Connections() {
+		if lived[c.ID] && !reaches[c.ID].everybody {
 			stand = append(stand, c.ID)
 		}
 	}

@@ -61,7 +61,7 @@ func (c *change) settle(p store.Person, held []access.Assignment, d mapping.Deci
 
 // settleWith is settle where live has the person's live sessions.
 func (c *change) settleWith(p store.Person, held []access.Assignment, live func() ([]store.SessionRow, error), d mapping.Decision) error {
-	plan := mapping.Diff(held, d.Want, c.now)
+	plan := mapping.Diff(c.policy.Standing(held), d.Want, c.now)
 	if !p.Active { // deactivation ends what people decided, too
 		plan = mapping.DropAll(held)
 	}

@@ -70,6 +70,9 @@ func (b *Bridge) warrant(ctx context.Context, bd credential.Bound, active access
 // what was granted, as far as the client may have it and the assignment opens it now.
 func (b *Bridge) mint(w warrant, f hot.Family, client oidc.Client, nonce string, now time.Time) (oidc.TokenSet, error) {
 	conn, _ := w.policy.Connection(f.Bound.Subject.Connection)
+	if !w.policy.Tree().Live(w.active.Scope) {
+		return oidc.TokenSet{}, notGranted("bridge.mint", "the scope of the active grant was retired")
+	}
 	if !client.Accepts(w.active.Grant) || !withinCeiling(w, conn) {
 		return oidc.TokenSet{}, notGranted("bridge.mint", "this application does not accept the active grant")
 	}

@@ -39,6 +39,7 @@ func (b *Bridge) ApplyPolicy(ctx context.Context, src mapping.PolicySource) (App
 	})
 	if err == nil {
 		b.policy.Store(nil) // read again: its rules may stand elsewhere in their file
+		b.coming.Store(nil)
 	}
 	if err == nil && done.Changed {
 		b.nudge()
@@ -79,14 +80,14 @@ func (b *Bridge) applyPolicy(tx *store.Tx, src mapping.PolicySource, now time.Ti
 	if err != nil {
 		return Applied{}, fault.Wrap(fault.Internal, op, err)
 	}
-	if err := tx.PutTree(access.DiffTrees(old, compiled.Tree())); err != nil {
+	if err := putScopes(tx, access.DiffTrees(old, compiled.Tree())); err != nil {
 		return Applied{}, err
 	}
 	lived, err := applyConnections(tx, compiled, now)
 	if err != nil {
 		return Applied{}, err
 	}
-	version, err := putPolicy(tx, was, compiled, lived, store.Policy{Hash: hash, Source: body, Applied: now})
+	version, err := putPolicy(tx, reachesOf(was, compiled), compiled, lived, store.Policy{Hash: hash, Source: body, Applied: now})
 	if err != nil {
 		return Applied{}, err
 	}
@@ -292,6 +293,28 @@ func (b *Bridge) active(v *store.View) (*activePolicy, error) {
 	if row.Version == 0 {
 		return nil, fault.New(fault.Unavailable, "bridge.active", "no policy has been applied yet")
 	}
+	p, err := b.compiledRow(v, row)
+	if err != nil {
+		return nil, err
+	}
+	if row.Version == b.store.PolicyVersion() { // not one that another transaction of this commit has put in, and may take back
+		b.policy.Store(p)
+	}
+	return p, nil
+}
+
+// comingPolicy is one that somebody has compiled and is putting in force, so that nobody
+// compiles it again, least of all while holding the writer. It counts for what it is:
+// the row of that version may have come to be another.
+type comingPolicy struct {
+	activePolicy
+	hash string
+}
+
+func (b *Bridge) compiledRow(v *store.View, row store.Policy) (*activePolicy, error) {
+	if c := b.coming.Load(); c != nil && c.version == row.Version && c.hash == row.Hash {
+		return &c.activePolicy, nil
+	}
 	src, err := sourceOf(v, row)
 	if err != nil {
 		return nil, err
@@ -300,9 +323,5 @@ func (b *Bridge) active(v *store.View) (*activePolicy, error) {
 	if err != nil {
 		return nil, fault.Wrap(fault.Internal, "bridge.active", err)
 	}
-	p := &activePolicy{Policy: compiled, version: row.Version}
-	if row.Version == b.store.PolicyVersion() { // not one that another transaction of this commit has put in, and may take back
-		b.policy.Store(p)
-	}
-	return p, nil
+	return &activePolicy{Policy: compiled, version: row.Version}, nil
 }

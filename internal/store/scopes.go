@@ -166,3 +166,49 @@ func (tx *Tx) PruneTree() error {
 		select g.id from scopes g where g.gone and not exists (select 1 from scope_ancestors a where a.scope = g.id) limit $1)`, int64(pruned))
 	return err
 }
+
+// HeldAt counts the assignments at each of these scopes, by grant, of all connections.
+func (v *View) HeldAt(scopes []access.ScopeID) (map[access.ScopeID]map[access.Grant]int64, error) {
+	counts := map[access.ScopeID]map[access.Grant]int64{}
+	return counts, v.each("store.HeldAt", func(r Row) error {
+		var s access.ScopeID
+		var g access.Grant
+		var n int64
+		if err := r.Scan(&s, &g, &n); err != nil {
+			return err
+		}
+		if counts[s] == nil {
+			counts[s] = map[access.Grant]int64{}
+		}
+		counts[s][g] = n
+		return nil
+	}, `select scope, grant_kind, count(*) from assignments where scope in (`+v.engine.Dialect().Texts("$1")+`) group by scope, grant_kind`, jsonList(scopes))
+}
+
+// DueAt makes the last decisions of those count for nothing to whom people gave
+// something at one of these scopes: no rule says when they are decided anew.
+func (tx *Tx) DueAt(scopes []access.ScopeID) error {
+	const op = "store.DueAt"
+	if len(scopes) == 0 {
+		return nil
+	}
+	ids := map[int64]access.ConnectionID{}
+	err := tx.each(op, func(r Row) error {
+		var key int64
+		var id access.ConnectionID
+		err := r.Scan(&key, &id)
+		ids[key] = id
+		return err
+	}, `select key, id from connections`)
+	if err != nil {
+		return err
+	}
+	return tx.each(op, func(r Row) error {
+		var conn int64
+		var person access.PersonID
+		err := r.Scan(&conn, &person)
+		tx.touched = append(tx.touched, touch{person: personRef{ids[conn], person}})
+		return err
+	}, `update people set valid_until = $1 where key in (select person from assignments where scope in (`+tx.engine.Dialect().Texts("$2")+`) and ceiling_scope is null) returning conn, id`,
+		due, jsonList(scopes))
+}

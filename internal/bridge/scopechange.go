@@ -1,0 +1,290 @@
+package bridge
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/internal/credential"
+	"github.com/drawbridge-id/drawbridge/internal/event"
+	"github.com/drawbridge-id/drawbridge/internal/fault"
+	"github.com/drawbridge-id/drawbridge/internal/store"
+	"github.com/drawbridge-id/drawbridge/mapping"
+	"github.com/drawbridge-id/drawbridge/scim/schema"
+)
+
+// ReasonTreeInFile is the reason of a refusal to change a tree that stands in the
+// configuration file.
+const ReasonTreeInFile = "tree_in_file"
+
+// ReasonPlanFirst is the reason of a refusal of a change of the tree that may take
+// something from somebody, and has not been planned.
+const ReasonPlanFirst = "plan_first"
+
+// NewScope is a scope that is to be added.
+type NewScope struct {
+	ID       access.ScopeID // "" lets the bridge make one
+	Under    string         // path or id of its parent
+	Slug     string
+	Name     string
+	TimeZone string // of a fleet
+	Location string
+}
+
+// ScopeChanged is a scope as a change left it.
+type ScopeChanged struct {
+	Policy  int64     `json:"policy" doc:"version of the policy that is in force now"`
+	Changed bool      `json:"changed" doc:"false: it was so already"`
+	Scope   ScopeView `json:"scope"`
+}
+
+// treeEdit is one change of the tree: the scopes that there will be, and what is told
+// of it.
+type treeEdit struct {
+	scopes  []access.Scope
+	subject access.ScopeID
+	events  []event.Event
+}
+
+// treeTurn is a changed tree that is ready to be put in force in place of the one that
+// it was made of.
+type treeTurn struct {
+	treeEdit
+	was  *activePolicy
+	next *mapping.Policy
+	diff access.TreeDiff
+	hash string
+}
+
+// AddScope adds a scope under a parent, which says its level. Somebody may gain by it:
+// whose group named a scope that was not there yet.
+func (b *Bridge) AddScope(ctx context.Context, s NewScope) (ScopeChanged, error) {
+	const op = "bridge.AddScope"
+	if s.ID == "" {
+		s.ID = access.ScopeID(credential.NewID("scp"))
+	}
+	return b.changeTree(ctx, func(tree *access.Tree, now time.Time) (treeEdit, error) {
+		parent, err := find(tree, s.Under)
+		if err != nil {
+			return treeEdit{}, err
+		}
+		if err := knownZone(s.TimeZone); err != nil {
+			return treeEdit{}, err
+		}
+		scopes, err := tree.Added(access.Scope{ID: s.ID, Slug: s.Slug, Name: s.Name, Parent: parent.ID, TimeZone: s.TimeZone, Location: s.Location})
+		return treeEdit{scopes: scopes, subject: s.ID, events: tellScope(event.ScopeAdded, s.ID, now, map[string]string{"parent": string(parent.ID)})}, invalid(op, err)
+	})
+}
+
+// RenameScope gives a scope another slug, name, time zone or location. Its id stays, and
+// so does what everybody holds; the former slug still leads to it.
+func (b *Bridge) RenameScope(ctx context.Context, at string, d access.Description) (ScopeChanged, error) {
+	const op = "bridge.RenameScope"
+	return b.changeTree(ctx, func(tree *access.Tree, now time.Time) (treeEdit, error) {
+		s, err := find(tree, at)
+		if err != nil {
+			return treeEdit{}, err
+		}
+		if d.TimeZone != nil {
+			if err := knownZone(*d.TimeZone); err != nil {
+				return treeEdit{}, err
+			}
+		}
+		scopes, err := tree.Described(s.ID, d)
+		return treeEdit{scopes: scopes, subject: s.ID, events: tellScope(event.ScopeRenamed, s.ID, now, nil)}, invalid(op, err)
+	})
+}
+
+func tellScope(t event.Type, id access.ScopeID, now time.Time, data map[string]string) []event.Event {
+	all := map[string]string{"scope": string(id)}
+	maps.Copy(all, data)
+	return []event.Event{fact(t, event.ByAdministrator, "", "", now, all)}
+}
+
+// invalid names where an edit of the tree was refused.
+func invalid(op string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fault.New(fault.Invalid, op, "%s", strings.ReplaceAll(err.Error(), "\n", "; "))
+}
+
+// knownZone refuses what is no time zone of the IANA database. "" is for the tree to judge.
+func knownZone(name string) error {
+	if name == "" {
+		return nil
+	}
+	if _, err := time.LoadLocation(name); err != nil || name == "Local" {
+		return fault.New(fault.Invalid, "bridge.knownZone", "%q is not a time zone such as Australia/Melbourne", name)
+	}
+	return nil
+}
+
+// changeTree makes a change that takes nothing from anybody. It is worked out beside the
+// requests; if another policy has been put in force meanwhile, it is worked out again.
+func (b *Bridge) changeTree(ctx context.Context, edit func(*access.Tree, time.Time) (treeEdit, error)) (ScopeChanged, error) {
+	const tries = 5
+	b.turning.Lock()
+	defer b.turning.Unlock()
+	for try := 1; ; try++ {
+		t, now, err := b.turnOf(ctx, edit)
+		if err != nil {
+			return ScopeChanged{}, err
+		}
+		if t.diff.Empty() {
+			return ScopeChanged{Policy: t.was.version, Scope: viewOf(t.was.Tree(), t.subject)}, nil
+		}
+		if text := t.taken(); text != "" {
+			return ScopeChanged{}, fault.New(fault.Conflict, "bridge.changeTree", "groups that name a scope by %q would come to mean something else: plan it first", text).Because(ReasonPlanFirst)
+		}
+		version, err := b.putTree(ctx, t, now)
+		if fault.Is(err, fault.Stale) && try < tries {
+			continue
+		}
+		if err != nil {
+			return ScopeChanged{}, err
+		}
+		return ScopeChanged{Policy: version, Changed: true, Scope: viewOf(t.next.Tree(), t.subject)}, nil
+	}
+}
+
+// turnOf works a change of the tree out.
+func (b *Bridge) turnOf(ctx context.Context, edit func(*access.Tree, time.Time) (treeEdit, error)) (*treeTurn, time.Time, error) {
+	const op = "bridge.turnOf"
+	now := b.now()
+	was, err := b.policyNow(ctx)
+	if err != nil {
+		return nil, now, err
+	}
+	src := was.Source()
+	if !src.TreeInStore {
+		return nil, now, fault.New(fault.Conflict, op,
+			"the scope tree stands in the configuration file: change it there, or write \"scopes: store\" instead of it and apply the file once, which changes nobody's access").Because(ReasonTreeInFile)
+	}
+	t := &treeTurn{was: was}
+	if t.treeEdit, err = edit(was.Tree(), now); err != nil {
+		return nil, now, err
+	}
+	src.Scopes = t.scopes
+	if src, err = adopt(src, was.Tree()); err != nil {
+		return nil, now, err
+	}
+	if t.next, err = mapping.Compile(src); err != nil {
+		return nil, now, fault.Wrap(fault.Invalid, op, err)
+	}
+	if t.hash, err = policyHash(src); err != nil {
+		return nil, now, fault.Wrap(fault.Internal, op, err)
+	}
+	t.diff = access.DiffTrees(was.Tree(), t.next.Tree())
+	return t, now, nil
+}
+
+// taken is a text by which groups can name a scope today, and which would name another
+// or none after the change; "" if there is none, and the change only adds.
+func (t *treeTurn) taken() string {
+	parents := map[access.ScopeID]bool{}
+	for _, s := range slices.Concat(t.diff.New, t.diff.Changed) {
+		parents[s.Parent] = true
+		if before, there := t.was.Tree().Scope(s.ID); there {
+			if before.Parent != s.Parent || before.Retired.IsZero() && !s.Retired.IsZero() {
+				return t.was.Tree().Path(s.ID)
+			}
+			parents[before.Parent] = true
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(parents)) {
+		after := spellings(t.next.Tree(), id)
+		for text, scope := range spellings(t.was.Tree(), id) {
+			if scope != "" && after[text] != scope {
+				return text
+			}
+		}
+	}
+	return ""
+}
+
+// spellings are the texts by which a group's name can name a scope under a parent; ""
+// is several.
+func spellings(tree *access.Tree, parent access.ScopeID) map[string]access.ScopeID {
+	m := map[string]access.ScopeID{}
+	children := tree.Children(parent)
+	for _, c := range children {
+		for _, slug := range c.Slugs() {
+			m[schema.Fold(slug)] = c.ID
+		}
+	}
+	slugs := maps.Clone(m)
+	for _, c := range children {
+		name := schema.Fold(c.Name)
+		if _, slug := slugs[name]; slug || name == "" {
+			continue
+		}
+		if _, taken := m[name]; taken {
+			m[name] = ""
+			continue
+		}
+		m[name] = c.ID
+	}
+	return m
+}
+
+// putTree puts a changed tree in force. fault.Stale if another policy is in force by now.
+func (b *Bridge) putTree(ctx context.Context, t *treeTurn, now time.Time) (version int64, err error) {
+	reaches := reachesOf(t.was.Policy, t.next)
+	err = b.store.Update(ctx, func(tx *store.Tx) error {
+		row, err := tx.Policy()
+		if err != nil {
+			return err
+		}
+		if row.Version != t.was.version {
+			return fault.New(fault.Stale, "bridge.putTree", "another policy has been put in force since: version %d", row.Version)
+		}
+		if err := putScopes(tx, t.diff); err != nil {
+			return err
+		}
+		lived, err := live(tx)
+		if err != nil {
+			return err
+		}
+		version, err = putPolicy(tx, reaches, t.next, lived, store.Policy{Hash: t.hash, Source: row.Source, Applied: now})
+		if err != nil {
+			return err
+		}
+		b.coming.Store(&comingPolicy{activePolicy: activePolicy{Policy: t.next, version: version}, hash: t.hash})
+		return tx.Append(append(slices.Clone(t.events), fact(event.PolicyApplied, event.ByAdministrator, "", "", now,
+			map[string]string{"version": strconv.FormatInt(version, 10), "hash": t.hash}))...)
+	})
+	if err == nil {
+		b.nudge()
+	}
+	return version, err
+}
+
+// putScopes writes what has changed of the tree. Whoever was given something by people
+// at a scope that is retired is decided anew.
+func putScopes(tx *store.Tx, d access.TreeDiff) error {
+	if err := tx.PutTree(d); err != nil {
+		return err
+	}
+	retired := slices.Clone(d.Gone)
+	for _, l := range d.Above {
+		if len(l.Ancestors) == 0 {
+			retired = append(retired, l.Scope)
+		}
+	}
+	return tx.DueAt(retired)
+}
+
+// live are the connections that are active.
+func live(tx *store.Tx) (map[access.ConnectionID]bool, error) {
+	have, err := tx.Connections()
+	lived := map[access.ConnectionID]bool{}
+	for _, c := range have {
+		lived[c.ID] = c.State == store.ConnectionActive
+	}
+	return lived, err
+}
