@@ -149,6 +149,9 @@ func (c *cli) showConnection(x api.ConnectionDetail) error {
 	if len(x.Speaks.Beyond) > 0 {
 		fmt.Fprintf(c.out, "Its identity provider is not known to need: %s.\n", kindsCalled(x.Speaks.Beyond))
 	}
+	for _, a := range x.Alarms {
+		fmt.Fprintf(c.out, "Alarm %s: %s.\n", a.At.Local().Format(time.DateTime), a.Sentence)
+	}
 	if len(x.Days) == 0 {
 		return nil
 	}

@@ -107,6 +107,10 @@ func (a *app) examineAlarms(ctx context.Context, id access.ConnectionID, say fin
 			say("warn", alarm.fix, "%s: %d %s", id, n, alarm.what)
 		}
 	}
+	for _, alarm := range found.Raised {
+		say("warn", fmt.Sprintf("ask the customer whether that was meant; drawbridge restore %s --at %s shows what taking it back would do", id, alarm.At.Add(-max(alarm.Within, time.Minute)).UTC().Format(time.RFC3339)),
+			"%s: at %s, %s", id, alarm.At.UTC().Format(time.RFC3339), bridge.Sentence(alarm))
+	}
 	if n := len(found.Drift); n > 0 {
 		say("warn", fmt.Sprintf("drawbridge connection drift %s shows them; let the identity provider send those groups anew", id),
 			"%s: the identity provider names %s here, in %s", id, plural(n, "member id that is nobody's", "member ids that are nobody's"), plural(found.DriftGroups(), "group", "groups"))

@@ -25,6 +25,12 @@ type metrics struct {
 	fixups   *prometheus.CounterVec
 	compared *prometheus.CounterVec
 	dropped  *prometheus.CounterVec
+	alarms   *prometheus.CounterVec
+}
+
+// alarmed counts the alarms that were raised since the start.
+func (m *metrics) alarmed(conn access.ConnectionID, kind string) {
+	m.alarms.WithLabelValues(string(conn), kind).Inc()
 }
 
 // droppedFromLog counts requests that were answered but not recorded.
@@ -47,7 +53,9 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		Help: "SCIM requests that came faster than they could be recorded, by connection."}, []string{"connection"})
 	build := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "drawbridge_build_info", Help: "1, with the version."}, []string{"version"})
 	build.WithLabelValues(version()).Set(1)
-	r.MustRegister(m.scim, m.duration, m.fixups, m.dropped, m.compared, build)
+	m.alarms = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "drawbridge_alarms_total",
+		Help: "Alarms about what an identity provider did at large, by connection and kind."}, []string{"connection", "kind"})
+	r.MustRegister(m.alarms, m.scim, m.duration, m.fixups, m.dropped, m.compared, build)
 	return m
 }
 

@@ -53,6 +53,7 @@ type app struct {
 	assertions *assertion.Verifier
 	sealer     *audit.Sealer
 	recorder   *recorder.Recorder
+	metrics    *metrics
 	admin      secret.String
 	public     http.Handler
 	operations http.Handler
@@ -116,7 +117,8 @@ func (a *app) openBridge(ctx context.Context, ring *keys.Ring, client *http.Clie
 	a.bridge, err = bridge.New(bridge.Config{Store: a.store, Hot: a.hot, Issuer: issuer, Refresh: ring.RefreshKey(), Cursors: ring.CursorKey(), Marks: ring.MarkKey(), SCIMAccess: ring.SCIMAccessKey(),
 		Assertions: a.assertions, Trust: trusts, URL: a.cfg.Server.PublicURL,
 		Clients: clients(a.cfg), Lives: lives, Now: time.Now,
-		Observe: func(op string, err error) { a.log.Warn("background work", zap.String("op", op), zap.Error(err)) }})
+		Observe: func(op string, err error) { a.log.Warn("background work", zap.String("op", op), zap.Error(err)) },
+		Alarmed: func(conn access.ConnectionID, kind string) { a.metrics.alarmed(conn, kind) }}) // background work, which begins when all is open
 	if err != nil {
 		return err
 	}
@@ -149,6 +151,7 @@ func (a *app) route(ring *keys.Ring) error {
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	metrics := newMetrics(reg)
+	a.metrics = metrics
 	reg.MustRegister(newEnds(a.bridge))
 	from := httpserver.Proxies(a.cfg.Server.TrustedProxies).Client
 	a.recorder = recorder.New(recorder.Config{Store: a.store, Marks: ring.MarkKey(), Keep: a.cfg.Server.SCIMLog, Now: time.Now,

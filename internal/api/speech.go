@@ -41,6 +41,7 @@ type ConnectionDetail struct {
 	Root    access.ScopeID `json:"root"`
 	Contact string         `json:"contact,omitempty"`
 	Strict  bool           `json:"strict"`
+	Alarms  []Alarm        `json:"alarms" doc:"what its identity provider did at large within the last seven days, the newest first"`
 	Days    []SpeechDay    `json:"days" doc:"the last thirty UTC days, the present one first; a silent day is left out"`
 }
 
@@ -80,7 +81,11 @@ func (a *api) detail(ctx context.Context, row bridge.ConnectionView) (*body[Conn
 	if err != nil {
 		return nil, err
 	}
-	out := ConnectionDetail{Connection: short, Root: row.Root, Contact: row.Contact, Strict: row.SCIM.Strict, Days: []SpeechDay{}}
+	alarms, err := a.alarms(ctx, row.ID)
+	if err != nil {
+		return nil, err
+	}
+	out := ConnectionDetail{Connection: short, Alarms: alarms, Root: row.Root, Contact: row.Contact, Strict: row.SCIM.Strict, Days: []SpeechDay{}}
 	for _, d := range days {
 		if d.Requests > 0 {
 			out.Days = append(out.Days, spoken(d.Day, d.Speech))

@@ -79,7 +79,15 @@ func (c *change) settleAfter(p store.Person, fences int64) error {
 		if err := c.settle(p, held, mapping.Decision{}); err != nil {
 			return err
 		}
+		c.had = map[mapping.Pair]bool{}
+		for _, a := range held {
+			c.had[mapping.Pair{Grant: a.Grant, Scope: a.Scope}] = true
+		}
 	}
+	if c.dir.Rules(p) > 0 {
+		c.because = becausePolicy
+	}
+	defer func() { c.had, c.because = nil, "" }()
 	p.Policy = 0 // whatever comes out, it is recorded as decided anew
 	return c.decide(p)
 }

@@ -12,6 +12,7 @@ import (
 
 // Alarms are what a connection's administrator should look at.
 type Alarms struct {
+	Raised  []store.Alarm      // of the blast guard, of the last days, the newest first
 	Recent  map[event.Type]int // alarming events among the last looked at
 	Doubled []string           // externalIds that several active people carry: none of them is signed in
 	Drift   []Drift            // member ids that name nobody here, the latest first
@@ -35,6 +36,7 @@ const lookedAt = 2000
 // Alarms reads the end of a connection's audit trail and its doubled identifiers.
 func (b *Bridge) Alarms(ctx context.Context, conn access.ConnectionID) (Alarms, error) {
 	found := Alarms{Recent: map[event.Type]int{}}
+	now := b.now()
 	var err error
 	if found.Drift, err = b.Drift(ctx, conn); err != nil {
 		return found, err
@@ -42,6 +44,9 @@ func (b *Bridge) Alarms(ctx context.Context, conn access.ConnectionID) (Alarms, 
 	err = b.store.View(ctx, func(v *store.View) error {
 		dir, err := v.In(conn)
 		if err != nil {
+			return err
+		}
+		if found.Raised, err = raised(v, conn, now); err != nil {
 			return err
 		}
 		if found.Doubled, err = dir.DoubledExternalIDs(10); err != nil {

@@ -27,6 +27,7 @@ func (b *Bridge) Run(ctx context.Context) {
 		select {
 		case <-tidy.C:
 			b.note("bridge.trimOutbox", b.trimOutbox(ctx))
+			b.note("bridge.trimPast", b.trimPast(ctx))
 		case <-ctx.Done():
 			b.note("bridge.writeTouches", b.writeTouches(context.WithoutCancel(ctx)))
 			b.note("bridge.writeSpeech", b.writeSpeech(context.WithoutCancel(ctx), true))
@@ -55,6 +56,25 @@ func (b *Bridge) trimOutbox(ctx context.Context) error {
 	return nil
 }
 
+func (b *Bridge) trimPast(ctx context.Context) error {
+	now := b.now()
+	err := b.store.Update(ctx, func(tx *store.Tx) error { _, err := tx.TrimAlarms(now.Add(-store.AlarmsKept)); return err })
+	if err != nil {
+		return err
+	}
+	before := now.Add(-store.FormerKept)
+	for removed := int64(1); removed > 0; {
+		err := b.store.Update(ctx, func(tx *store.Tx) (err error) {
+			removed, err = tx.TrimFormer(before)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (b *Bridge) work(ctx context.Context) {
 	for more := true; more && ctx.Err() == nil; {
 		done, err := b.Recompute(ctx)
@@ -67,6 +87,7 @@ func (b *Bridge) work(ctx context.Context) {
 	}
 	b.note("bridge.writeTouches", b.writeTouches(ctx))
 	b.note("bridge.writeSpeech", b.writeSpeech(ctx, false))
+	b.note("bridge.Watch", b.Watch(ctx))
 }
 
 // indexEmails writes down the addresses of people whom a program wrote that had no
@@ -231,10 +252,11 @@ func (c *change) dropDissolving(g store.Group) error {
 	if err != nil {
 		return err
 	}
-	var all, gone []store.PersonKey
+	var all []store.PersonKey
+	var gone []store.Joined
 	for _, l := range leaving {
 		if all = append(all, l.Key); !l.Staying {
-			gone = append(gone, l.Key)
+			gone = append(gone, l.Joined)
 		}
 	}
 	people, err := c.counted(all)
@@ -246,7 +268,7 @@ func (c *change) dropDissolving(g store.Group) error {
 		return err
 	}
 	g.ID = g.Origin()
-	if err := c.sayMoved(g, event.MemberRemoved, gone, moved{at: g.Updated}); err != nil {
+	if err := c.sayLeft(g.ID, gone, g.Updated); err != nil {
 		return err
 	}
 	if last {

@@ -58,6 +58,8 @@ type Config struct {
 	Now        func() time.Time
 	// Observe is told what background work could not do; nil: nobody listens.
 	Observe func(op string, err error)
+	// Alarmed is told of every alarm that was raised since New; nil: nobody listens.
+	Alarmed func(conn access.ConnectionID, kind string)
 }
 
 // Bridge carries out the use cases. It is safe for concurrent use.
@@ -82,6 +84,10 @@ type Bridge struct {
 	turning sync.Mutex           // one change of the scope tree is worked out at a time
 	wake    chan struct{}        // buffered 1: background work is waiting
 	heavy   *admission.Turnstile // a chunk of a large change holds the writer: one at a time, and of each connection in turn
+
+	started     time.Time
+	raisedAlarm func(conn access.ConnectionID, kind string)
+	watching    watch
 
 	refusals refusals
 	attempts attempts
@@ -114,7 +120,7 @@ func New(c Config) (*Bridge, error) {
 		return nil, fault.New(fault.Invalid, op, "access tokens live at most 5 minutes, the refresh grace is at most 10 seconds, and nothing lives for ever")
 	}
 	b := &Bridge{store: c.Store, hot: c.Hot, issuer: c.Issuer, refresh: c.Refresh, cursors: c.Cursors, marks: c.Marks, scimAccess: c.SCIMAccess, assertions: c.Assertions, trust: c.Trust, url: c.URL, lives: l, now: c.Now,
-		observe: c.Observe, clients: make(map[access.ClientID]oidc.Client, len(c.Clients)),
+		observe: c.Observe, started: c.Now(), raisedAlarm: c.Alarmed, clients: make(map[access.ClientID]oidc.Client, len(c.Clients)),
 		wake: make(chan struct{}, 1), heavy: admission.NewTurnstile(1, 1, math.MaxInt), used: map[string]time.Time{}, usedClients: map[store.ClientUse]time.Time{}}
 	if b.observe == nil {
 		b.observe = func(string, error) {}

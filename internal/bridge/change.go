@@ -9,6 +9,7 @@ import (
 	"github.com/drawbridge-id/drawbridge/internal/fault"
 	"github.com/drawbridge-id/drawbridge/internal/session"
 	"github.com/drawbridge-id/drawbridge/internal/store"
+	"github.com/drawbridge-id/drawbridge/mapping"
 )
 
 // inlinePeople is how many people one transaction decides by itself. What touches
@@ -30,6 +31,9 @@ type change struct {
 	due      bool                 // people were left for the background work
 	lastUsed map[pairOf]time.Time // of what was dropped
 	moving   moving               // of a large change: members whose rows go or come in chunks, behind this transaction
+
+	because string                // why what is given is nothing that an identity provider did
+	had     map[mapping.Pair]bool // what the person who is decided held before it was dropped to be given anew
 
 	request string // the id of the request that asked for it, for the events
 }

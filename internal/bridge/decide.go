@@ -12,6 +12,13 @@ import (
 	"github.com/drawbridge-id/drawbridge/mapping"
 )
 
+// Why something is given, where no identity provider did anything: another policy was
+// applied, or it is given anew after several changes (settleAfter).
+const (
+	becausePolicy = "policy"
+	becauseAgain  = "again"
+)
+
 // decide makes one person's assignments what the active policy wants now, and
 // moves their sessions accordingly. It is the only writer of assignments.
 func (c *change) decide(p store.Person) error {
@@ -136,7 +143,11 @@ func (c *change) tell(p access.PersonID, plan mapping.Plan) {
 		return data
 	}
 	for _, a := range plan.Give {
-		c.say(event.AssignmentGiven, p, about(a))
+		data := about(a)
+		if because := c.notByIdP(a); because != "" {
+			data["because"] = because
+		}
+		c.say(event.AssignmentGiven, p, data)
 	}
 	for _, ch := range plan.Change {
 		c.say(event.AssignmentChanged, p, about(ch.To))
@@ -144,6 +155,18 @@ func (c *change) tell(p access.PersonID, plan mapping.Plan) {
 	for _, a := range plan.Drop {
 		c.say(event.AssignmentDropped, p, about(a))
 	}
+}
+
+// notByIdP says why an assignment that is given is no gain by what an identity provider
+// did; "" if it is.
+func (c *change) notByIdP(a access.Assignment) string {
+	switch {
+	case c.because != "":
+		return c.because
+	case c.had[mapping.Pair{Grant: a.Grant, Scope: a.Scope}]:
+		return becauseAgain
+	}
+	return ""
 }
 
 // moveSessions reconciles a person's live sessions with what is held now: a

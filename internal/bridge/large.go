@@ -172,7 +172,7 @@ func (c *change) carryOut(g *store.Group, edit store.MemberEdit, since time.Time
 		if err != nil {
 			return err
 		}
-		return c.sayMoved(*g, event.MemberAdded, came, moved{since: since, at: g.Updated})
+		return c.sayJoined(g.ID, came, moved{since: since, at: g.Updated})
 	}
 	return c.exchangeChunk(g, edit, since)
 }

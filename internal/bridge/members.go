@@ -2,11 +2,13 @@ package bridge
 
 import (
 	"bytes"
+	"cmp"
 	"slices"
 	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/event"
+	"github.com/drawbridge-id/drawbridge/internal/fault"
 	"github.com/drawbridge-id/drawbridge/internal/store"
 	"github.com/drawbridge-id/drawbridge/scim/schema"
 )
@@ -31,6 +33,9 @@ func (c *change) updateGroup(was store.Group, doc schema.Object) (store.Group, e
 	if g.DisplayName == was.DisplayName && g.ExternalID == was.ExternalID {
 		c.sayGroup(event.GroupChanged, g.ID)
 		return g, nil
+	}
+	if err := c.dir.KeepFormer(was, false, c.now); err != nil {
+		return g, err
 	}
 	said := event.GroupRenamed
 	if g.DisplayName == was.DisplayName {
@@ -143,10 +148,10 @@ func (c *change) exchange(g *store.Group, m moves, since time.Time) ([]store.Per
 	if err != nil {
 		return nil, err
 	}
-	if err := c.sayMembers(*g, event.MemberRemoved, removed); err != nil {
+	if err := c.sayLeft(g.ID, removed, c.now); err != nil {
 		return nil, err
 	}
-	return append(removed, added...), c.sayMoved(*g, event.MemberAdded, added, moved{since: since})
+	return append(store.KeysOf(removed), added...), c.sayJoined(g.ID, added, moved{since: since})
 }
 
 // decideKeys decides settled people whom a change has just touched. Too many for one
@@ -202,10 +207,6 @@ func (c *change) sayGroup(t event.Type, id access.GroupID) {
 	c.say(t, "", map[string]string{"group": string(id)})
 }
 
-func (c *change) sayMembers(g store.Group, t event.Type, keys []store.PersonKey) error {
-	return c.sayMoved(g, t, keys, moved{})
-}
-
 // moved are the instants of memberships that are told apart from the event that tells
 // them: where a large change is told in chunks.
 type moved struct {
@@ -213,25 +214,44 @@ type moved struct {
 	at    time.Time // when the change took effect
 }
 
-func (c *change) sayMoved(g store.Group, t event.Type, keys []store.PersonKey, m moved) error {
+func (c *change) sayJoined(group access.GroupID, keys []store.PersonKey, m moved) error {
 	if len(keys) == 0 {
 		return nil
 	}
 	ids, err := c.dir.IDs(keys)
-	if err != nil {
-		return err
-	}
 	for _, id := range ids {
-		data := map[string]string{"group": string(g.ID)}
+		data := map[string]string{"group": string(group)}
 		if !m.since.Equal(c.now) {
 			noteInstant(data, "since", m.since)
 		}
 		if !m.at.Equal(c.now) {
 			noteInstant(data, "at", m.at)
 		}
-		c.say(t, id, data)
+		c.say(event.MemberAdded, id, data)
 	}
-	return nil
+	return err
+}
+
+// sayLeft records who left a group, and since when each had been in it: restore puts
+// that back with the membership. at is when the change took effect.
+func (c *change) sayLeft(group access.GroupID, left []store.Joined, at time.Time) error {
+	if len(left) == 0 {
+		return nil
+	}
+	left = slices.SortedFunc(slices.Values(left), func(a, b store.Joined) int { return cmp.Compare(a.Key, b.Key) })
+	ids, err := c.dir.IDs(store.KeysOf(left)) // in the order of keys
+	if err == nil && len(ids) != len(left) {
+		return fault.New(fault.Internal, "bridge.sayLeft", "a membership of nobody")
+	}
+	for i, id := range ids {
+		data := map[string]string{"group": string(group)}
+		noteInstant(data, "since", left[i].Since)
+		if !at.Equal(c.now) {
+			noteInstant(data, "at", at)
+		}
+		c.say(event.MemberRemoved, id, data)
+	}
+	return err
 }
 
 // deleteGroup removes a small group with its memberships; a large one dissolves:
@@ -239,6 +259,12 @@ func (c *change) sayMoved(g store.Group, t event.Type, keys []store.PersonKey, m
 // go in chunks that never hold the writer for long.
 func (c *change) deleteGroup(g store.Group) error {
 	c.sayGroup(event.GroupDeleted, g.ID)
+	if err := c.dir.KeepFormer(g, true, c.now); err != nil {
+		return err
+	}
+	if err := c.alarmDeleted(g); err != nil {
+		return err
+	}
 	if g.MemberCount > inlinePeople {
 		c.moving, c.due = moving{out: int(g.MemberCount)}, true
 		if err := c.dir.DissolveGroup(g, c.now); err != nil {
@@ -246,7 +272,7 @@ func (c *change) deleteGroup(g store.Group) error {
 		}
 		return c.followShared(g.ExternalID, g.Key)
 	}
-	keys, err := c.dir.MemberKeys(g)
+	left, err := c.dir.Memberships(g)
 	if err != nil {
 		return err
 	}
@@ -256,8 +282,8 @@ func (c *change) deleteGroup(g store.Group) error {
 	if err := c.followShared(g.ExternalID, g.Key); err != nil {
 		return err
 	}
-	if err := c.sayMembers(g, event.MemberRemoved, keys); err != nil || !c.looksAt(g) {
+	if err := c.sayLeft(g.ID, left, c.now); err != nil || !c.looksAt(g) {
 		return err
 	}
-	return c.decideTouched(keys)
+	return c.decideTouched(store.KeysOf(left))
 }

@@ -54,6 +54,9 @@ const (
 	SCIMTokenCreated  Type = "scim_token.created"
 	SCIMTokenRevoked  Type = "scim_token.revoked"
 	SigningKeyCreated Type = "signing_key.created"
+	AlarmMassGain     Type = "alarm.mass_gain"
+	AlarmGroupDeleted Type = "alarm.group_deleted"
+	AlarmGroupShrunk  Type = "alarm.group_shrunk"
 
 	SCIMClientCreated   Type = "scim_client.created"
 	SCIMClientRevoked   Type = "scim_client.revoked"

@@ -2,6 +2,7 @@ package store
 
 import (
 	"database/sql"
+	"errors"
 	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
@@ -111,6 +112,31 @@ func (d *Directory) MemberKeys(g Group) ([]PersonKey, error) {
 	return list(d.v, "store.MemberKeys", scanKey, `select person from memberships where grp = $1 and conn = $2 order by person`, int64(g.Key), d.conn)
 }
 
+// Joined is a membership: whose, and since when.
+type Joined struct {
+	Key   PersonKey
+	Since time.Time
+}
+
+// KeysOf are the people of memberships.
+func KeysOf(all []Joined) []PersonKey {
+	keys := make([]PersonKey, len(all))
+	for i, j := range all {
+		keys[i] = j.Key
+	}
+	return keys
+}
+
+// Memberships lists all members with the instant each joined, in the order of their keys.
+func (d *Directory) Memberships(g Group) ([]Joined, error) {
+	return list(d.v, "store.Memberships", func(r Row) (j Joined, err error) {
+		var since int64
+		err = r.Scan(&j.Key, &since)
+		j.Since = at(since)
+		return j, err
+	}, `select person, since from memberships where grp = $1 and conn = $2 order by person`, int64(g.Key), d.conn)
+}
+
 func scanKey(r Row) (k PersonKey, err error) { return k, r.Scan(&k) }
 
 // InsertGroup adds a group without members and sets its Key. fault.Conflict with
@@ -168,16 +194,19 @@ func (d *DirectoryTx) AddMembers(g *Group, keys []PersonKey, now time.Time) (add
 	return added, d.countMembers(op, g, int64(len(added)), len(added), now)
 }
 
-// RemoveMembers removes those who are members and returns them; g moves as in AddMembers.
-func (d *DirectoryTx) RemoveMembers(g *Group, keys []PersonKey, now time.Time) (removed []PersonKey, err error) {
+// RemoveMembers removes those who are members and returns them, with the instant each
+// had joined; g moves as in AddMembers.
+func (d *DirectoryTx) RemoveMembers(g *Group, keys []PersonKey, now time.Time) (removed []Joined, err error) {
 	const op = "store.RemoveMembers"
 	for _, key := range keys {
-		n, err := d.tx.exec(op, `delete from memberships where grp = $1 and person = $2 and conn = $3`, int64(g.Key), int64(key), d.conn)
-		if err != nil {
-			return nil, err
-		}
-		if n > 0 {
-			removed = append(removed, key)
+		var since int64
+		err := d.v.q.QueryRow(`delete from memberships where grp = $1 and person = $2 and conn = $3 returning since`, int64(g.Key), int64(key), d.conn).Scan(&since)
+		switch {
+		case errors.Is(err, sql.ErrNoRows):
+		case err != nil:
+			return nil, d.v.failed(err, op)
+		default:
+			removed = append(removed, Joined{key, at(since)})
 		}
 	}
 	return removed, d.countMembers(op, g, -int64(len(removed)), len(removed), now)

@@ -99,14 +99,18 @@ func (d *DirectoryTx) Succeed(g *Group, fenced bool, now time.Time) error {
 
 // Leaving is a member of a group that dissolves.
 type Leaving struct {
-	Key     PersonKey
+	Joined
 	Staying bool // as a member of its successor
 }
 
 // NextLeaving lists those whom DropMembers will drop next.
 func (d *Directory) NextLeaving(g Group, limit int) ([]Leaving, error) {
-	return list(d.v, "store.NextLeaving", func(r Row) (l Leaving, err error) { return l, r.Scan(&l.Key, &l.Staying) },
-		`select person, staying or exists (select 1 from groups g join memberships s on s.grp = g.successor and s.person = m.person where g.conn = $2 and g.key = $1)
+	return list(d.v, "store.NextLeaving", func(r Row) (l Leaving, err error) {
+		var since int64
+		err = r.Scan(&l.Key, &since, &l.Staying)
+		l.Since = at(since)
+		return l, err
+	}, `select person, since, staying or exists (select 1 from groups g join memberships s on s.grp = g.successor and s.person = m.person where g.conn = $2 and g.key = $1)
 		from memberships m where m.grp = $1 and m.conn = $2 order by person limit $3`, int64(g.Key), d.conn, limit)
 }
 

@@ -1,0 +1,121 @@
+package bridge
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/internal/event"
+	"github.com/drawbridge-id/drawbridge/internal/store"
+	"github.com/drawbridge-id/drawbridge/mapping"
+)
+
+// The blast guard. What an identity provider does by itself is done at once, above all
+// when it takes access away: nothing of it is delayed, held or asked about. What is
+// large is told: an alarm is an event of the audit trail, a line of doctor and
+// connection show, and a count. restore is what can be done about it.
+
+// The kinds of alarms.
+const (
+	KindMassGain     = "mass_gain"
+	KindGroupDeleted = "group_deleted"
+	KindGroupShrunk  = "group_shrunk"
+)
+
+var alarmEvents = map[string]event.Type{KindMassGain: event.AlarmMassGain, KindGroupDeleted: event.AlarmGroupDeleted, KindGroupShrunk: event.AlarmGroupShrunk}
+
+// limit is from when on something is told: so many people, who are at least that part
+// of all.
+type limit struct{ people, percent int64 }
+
+func (l limit) reached(n, all int64) bool {
+	return n >= max(1, l.people) && n*100 >= l.percent*all
+}
+
+// limits are a policy's alarms, with the usual ones where it names none.
+type limits struct {
+	gaining, shrunk, deleted limit
+	within                   time.Duration
+}
+
+// fewest is how many people a percentage is about at least: of five people, one is
+// twenty percent.
+const fewest = 10
+
+func limitsOf(a mapping.Alarm) limits {
+	or := func(s *mapping.Share, usual limit) limit {
+		switch {
+		case s == nil:
+			return usual
+		case s.Percent > 0:
+			return limit{fewest, s.Percent}
+		}
+		return limit{people: s.People}
+	}
+	l := limits{gaining: or(a.Gaining, limit{50, 10}), shrunk: or(a.Shrunk, limit{fewest, 50}), deleted: or(a.Deleted, limit{people: 25}), within: time.Hour}
+	if a.Within > 0 {
+		l.within = a.Within
+	}
+	return l
+}
+
+// alarmDeleted tells of a large group that rules look at, in the transaction that
+// deletes it.
+func (c *change) alarmDeleted(g store.Group) error {
+	l := limitsOf(c.policy.Source().Guard.Alarm)
+	if c.by != event.ByScim || !l.deleted.reached(g.MemberCount, 0) || !c.looksAt(g) {
+		return nil
+	}
+	people, err := c.dir.CountPeople()
+	if err != nil || !l.deleted.reached(g.MemberCount, people) {
+		return err
+	}
+	return c.alarm(store.Alarm{Kind: KindGroupDeleted, Group: g.ID, Count: g.MemberCount, Base: people})
+}
+
+// alarm records one: as an event and, for those who look, as a row.
+func (c *change) alarm(a store.Alarm) error {
+	a.Connection, a.At = c.conn, c.now
+	data := map[string]string{"people": strconv.FormatInt(a.Count, 10), "of": strconv.FormatInt(a.Base, 10)}
+	if a.Group != "" {
+		data["group"] = string(a.Group)
+	}
+	if a.Within > 0 {
+		data["within_seconds"] = strconv.FormatInt(int64(a.Within/time.Second), 10)
+	}
+	e := fact(alarmEvents[a.Kind], event.ByBridge, c.conn, "", c.now, data)
+	c.events = append(c.events, e)
+	return c.tx.PutAlarm(a)
+}
+
+// RaisedFor is how long doctor and connection show tell of an alarm.
+const RaisedFor = 7 * 24 * time.Hour
+
+// raisedShown is how many alarms are shown at most.
+const raisedShown = 20
+
+func raised(v *store.View, conn access.ConnectionID, now time.Time) ([]store.Alarm, error) {
+	return v.Alarms(conn, now.Add(-RaisedFor), raisedShown)
+}
+
+// Raised lists the alarms of the last days of a connection, the newest first.
+func (b *Bridge) Raised(ctx context.Context, conn access.ConnectionID) ([]store.Alarm, error) {
+	var all []store.Alarm
+	err := b.store.View(ctx, func(v *store.View) (err error) { all, err = raised(v, conn, b.now()); return err })
+	return all, err
+}
+
+// Sentence says what an alarm is about.
+func Sentence(a store.Alarm) string {
+	switch a.Kind {
+	case KindMassGain:
+		return fmt.Sprintf("%d of %d people came to access within %s", a.Count, a.Base, a.Within)
+	case KindGroupShrunk:
+		return fmt.Sprintf("group %s lost %d of %d members within %s", a.Group, a.Count, a.Base, a.Within)
+	case KindGroupDeleted:
+		return fmt.Sprintf("group %s was deleted with %d members", a.Group, a.Count)
+	}
+	return a.Kind
+}
