@@ -189,7 +189,7 @@ func positional(args []string, help string) []string {
 }
 
 func takesValue(help, flag string) bool {
-	return regexp.MustCompile(`(?m)^\s+(-\w, )?` + flag + ` (string|int|duration)\b`).MatchString(help)
+	return regexp.MustCompile(`(?m)^\s+(-\w, )?` + flag + ` (string|stringArray|strings|int|duration)\b`).MatchString(help)
 }
 
 func TestEveryDocumentedCommandExists(t *testing.T) {
