@@ -96,6 +96,7 @@ func (c *cli) root() *cobra.Command {
 		c.check(),
 		c.test(),
 		c.explain(),
+		c.simulate(),
 		c.doctor(),
 		c.connection(),
 		c.tokens(),

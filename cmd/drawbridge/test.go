@@ -122,11 +122,7 @@ func failureLines(r mapping.TestResult) []string {
 		lines = append(lines, "want "+f.Want, "got  "+f.Got)
 	}
 	for _, reason := range r.Reasons {
-		line := reason.String()
-		if at := reason.Pos.String(); at != "" {
-			line += "  (" + at + ")"
-		}
-		lines = append(lines, line)
+		lines = append(lines, reason.String()+inFile(reason.Pos))
 	}
 	if at := r.Pos.String(); at != "" {
 		lines = append(lines, "at "+at)

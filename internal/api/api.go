@@ -63,6 +63,7 @@ func New(c Config) http.Handler {
 	register(a, h, http.MethodDelete, "/connections/{connection}/tokens/{token}", "Revoke a SCIM token at once", http.StatusNoContent, a.revokeToken)
 	a.clientRoutes(h)
 	a.scopeRoutes(h)
+	a.simulateRoutes(h)
 	register(a, h, http.MethodPut, "/connections/{connection}/people/{person}/certification", "Record what the vendor's register says of a technician; it outranks the identity provider", http.StatusNoContent, a.certify)
 	mux.HandleFunc("/", nothingThere)
 	return a.guard(mux)
@@ -84,9 +85,13 @@ func get[I, O any](a *api, h huma.API, path, summary string, fn func(context.Con
 	register(a, h, http.MethodGet, path, summary, http.StatusOK, fn)
 }
 
-func register[I, O any](a *api, h huma.API, method, path, summary string, status int, fn func(context.Context, *I) (*O, error)) {
-	huma.Register(h, huma.Operation{OperationID: strings.ToLower(method) + strings.NewReplacer("/", "-", "{", "", "}", "").Replace(path),
-		Method: method, Path: Prefix + path, Summary: summary, DefaultStatus: status, MaxBodyBytes: 64 << 10},
+func register[I, O any](a *api, h huma.API, method, path, summary string, status int, fn func(context.Context, *I) (*O, error), special ...func(*huma.Operation)) {
+	operation := huma.Operation{OperationID: strings.ToLower(method) + strings.NewReplacer("/", "-", "{", "", "}", "").Replace(path),
+		Method: method, Path: Prefix + path, Summary: summary, DefaultStatus: status, MaxBodyBytes: 64 << 10}
+	for _, s := range special {
+		s(&operation)
+	}
+	huma.Register(h, operation,
 		func(ctx context.Context, in *I) (*O, error) {
 			out, err := fn(ctx, in)
 			if err != nil {

@@ -61,6 +61,9 @@ func (b *Bridge) Simulate(ctx context.Context, s Supposed) (Simulation, error) {
 		s.At = now
 	}
 	var out Simulation
+	if err := s.check(); err != nil {
+		return out, err
+	}
 	err := b.store.View(ctx, func(v *store.View) error {
 		active, err := b.active(v)
 		if err != nil {
@@ -80,6 +83,24 @@ func (b *Bridge) Simulate(ctx context.Context, s Supposed) (Simulation, error) {
 		return err
 	})
 	return out, err
+}
+
+// maxSupposed is how many groups, and how many attributes, one simulation changes.
+const maxSupposed = 100
+
+func (s Supposed) check() error {
+	if max(len(s.AddGroups), len(s.RemoveGroups), len(s.Attributes)) > maxSupposed {
+		return fault.New(fault.Invalid, "bridge.Simulate", "one simulation adds and removes at most %d groups each, and changes at most %d attributes", maxSupposed, maxSupposed)
+	}
+	for _, text := range slices.Concat(s.AddGroups, s.RemoveGroups, []string{s.Person, string(s.Connection)}) {
+		if len(text) > 1<<10 {
+			return fault.New(fault.Invalid, "bridge.Simulate", "a name has at most 1024 bytes")
+		}
+	}
+	if y := s.At.Year(); y < 1970 || y > 9999 {
+		return fault.New(fault.Invalid, "bridge.Simulate", "the instant lies in no year that can be written")
+	}
+	return nil
 }
 
 // proposed is a policy that is only supposed, with the ids of the scopes that there are.
