@@ -69,7 +69,8 @@ func TestTheDescriptionNamesEveryRoute(t *testing.T) {
 		"/connections/{connection}/clients": "post", "/connections/{connection}/clients/{client}": "delete",
 		"/connections/{connection}/clients/{client}/secrets": "post", "/connections/{connection}/clients/{client}/secrets/{secret}": "delete",
 		"/connections/{connection}/people/{person}/certification": "put", "/connections/{connection}/drift": "get",
-		"/scim/requests": "get", "/scim/requests/{request}": "get", "/simulate": "post"}
+		"/scim/requests": "get", "/scim/requests/{request}": "get", "/simulate": "post",
+		"/scopes": "get", "/scope": "get", "/scope/rename": "post"}
 	for path, method := range known {
 		if d.Paths[Prefix+path][method] == nil {
 			t.Errorf("%s %s is not described", method, path)
