@@ -95,6 +95,7 @@ func (c *cli) root() *cobra.Command {
 		c.demo(),
 		c.check(),
 		c.test(),
+		c.plan(),
 		c.explain(),
 		c.simulate(),
 		c.doctor(),

@@ -79,11 +79,12 @@ type Bridge struct {
 	now        func() time.Time
 	observe    func(op string, err error)
 
-	policy  atomic.Pointer[activePolicy]
-	coming  atomic.Pointer[comingPolicy]
-	turning sync.Mutex           // one change of the scope tree is worked out at a time
-	wake    chan struct{}        // buffered 1: background work is waiting
-	heavy   *admission.Turnstile // a chunk of a large change holds the writer: one at a time, and of each connection in turn
+	policy   atomic.Pointer[activePolicy]
+	coming   atomic.Pointer[comingPolicy]
+	turning  sync.Mutex           // one change of the scope tree is worked out at a time
+	wake     chan struct{}        // buffered 1: background work is waiting
+	planning chan struct{}        // buffered 1: a plan is being made
+	heavy    *admission.Turnstile // a chunk of a large change holds the writer: one at a time, and of each connection in turn
 
 	started     time.Time
 	raisedAlarm func(conn access.ConnectionID, kind string)
@@ -121,7 +122,7 @@ func New(c Config) (*Bridge, error) {
 	}
 	b := &Bridge{store: c.Store, hot: c.Hot, issuer: c.Issuer, refresh: c.Refresh, cursors: c.Cursors, marks: c.Marks, scimAccess: c.SCIMAccess, assertions: c.Assertions, trust: c.Trust, url: c.URL, lives: l, now: c.Now,
 		observe: c.Observe, started: c.Now(), raisedAlarm: c.Alarmed, clients: make(map[access.ClientID]oidc.Client, len(c.Clients)),
-		wake: make(chan struct{}, 1), heavy: admission.NewTurnstile(1, 1, math.MaxInt), used: map[string]time.Time{}, usedClients: map[store.ClientUse]time.Time{}}
+		wake: make(chan struct{}, 1), planning: make(chan struct{}, 1), heavy: admission.NewTurnstile(1, 1, math.MaxInt), used: map[string]time.Time{}, usedClients: map[store.ClientUse]time.Time{}}
 	if b.observe == nil {
 		b.observe = func(string, error) {}
 	}

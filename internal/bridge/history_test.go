@@ -105,9 +105,18 @@ func (h *history) patch(path, op string) {
 	}
 }
 
-// newPolicy applies a policy that may ask for anything, reach beyond every ceiling,
-// or move and rename scopes. One that does not compile changes nothing.
+// newPolicy applies a policy that may ask for anything. One that does not compile
+// changes nothing.
 func (h *history) newPolicy() {
+	_, err := h.bridge.ApplyPolicy(h.ctx, h.randomPolicy())
+	h.last = fmt.Sprintf("apply a policy (%v)", err)
+	if err != nil && !fault.Is(err, fault.Invalid) {
+		h.t.Fatal(err)
+	}
+}
+
+// randomPolicy may ask for anything, and reach beyond every ceiling.
+func (h *history) randomPolicy() mapping.PolicySource {
 	src := samplePolicy(h.t)
 	grants, places := access.Grants(), []string{"southern", "southern/banksia", "southern/reefline/cairns", "southern/banksia/geelong", "boreal", "boreal/tundra", "."}
 	var paths []access.ScopeID
@@ -134,11 +143,7 @@ func (h *history) newPolicy() {
 		}
 		src.Rules = append(src.Rules, r)
 	}
-	_, err := h.bridge.ApplyPolicy(h.ctx, src)
-	h.last = fmt.Sprintf("apply a policy (%v)", err)
-	if err != nil && !fault.Is(err, fault.Invalid) {
-		h.t.Fatal(err)
-	}
+	return src
 }
 
 // visit signs somebody in, or moves one of the sessions to another place.

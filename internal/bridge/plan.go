@@ -10,21 +10,24 @@ import (
 // PolicyPlan is what would happen if a policy were applied now: the difference
 // between what everybody holds and what the policy wants, as data.
 type PolicyPlan struct {
-	Hash     string               `json:"hash"`   // names exactly this plan: what apply asks for
-	Base     int64                `json:"base"`   // the version it was compared with; 0: none has been applied yet
-	Policy   string               `json:"policy"` // the hash of the policy that was planned
-	At       time.Time            `json:"at"`
-	Summary  PlanSummary          `json:"summary"`
-	People   []PersonChange       `json:"people"` // by connection and name; the first of them, unless all were asked for
-	Findings []PlanFinding        `json:"findings"`
-	Shadow   []RuleCount          `json:"shadow"` // what rules that only count would give
-	Tests    []mapping.TestResult `json:"tests"`
-	Guards   []GuardFinding       `json:"guards"` // what stands in the way of applying it
+	Hash        string               `json:"hash"`   // names exactly this plan: what apply asks for
+	Base        int64                `json:"base"`   // the version it was compared with; 0: none has been applied yet
+	Policy      string               `json:"policy"` // the hash of the policy that was planned
+	File        string               `json:"file,omitzero"`
+	At          time.Time            `json:"at"`
+	Summary     PlanSummary          `json:"summary"`
+	Connections []ConnectionChange   `json:"connections"` // that come, end, or open again
+	People      []PersonChange       `json:"people"`      // by connection and name; the first of them
+	Findings    []PlanFinding        `json:"findings"`
+	Shadow      []RuleCount          `json:"shadow"` // what rules that only count would give
+	Tests       []mapping.TestResult `json:"tests"`
+	Guards      []GuardFinding       `json:"guards"` // what stands in the way of applying it
 }
 
 // PlanSummary counts people. One person may gain and lose, and is then both.
 type PlanSummary struct {
-	People        int64 `json:"people"` // that were looked at
+	People        int64 `json:"people"`  // that were looked at
+	Holding       int64 `json:"holding"` // who hold something now
 	Changing      int64 `json:"changing"`
 	Gaining       int64 `json:"gaining"`
 	Losing        int64 `json:"losing"`
@@ -32,6 +35,20 @@ type PlanSummary struct {
 	WithoutAccess int64 `json:"without_access"` // who held something and end with nothing
 	LosingInUse   int64 `json:"losing_in_use"`  // who lose something that was used within the last 30 days
 	Sessions      int64 `json:"sessions"`       // that would end, or have to choose
+}
+
+// What becomes of a connection.
+const (
+	ConnectionComes = "added"
+	ConnectionEnds  = "ended"
+	ConnectionOpens = "resumed"
+)
+
+// ConnectionChange is a connection that a plan adds, ends or opens again.
+type ConnectionChange struct {
+	Connection access.ConnectionID `json:"connection"`
+	Change     string              `json:"change" enum:"added,ended,resumed"`
+	People     int64               `json:"people"`
 }
 
 // PersonChange is what a plan does to one person.
@@ -55,11 +72,22 @@ type PlannedHolding struct {
 	Until    time.Time       `json:"until,omitzero"`
 	Rules    []string        `json:"rules,omitempty"` // by which it is, or was, given
 	LastUsed time.Time       `json:"last_used,omitzero"`
+	Was      []string        `json:"was,omitempty"`    // of something altered: what is different, as it was
+	Narrows  bool            `json:"narrows,omitzero"` // of something altered: something of it is lost
 }
+
+// The codes of findings.
+const (
+	FindingMatchesNobody = "matches_nobody" // a rule that gives nobody anything
+	FindingFeedsNoRule   = "feeds_no_rule"  // a group that no rule looks at
+	FindingScopeUnknown  = "scope_unknown"  // a group that a rule would look at, if its name named a scope
+	FindingShadowed      = "shadowed"       // a rule that adds nothing to what earlier ones give
+	FindingExpired       = "expired"        // a rule that has ended
+)
 
 // PlanFinding is something about the rules that its author will want to know.
 type PlanFinding struct {
-	Code       string              `json:"code"` // matches_nobody, feeds_no_rule, scope_unknown, shadowed, expired
+	Code       string              `json:"code" enum:"matches_nobody,feeds_no_rule,scope_unknown,shadowed,expired"`
 	Rule       string              `json:"rule,omitzero"`
 	Pos        mapping.Pos         `json:"pos,omitzero"`
 	Connection access.ConnectionID `json:"connection,omitzero"`

@@ -57,7 +57,7 @@ func (b *Bridge) applyPolicy(tx *store.Tx, src mapping.PolicySource, now time.Ti
 	if err != nil {
 		return Applied{}, err
 	}
-	src, err = adopt(src, old)
+	src, err = adopt(src, old, newScopeID)
 	if err != nil {
 		return Applied{}, err
 	}
@@ -112,6 +112,12 @@ func movePolicy(tx *store.Tx, before store.Policy, body []byte) error {
 	return tx.MovePolicy(body)
 }
 
+// newScopeID is the id of a scope that is new; sameScopeID leaves it provisional, for
+// who only plans.
+func newScopeID(access.ScopeID) access.ScopeID { return access.ScopeID(credential.NewID("scp")) }
+
+func sameScopeID(provisional access.ScopeID) access.ScopeID { return provisional }
+
 // sourceOf reads a policy's source, with its scopes from wherever they are kept.
 func sourceOf(v *store.View, p store.Policy) (mapping.PolicySource, error) {
 	const op = "bridge.sourceOf"
@@ -145,10 +151,10 @@ func (b *Bridge) treeOf(v *store.View, p store.Policy) (*access.Tree, error) {
 
 // adopt completes a policy that is to be planned or applied: scopes get the ids that
 // they have in the tree in force, and one that leaves its tree in the store gets it
-// from there. old is nil when no policy has been applied yet.
-func adopt(src mapping.PolicySource, old *access.Tree) (mapping.PolicySource, error) {
+// from there. old is nil when no policy has been applied yet; fresh is as for adoptIDs.
+func adopt(src mapping.PolicySource, old *access.Tree, fresh func(access.ScopeID) access.ScopeID) (mapping.PolicySource, error) {
 	if !src.TreeInStore {
-		return adoptIDs(src, old)
+		return adoptIDs(src, old, fresh)
 	}
 	if len(src.Scopes) <= 1 {
 		src.Scopes = storedScopes(src.Scopes, old)
@@ -203,14 +209,14 @@ func scopeAt(tree *access.Tree, c access.Connection, id access.ScopeID) (access.
 
 // adoptIDs gives every provisional scope id (mapping.ProvisionalID) the id
 // that the scope at that path, or at a former slug of it, has in the active tree;
-// a scope that is new gets a new id. So a rename changes nobody's access.
-func adoptIDs(src mapping.PolicySource, old *access.Tree) (mapping.PolicySource, error) {
+// a scope that is new gets one from fresh. So a rename changes nobody's access.
+func adoptIDs(src mapping.PolicySource, old *access.Tree, fresh func(access.ScopeID) access.ScopeID) (mapping.PolicySource, error) {
 	const op = "bridge.ApplyPolicy"
-	fresh, err := access.NewTree(src.Scopes)
+	tree, err := access.NewTree(src.Scopes)
 	if err != nil {
 		return src, fault.Wrap(fault.Invalid, op, err)
 	}
-	names := scopeIDs(fresh, old)
+	names := scopeIDs(tree, old, fresh)
 	out := src
 	out.Scopes = make([]access.Scope, len(src.Scopes))
 	for i, s := range src.Scopes {
@@ -225,18 +231,18 @@ func adoptIDs(src mapping.PolicySource, old *access.Tree) (mapping.PolicySource,
 	return out, nil
 }
 
-// scopeIDs maps each id of fresh to the id it shall have, walking both trees from
+// scopeIDs maps each id of a tree to the id it shall have, walking both trees from
 // the host down so that a renamed parent is followed.
-func scopeIDs(fresh, old *access.Tree) map[access.ScopeID]access.ScopeID {
+func scopeIDs(tree, old *access.Tree, fresh func(access.ScopeID) access.ScopeID) map[access.ScopeID]access.ScopeID {
 	names := map[access.ScopeID]access.ScopeID{"": ""}
-	for _, s := range fresh.All() { // parents come first
+	for _, s := range tree.All() { // parents come first
 		if !mapping.Provisional(s.ID) {
 			names[s.ID] = s.ID
 			continue
 		}
 		names[s.ID] = formerID(s, names[s.Parent], old)
 		if names[s.ID] == "" {
-			names[s.ID] = access.ScopeID(credential.NewID("scp"))
+			names[s.ID] = fresh(s.ID)
 		}
 	}
 	return names

@@ -170,7 +170,7 @@ func (b *Bridge) turnOf(ctx context.Context, edit func(*access.Tree, time.Time) 
 		return nil, now, err
 	}
 	src.Scopes = t.scopes
-	if src, err = adopt(src, was.Tree()); err != nil {
+	if src, err = adopt(src, was.Tree(), newScopeID); err != nil {
 		return nil, now, err
 	}
 	if t.next, err = mapping.Compile(src); err != nil {

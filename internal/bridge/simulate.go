@@ -105,7 +105,7 @@ func (s Supposed) check() error {
 
 // proposed is a policy that is only supposed, with the ids of the scopes that there are.
 func proposed(active *activePolicy, src mapping.PolicySource) (*activePolicy, error) {
-	src, err := adoptIDs(src, active.Tree())
+	src, err := adopt(src, active.Tree(), sameScopeID)
 	if err != nil {
 		return nil, err
 	}

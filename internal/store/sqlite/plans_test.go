@@ -158,6 +158,10 @@ func walk(t *testing.T, s *store.Store) {
 			tx.Append(event.Event{Connection: crashConn, Person: p.ID, At: crashDay}), read(&tx.View, &d.Directory, p, g))
 		did.add(d.BeginEdits(&g, []store.MemberEdit{{Add: []store.PersonKey{p.Key}}}, crashDay))
 		did.add(d.NoteDrift(&g, []string{"per_7"}, crashDay), d.ForgetDrift(&g, []string{"per_7"}, false), d.ForgetDrift(&g, nil, true))
+		planned := store.PlanRow{Hash: "h", Summary: []byte(`{}`), Created: crashDay}
+		did.add(tx.BeginPlan(&planned), tx.AddPlanPart(planned.Key, store.PlanSource, 0, []byte("{}")), tx.FinishPlan(planned.Key), census(&tx.View, planned))
+		_, err = tx.DropPlan(planned.Key, 4)
+		did.add(err)
 		did.add(d.PrepareSuccessor(g), d.StageMembers(g, []store.PersonKey{p.Key}, crashDay))
 		_, err = d.Drift(10)
 		_, err2 = d.AcknowledgeDrift("")
@@ -277,6 +281,23 @@ func read(v *store.View, d *store.Directory, p store.Person, g store.Group) erro
 		}
 	}
 	return readFiltered(d)
+}
+
+func census(v *store.View, plan store.PlanRow) error {
+	all, err := v.Census()
+	if err != nil {
+		return err
+	}
+	_, err = all.Next(v, 0, 10)
+	_, err2 := all.People(v, 0, 10, []access.ConnectionID{crashConn})
+	_, err3 := all.Of(v, crashConn, []access.PersonID{"per_1", "per_7"}, nil)
+	_, err4 := all.Groups(v, 0, 10)
+	_, err5 := all.GroupsOf(v, []store.GroupKey{1, 2})
+	_, err6 := all.Sessions(v, crashConn, []access.PersonID{"per_1"})
+	_, err7 := v.AuditPosition()
+	_, err8 := v.Plan(plan.Hash)
+	_, err9 := v.PlanPart(plan.Key, store.PlanSource)
+	return errors.Join(err, err2, err3, err4, err5, err6, err7, err8, err9)
 }
 
 func readTraffic(v *store.View, d *store.Directory, id int64) error {

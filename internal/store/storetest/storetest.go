@@ -59,6 +59,8 @@ func Run(t *testing.T, open func(t *testing.T) *store.Store) {
 		{"a successor takes a group's place", testSuccessor},
 		{"ids that are nobody's are remembered", testDrift},
 		{"plans", testPlans},
+		{"a census meets everybody once", testCensus},
+		{"plans of policies are kept", testPlansOfPolicies},
 		{"I-5: the database holds the ceiling", testCeiling},
 		{"I-5: a move does not carry anybody out of a ceiling", testMovedScope},
 		{"what retires is given to nobody", testRetiredScope},

@@ -1,0 +1,478 @@
+package bridge
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"runtime"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/internal/fault"
+	"github.com/drawbridge-id/drawbridge/internal/store"
+	"github.com/drawbridge-id/drawbridge/mapping"
+)
+
+// PlanOptions say what becomes of a plan. The zero value keeps the first changes only.
+type PlanOptions struct {
+	File   string // the name of the file that the policy came from
+	Text   []byte // its text, secrets masked
+	Author string
+	Most   int // how many changes the plan itself lists; 0: DefaultPlanned
+	// Each is told every change, people in the order in which they came. An error ends
+	// the plan. Progress is told how many of how many people have been looked at. Both
+	// are called one at a time.
+	Each     func(PersonChange) error
+	Progress func(done, total int64)
+}
+
+const (
+	// DefaultPlanned is how many changes a plan lists, and MaxPlanned how many it can.
+	DefaultPlanned = 1000
+	MaxPlanned     = 10_000
+
+	planPage      = 2000      // people in one short read
+	planAhead     = 8         // pages that may wait for one before them
+	planGroups    = 5000      // groups in one short read
+	planHashBytes = 6         // of a plan's name
+	planPart      = 512 << 10 // bytes of a stored plan in one transaction
+
+	// PlansKept is how many plans are kept, each for PlanLife at most.
+	PlansKept = 20
+	PlanLife  = 24 * time.Hour
+)
+
+// PlanPolicy says what applying a policy now would do, and changes nothing but that the
+// plan itself is kept, so that it can be applied by its hash. fault.Invalid if the
+// policy does not hold. One plan is made at a time; the next waits.
+func (b *Bridge) PlanPolicy(ctx context.Context, src mapping.PolicySource, o PlanOptions) (PolicyPlan, error) {
+	select {
+	case b.planning <- struct{}{}:
+		defer func() { <-b.planning }()
+	case <-ctx.Done():
+		return PolicyPlan{}, fault.Wrap(fault.Unavailable, "bridge.PlanPolicy", ctx.Err())
+	}
+	r := &planRun{Bridge: b, o: o, now: b.now()}
+	if err := r.begin(ctx, src); err != nil {
+		return PolicyPlan{}, err
+	}
+	if err := r.everybody(ctx); err != nil {
+		return PolicyPlan{}, err
+	}
+	return r.conclude(ctx)
+}
+
+// planRun is one plan while it is made.
+type planRun struct {
+	*Bridge
+	o       PlanOptions
+	now     time.Time
+	src     mapping.PolicySource // as it is stored: scopes that are there already have their ids
+	base    store.Policy
+	hash    string // of the policy
+	audit   int64
+	rows    []store.ConnectionRow
+	total   int64
+	planner *planner
+
+	tally   planTally
+	first   firsts[PersonChange]
+	losing  firsts[PersonName]
+	without firsts[PersonName]
+	losses  []loss
+	done    int64
+}
+
+// PersonName is somebody as an operator names them.
+type PersonName struct {
+	Connection access.ConnectionID `json:"connection"`
+	Person     access.PersonID     `json:"person"`
+	UserName   string              `json:"user_name"`
+}
+
+func compareNames(a, b PersonName) int {
+	return cmp.Or(cmp.Compare(a.Connection, b.Connection), cmp.Compare(a.UserName, b.UserName), cmp.Compare(a.Person, b.Person))
+}
+
+func (c PersonChange) name() PersonName { return PersonName{c.Connection, c.Person, c.UserName} }
+
+// firsts keeps the first of many in an order, in bounded memory.
+type firsts[T any] struct {
+	most    int
+	compare func(a, b T) int
+	kept    []T
+}
+
+func (f *firsts[T]) add(x T) {
+	if f.kept = append(f.kept, x); len(f.kept) > 2*f.most {
+		f.trim()
+	}
+}
+
+func (f *firsts[T]) trim() []T {
+	slices.SortFunc(f.kept, f.compare)
+	if len(f.kept) > f.most {
+		clear(f.kept[f.most:])
+		f.kept = f.kept[:f.most]
+	}
+	return f.kept
+}
+
+// begin reads what is in force and compiles what is to be.
+func (r *planRun) begin(ctx context.Context, src mapping.PolicySource) error {
+	const op = "bridge.PlanPolicy"
+	most := r.o.Most
+	if most <= 0 {
+		most = DefaultPlanned
+	}
+	r.tally = newTally()
+	r.first = firsts[PersonChange]{most: min(most, MaxPlanned), compare: func(a, b PersonChange) int { return compareNames(a.name(), b.name()) }}
+	r.losing = firsts[PersonName]{most: DefaultPlanned, compare: compareNames}
+	r.without = firsts[PersonName]{most: DefaultPlanned, compare: compareNames}
+	var was *activePolicy
+	var tree *access.Tree
+	var census *store.Census
+	err := r.store.View(ctx, func(v *store.View) (err error) {
+		if r.audit, err = v.AuditPosition(); err != nil {
+			return err
+		}
+		if r.base, err = v.Policy(); err != nil {
+			return err
+		}
+		if tree, err = r.treeOf(v, r.base); err != nil {
+			return err
+		}
+		if r.base.Version > 0 {
+			if was, err = r.active(v); err != nil {
+				return err
+			}
+		}
+		if r.rows, err = v.Connections(); err != nil {
+			return err
+		}
+		census, err = v.Census()
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if r.src, err = adopt(src, tree, sameScopeID); err != nil {
+		return err
+	}
+	next, err := mapping.Compile(r.src)
+	if err != nil {
+		return fault.Wrap(fault.Invalid, op, err)
+	}
+	if r.hash, err = policyHash(r.src); err != nil {
+		return fault.Wrap(fault.Internal, op, err)
+	}
+	var before *mapping.Policy
+	if was != nil {
+		before = was.Policy
+	}
+	if r.planner, err = newPlanner(before, next, r.rows, census, r.now); err != nil {
+		return fault.Wrap(fault.Internal, op, err)
+	}
+	for _, row := range r.rows {
+		if c := r.planner.conns[row.ID]; c.lives || c.stays {
+			r.total += row.People
+		}
+	}
+	return r.meetGroups(ctx)
+}
+
+func (r *planRun) meetGroups(ctx context.Context) error {
+	for after, more := store.GroupKey(0), true; more; {
+		err := r.store.View(ctx, func(v *store.View) error {
+			groups, err := r.planner.census.Groups(v, after, planGroups)
+			for _, g := range groups {
+				r.planner.groups[g.Key] = r.planner.group(g)
+				after = g.Key
+			}
+			more = len(groups) == planGroups
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		if err := ctx.Err(); err != nil {
+			return fault.Wrap(fault.Unavailable, "bridge.PlanPolicy", err)
+		}
+	}
+	return nil
+}
+
+// pages hands out parts of everybody, in order, and no more of them than may wait for
+// one before them.
+type pages struct {
+	mu    sync.Mutex
+	after store.PersonKey
+	next  int
+	ended bool
+}
+
+// numbered is a page's place among all, and what came of it.
+type numbered struct {
+	at int
+	planned
+}
+
+// everybody judges all people, a page at a time on every processor, and takes in what
+// comes of it in order.
+func (r *planRun) everybody(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var p pages
+	var workers sync.WaitGroup
+	ahead := make(chan struct{}, planAhead)
+	results := make(chan numbered)
+	tallies := make(chan planTally, runtime.GOMAXPROCS(0))
+	for range cap(tallies) {
+		workers.Go(func() {
+			w := r.planner.worker()
+			if err := r.work(ctx, w, &p, ahead, results); err != nil {
+				cancel(err)
+			}
+			tallies <- w.finish()
+		})
+	}
+	go func() { workers.Wait(); close(results) }() // ends with the workers, who end with ctx
+	waiting, next := map[int]planned{}, 0
+	for page := range results {
+		waiting[page.at] = page.planned
+		for now, ready := waiting[next]; ready; now, ready = waiting[next] {
+			delete(waiting, next)
+			next++
+			if err := r.take(now); err != nil {
+				cancel(err)
+			}
+			<-ahead
+		}
+	}
+	close(tallies)
+	for t := range tallies {
+		r.tally.add(t)
+	}
+	if err := context.Cause(ctx); err != nil {
+		var known *fault.Error
+		if errors.As(err, &known) {
+			return err
+		}
+		return fault.Wrap(fault.Unavailable, "bridge.PlanPolicy", err)
+	}
+	return nil
+}
+
+// work judges page after page until there is none left.
+func (r *planRun) work(ctx context.Context, w *planWorker, p *pages, ahead chan struct{}, results chan<- numbered) error {
+	for {
+		select {
+		case ahead <- struct{}{}:
+		case <-ctx.Done():
+			return nil
+		}
+		var page numbered
+		more := false
+		err := r.store.View(ctx, func(v *store.View) error {
+			after, upTo, at, err := p.turn(v, r.planner.census)
+			if err != nil || upTo == 0 {
+				return err
+			}
+			more, page.at = true, at
+			people, err := r.planner.census.People(v, after, upTo, r.planner.docs)
+			if err != nil {
+				return err
+			}
+			page.planned, err = w.judge(v, people)
+			return err
+		})
+		if err != nil || !more {
+			<-ahead
+			return err
+		}
+		select {
+		case results <- page:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// turn is the next page.
+func (p *pages) turn(v *store.View, census *store.Census) (after, upTo store.PersonKey, at int, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.ended {
+		return 0, 0, 0, nil
+	}
+	after, at = p.after, p.next
+	if upTo, err = census.Next(v, after, planPage); err != nil {
+		return 0, 0, 0, err
+	}
+	p.ended = upTo == 0
+	p.after, p.next = upTo, at+1
+	return after, upTo, at, nil
+}
+
+// take takes in what came of one page.
+func (r *planRun) take(p planned) error {
+	r.tally.add(p.tally)
+	r.losses = append(r.losses, p.losses...)
+	for _, c := range p.changes {
+		r.first.add(c)
+		if c.losing() {
+			r.losing.add(c.name())
+		}
+		if c.WithoutAccess {
+			r.without.add(c.name())
+		}
+		if r.o.Each != nil {
+			if err := r.o.Each(c); err != nil {
+				return err
+			}
+		}
+	}
+	r.done += p.looked
+	if r.o.Progress != nil {
+		r.o.Progress(r.done, max(r.total, r.done))
+	}
+	return nil
+}
+
+// conclude puts the plan together and keeps it.
+func (r *planRun) conclude(ctx context.Context) (PolicyPlan, error) {
+	slices.Sort(r.losses)
+	next := r.planner.next
+	plan := PolicyPlan{Hash: hashOf(r.base.Version, r.hash, r.losses), Base: r.base.Version, Policy: r.hash, File: r.o.File, At: r.now,
+		Summary: r.tally.summary, Connections: r.connectionChanges(), People: r.first.trim(), Findings: r.findings(),
+		Shadow: []RuleCount{}, Tests: mapping.RunTests(next, next.Source().Tests, r.now), Guards: []GuardFinding{}}
+	if plan.People == nil {
+		plan.People = []PersonChange{}
+	}
+	for _, rule := range next.Source().Rules {
+		if rule.Mode == mapping.Shadow {
+			plan.Shadow = append(plan.Shadow, RuleCount{Rule: rule.ID, Pos: rule.Pos, People: r.tally.shadow[rule.ID]})
+		}
+	}
+	return plan, r.keepPlan(ctx, plan)
+}
+
+// connectionChanges are the connections that come, end or open again.
+func (r *planRun) connectionChanges() []ConnectionChange {
+	all := []ConnectionChange{}
+	there := map[access.ConnectionID]bool{}
+	for _, row := range r.rows {
+		there[row.ID] = true
+		switch c := r.planner.conns[row.ID]; {
+		case c.lives && !c.stays:
+			all = append(all, ConnectionChange{Connection: row.ID, Change: ConnectionEnds, People: row.People})
+		case !c.lives && c.stays:
+			all = append(all, ConnectionChange{Connection: row.ID, Change: ConnectionOpens, People: row.People})
+		}
+	}
+	for _, c := range r.planner.next.Connections() {
+		if !there[c.ID] {
+			all = append(all, ConnectionChange{Connection: c.ID, Change: ConnectionComes})
+		}
+	}
+	slices.SortFunc(all, func(a, b ConnectionChange) int { return cmp.Compare(a.Connection, b.Connection) })
+	return all
+}
+
+// keepPlan stores a plan in parts, so that nobody waits for it, and forgets those that
+// are kept no longer.
+func (r *planRun) keepPlan(ctx context.Context, plan PolicyPlan) error {
+	const op = "bridge.keepPlan"
+	summary, err := json.Marshal(plan)
+	if err != nil {
+		return fault.Wrap(fault.Internal, op, err)
+	}
+	source, err := json.Marshal(r.src)
+	if err != nil {
+		return fault.Wrap(fault.Internal, op, err)
+	}
+	row := store.PlanRow{Hash: plan.Hash, Base: plan.Base, Policy: plan.Policy, File: r.o.File, Author: r.o.Author, Audit: r.audit, Created: r.now, Summary: summary}
+	if err := r.store.Update(ctx, func(tx *store.Tx) error { return tx.BeginPlan(&row) }); err != nil {
+		return err
+	}
+	for _, part := range []struct {
+		of   store.PlanPart
+		body []byte
+	}{{store.PlanSource, source}, {store.PlanText, r.o.Text}, {store.PlanLosses, lossBytes(r.losses)}} {
+		seq := 0
+		for some := range slices.Chunk(part.body, planPart) {
+			if err := r.store.Update(ctx, func(tx *store.Tx) error { return tx.AddPlanPart(row.Key, part.of, seq, some) }); err != nil {
+				return err
+			}
+			seq++
+		}
+	}
+	if err := r.store.Update(ctx, func(tx *store.Tx) error { return tx.FinishPlan(row.Key) }); err != nil {
+		return err
+	}
+	return r.forgetPlans(ctx)
+}
+
+// forgetPlans removes plans that are kept no longer.
+func (b *Bridge) forgetPlans(ctx context.Context) error {
+	var stale []int64
+	err := b.store.View(ctx, func(v *store.View) (err error) {
+		stale, err = v.StalePlans(b.now().Add(-PlanLife), PlansKept)
+		return err
+	})
+	for _, key := range stale {
+		for more := err == nil; more && err == nil; {
+			err = b.store.Update(ctx, func(tx *store.Tx) (err error) { more, err = tx.DropPlan(key, 4); return err })
+		}
+	}
+	return err
+}
+
+// lossBytes are losses as they are stored: 8 bytes each, in order.
+func lossBytes(losses []loss) []byte {
+	b := make([]byte, 0, 8*len(losses))
+	for _, l := range losses {
+		b = binary.BigEndian.AppendUint64(b, uint64(l))
+	}
+	return b
+}
+
+// shownLosses are the losses that a plan showed.
+type shownLosses []byte
+
+// has reports whether the plan showed it.
+func (s shownLosses) has(l loss) bool {
+	want := binary.BigEndian.AppendUint64(nil, uint64(l))
+	lo, hi := 0, len(s)/8
+	for lo < hi {
+		mid := (lo + hi) / 2
+		if bytes.Compare(s[8*mid:8*mid+8], want) < 0 {
+			lo = mid + 1
+		} else {
+			hi = mid
+		}
+	}
+	return lo < len(s)/8 && bytes.Equal(s[8*lo:8*lo+8], want)
+}
+
+func hexOf(b []byte) string { return hex.EncodeToString(b) }
+
+// planPeople plans for some people of one connection, inside a transaction or a view:
+// what becomes of them, every loss of it, and the numbers that they add. Ids that are
+// nobody's are left out.
+func (p *planner) planPeople(v *store.View, conn access.ConnectionID, ids []access.PersonID) (planned, error) {
+	rows, err := p.census.Of(v, conn, ids, p.docs)
+	if err != nil {
+		return planned{}, err
+	}
+	w := p.worker()
+	out, err := w.judge(v, rows)
+	out.tally.add(w.finish())
+	return out, err
+}
