@@ -37,6 +37,16 @@ func (l *loader) tests(root block, attributes []mapping.AttributeSource) []mappi
 	return all
 }
 
+// Testable is the policy as its tests run where no bridge is asked: if the scope tree is
+// kept in the store, with those scopes that the policy names.
+func (c *Config) Testable() mapping.PolicySource {
+	src := c.Policy
+	if src.TreeInStore {
+		src.Scopes = suppose(src.Scopes[0], src)
+	}
+	return src
+}
+
 func (l *loader) test(f field, attributes []string) (mapping.TestSource, bool) {
 	b, ok := f.open("name", "as", "at", "primary", "guests", "sees", "never_sees", "may_sign_in")
 	if !ok {

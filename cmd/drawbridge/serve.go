@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"strconv"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -125,10 +126,17 @@ func (c *cli) checkFile(file string) error {
 		return errors.Join(c.print(problems), &exit{code: exitUsage})
 	case err != nil:
 		return &exit{code: exitUsage, err: err}
-	case c.json:
-		return c.print(map[string]any{"ok": true, "connections": len(cfg.Connections), "rules": len(cfg.Policy.Rules)})
 	}
-	fmt.Fprintf(c.out, "%s holds. Scopes: %d. Connections: %d. Rules: %d. Applications: %d.\n", file,
-		len(cfg.Policy.Scopes), len(cfg.Connections), len(cfg.Policy.Rules), len(cfg.Clients))
+	switch done, err := runTests(file, cfg, nil, time.Now()); {
+	case err != nil:
+		return err
+	case done.Failed > 0:
+		return c.failing(done)
+	}
+	if c.json {
+		return c.print(map[string]any{"ok": true, "connections": len(cfg.Connections), "rules": len(cfg.Policy.Rules), "tests": len(cfg.Policy.Tests)})
+	}
+	fmt.Fprintf(c.out, "%s holds. Scopes: %d. Connections: %d. Rules: %d. Tests: %d. Applications: %d.\n", file,
+		len(cfg.Policy.Scopes), len(cfg.Connections), len(cfg.Policy.Rules), len(cfg.Policy.Tests), len(cfg.Clients))
 	return nil
 }

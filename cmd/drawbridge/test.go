@@ -2,7 +2,9 @@ package main
 
 import (
 	"encoding/xml"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"regexp"
 	"strings"
@@ -10,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/drawbridge-id/drawbridge/config"
 	"github.com/drawbridge-id/drawbridge/mapping"
 )
 
@@ -50,22 +53,13 @@ func (c *cli) testFile(file string, only *regexp.Regexp, now time.Time, junit st
 	if err != nil {
 		return err
 	}
-	policy, err := mapping.Compile(cfg.Policy)
+	done, err := runTests(file, cfg, only, now)
 	if err != nil {
-		return &exit{code: exitUsage, err: err}
+		return err
 	}
-	var chosen []mapping.TestSource
-	for _, t := range cfg.Policy.Tests {
-		if only.MatchString(t.Name) {
-			chosen = append(chosen, t)
-		}
-	}
-	if len(chosen) == 0 && len(cfg.Policy.Tests) > 0 {
+	if len(done.Results) == 0 && len(cfg.Policy.Tests) > 0 {
 		return failed(exitUsage, "none of the %d tests of %s has a name that %q matches", len(cfg.Policy.Tests), file, only)
 	}
-	done := tested{File: file, Results: mapping.RunTests(policy, chosen, now)}
-	done.Failed = len(mapping.FailedTests(done.Results))
-	done.Passed = len(done.Results) - done.Failed
 	if err := c.reportTests(done, junit); err != nil {
 		return err
 	}
@@ -73,6 +67,35 @@ func (c *cli) testFile(file string, only *regexp.Regexp, now time.Time, junit st
 		return &exit{code: exitNo}
 	}
 	return nil
+}
+
+// runTests runs those tests of a configuration whose names match; nil: all.
+func runTests(file string, cfg *config.Config, only *regexp.Regexp, now time.Time) (tested, error) {
+	policy, err := mapping.Compile(cfg.Testable())
+	if err != nil {
+		return tested{}, &exit{code: exitUsage, err: err}
+	}
+	var chosen []mapping.TestSource
+	for _, t := range cfg.Policy.Tests {
+		if only == nil || only.MatchString(t.Name) {
+			chosen = append(chosen, t)
+		}
+	}
+	done := tested{File: file, Results: mapping.RunTests(policy, chosen, now)}
+	done.Failed = len(mapping.FailedTests(done.Results))
+	done.Passed = len(done.Results) - done.Failed
+	return done, nil
+}
+
+// failing tells check's reader which tests fail: such a file is not applied.
+func (c *cli) failing(done tested) error {
+	if c.json {
+		return errors.Join(c.print(map[string]any{"ok": false, "tests": mapping.FailedTests(done.Results)}), &exit{code: exitUsage})
+	}
+	for _, r := range mapping.FailedTests(done.Results) {
+		c.tellTest(c.err, r)
+	}
+	return failed(exitUsage, "%d of %d tests of %s fail, so it would not be applied", done.Failed, len(done.Results), done.File)
 }
 
 func (c *cli) reportTests(done tested, junit string) error {
@@ -93,7 +116,7 @@ func (c *cli) reportTests(done tested, junit string) error {
 		return c.print(done)
 	}
 	for _, r := range done.Results {
-		c.tellTest(r)
+		c.tellTest(c.out, r)
 	}
 	if len(done.Results) == 0 {
 		fmt.Fprintf(c.out, "%s carries no tests.\n", done.File)
@@ -103,14 +126,14 @@ func (c *cli) reportTests(done tested, junit string) error {
 	return nil
 }
 
-func (c *cli) tellTest(r mapping.TestResult) {
+func (c *cli) tellTest(w io.Writer, r mapping.TestResult) {
 	if r.Passed {
-		fmt.Fprintf(c.out, "ok    %s\n", legible(r.Name))
+		fmt.Fprintf(w, "ok    %s\n", legible(r.Name))
 		return
 	}
-	fmt.Fprintf(c.out, "FAIL  %s\n", legible(r.Name))
+	fmt.Fprintf(w, "FAIL  %s\n", legible(r.Name))
 	for _, line := range failureLines(r) {
-		fmt.Fprintf(c.out, "      %s\n", legible(line))
+		fmt.Fprintf(w, "      %s\n", legible(line))
 	}
 }
 

@@ -76,6 +76,9 @@ func (b *Bridge) applyPolicy(tx *store.Tx, src mapping.PolicySource, now time.Ti
 	if hash == before.Hash {
 		return Applied{Version: before.Version, Hash: hash}, movePolicy(tx, before, body)
 	}
+	if err := refuseFailing(compiled, now); err != nil {
+		return Applied{}, err
+	}
 	was, err := b.compiled(&tx.View, before)
 	if err != nil {
 		return Applied{}, fault.Wrap(fault.Internal, op, err)
