@@ -5,96 +5,13 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/api"
-	"github.com/drawbridge-id/drawbridge/internal/bridge"
 )
-
-func (c *cli) explain() *cobra.Command {
-	var conn string
-	cmd := &cobra.Command{Use: "explain PERSON", Short: "Say why a person holds what they hold",
-		Long: "explain prints the trace group → rule → grant @ scope of a person (userName, e-mail address or id),\nwith the rules that nearly matched. One address may name people of several connections.",
-		Args: cobra.ExactArgs(1), RunE: func(cmd *cobra.Command, args []string) error {
-			var found []bridge.Explanation
-			q := url.Values{"person": {args[0]}}
-			if conn != "" {
-				q.Set("connection", conn)
-			}
-			if err := c.ask(cmd.Context(), http.MethodGet, "/explain?"+q.Encode(), nil, &found); err != nil {
-				return err
-			}
-			if c.json {
-				return c.print(found)
-			}
-			for i, e := range found {
-				if i > 0 {
-					fmt.Fprintln(c.out)
-				}
-				c.tell(e)
-			}
-			return nil
-		}}
-	cmd.Flags().StringVar(&conn, "connection", "", "only this connection")
-	return cmd
-}
-
-func (c *cli) tell(e bridge.Explanation) {
-	groups := strings.Join(e.Groups, ", ")
-	if groups == "" {
-		groups = "none"
-	}
-	state := ""
-	if !e.Active {
-		state = "   inactive"
-	}
-	fmt.Fprintf(c.out, "%s   via %s%s   groups: %s\n", e.UserName, e.Connection, state, groups)
-	active := map[access.AssignmentID]int{}
-	for _, s := range e.Sessions {
-		active[s.Active]++
-	}
-	w := tabwriter.NewWriter(c.out, 0, 4, 2, ' ', 0)
-	if len(e.Holds) == 0 {
-		fmt.Fprintf(w, "none\t\t\treason %s\n", e.Refusal)
-	}
-	for _, h := range e.Holds {
-		extra := ""
-		if !h.Until.IsZero() {
-			extra += "  until " + h.Until.Local().Format("2006-01-02 15:04")
-		}
-		if n := active[h.ID]; n > 0 {
-			extra += fmt.Sprintf("  <- active in %d session(s)", n)
-		}
-		fmt.Fprintf(w, "%s\t%s\t%s\tevents %s, video %t%s\n", h.Standing, h.Is, h.Risk, h.Flags.Events, h.Flags.Video, extra)
-	}
-	w.Flush() //nolint:errcheck // c.out reports nothing that could be told elsewhere
-	fmt.Fprintln(c.out, "rules, in order:")
-	for _, r := range e.Reasons {
-		mark := "-"
-		switch {
-		case r.Matched:
-			mark = "+"
-		case r.Near:
-			mark = "~"
-		}
-		group := ""
-		if r.Group != "" {
-			group = fmt.Sprintf("\"%s\"  ", r.Group)
-		}
-		fmt.Fprintf(c.out, "  %s %s  %s%s  (%s:%d)\n", mark, r.Rule, group, r.Because, r.Pos.File, r.Pos.Line)
-		for _, g := range r.Gives {
-			fmt.Fprintf(c.out, "      -> %s\n", g)
-		}
-	}
-	if e.Refusal != "" {
-		fmt.Fprintf(c.out, "At sign-in this person is refused: %s.\n", e.Refusal)
-	}
-}
 
 func (c *cli) doctor() *cobra.Command {
 	return &cobra.Command{Use: "doctor", Short: "Find what is wrong or soon will be, and say what to do", Args: cobra.NoArgs,

@@ -37,6 +37,7 @@ func TestMain(m *testing.M) {
 //	refused TOKEN NAME       does that where somebody of that name is there already
 //	lastrequest VAR          puts the number of the last request that was printed into the variable
 //	sleeps DURATION          waits
+//	now VAR                  puts the instant of now into the variable
 //	secret TOKEN FILE VAR    puts the secret of what token create --json printed into the file, and its SCIM URL into the variable
 //	revoke-all DIR CONNECTION TOKENS   revokes all that token list --json printed
 func TestScripts(t *testing.T) {
@@ -47,7 +48,7 @@ func TestScripts(t *testing.T) {
 			return os.WriteFile(filepath.Join(e.WorkDir, "drawbridge.yaml"), examples.Drawbridge, 0o600)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "demo": scriptDemo, "answers": answers, "port": port,
-			"provision": provision, "refused": refused, "lastrequest": lastRequest, "sleeps": sleeps, "revoke-all": revokeAll, "secret": secretOf, "eventually": eventually},
+			"provision": provision, "refused": refused, "lastrequest": lastRequest, "sleeps": sleeps, "now": setNow, "revoke-all": revokeAll, "secret": secretOf, "eventually": eventually},
 	})
 }
 
@@ -67,6 +68,13 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	if got != want {
 		ts.Fatalf("%v ended with %d, not %d", args[1:], got, want)
 	}
+}
+
+func setNow(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: now VAR")
+	}
+	ts.Setenv(args[0], time.Now().UTC().Format(time.RFC3339Nano))
 }
 
 // eventually is for what goes on behind requests: last-used times, the audit chain.

@@ -167,7 +167,7 @@ func (a *app) route(ring *keys.Ring) error {
 	pages.Routes(mux)
 	provider.Routes(mux)
 	admin := api.New(api.Config{Bridge: a.bridge, Token: credential.DigestOf(a.admin.Reveal()), Version: version(),
-		PublicURL: base, Findings: a.examine, Observe: observe})
+		PublicURL: base, Findings: a.examine, Says: pages.Says, Observe: observe})
 	mux.Handle(api.Prefix+"/", admin)
 	edge := httpserver.Edge{Log: a.log, Metrics: httpserver.NewMetrics(reg), Now: time.Now, Tag: bridge.WithRequestID, Route: routeOf}
 	front := scim.New(scim.Config{Gate: a.bridge, Selves: a.bridge, PublicURL: base, Rate: admission.Rate(a.cfg.Server.SCIMRate), Now: time.Now, ClientAddr: from, Observe: a.observeSCIM(metrics)})

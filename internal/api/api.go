@@ -31,6 +31,8 @@ type Config struct {
 	PublicURL string
 	// Findings are doctor's, made anew at each request.
 	Findings func(ctx context.Context) []Finding
+	// Says is what the page tells somebody of a customer who is refused for a reason.
+	Says func(reason, customer string) string
 	// Observe hears of every error once, where it is rendered. It may be nil.
 	Observe func(ctx context.Context, err error)
 }
@@ -54,7 +56,7 @@ func New(c Config) http.Handler {
 	get(a, h, "/doctor", "Findings: what is wrong or soon will be, and what to do", a.doctor)
 	get(a, h, "/connections", "Every connection with its counters and tokens", a.connections)
 	get(a, h, "/connections/{connection}", "A connection, and what its SCIM requests were like, day by day", a.connection)
-	get(a, h, "/explain", "Why a person holds what they hold", a.explain)
+	a.explainRoutes(h)
 	get(a, h, "/connections/{connection}/drift", "Member ids that the identity provider names and nobody here has, the latest first", a.drift)
 	register(a, h, http.MethodDelete, "/connections/{connection}/drift", "Forget the drift of a connection, or of one group; what is named again is shown again", http.StatusOK, a.acknowledgeDrift)
 	get(a, h, "/scim/requests", "SCIM requests that were recorded: what was asked, and what came of it", a.traffic)
@@ -280,19 +282,6 @@ func when(t time.Time) *time.Time {
 		return nil
 	}
 	return &t
-}
-
-type explainInput struct {
-	Person     string              `query:"person" required:"true" maxLength:"512" doc:"userName, e-mail address or person id"`
-	Connection access.ConnectionID `query:"connection" maxLength:"128"`
-}
-
-func (a *api) explain(ctx context.Context, in *explainInput) (*body[[]bridge.Explanation], error) {
-	found, err := a.Bridge.Explain(ctx, in.Person, in.Connection)
-	if err != nil {
-		return nil, err
-	}
-	return &body[[]bridge.Explanation]{found}, nil
 }
 
 type tokenInput struct {

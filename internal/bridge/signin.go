@@ -3,7 +3,6 @@ package bridge
 import (
 	"cmp"
 	"context"
-	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -79,11 +78,11 @@ func (c *change) signIn(id upstream.Identity, life time.Duration, cookie secret.
 	if err != nil {
 		return err
 	}
-	if !p.Active {
-		return denied(reasonDeactivated, "your company has switched your account off")
-	}
 	held, err := c.dir.Assignments(p)
 	if err != nil {
+		return err
+	}
+	if err := refusal(p, held, func() (mapping.Decision, error) { return c.evaluate(p) }, c.now); err != nil {
 		return err
 	}
 	host, err := c.tx.Host()
@@ -95,7 +94,7 @@ func (c *change) signIn(id upstream.Identity, life time.Duration, cookie secret.
 		Epochs:   session.Epochs{Host: host, Connection: c.dir.Row().Epoch, Person: p.Epoch},
 		AuthTime: id.AuthTime, Now: c.now, Expires: c.now.Add(life)})
 	if err != nil {
-		return c.explainRefusal(p, err)
+		return err
 	}
 	if err := c.pin(p, id); err != nil {
 		return err
@@ -152,16 +151,13 @@ func unpinned(dir *store.Directory, p store.Person) (store.Person, error) {
 	return p, nil
 }
 
-// explainRefusal looks for the nearest reason: only who holds nothing has one.
-func (c *change) explainRefusal(p store.Person, refusal error) error {
-	if fault.ReasonOf(refusal) != session.ReasonNoRule {
-		return refusal
-	}
+// evaluate is what the rules say of a person, with their reasons.
+func (c *change) evaluate(p store.Person) (mapping.Decision, error) {
 	facts, err := c.dir.Facts(p, c.policy.Attributes(c.conn))
 	if err != nil {
-		return errors.Join(refusal, err)
+		return mapping.Decision{}, err
 	}
-	return nearest(refusal, mapping.Evaluate(c.policy.Policy, facts, c.now))
+	return mapping.Evaluate(c.policy.Policy, facts, c.now), nil
 }
 
 func (c *change) refuse(id upstream.Identity, reason string) {

@@ -227,7 +227,7 @@ func (x subject) judge(policy *activePolicy, facts mapping.Facts, held []access.
 	d := mapping.Evaluate(policy.Policy, facts, at)
 	p := x.person
 	p.Active = facts.Active
-	out := Simulated{Active: facts.Active, Groups: []string{}, Holds: holdings(policy, held, at), Reasons: d.Reasons,
+	out := Simulated{Active: facts.Active, Groups: []string{}, Holds: supposedly(policy, facts, at).holdings(held, nil), Reasons: d.Reasons,
 		Refusal: refusalOf(p, held, d, at), ValidUntil: earliest(d.ValidUntil, mapping.NextChange(held, at))}
 	for _, m := range facts.Memberships {
 		out.Groups = append(out.Groups, groupName(m))

@@ -50,7 +50,7 @@ func (u users) Create(ctx context.Context, in scim.Input) (scim.Resource, error)
 		if err := c.dir.InsertPerson(&p); err != nil {
 			return err
 		}
-		c.say(event.PersonProvisioned, p.ID, nil)
+		c.say(event.PersonProvisioned, p.ID, provisionedAs(p))
 		return c.decideNew(p)
 	})
 	if err != nil {
@@ -59,6 +59,15 @@ func (u users) Create(ctx context.Context, in scim.Input) (scim.Resource, error)
 	r := userResource(p, none(in.Want))
 	r.Effect = did.effectOnPerson()
 	return r, nil
+}
+
+// provisionedAs is what the record says of somebody who was sent: that they are
+// switched off from the beginning.
+func provisionedAs(p store.Person) map[string]string {
+	if p.Active {
+		return nil
+	}
+	return map[string]string{"active": "false"}
 }
 
 // none is the relations of somebody who has none yet, if they are wanted.

@@ -120,3 +120,8 @@ func sentence(reason string, n names) say {
 	}
 	return say{s.Title, fill(s.Sentence, n)}
 }
+
+// Says is what a page tells somebody of a customer who is refused for that reason.
+func (c *Console) Says(reason, customer string) string {
+	return string(sentence(reason, names{Customer: Public(customer), Product: c.Product}).Sentence)
+}

@@ -1,0 +1,251 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/internal/bridge"
+	"github.com/drawbridge-id/drawbridge/mapping"
+)
+
+func (c *cli) explain() *cobra.Command {
+	var conn, at string
+	cmd := &cobra.Command{Use: "explain PERSON", Short: "Say why a person holds what they hold, or held it",
+		Long: "explain prints the chain group → rule → grant @ scope of a person (userName, e-mail address or id), with the\nrules that nearly matched, what they see, and why they cannot sign in. One address may name people of several\nconnections. With --at the past is answered, from the audit trail.",
+		Args: cobra.ExactArgs(1), RunE: func(cmd *cobra.Command, args []string) error {
+			var found []bridge.Explanation
+			q := url.Values{"person": {args[0]}}
+			if conn != "" {
+				q.Set("connection", conn)
+			}
+			if err := atInstant(q, at); err != nil {
+				return err
+			}
+			if err := c.ask(cmd.Context(), http.MethodGet, "/explain?"+q.Encode(), nil, &found); err != nil {
+				return err
+			}
+			if c.json {
+				return c.print(found)
+			}
+			for i, e := range found {
+				if i > 0 {
+					fmt.Fprintln(c.out)
+				}
+				c.tell(e)
+			}
+			return nil
+		}}
+	cmd.Flags().StringVar(&conn, "connection", "", "only this connection")
+	atFlag(cmd, &at)
+	return cmd
+}
+
+func atFlag(cmd *cobra.Command, at *string) {
+	cmd.Flags().StringVar(at, "at", "", `an instant of the past: "2026-11-21T09:00:00Z", or "2026-11-21 09:00" in the local time zone`)
+}
+
+// atInstant puts an instant into a query, if one is asked for.
+func atInstant(q url.Values, text string) error {
+	if text == "" {
+		return nil
+	}
+	if t, err := time.Parse(time.RFC3339, text); err == nil {
+		q.Set("at", t.UTC().Format(time.RFC3339Nano))
+		return nil
+	}
+	for _, form := range []string{"2006-01-02 15:04:05", "2006-01-02 15:04"} {
+		if t, err := time.ParseInLocation(form, text, time.Local); err == nil {
+			q.Set("at", t.UTC().Format(time.RFC3339))
+			return nil
+		}
+	}
+	return failed(exitUsage, "--at %q is not an instant; write 2026-11-21T09:00:00Z, or \"2026-11-21 09:00\" for the local time zone", text)
+}
+
+const minute = "2006-01-02 15:04"
+
+// tell prints an explanation for people to read.
+func (c *cli) tell(e bridge.Explanation) {
+	fmt.Fprintln(c.out, headline(e))
+	c.tellHolds(e)
+	for _, s := range e.Sees {
+		fmt.Fprintf(c.out, "sees     %s%s\n", s.Path, belowIt(s))
+	}
+	if len(e.ByName) > 0 {
+		var paths []string
+		for _, s := range e.ByName {
+			paths = append(paths, s.Path)
+		}
+		fmt.Fprintf(c.out, "by name  %s\n", strings.Join(paths, ", "))
+	}
+	if e.Past == nil {
+		fmt.Fprintln(c.out, "rules, in order:")
+	}
+	for _, r := range e.Reasons {
+		c.tellReason(r)
+	}
+	if e.Refusal != "" {
+		fmt.Fprintf(c.out, "At sign-in this person is refused: %s.\n", e.Refusal)
+	}
+	if e.Says != "" {
+		fmt.Fprintf(c.out, "They see: %q\n", e.Says)
+	}
+	if e.Past != nil {
+		for _, n := range e.Past.Notes {
+			fmt.Fprintln(c.out, "note: "+n)
+		}
+	}
+}
+
+func headline(e bridge.Explanation) string {
+	who := e.UserName
+	if who == "" {
+		who = string(e.Person)
+	}
+	groups := strings.Join(e.Groups, ", ")
+	if groups == "" {
+		groups = "none"
+	}
+	state := ""
+	switch {
+	case e.Past != nil && !e.Past.Here:
+		state = "   deleted " + localMinute(e.Past.Deleted)
+	case !e.Active:
+		state = "   inactive"
+	}
+	line := fmt.Sprintf("%s   via %s%s   groups: %s", who, e.Connection, state, groups)
+	if e.Past != nil {
+		line += fmt.Sprintf("\nas it was at %s, under version %d of the policy", e.Past.At.Local().Format(time.DateTime+" -07:00"), e.Policy)
+	}
+	return line
+}
+
+func localMinute(t time.Time) string { return t.Local().Format(minute) }
+
+func belowIt(s bridge.Sight) string {
+	switch s.Below {
+	case 0:
+		return ""
+	case 1:
+		return " and the scope below it"
+	}
+	return fmt.Sprintf(" and %d scopes below it", s.Below)
+}
+
+// tellHolds prints what is held, and below each why.
+func (c *cli) tellHolds(e bridge.Explanation) {
+	var lines strings.Builder
+	w := tabwriter.NewWriter(&lines, 0, 4, 2, ' ', 0)
+	if len(e.Holds) == 0 {
+		fmt.Fprintf(w, "none\t\t\treason %s\n", e.Refusal)
+	}
+	for _, h := range e.Holds {
+		fmt.Fprintf(w, "%s\t%s\t%s\tevents %s, video %t%s\n", h.Standing, h.Is, h.Risk, h.Flags.Events, h.Flags.Video, times(e, h))
+	}
+	w.Flush() //nolint:errcheck // a strings.Builder takes everything
+	for i, line := range strings.Split(strings.TrimSuffix(lines.String(), "\n"), "\n") {
+		fmt.Fprintln(c.out, line)
+		if i < len(e.Holds) {
+			c.tellChain(e.Holds[i])
+		}
+	}
+}
+
+func times(e bridge.Explanation, h bridge.Holding) string {
+	text := ""
+	if !h.NotBefore.IsZero() {
+		text += "  from " + localMinute(h.NotBefore)
+	}
+	if !h.Until.IsZero() {
+		text += "  until " + localMinute(h.Until)
+	}
+	if e.Past == nil {
+		if h.LastUsed.IsZero() {
+			text += "  never used"
+		} else {
+			text += "  last used " + localMinute(h.LastUsed)
+		}
+	}
+	if h.Sessions > 0 {
+		text += fmt.Sprintf("  <- active in %d session(s)", h.Sessions)
+	}
+	return text
+}
+
+func (c *cli) tellChain(h bridge.Holding) {
+	for _, l := range h.Chain {
+		fmt.Fprintln(c.out, "         "+chain(l))
+	}
+	if h.Stale != "" {
+		fmt.Fprintln(c.out, "         counted for nothing: "+h.Stale)
+	}
+}
+
+// chain is one reason for which something is held: the group, and the rule it feeds.
+func chain(l bridge.Link) string {
+	if l.Kind != access.SourceRule {
+		return fmt.Sprintf("by %s %s", l.Kind, l.ID)
+	}
+	text := ""
+	if g := l.Group; g != nil {
+		text = fmt.Sprintf("group %q", g.Name)
+		if g.Name == "" {
+			text = "group " + string(g.Group)
+		}
+		text += matched(l)
+		if !g.Since.IsZero() {
+			text += ", since " + localMinute(g.Since)
+		}
+		if g.Request != "" {
+			text += " by request " + g.Request
+		}
+		text += " -> "
+	}
+	text += "rule " + l.ID
+	if l.Pos.Line > 0 {
+		text += fmt.Sprintf(" (%s:%d)", l.Pos.File, l.Pos.Line)
+	}
+	return text
+}
+
+func matched(l bridge.Link) string {
+	switch l.MatchedBy {
+	case "group_id":
+		return " (matched by id)"
+	case "":
+		return ""
+	}
+	how := " (matched by name"
+	for _, name := range slices.Sorted(maps.Keys(l.Captures)) {
+		how += fmt.Sprintf(", %s = %s", name, l.Captures[name])
+	}
+	return how + ")"
+}
+
+// tellReason prints what one rule says: + for what matched, ~ for what nearly did.
+func (c *cli) tellReason(r mapping.Reason) {
+	mark := "-"
+	switch {
+	case r.Matched:
+		mark = "+"
+	case r.Near:
+		mark = "~"
+	}
+	group := ""
+	if r.Group != "" {
+		group = fmt.Sprintf("\"%s\"  ", r.Group)
+	}
+	fmt.Fprintf(c.out, "  %s %s  %s%s  (%s:%d)\n", mark, r.Rule, group, r.Because, r.Pos.File, r.Pos.Line)
+	for _, g := range r.Gives {
+		fmt.Fprintf(c.out, "      -> %s\n", g)
+	}
+}

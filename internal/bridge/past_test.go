@@ -1,0 +1,213 @@
+package bridge_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/internal/audit"
+	"github.com/drawbridge-id/drawbridge/internal/bridge"
+	"github.com/drawbridge-id/drawbridge/internal/fault"
+	"github.com/drawbridge-id/drawbridge/internal/store"
+	"github.com/drawbridge-id/drawbridge/mapping"
+)
+
+// seal lets the sealer do its work, so that the record is found by its index. Without
+// it the end of the record is read.
+func (w *world) seal() {
+	w.t.Helper()
+	s := audit.NewSealer(w.store, time.Second, nil)
+	if _, err := s.Seal(w.ctx); err != nil {
+		w.t.Fatal(err)
+	}
+	w.do(s.Index(w.ctx))
+}
+
+// standing is what everybody holds and is in, in words that the past can give, too.
+func (h *history) standing() map[access.PersonID]string {
+	now := h.clock.Now()
+	said := map[access.PersonID]string{}
+	for _, p := range h.everybody() {
+		h.inView(func(dir *store.Directory, policy *mapping.Policy) error {
+			held, err := dir.Assignments(p)
+			if err != nil {
+				return err
+			}
+			groups, err := dir.Facts(p, nil)
+			var words []string
+			for _, a := range held {
+				if !a.Until.IsZero() && !now.Before(a.Until) {
+					continue
+				}
+				var sources []string
+				for _, s := range a.Sources {
+					sources = append(sources, fmt.Sprint(s.Kind, s.ID, s.Group))
+				}
+				words = append(words, fmt.Sprint(a.ID, a.Grant, a.Scope, a.Standing, a.Flags, a.NotBefore.UnixMilli(), a.Until.UnixMilli(), sources))
+			}
+			for _, m := range groups.Memberships {
+				words = append(words, fmt.Sprint(m.Group, m.Since.UnixMilli()))
+			}
+			slices.Sort(words)
+			said[p.ID] = fmt.Sprintf("active %t\n%s", p.Active, strings.Join(words, "\n"))
+			return err
+		})
+	}
+	return said
+}
+
+func wordsOf(e bridge.Explanation) string {
+	var words []string
+	for _, h := range e.Holds {
+		var sources []string
+		for _, s := range h.Sources {
+			sources = append(sources, fmt.Sprint(s.Kind, s.ID, s.Group))
+		}
+		words = append(words, fmt.Sprint(h.ID, h.Grant, h.Scope, h.Standing, h.Flags, h.NotBefore.UnixMilli(), h.Until.UnixMilli(), sources))
+	}
+	for _, m := range e.Memberships {
+		words = append(words, fmt.Sprint(m.Group, m.Since.UnixMilli()))
+	}
+	slices.Sort(words)
+	return fmt.Sprintf("active %t\n%s", e.Active, strings.Join(words, "\n"))
+}
+
+// TestThePastIsWhatWasHeldThen: whatever happened in whatever order, what the record
+// says of any instant is what was so then, of everybody who is here and of everybody
+// who is not.
+func TestThePastIsWhatWasHeldThen(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(3) {
+		h := &history{world: newWorld(t), r: rand.New(rand.NewPCG(seed, 13))}
+		type moment struct {
+			at   time.Time
+			said map[access.PersonID]string
+		}
+		var was []moment
+		ever := map[access.PersonID]bool{}
+		for n := range 60 {
+			if n%4 == 3 && len(h.groups) > 0 {
+				h.widen(n)
+			} else {
+				h.step(n)
+			}
+			m := moment{h.clock.Now(), h.standing()}
+			for id := range m.said {
+				ever[id] = true
+			}
+			was = append(was, m)
+			if n == 40 {
+				h.seal() // what comes after is not indexed yet
+			}
+			h.clock.Add(time.Duration(1+h.r.IntN(2000)) * time.Millisecond)
+		}
+		for range 15 {
+			m := pick(h, was)
+			for id := range ever {
+				found, err := h.bridge.ExplainAt(h.ctx, string(id), southern, m.at)
+				want, there := m.said[id]
+				switch {
+				case !there && fault.Is(err, fault.NotFound):
+				case !there && err == nil && len(found) == 1 && !found[0].Past.Here && len(found[0].Holds)+len(found[0].Groups) == 0:
+				case err != nil || len(found) != 1 || !there:
+					t.Fatalf("seed %d: %s at %v: %d explanations, there %t (%v)", seed, id, m.at, len(found), there, err)
+				default:
+					if got := wordsOf(found[0]); got != want {
+						t.Fatalf("seed %d: %s at %v was\n%s\nthe record says\n%s", seed, id, m.at, want, got)
+					}
+				}
+			}
+		}
+	}
+}
+
+// widen changes what is held, and gives it by two rules.
+func (h *history) widen(n int) {
+	src := samplePolicy(h.t)
+	for i, name := range historyNames {
+		for j := range 1 + n%2 {
+			src.Rules = append(src.Rules, ruleSource{ID: fmt.Sprintf("wide-%d-%d", i, j), From: southern, Group: name, Give: "technician @ southern/banksia", Flags: access.Flags{Video: n%3 == 0}})
+		}
+	}
+	_, err := h.bridge.ApplyPolicy(h.ctx, src)
+	h.do(err)
+	h.patch("/Groups/"+pick(h, h.groups), fmt.Sprintf(`{"op":"add","path":"members","value":%s}`, memberList(h.people)))
+	h.drain()
+}
+
+// Somebody who was deleted is explained by id or externalId; a name that nobody has
+// any more is not kept. The future is not answered.
+func TestADeletedPersonIsExplainedById(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	sam := w.person(banksia, "sam@banksia.example", "oid-sam")
+	group := w.group(banksia, "GL Account Admins", sam)
+	then := w.clock.Now()
+	w.clock.Add(time.Minute)
+	w.must(204, banksia, "DELETE", "/Users/"+sam, "")
+	deleted := w.clock.Now()
+	w.clock.Add(time.Minute)
+	for _, who := range []string{sam, "oid-sam"} {
+		found, err := w.bridge.ExplainAt(w.ctx, who, "", then)
+		if err != nil || len(found) != 1 || len(found[0].Holds) != 1 || found[0].UserName != "" || !found[0].Past.Deleted.Equal(deleted) {
+			t.Fatalf("%s: %+v (%v)", who, found, err)
+		}
+		h := found[0].Holds[0]
+		if l := h.Chain[0]; l.Pos.Line == 0 || l.ID != "banksia-admins" || l.Group.Group != access.GroupID(group) || !l.Group.Since.Equal(then) || l.MatchedBy != "name" {
+			t.Errorf("%s: the chain is %+v", who, h.Chain)
+		}
+		after, err := w.bridge.ExplainAt(w.ctx, who, "", deleted)
+		if err != nil || len(after) != 1 || after[0].Past.Here || len(after[0].Holds)+len(after[0].Groups) != 0 || after[0].Refusal != "not_provisioned" {
+			t.Errorf("%s: after the deletion %+v (%v)", who, after, err)
+		}
+	}
+	for who, at := range map[string]time.Time{"sam@banksia.example": then, sam: then.Add(-time.Second)} {
+		if found, err := w.bridge.ExplainAt(w.ctx, who, "", at); !fault.Is(err, fault.NotFound) {
+			t.Errorf("%s at %v: %+v (%v)", who, at, found, err)
+		}
+	}
+	if _, err := w.bridge.ExplainAt(w.ctx, sam, "", w.clock.Now().Add(time.Second)); !fault.Is(err, fault.Invalid) {
+		t.Errorf("the future: %v", err)
+	}
+	if found, err := w.bridge.ExplainAt(w.ctx, sam, tundra, then); !fault.Is(err, fault.NotFound) {
+		t.Errorf("in another connection: %+v (%v)", found, err)
+	}
+}
+
+// Where a policy ended something, the record drops it later than it counted: the
+// answer says so. Of a policy whose text is not kept no line of a file is named.
+func TestThePastSaysWhatCountedForNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	sam := w.person(banksia, "sam@banksia.example", "oid-sam")
+	w.group(banksia, "GL Account Admins", sam)
+	held := w.clock.Now()
+	w.clock.Add(time.Minute)
+	src := samplePolicy(t)
+	src.Rules = slices.DeleteFunc(src.Rules, func(r ruleSource) bool { return r.ID == "banksia-admins" })
+	_, err := w.bridge.ApplyPolicy(w.ctx, src)
+	w.do(err)
+	w.clock.Add(time.Second)
+	between := w.clock.Now()
+	w.clock.Add(time.Second)
+	w.drain()
+	w.clock.Add(time.Second)
+	at := func(t time.Time) bridge.Explanation {
+		found, err := w.bridge.ExplainAt(w.ctx, sam, "", t)
+		w.do(err)
+		return found[0]
+	}
+	if e := at(held); len(e.Holds) != 1 || e.Holds[0].Stale != "" || e.Refusal != "" || len(e.Sees) != 1 || e.Policy != 1 {
+		t.Errorf("before: %+v", e)
+	}
+	if e := at(between); len(e.Holds) != 1 || !strings.Contains(e.Holds[0].Stale, "version 2 of the policy") || e.Refusal == "" || len(e.Sees) != 0 {
+		t.Errorf("between the policy and the drop: %+v", e)
+	}
+	if e := at(w.clock.Now()); len(e.Holds) != 0 || e.Policy != 2 {
+		t.Errorf("afterwards: %+v", e)
+	}
+}
