@@ -14,6 +14,9 @@ type Fault struct {
 	Suggestion string // what was probably meant, "" if nothing is near
 }
 
+// Place is a place in a text of several lines, from 1.
+type Place struct{ Line, Col int }
+
 // Error is the fault on one line: place, rule, message, suggestion.
 func (f Fault) Error() string {
 	var b strings.Builder

@@ -35,9 +35,12 @@ type segment struct {
 
 // target is "grant @ path" as a rule writes it; no segments means the host.
 type target struct {
-	grant access.Grant
-	path  []segment
-	field string // where the rule says it: "give", "guest.0"
+	grant    access.Grant
+	path     []segment
+	field    string // where the rule says it: "give", "guest.0"
+	standing access.Standing
+	start    access.ScopeID // where the written beginning of the path ends
+	rest     []segment      // the path from there: empty, or begins with a capture
 }
 
 // parseTarget reads "standard @ pacific/ironbark/{fleet}". The path "." is the
@@ -108,6 +111,27 @@ func (t target) captures() []access.Level {
 		}
 	}
 	return levels
+}
+
+// begin follows the written beginning of a path that has been checked.
+func (t *target) begin(tree *access.Tree) {
+	host, _ := tree.Resolve(".")
+	t.start, t.rest = host.ID, t.path
+	for len(t.rest) > 0 && t.rest[0].capture == 0 {
+		c, _ := tree.Child(t.start, t.rest[0].slug)
+		t.start, t.rest = c.ID, t.rest[1:]
+	}
+}
+
+// written is the path up to its last written step, and how many captures follow.
+func (t target) written() (target, int) {
+	last := len(t.path)
+	for last > 0 && t.path[last-1].capture != 0 {
+		last--
+	}
+	open := len(t.path) - last
+	t.path = t.path[:last]
+	return t, open
 }
 
 // reach lists every scope the path could ever name in this tree, in its order.

@@ -82,8 +82,13 @@ const (
 	AboveCeiling      Code = "above_ceiling"      //
 	NotCertified      Code = "not_certified"      // no certification is recorded, or of a level that does not count
 	CertificateLapsed Code = "certificate_lapsed" //
-	TimeOver          Code = "time_over"          // `for:` has run out
+	TimeOver          Code = "time_over"          // `for:` has run out, or `until:` is past
 	ShadowOnly        Code = "shadow"             // matched, but the rule only counts
+	RuleExpired       Code = "rule_expired"       // the rule itself has ended
+	ExcludedByGroup   Code = "excluded_by_group"  // the person is in one of `none:`, too
+	ConditionFalse    Code = "condition_false"    // `when:` is false
+	AttributeMissing  Code = "attribute_missing"  // `when:` needs an attribute that the person does not have
+	ConditionFailed   Code = "condition_failed"   // `when:` cannot be told: an error, or its cost
 )
 
 // Reason is one rule's say about one group (or about none, if no group matched).
@@ -94,9 +99,10 @@ type Reason struct {
 	Matched bool           `json:"matched"`
 	Group   string         `json:"group,omitzero"` // the group's name, or what the rule asks for
 	GroupID access.GroupID `json:"group_id,omitzero"`
-	Gives   []string       `json:"gives,omitzero"` // "standard @ pacific/ironbark/adelaide (guest)"
-	Because string         `json:"because"`        // a sentence for operators
-	Near    bool           `json:"near,omitzero"`  // nearly matched: worth showing first
+	Gives   []string       `json:"gives,omitzero"`  // "standard @ pacific/ironbark/adelaide (guest)"
+	Because string         `json:"because"`         // a sentence for operators
+	Near    bool           `json:"near,omitzero"`   // nearly matched: worth showing first
+	Looked  []Look         `json:"looked,omitzero"` // what `when:` looked at, for operators: it is personal data
 }
 
 // Decision is what one person should hold, and why.
@@ -104,6 +110,7 @@ type Decision struct {
 	Want       []Wanted
 	Reasons    []Reason  // in file order
 	ValidUntil time.Time // the decision holds until then; zero: for ever, as long as the facts stay
+	Failed     int       // how many conditions could not be told; the rules that ask for them gave nothing
 }
 
 // Change pairs an assignment as held with what it becomes.

@@ -12,25 +12,37 @@ import (
 type Policy struct {
 	source      PolicySource
 	tree        *access.Tree
+	places      places
 	connections map[access.ConnectionID]access.Connection
-	rules       map[access.ConnectionID][]*rule // in file order
-	feeds       map[access.ConnectionID]feeds
+	rules       map[access.ConnectionID]*ruleset
 	looks       map[access.ConnectionID][]Attribute // that conditions look at, by name
+	conditions  *conditions
 }
 
-// feeds are the groups that a connection's rules look at.
-type feeds struct {
-	names map[string]bool // folded, captures filled in
-	ids   map[string]bool
-}
+// how a rule asks for groups.
+type how uint8
+
+const (
+	howOne how = iota
+	howAll
+	howAny
+)
 
 // rule is a compiled rule.
 type rule struct {
 	RuleSource
-	pattern  pattern            // nil for group_id
-	loose    pattern            // the pattern squashed, for near misses
-	outcomes map[string]outcome // by folded group name, or by group_id
+	order    int // among the rules of its connection
+	how      how
+	asks     []asked
+	none     []asked
+	targets  []target
+	captures int        // how many levels it captures
+	fixed    outcome    // what it gives, if it captures none
+	when     *condition // nil: it asks for nothing more
 }
+
+// maxRules bounds a policy.
+const maxRules = 10_000
 
 // Compile checks a policy and makes it ready for Evaluate. The error is Faults:
 // everything that is wrong, in the order of the source. Every scope a rule could
@@ -40,29 +52,66 @@ func Compile(src PolicySource) (*Policy, error) {
 	if err != nil {
 		return nil, joinedFaults(err)
 	}
+	if len(src.Rules) > maxRules {
+		return nil, Faults{{Pos: src.Rules[maxRules].Pos, Message: fmt.Sprintf("a policy has at most %d rules", maxRules)}}
+	}
+	captured, manifold := src.captured()
 	p := &Policy{
-		source: src, tree: tree,
+		source: src, tree: tree, places: placesOf(tree, captured, manifold),
 		connections: map[access.ConnectionID]access.Connection{},
-		rules:       map[access.ConnectionID][]*rule{},
-		feeds:       map[access.ConnectionID]feeds{},
+		rules:       map[access.ConnectionID]*ruleset{},
+		looks:       map[access.ConnectionID][]Attribute{},
 	}
 	faults := p.addConnections()
 	if err := src.Catalogue.Check(); err != nil {
 		faults = append(faults, joinedFaults(err)...)
 	}
+	var wrong Faults
+	p.conditions, wrong = newConditions(src)
+	faults = append(faults, wrong...)
 	seen := map[string]bool{}
 	for _, r := range src.Rules {
 		compiled, wrong := p.compileRule(r, seen)
 		faults = append(faults, wrong...)
-		if len(wrong) == 0 {
-			p.add(compiled)
+		if compiled != nil {
+			p.rules[r.From].add(compiled)
 		}
 	}
+	faults = append(faults, p.conditions.faults()...)
 	faults = append(faults, p.checkTests(src.Tests)...)
 	if len(faults) > 0 {
 		return nil, faults
 	}
+	for id, s := range p.rules {
+		p.looks[id] = s.attributes()
+	}
 	return p, nil
+}
+
+// captured lists the levels that any rule captures, and whether any name holds several
+// captures. What does not parse is reported with its rule.
+func (src PolicySource) captured() (levels map[access.Level]bool, manifold bool) {
+	levels = map[access.Level]bool{}
+	read := func(refs ...GroupRef) {
+		for _, ref := range refs {
+			p, err := parsePattern(ref.Group)
+			if err != nil {
+				continue
+			}
+			captures := p.captures()
+			manifold = manifold || len(captures) > 1
+			for _, l := range captures {
+				levels[l] = true
+			}
+		}
+	}
+	for _, r := range src.Rules {
+		read(GroupRef{Group: r.Group})
+		read(r.All...)
+		read(r.Any...)
+		read(r.None...)
+	}
+	return levels, manifold
 }
 
 func joinedFaults(err error) Faults {
@@ -106,21 +155,17 @@ func (p *Policy) addConnections() Faults {
 			finds[schema.Fold(d)] = c.ID
 		}
 		p.connections[c.ID] = c
-		p.feeds[c.ID] = feeds{names: map[string]bool{}, ids: map[string]bool{}}
+		p.rules[c.ID] = newRuleset()
 	}
 	return faults
 }
 
-func (p *Policy) add(r *rule) {
-	p.rules[r.From] = append(p.rules[r.From], r)
-	f := p.feeds[r.From]
-	if r.pattern == nil {
-		f.ids[r.GroupID] = true
-		return
+// rulesOf lists the rules of a connection, in file order.
+func (p *Policy) rulesOf(id access.ConnectionID) []*rule {
+	if s := p.rules[id]; s != nil {
+		return s.rules
 	}
-	for name := range r.outcomes {
-		f.names[name] = true
-	}
+	return nil
 }
 
 // Tree is the policy's scope tree.
@@ -162,14 +207,6 @@ func (p *Policy) Standing(held []access.Assignment) []access.Assignment {
 		}
 	}
 	return held
-}
-
-// LooksAt reports whether a group with that name or externalId could feed any
-// rule of the connection, shadow rules included. It costs two map look-ups, so
-// that adding members to a group that feeds nothing needs no evaluation.
-func (p *Policy) LooksAt(id access.ConnectionID, groupName, groupExternalID string) bool {
-	f := p.feeds[id]
-	return f.names[schema.Fold(groupName)] || (groupExternalID != "" && f.ids[groupExternalID])
 }
 
 // Attributes lists the attributes of people that conditions of the connection's rules

@@ -3,7 +3,9 @@ package mapping
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
+	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/suggest"
@@ -13,6 +15,13 @@ import (
 type check struct {
 	rule   RuleSource
 	faults Faults
+	broken bool // a condition that it uses is wrong, which is told where that stands
+}
+
+// sayInside is say for something inside a value's text.
+func (c *check) sayInside(field string, w misfit) {
+	c.say(field, hinted{w.message, w.hint})
+	c.faults[len(c.faults)-1].Offset = w.inside.offset(c.rule.When)
 }
 
 func (c *check) say(field string, err error) {
@@ -33,32 +42,36 @@ func (c *check) say(field string, err error) {
 func (p *Policy) compileRule(src RuleSource, seen map[string]bool) (*rule, Faults) {
 	c := &check{rule: src}
 	c.words(seen)
+	c.times()
 	conn, known := p.connections[src.From]
 	if !known {
 		c.say("from", hinted{fmt.Sprintf("there is no connection %q", src.From), suggest.Closest(string(src.From), p.connectionIDs())})
 	}
 	r := &rule{RuleSource: src}
-	r.pattern = c.group()
-	r.loose = r.pattern.squashed()
-	targets, standings := c.targets()
-	c.captures(r.pattern, targets)
-	for _, t := range targets {
-		if scopes, ok := p.reaches(c, t); ok && known && t.grant.Known() {
-			p.underCeiling(c, conn, t, scopes)
+	c.groups(r)
+	r.targets = c.targets()
+	r.captures = c.captures(r)
+	for i, t := range r.targets {
+		written, open := t.written()
+		ends, err := written.reach(p.tree)
+		if err != nil {
+			c.say(t.field, err)
+		} else if known && t.grant.Known() {
+			p.underCeiling(c, conn, t, ends, open)
 		}
+		r.targets[i].begin(p.tree)
 	}
-	if len(c.faults) > 0 {
+	if known && src.When != "" {
+		r.when = p.conditions.of(c, conn)
+	}
+	if len(c.faults) > 0 || c.broken {
 		return nil, c.faults
 	}
-	outcomes, err := outcomesOf(p.tree, r.pattern, targets, standings)
-	if err != nil {
-		c.say("group", err)
-		return nil, c.faults
+	if r.captures == 0 {
+		w := &walk{places: p.places, targets: r.targets}
+		w.target(0)
+		r.fixed = w.out
 	}
-	if r.pattern == nil {
-		outcomes = map[string]outcome{src.GroupID: outcomes[""]}
-	}
-	r.outcomes = outcomes
 	return r, nil
 }
 
@@ -91,27 +104,114 @@ func (c *check) words(seen map[string]bool) {
 	}
 }
 
-func (c *check) group() pattern {
+// times checks the instants. All are whole milliseconds, as those that are stored.
+func (c *check) times() {
 	r := c.rule
-	switch {
-	case r.Group == "" && r.GroupID == "":
-		c.say("group", errors.New("a rule needs group or group_id"))
-	case r.Group != "" && r.GroupID != "":
-		c.say("group_id", errors.New("a rule has either group or group_id, not both"))
-	case r.Group != "":
-		p, err := parsePattern(r.Group)
-		if err != nil {
-			c.say("group", err)
+	for _, x := range []struct {
+		field string
+		at    time.Time
+	}{{"not_before", r.NotBefore}, {"until", r.Until}, {"expires", r.Expires}} {
+		if !x.at.Equal(x.at.Truncate(time.Millisecond)) {
+			c.say(x.field, fmt.Errorf("an instant is given to the millisecond at most"))
 		}
-		return p
+		if x.field != "not_before" && !x.at.IsZero() && !r.NotBefore.Before(x.at) {
+			c.say(x.field, fmt.Errorf("%s is not after not_before: the rule would never give anything", x.field))
+		}
 	}
-	return nil
 }
 
+// maxAsked bounds how many groups one list of a rule asks for.
+const maxAsked = 20
+
+// groups reads what the rule asks for.
+func (c *check) groups(r *rule) {
+	src := c.rule
+	lists := 0
+	for _, is := range []bool{src.Group != "" || src.GroupID != "", len(src.All) > 0, len(src.Any) > 0} {
+		if is {
+			lists++
+		}
+	}
+	switch {
+	case lists == 0 && len(src.None) > 0:
+		c.say("none", errors.New("none alone would mean everybody else; a rule also needs group, group_id, all or any"))
+	case lists == 0:
+		c.say("group", errors.New("a rule needs group, group_id, all or any"))
+	case lists > 1:
+		c.say("group", errors.New("a rule asks by one of group, group_id, all and any"))
+	case src.Group != "" && src.GroupID != "":
+		c.say("group_id", errors.New("a rule has either group or group_id, not both"))
+	case len(src.All) > 0:
+		r.how, r.asks = howAll, c.list("all", src.All)
+	case len(src.Any) > 0:
+		r.how, r.asks = howAny, c.list("any", src.Any)
+	default:
+		field := "group"
+		if src.GroupID != "" {
+			field = "group_id"
+		}
+		r.asks = []asked{c.asked(field, field, GroupRef{src.Group, src.GroupID})}
+	}
+	r.none = c.list("none", src.None)
+	for _, n := range r.none {
+		for _, a := range r.asks {
+			if n.GroupRef == a.GroupRef && r.how != howAny {
+				c.say(n.field, errors.New("the rule asks for this group and for not being in it: nobody could match"))
+			}
+		}
+	}
+}
+
+// EntryField is the key of FieldPos for one entry of all, any, none or guest.
+func EntryField(list string, i int) string { return fmt.Sprintf("%s.%d", list, i) }
+
+func (c *check) list(name string, refs []GroupRef) []asked {
+	if len(refs) > maxAsked {
+		c.say(name, fmt.Errorf("%s has more than %d groups", name, maxAsked))
+		return nil
+	}
+	all := make([]asked, len(refs))
+	for i, ref := range refs {
+		field := EntryField(name, i)
+		at := field
+		if _, placed := c.rule.FieldPos[field]; !placed {
+			at = name
+		}
+		switch {
+		case ref.Group != "" && ref.GroupID != "":
+			c.say(at, errors.New("an entry is a name or a group_id, not both"))
+		case ref == GroupRef{}:
+			c.say(at, errors.New("an entry is the name of a group, or a group_id"))
+		default:
+			all[i] = c.asked(field, at, ref)
+		}
+	}
+	return all
+}
+
+// asked reads one group; at is where it is written.
+func (c *check) asked(field, at string, ref GroupRef) asked {
+	a := asked{GroupRef: ref, field: at}
+	if len(ref.Group) > maxName || len(ref.GroupID) > maxName {
+		c.say(at, fmt.Errorf("a group's name or id has at most %d bytes", maxName))
+		return a
+	}
+	if ref.GroupID == "" {
+		var err error
+		if a.pattern, err = parsePattern(ref.Group); err != nil {
+			c.say(at, err)
+		}
+		a.loose = a.pattern.squashed()
+	}
+	return a
+}
+
+// maxName bounds what a rule may ask a group by.
+const maxName = 512
+
 // targets reads give and guest; what does not parse is reported and left out.
-func (c *check) targets() ([]target, []access.Standing) {
+func (c *check) targets() []target {
 	var targets []target
-	var standings []access.Standing
 	read := func(field, text string, s access.Standing) {
 		t, unknown, err := parseTarget(text)
 		if unknown != nil {
@@ -121,64 +221,104 @@ func (c *check) targets() ([]target, []access.Standing) {
 			c.say(field, err)
 			return
 		}
-		t.field = field
-		targets, standings = append(targets, t), append(standings, s)
+		t.field, t.standing = field, s
+		targets = append(targets, t)
 	}
 	if c.rule.Give != "" {
 		read("give", c.rule.Give, access.Primary)
 	} else if len(c.rule.Guest) == 0 {
 		c.say("give", errors.New("a rule needs give or guest"))
 	}
+	if len(c.rule.Guest) > maxGuests {
+		c.say("guest", fmt.Errorf("guest has more than %d entries", maxGuests))
+		return targets
+	}
 	for i, g := range c.rule.Guest {
 		read(GuestField(i), g, access.Guest)
 	}
-	return targets, standings
+	return targets
 }
+
+// maxGuests bounds what one rule gives.
+const maxGuests = 100
 
 // GuestField is the key of FieldPos for one entry of guest.
 func GuestField(i int) string { return EntryField("guest", i) }
 
-// EntryField is the key of FieldPos for one entry of a list: "all.0", "none.1".
-func EntryField(list string, i int) string { return fmt.Sprintf("%s.%d", list, i) }
-
-// captures checks that what is captured is used, and what is used is captured.
-func (c *check) captures(p pattern, targets []target) {
-	captured := p.captures()
-	used := map[access.Level]bool{}
-	for _, t := range targets {
+// captures checks that what is captured is used, and what is used is captured: by the
+// group, by one of all, by each of any. It returns how many levels are.
+func (c *check) captures(r *rule) int {
+	wrong := len(c.faults) > 0
+	used, captured := map[access.Level]bool{}, map[access.Level]bool{}
+	for _, a := range r.asks {
+		for _, l := range a.pattern.captures() {
+			captured[l] = true
+		}
+	}
+	for _, t := range r.targets {
 		for _, l := range t.captures() {
-			used[l] = true
-			if !slices.Contains(captured, l) {
+			if used[l] = true; !captured[l] {
 				c.say(t.field, fmt.Errorf("{%s} is not captured by group", l))
 			}
 		}
 	}
-	for _, l := range captured {
-		if !used[l] && len(c.faults) == 0 {
-			c.say("group", fmt.Errorf("{%s} is captured but neither give nor guest says under which scope it lies", l))
+	if wrong || len(c.faults) > 0 {
+		return len(captured)
+	}
+	for _, a := range r.asks {
+		has := a.pattern.captures()
+		for _, l := range has {
+			if !used[l] {
+				c.say(a.field, fmt.Errorf("{%s} is captured but neither give nor guest says under which scope it lies", l))
+			}
+		}
+		for _, l := range levels(used) {
+			if r.how == howAny && !slices.Contains(has, l) {
+				c.say(a.field, fmt.Errorf("{%s} is not captured here: whichever group of any the person is in, what the rule gives must be known", l))
+			}
 		}
 	}
-}
-
-// reaches lists every scope that a target could ever name.
-func (p *Policy) reaches(c *check, t target) ([]access.ScopeID, bool) {
-	scopes, err := t.reach(p.tree)
-	if err != nil {
-		c.say(t.field, err)
+	for _, n := range r.none {
+		for _, l := range n.pattern.captures() {
+			if !captured[l] {
+				c.say(n.field, fmt.Errorf("{%s} is captured by none of the groups that the rule asks for; none can only compare what they capture", l))
+			}
+		}
 	}
-	return scopes, err == nil
+	return len(captured)
 }
 
-// underCeiling proves that nothing the target could ever give is above the ceiling.
-func (p *Policy) underCeiling(c *check, conn access.Connection, t target, scopes []access.ScopeID) {
+// levels lists them from the outermost.
+func levels(set map[access.Level]bool) []access.Level { return slices.Sorted(maps.Keys(set)) }
+
+// underCeiling proves that nothing the target could ever give is above the ceiling: it
+// looks down from where the written part of its path ends, until the ceiling covers what
+// lies there.
+func (p *Policy) underCeiling(c *check, conn access.Connection, t target, ends []access.ScopeID, open int) {
 	if !slices.Contains(conn.Ceiling.Grants, t.grant) {
 		c.say(t.field, fmt.Errorf("the ceiling of %s does not allow %s", conn.ID, t.grant))
 		return
 	}
-	for _, s := range scopes {
-		if !conn.Ceiling.Allows(p.tree, t.grant, s) {
-			c.say(t.field, fmt.Errorf("%s lies above the ceiling of %s, which ends at %s", p.Describe(t.grant, s), conn.ID, p.tree.Path(conn.Ceiling.Scope)))
+	for _, end := range ends {
+		if above, found := p.above(conn.Ceiling.Scope, end, open); found {
+			c.say(t.field, fmt.Errorf("%s lies above the ceiling of %s, which ends at %s", p.Describe(t.grant, above), conn.ID, p.tree.Path(conn.Ceiling.Scope)))
 			return
 		}
 	}
+}
+
+// above finds the first scope so many levels below at that the ceiling does not cover.
+func (p *Policy) above(ceiling, at access.ScopeID, open int) (access.ScopeID, bool) {
+	if p.tree.Covers(ceiling, at) {
+		return "", false
+	}
+	if open == 0 {
+		return at, true
+	}
+	for _, child := range p.tree.Children(at) {
+		if scope, found := p.above(ceiling, child.ID, open-1); found {
+			return scope, true
+		}
+	}
+	return "", false
 }

@@ -249,7 +249,7 @@ func (p *Policy) involved(d Decision, t TestSource) []Reason {
 		}
 	}
 	rules := map[string]bool{}
-	for _, r := range p.rules[t.As.From] {
+	for _, r := range p.rulesOf(t.As.From) {
 		rules[r.ID] = slices.ContainsFunc(wanted, func(at Pair) bool { return p.couldGive(r.RuleSource, at) })
 	}
 	return slices.DeleteFunc(slices.Clone(d.Reasons), func(r Reason) bool { return !r.Matched && !r.Near && !rules[r.Rule] })

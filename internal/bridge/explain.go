@@ -347,7 +347,7 @@ func refusalOf(p store.Person, held []access.Assignment, d mapping.Decision, now
 func nearMiss(d mapping.Decision) string {
 	for _, r := range d.Reasons {
 		switch r.Code {
-		case mapping.CertificateLapsed, mapping.NotCertified, mapping.TimeOver:
+		case mapping.CertificateLapsed, mapping.NotCertified, mapping.TimeOver, mapping.ConditionFalse, mapping.AttributeMissing, mapping.ExcludedByGroup:
 			return string(r.Code)
 		}
 	}

@@ -251,7 +251,8 @@ func TestEveryReasonHasASentence(t *testing.T) {
 		upstream.ReasonIdP, upstream.ReasonMixUp, upstream.ReasonToken, upstream.ReasonStale, upstream.ReasonSetUp, upstream.ReasonDown, upstream.ReasonUnknown, hot.ReasonLegs,
 	}
 	for _, code := range []mapping.Code{mapping.NotActive, mapping.NotInGroup, mapping.ScopeUnknown, mapping.AmbiguousGroup, mapping.AboveCeiling,
-		mapping.NotCertified, mapping.CertificateLapsed, mapping.TimeOver, mapping.ShadowOnly} {
+		mapping.NotCertified, mapping.CertificateLapsed, mapping.TimeOver, mapping.ShadowOnly,
+		mapping.RuleExpired, mapping.ExcludedByGroup, mapping.ConditionFalse, mapping.AttributeMissing, mapping.ConditionFailed} {
 		reasons = append(reasons, string(code))
 	}
 	table := sentences()
