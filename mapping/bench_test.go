@@ -35,6 +35,64 @@ func BenchmarkCompile5000Fleets(b *testing.B) {
 	}
 }
 
+func BenchmarkCompile100000FleetsAnd200Rules(b *testing.B) {
+	src := wide(100_000)
+	for i := range 200 {
+		src.Rules = append(src.Rules, RuleSource{ID: fmt.Sprintf("c%d", i), From: "c", Group: fmt.Sprintf("G%d {fleet}", i), Give: "standard @ sp/acc/{fleet}"})
+	}
+	for b.Loop() {
+		if _, err := Compile(src); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkCompile10000Rules(b *testing.B) {
+	src := wide(1000)
+	src.Attributes = []AttributeSource{{Name: "department", From: "department"}}
+	for i := range 9_999 {
+		src.Rules = append(src.Rules, RuleSource{ID: fmt.Sprintf("c%d", i), From: "c", Group: fmt.Sprintf("G%d {fleet}", i), Give: "standard @ sp/acc/{fleet}",
+			When: fmt.Sprintf(`attr.department == "D%d"`, i)})
+	}
+	for b.Loop() {
+		if _, err := Compile(src); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkDecide200Rules is somebody in 20 groups, of which 3 feed one of 200 rules each.
+func BenchmarkDecide200Rules(b *testing.B) { benchDecide(b, "") }
+func BenchmarkDecide200RulesWithConditions(b *testing.B) {
+	benchDecide(b, `attr.department == "Support"`)
+}
+
+func benchDecide(b *testing.B, when string) {
+	b.Helper()
+	src := wide(5000)
+	src.Attributes = []AttributeSource{{Name: "department", From: "department"}}
+	for i := range 100 {
+		src.Rules = append(src.Rules, RuleSource{ID: fmt.Sprintf("r%d", i), From: "c", Group: fmt.Sprintf("Group %d", i), Give: "elevated @ sp/acc", When: when},
+			RuleSource{ID: fmt.Sprintf("f%d", i), From: "c", Group: fmt.Sprintf("GL {fleet} Team %d", i), Give: "standard @ sp/acc/{fleet}", When: when})
+	}
+	p, err := Compile(src)
+	if err != nil {
+		b.Fatal(err)
+	}
+	f := Facts{Connection: "c", Active: true, Attributes: map[string]any{"department": "Support"}}
+	for i := range 17 {
+		f.Memberships = append(f.Memberships, Membership{Name: fmt.Sprintf("Everyone %d", i), Since: noon})
+	}
+	f.Memberships = append(f.Memberships, Membership{Name: "GL f77 Team 9", Since: noon}, Membership{Name: "Group 7", Since: noon}, Membership{Name: "GL Fleet f78 Managers", Since: noon})
+	if d := Decide(p, f, noon); len(d.Want) != 3 {
+		b.Fatal(d)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		Decide(p, f, noon)
+	}
+}
+
 func BenchmarkEvaluateAndDiff(b *testing.B) { benchDiff(b, Evaluate) }
 func BenchmarkDecideAndDiff(b *testing.B)   { benchDiff(b, Decide) }
 

@@ -21,8 +21,8 @@ import (
 
 // The limits of conditions and attributes.
 const (
-	maxAttributes = 200
-	maxConditions = 1_000
+	maxAttributes = 256
+	maxConditions = 256
 	maxCondition  = 4 << 10 // bytes of one
 	maxNesting    = 20      // conditions that use conditions
 )
@@ -127,7 +127,7 @@ type conditions struct {
 	list  Faults
 }
 
-var identifier = regexp.MustCompile(`^[a-z][a-z0-9_]{0,62}$`)
+var identifier = regexp.MustCompile(`^[a-z][a-z0-9_]{0,63}$`)
 
 // taken are names that mean something in CEL.
 var taken = []string{"attr", "user", "now", "in", "as", "break", "const", "continue", "else", "false", "for", "function", "if", "import", "let", "loop",

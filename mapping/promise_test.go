@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -38,7 +39,12 @@ func promise(t *testing.T, file string) {
 	for _, f := range a.Files {
 		given[f.Name] = string(f.Data)
 	}
-	p, faults := Compile(PolicySource{Scopes: pacific(), Connections: connections(), Rules: readRules(t, given["rules"])})
+	src := asking(readRules(t, given["rules"])...)
+	for line := range strings.Lines(given["conditions"]) {
+		name, cel, _ := strings.Cut(strings.TrimSpace(line), ": ")
+		src.Conditions = append(src.Conditions, ConditionSource{Name: name, CEL: cel})
+	}
+	p, faults := Compile(src)
 	got := map[string]string{}
 	if faults != nil {
 		got["faults"] = faults.Error() + "\n"
@@ -51,7 +57,7 @@ func promise(t *testing.T, file string) {
 	}
 	for i, f := range a.Files {
 		switch f.Name {
-		case "rules", "facts", "held":
+		case "rules", "conditions", "facts", "held":
 			continue
 		}
 		if *update {
@@ -84,6 +90,20 @@ func readRules(t *testing.T, text string) []RuleSource {
 			r.Group = value
 		case "group_id":
 			r.GroupID = value
+		case "all":
+			r.All = append(r.All, readRef(value))
+		case "any":
+			r.Any = append(r.Any, readRef(value))
+		case "none":
+			r.None = append(r.None, readRef(value))
+		case "when":
+			r.When = value
+		case "not_before":
+			r.NotBefore = readTime(t, value)
+		case "until":
+			r.Until = readTime(t, value)
+		case "expires":
+			r.Expires = readTime(t, value)
 		case "give":
 			r.Give = value
 		case "guest":
@@ -103,6 +123,13 @@ func readRules(t *testing.T, text string) []RuleSource {
 		}
 	}
 	return rules
+}
+
+func readRef(text string) GroupRef {
+	if id, ok := strings.CutPrefix(text, "group_id "); ok {
+		return GroupRef{GroupID: id}
+	}
+	return GroupRef{Group: text}
 }
 
 func readFlags(t *testing.T, text string) access.Flags {
@@ -130,7 +157,7 @@ func readTime(t *testing.T, text string) time.Time {
 	return at
 }
 
-// readFacts reads "connection", "inactive", "now", "certified" and "group" lines;
+// readFacts reads "connection", "inactive", "now", "certified", "attr" and "group" lines;
 // a line's details stand behind bars. Groups are called g1, g2 … in their order.
 func readFacts(t *testing.T, text string) (Facts, time.Time) {
 	t.Helper()
@@ -150,6 +177,12 @@ func readFacts(t *testing.T, text string) (Facts, time.Time) {
 			for _, d := range parts[1:] {
 				f.Certification.Until = readTime(t, strings.TrimPrefix(d, "until "))
 			}
+		case "attr":
+			name, text, _ := strings.Cut(value, " ")
+			if f.Attributes == nil {
+				f.Attributes = map[string]any{}
+			}
+			f.Attributes[name] = readValue(text)
 		case "group":
 			f.Memberships = append(f.Memberships, readMembership(t, len(f.Memberships)+1, value, parts[1:]))
 		default:
@@ -157,6 +190,24 @@ func readFacts(t *testing.T, text string) (Facts, time.Time) {
 		}
 	}
 	return f, now
+}
+
+// readValue reads an instant, a whole number, a list in brackets, or text.
+func readValue(text string) any {
+	if at, err := time.Parse(time.RFC3339, text); err == nil {
+		return at
+	}
+	if n, err := strconv.ParseInt(text, 10, 64); err == nil {
+		return n
+	}
+	if items, ok := strings.CutPrefix(text, "["); ok {
+		var all []any
+		for item := range strings.SplitSeq(strings.TrimSuffix(items, "]"), ", ") {
+			all = append(all, item)
+		}
+		return all
+	}
+	return text
 }
 
 func readMembership(t *testing.T, n int, name string, details []string) Membership {
