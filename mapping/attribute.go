@@ -136,8 +136,8 @@ func (a Attribute) offered(text string) string {
 	return text
 }
 
-// AttributesOf reads attributes of a document; nil if it has none of them.
-func AttributesOf(look []Attribute, doc schema.Object) map[string]any {
+// Look reads attributes of a document; nil if it has none of them.
+func Look(look []Attribute, doc schema.Object) map[string]any {
 	var values map[string]any
 	for _, a := range look {
 		v := a.Of(doc)

@@ -71,7 +71,7 @@ func TestLook(t *testing.T) {
 			t.Fatal(err)
 		}
 		look := []Attribute{{Name: "x", At: at}}
-		got := AttributesOf(look, doc)["x"]
+		got := Look(look, doc)["x"]
 		if !reflect.DeepEqual(got, c.want) {
 			t.Errorf("%s is %#v, want %#v", c.path, got, c.want)
 		}
@@ -82,7 +82,7 @@ func TestLook(t *testing.T) {
 			t.Errorf("%s: nobody notices when all is gone: %v", c.path, same)
 		}
 	}
-	if AttributesOf([]Attribute{{Name: "x", At: types.Users.Core.Attributes[0]}}, schema.Object{}) != nil {
+	if Look([]Attribute{{Name: "x", At: types.Users.Core.Attributes[0]}}, schema.Object{}) != nil {
 		t.Error("an empty document has attributes")
 	}
 }

@@ -200,7 +200,7 @@ func (e *evaluation) nothing(r *rule) {
 
 // give is the say of a rule about groups that it asks for and finds.
 func (e *evaluation) give(r *rule, m match) {
-	var looked []Look
+	var looked []Looked
 	if r.when != nil {
 		v := e.judge(r.when)
 		if r.Mode != Shadow {

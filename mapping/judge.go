@@ -12,8 +12,8 @@ import (
 	"github.com/drawbridge-id/drawbridge/scim/schema"
 )
 
-// Look is one thing that a condition looked at.
-type Look struct {
+// Looked is one thing that a condition looked at.
+type Looked struct {
 	What  string `json:"what"`            // the name of an attribute, or what now was compared with
 	Value string `json:"value,omitempty"` // as text
 	None  bool   `json:"none,omitempty"`  // the person does not have it
@@ -26,7 +26,7 @@ type verdict struct {
 	missing string // the attribute that was asked for and is not there
 	failed  string // what went wrong
 	turn    time.Time
-	sides   []Look // what now was compared with
+	sides   []Looked // what now was compared with
 }
 
 // judge says what a condition says of the person, once.
@@ -85,7 +85,7 @@ func (v *verdict) turned(t turn, details *cel.EvalDetails, e *evaluation) {
 		v.turn = earlier(v.turn, at)
 	}
 	if e.tell {
-		v.sides = append(v.sides, Look{What: t.text, Value: shown(side.Time)})
+		v.sides = append(v.sides, Looked{What: t.text, Value: shown(side.Time)})
 	}
 }
 
@@ -159,18 +159,18 @@ func (e *evaluation) names(of func(Membership) string, known *[]string) []string
 }
 
 // looked tells what a condition looked at.
-func (e *evaluation) looked(c *condition, v *verdict) []Look {
-	var all []Look
+func (e *evaluation) looked(c *condition, v *verdict) []Looked {
+	var all []Looked
 	for _, a := range c.attributes() {
 		value, has := e.facts.Attributes[a.Name]
-		l := Look{What: a.Name, None: !has}
+		l := Looked{What: a.Name, None: !has}
 		if has {
 			l.Value = shown(value)
 		}
 		all = append(all, l)
 	}
 	for _, side := range v.sides {
-		known := slices.ContainsFunc(all, func(l Look) bool { return attrPrefix+l.What == side.What || l.What == side.What })
+		known := slices.ContainsFunc(all, func(l Looked) bool { return attrPrefix+l.What == side.What || l.What == side.What })
 		if !known {
 			all = append(all, side)
 		}
@@ -205,7 +205,7 @@ func clip(text string) string {
 }
 
 // because says why a condition does not hold.
-func (e *evaluation) because(c *condition, v *verdict, looked []Look) string {
+func (e *evaluation) because(c *condition, v *verdict, looked []Looked) string {
 	what := "matches, but when: " + clip(c.label())
 	switch v.code {
 	case AttributeMissing:

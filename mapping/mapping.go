@@ -102,7 +102,7 @@ type Reason struct {
 	Gives   []string       `json:"gives,omitzero"`  // "standard @ pacific/ironbark/adelaide (guest)"
 	Because string         `json:"because"`         // a sentence for operators
 	Near    bool           `json:"near,omitzero"`   // nearly matched: worth showing first
-	Looked  []Look         `json:"looked,omitzero"` // what `when:` looked at, for operators: it is personal data
+	Looked  []Looked       `json:"looked,omitzero"` // what `when:` looked at, for operators: it is personal data
 }
 
 // Decision is what one person should hold, and why.

@@ -78,7 +78,7 @@ func looked(p Person, look []mapping.Attribute) (map[string]any, error) {
 	if err != nil {
 		return nil, fault.New(fault.Internal, "store.Facts", "%s: %v", p.ID, err)
 	}
-	return mapping.AttributesOf(look, doc), nil
+	return mapping.Look(look, doc), nil
 }
 
 // Assignments lists what a person holds, with its sources, in the order of
