@@ -126,6 +126,9 @@ func (f field) open(known ...string) (block, bool) { return f.openWith(nil, know
 
 // openWith is open for a mapping that has further keys, which are the file's own.
 func (f field) openWith(own []string, known ...string) (block, bool) {
+	if f.report.opened != nil {
+		f.report.opened(f.path, known)
+	}
 	known = append(slices.Clone(own), known...)
 	b, ok := f.entries()
 	for _, k := range b.order {

@@ -83,6 +83,8 @@ type gathered struct {
 	whole   string // the file's name, or the directory's
 	list    []Problem
 	reports []*report // one for each file, in the order in which they were read
+	// opened is told which keys a mapping may have; only a test sets it.
+	opened func(path string, known []string)
 }
 
 // report gathers the problems of one file.

@@ -104,6 +104,7 @@ func (c *cli) root() *cobra.Command {
 		c.scope(),
 		c.scim(),
 		c.drive(),
+		c.schema(),
 		c.version(),
 	)
 	root.InitDefaultCompletionCmd()

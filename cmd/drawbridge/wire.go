@@ -169,6 +169,7 @@ func (a *app) route(ring *keys.Ring) error {
 	admin := api.New(api.Config{Bridge: a.bridge, Token: credential.DigestOf(a.admin.Reveal()), Version: version(),
 		PublicURL: base, Findings: a.examine, Says: pages.Says, Observe: observe})
 	mux.Handle(api.Prefix+"/", admin)
+	mux.Handle("GET "+config.SchemaPath, serveSchema())
 	edge := httpserver.Edge{Log: a.log, Metrics: httpserver.NewMetrics(reg), Now: time.Now, Tag: bridge.WithRequestID, Route: routeOf}
 	front := scim.New(scim.Config{Gate: a.bridge, Selves: a.bridge, PublicURL: base, Rate: admission.Rate(a.cfg.Server.SCIMRate), Now: time.Now, ClientAddr: from, Observe: a.observeSCIM(metrics)})
 	a.public = edge.Wrap(besideMux(front, mux))
@@ -194,7 +195,7 @@ func besideMux(front, others http.Handler) http.Handler {
 // if they are ours.
 func routeOf(r *http.Request) string {
 	for _, prefix := range []string{"/scim/v2", "/oauth2/authorize", "/oauth2/token", "/oauth2/introspect", "/oauth2/userinfo", "/oauth2/revoke",
-		"/oauth2/end_session", "/oauth2/keys", "/.well-known", "/connect", "/me", "/sign-in", "/api/v1", "/assets"} {
+		"/oauth2/end_session", "/oauth2/keys", "/.well-known", "/connect", "/me", "/sign-in", "/api/v1", "/assets", "/schema"} {
 		if r.URL.Path == prefix || strings.HasPrefix(r.URL.Path, prefix+"/") {
 			return prefix
 		}

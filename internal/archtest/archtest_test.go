@@ -60,7 +60,8 @@ var layers = []struct {
 	{"internal/recorder", []string{"internal/access", "internal/credential", "internal/fault", "internal/store", "scim", "scim/traffic"}},
 	{"internal/audit", []string{"internal/access", "internal/event", "internal/fault", "internal/store"}},
 	// L5: files, sockets, pages
-	{"config", []string{"internal/access", "internal/assertion", "internal/credential", "internal/secret", "internal/suggest", "mapping", "oidc", "scim/dialect", "scim/schema"}},
+	{"docs", nil},
+	{"config", []string{"docs", "internal/access", "internal/assertion", "internal/credential", "internal/secret", "internal/suggest", "mapping", "oidc", "scim/dialect", "scim/schema"}},
 	{"internal/httpserver", []string{"internal/fault", "internal/secret"}},
 	{"internal/api", []string{"internal/access", "internal/bridge", "internal/credential", "internal/fault", "internal/store", "mapping", "scim/dialect"}},
 	{"internal/console", []string{"internal/access", "internal/credential", "internal/fault", "internal/hot", "internal/secret", "internal/session", "oidc", "oidc/upstream"}},

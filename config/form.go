@@ -1,0 +1,308 @@
+package config
+
+import "github.com/invopop/jsonschema"
+
+// The configuration file as editors are told about it. Types here are not read into:
+// the loader is stricter, and says what is wrong better. A test holds the keys of both
+// against each other. What a key means stands in docs/configuration.md, in the table
+// that docsOf names.
+
+type form struct {
+	Version     int                       `json:"version" jsonschema:"required,enum=1"`
+	Vendor      formVendor                `json:"vendor" jsonschema:"required"`
+	Server      formServer                `json:"server"`
+	Sessions    formSessions              `json:"sessions"`
+	Clients     []formClient              `json:"clients"`
+	Scopes      formScopes                `json:"scopes"`
+	ScopesFile  string                    `json:"scopes_file"`
+	Connections map[string]formConnection `json:"connections"`
+	Attributes  map[string]formAttribute  `json:"attributes"`
+	Conditions  map[string]string         `json:"conditions"`
+	Grants      formGrants                `json:"grants"`
+	Risk        formRisk                  `json:"risk"`
+	Rules       []formRule                `json:"rules"`
+	Guard       formGuard                 `json:"guard"`
+	Tests       []formTest                `json:"tests"`
+}
+
+type formVendor struct {
+	Name    string      `json:"name" jsonschema:"required"`
+	Support formSupport `json:"support"`
+}
+
+type formSupport struct {
+	Name  string `json:"name"`
+	Email string `json:"email" jsonschema:"format=email"`
+	Hours string `json:"hours"`
+}
+
+type formServer struct {
+	Listen         string   `json:"listen"`
+	PublicURL      string   `json:"public_url" jsonschema:"format=uri"`
+	MetricsListen  string   `json:"metrics_listen"`
+	Data           string   `json:"data"`
+	TLS            formTLS  `json:"tls"`
+	Log            formLog  `json:"log"`
+	TrustedProxies []string `json:"trusted_proxies"`
+	SCIMRate       formRate `json:"scim_rate"`
+	SCIMLog        int      `json:"scim_log" jsonschema:"minimum=0,maximum=20000"`
+}
+
+type formTLS struct {
+	CertFile string `json:"cert_file" jsonschema:"required"`
+	KeyFile  string `json:"key_file" jsonschema:"required"`
+}
+
+type formLog struct {
+	Level string `json:"level" jsonschema:"enum=debug,enum=info,enum=warn,enum=error"`
+}
+
+type formRate struct {
+	PerSecond int `json:"per_second" jsonschema:"required,minimum=25,maximum=1000000"`
+	Burst     int `json:"burst" jsonschema:"minimum=25,maximum=1000000000"`
+}
+
+type formSessions struct {
+	AccessToken formDuration `json:"access_token"`
+	Absolute    formDuration `json:"absolute"`
+	Refresh     formDuration `json:"refresh"`
+}
+
+type formClient struct {
+	ID                     string         `json:"id" jsonschema:"required"`
+	Name                   string         `json:"name" jsonschema:"required"`
+	Public                 bool           `json:"public"`
+	Secret                 string         `json:"secret"`
+	SecretFile             string         `json:"secret_file"`
+	SecretEnv              string         `json:"secret_env"`
+	RedirectURIs           []string       `json:"redirect_uris" jsonschema:"required"`
+	PostLogoutRedirectURIs []string       `json:"post_logout_redirect_uris"`
+	Audience               string         `json:"audience"`
+	Grants                 []formGrant    `json:"grants"`
+	Scopes                 []formWorkflow `json:"scopes"`
+	IDTokenAlg             string         `json:"id_token_alg" jsonschema:"enum=ES256,enum=RS256"`
+}
+
+// formScope has the keys of every scope.
+type formScope struct {
+	Name    string      `json:"name" jsonschema:"required"`
+	ID      string      `json:"id"`
+	Was     []string    `json:"was"`
+	Retired formInstant `json:"retired"`
+}
+
+type formProvider struct {
+	formScope
+	Accounts map[string]formAccount `json:"accounts"`
+}
+
+type formAccount struct {
+	formScope
+	Fleets map[string]formFleet `json:"fleets"`
+}
+
+type formFleet struct {
+	formScope
+	TimeZone string `json:"timezone" jsonschema:"required"`
+	Location string `json:"location"`
+}
+
+type formConnection struct {
+	IdP     string      `json:"idp" jsonschema:"required"`
+	Name    string      `json:"name" jsonschema:"required"`
+	Domains []string    `json:"domains"`
+	Root    string      `json:"root"`
+	Ceiling formCeiling `json:"ceiling" jsonschema:"required"`
+	Contact string      `json:"contact" jsonschema:"format=email"`
+	Trust   []string    `json:"trust"`
+	SCIM    formSCIM    `json:"scim"`
+	SignIn  formSignIn  `json:"sign_in"`
+}
+
+type formCeiling struct {
+	Scope  string      `json:"scope" jsonschema:"required"`
+	Grants []formGrant `json:"grants" jsonschema:"required"`
+}
+
+type formSCIM struct {
+	Strict         bool           `json:"strict"`
+	RawToken       bool           `json:"raw_token"`
+	PatchedUsers   string         `json:"patched_users" jsonschema:"enum=resource,enum=version"`
+	PatchedGroups  string         `json:"patched_groups" jsonschema:"enum=resource,enum=version"`
+	Networks       []string       `json:"networks"`
+	UnknownMembers string         `json:"unknown_members" jsonschema:"enum=keep,enum=refuse"`
+	Rate           formRate       `json:"rate"`
+	JWKSFile       string         `json:"jwks_file"`
+	JWKSURI        string         `json:"jwks_uri" jsonschema:"format=uri"`
+	Federation     formFederation `json:"federation"`
+	Extensions     formExtensions `json:"extensions"`
+}
+
+type formFederation struct {
+	Issuer          string   `json:"issuer" jsonschema:"required,format=uri"`
+	Subject         string   `json:"subject" jsonschema:"required"`
+	Audience        []string `json:"audience" jsonschema:"required"`
+	TenantID        string   `json:"tenant_id"`
+	ObjectID        string   `json:"object_id"`
+	AuthorizedParty string   `json:"authorized_party"`
+	Version         string   `json:"version"`
+	JWKSURI         string   `json:"jwks_uri" jsonschema:"format=uri"`
+}
+
+type formExtensions struct {
+	User  []formExtension `json:"user"`
+	Group []formExtension `json:"group"`
+}
+
+type formExtension struct {
+	File     string `json:"file" jsonschema:"required"`
+	Required bool   `json:"required"`
+}
+
+type formSignIn struct {
+	Issuer           string `json:"issuer" jsonschema:"required,format=uri"`
+	ClientID         string `json:"client_id" jsonschema:"required"`
+	ClientSecret     string `json:"client_secret"`
+	ClientSecretFile string `json:"client_secret_file"`
+	ClientSecretEnv  string `json:"client_secret_env"`
+	SubjectClaim     string `json:"subject_claim"`
+	TenantID         string `json:"tenant_id"`
+}
+
+type formAttribute struct {
+	From string `json:"from" jsonschema:"required"`
+}
+
+type formGrants struct {
+	Associate     formContactTerms `json:"associate"`
+	Technician    formTerms        `json:"technician"`
+	Standard      formTerms        `json:"standard"`
+	Elevated      formTerms        `json:"elevated"`
+	Administrator formTerms        `json:"administrator"`
+}
+
+type formContactTerms struct {
+	PublicName        string   `json:"public_name"`
+	PublicDescription string   `json:"public_description"`
+	Risk              formHarm `json:"risk"`
+}
+
+type formTerms struct {
+	formContactTerms
+	Workflows []formWorkflow `json:"workflows"`
+}
+
+type formRisk struct {
+	Scope formScopeRisk `json:"scope"`
+	Flags formFlagRisk  `json:"flags"`
+}
+
+type formScopeRisk struct {
+	Fleet           formHarm `json:"fleet"`
+	Account         formHarm `json:"account"`
+	ServiceProvider formHarm `json:"service_provider"`
+	Host            formHarm `json:"host"`
+}
+
+type formFlagRisk struct {
+	Events formEventRisk `json:"events"`
+	Video  formHarm      `json:"video"`
+}
+
+type formEventRisk struct {
+	Standard   formHarm `json:"standard"`
+	Restricted formHarm `json:"restricted"`
+}
+
+type formRule struct {
+	ID        string         `json:"id" jsonschema:"required"`
+	From      string         `json:"from" jsonschema:"required"`
+	Group     string         `json:"group" jsonschema:"oneof_required=group"`
+	GroupID   string         `json:"group_id" jsonschema:"oneof_required=group_id"`
+	All       []formGroupRef `json:"all" jsonschema:"oneof_required=all"`
+	Any       []formGroupRef `json:"any" jsonschema:"oneof_required=any"`
+	None      []formGroupRef `json:"none"`
+	When      string         `json:"when"`
+	Give      string         `json:"give" jsonschema:"anyof_required=give"`
+	Guest     []string       `json:"guest" jsonschema:"anyof_required=guest"`
+	Flags     formFlags      `json:"flags"`
+	For       formDuration   `json:"for"`
+	NotBefore formInstant    `json:"not_before"`
+	Until     formInstant    `json:"until"`
+	Expires   formInstant    `json:"expires"`
+	Mode      string         `json:"mode" jsonschema:"enum=enforce,enum=shadow"`
+	Note      string         `json:"note"`
+	Owner     string         `json:"owner"`
+}
+
+type formFlags struct {
+	Events string `json:"events" jsonschema:"enum=none,enum=standard,enum=restricted"`
+	Video  bool   `json:"video"`
+}
+
+type formGroupRef struct {
+	Group   string `json:"group"`
+	GroupID string `json:"group_id"`
+}
+
+type formGuard struct {
+	Losing         formShare `json:"max_people_losing"`
+	WithoutAccess  formShare `json:"max_people_without_access"`
+	Administrators int       `json:"keep_administrators" jsonschema:"minimum=0,maximum=1000"`
+	Alarm          formAlarm `json:"alarm"`
+}
+
+type formAlarm struct {
+	Gaining formShare    `json:"people_gaining"`
+	Shrunk  formShare    `json:"group_shrunk"`
+	Deleted formShare    `json:"group_deleted"`
+	Within  formDuration `json:"within"`
+}
+
+type formTest struct {
+	Name      string      `json:"name" jsonschema:"required"`
+	As        formPerson  `json:"as" jsonschema:"required"`
+	At        formInstant `json:"at"`
+	Primary   string      `json:"primary"`
+	Guests    []string    `json:"guests"`
+	Sees      []string    `json:"sees"`
+	NeverSees []string    `json:"never_sees"`
+	MaySignIn bool        `json:"may_sign_in"`
+}
+
+type formPerson struct {
+	From          string            `json:"from" jsonschema:"required"`
+	Email         string            `json:"email" jsonschema:"format=email"`
+	Groups        []formTestGroup   `json:"groups"`
+	Inactive      bool              `json:"inactive"`
+	Certification formCertification `json:"certification"`
+}
+
+// JSONSchemaExtend lets the policy's attributes stand beside the keys that all have.
+func (formPerson) JSONSchemaExtend(s *jsonschema.Schema) {
+	s.AdditionalProperties = jsonschema.TrueSchema
+}
+
+type formTestGroup struct {
+	Group   string      `json:"group"`
+	GroupID string      `json:"group_id"`
+	Since   formInstant `json:"since"`
+}
+
+type formCertification struct {
+	Level string      `json:"level" jsonschema:"required"`
+	Until formInstant `json:"until"`
+}
+
+// docsOf is the table of docs/configuration.md in which the keys of a form are
+// explained: its heading, or what stands behind "Under". Keys of forms that are not
+// here are explained in the row of the key that they stand under.
+func docsOf() map[string]string {
+	return map[string]string{
+		"form": "The keys", "formServer": "server", "formSessions": "sessions", "formClient": "clients", "formScope": "scopes",
+		"formProvider": "scopes", "formAccount": "scopes", "formFleet": "scopes", "formConnection": "connections", "formSCIM": "scim",
+		"formFederation": "scim.federation", "formExtensions": "scim.extensions", "formExtension": "scim.extensions", "formSignIn": "sign_in",
+		"formContactTerms": "a grant", "formTerms": "a grant", "formRisk": "risk", "formRule": "rules", "formGuard": "guard", "formAlarm": "alarm",
+		"formTest": "tests", "formPerson": "as",
+	}
+}
