@@ -152,7 +152,7 @@ func (a *app) route(ring *keys.Ring) error {
 	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	metrics := newMetrics(reg)
 	a.metrics = metrics
-	reg.MustRegister(newEnds(a.bridge))
+	reg.MustRegister(newEnds(a.bridge), newRuleMetrics(a.bridge))
 	from := httpserver.Proxies(a.cfg.Server.TrustedProxies).Client
 	a.recorder = recorder.New(recorder.Config{Store: a.store, Marks: ring.MarkKey(), Keep: a.cfg.Server.SCIMLog, Now: time.Now,
 		Dropped: metrics.droppedFromLog, Failed: func(err error) { a.log.Warn("log of SCIM requests", zap.Error(err)) }})
@@ -231,6 +231,7 @@ func (a *app) work(ctx context.Context) {
 		}
 	})
 	beside.Go(func() { a.recorder.Run(ctx) })
+	beside.Go(func() { a.bridge.WatchShadow(ctx) })
 	a.bridge.Run(ctx)
 	beside.Wait()
 }

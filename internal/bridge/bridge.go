@@ -94,6 +94,7 @@ type Bridge struct {
 	attempts attempts
 	speech   speech
 	uses     uses
+	shadow   shadowCount
 
 	mu          sync.Mutex           // guards what follows
 	used        map[string]time.Time // SCIM token public id → last use, not yet written
