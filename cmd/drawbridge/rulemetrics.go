@@ -14,8 +14,8 @@ type ruleMetrics struct {
 }
 
 func newRuleMetrics(b *bridge.Bridge) *ruleMetrics {
-	return &ruleMetrics{bridge: b, shadow: prometheus.NewDesc("drawbridge_rule_shadow_people",
-		"People to whom a rule that only counts would give something, as counted within the last 15 minutes.", []string{"rule"}, nil)}
+	o := prometheus.Opts{Name: "drawbridge_rule_shadow_people", Help: "People to whom a rule that only counts would give something, as counted within the last 15 minutes."}
+	return &ruleMetrics{bridge: b, shadow: prometheus.NewDesc(o.Name, o.Help, []string{"rule"}, nil)}
 }
 
 // Describe implements prometheus.Collector.
