@@ -29,6 +29,7 @@ import (
 type planFlags struct {
 	full, summary, exitCode bool
 	author                  string
+	replay                  string // how long a recorded span to replay; "": plan
 }
 
 func (c *cli) plan() *cobra.Command {
@@ -39,12 +40,16 @@ func (c *cli) plan() *cobra.Command {
 			if f.full && f.summary {
 				return failed(exitUsage, "--full and --summary exclude each other")
 			}
+			if f.replay != "" {
+				return c.replayFile(cmd.Context(), args[0], f)
+			}
 			return c.planFile(cmd.Context(), args[0], f)
 		}}
 	flags := cmd.Flags()
 	flags.BoolVar(&f.full, "full", false, fmt.Sprintf("every person who would notice, not the first %d", bridge.DefaultPlanned))
 	flags.BoolVar(&f.summary, "summary", false, "nobody by name")
 	flags.BoolVar(&f.exitCode, "exit-code", false, "exit 1 when somebody would lose something")
+	flags.StringVar(&f.replay, "replay", "", "instead, decide about the changes recorded since then: a duration before now such as 24h, or a time")
 	flags.StringVar(&f.author, "author", "", "who asks (default: who is logged in here)")
 	return cmd
 }

@@ -66,6 +66,7 @@ func New(c Config) http.Handler {
 	a.clientRoutes(h)
 	a.scopeRoutes(h)
 	a.simulateRoutes(h)
+	a.replayRoutes(h)
 	a.planRoutes(h)
 	register(a, h, http.MethodPut, "/connections/{connection}/people/{person}/certification", "Record what the vendor's register says of a technician; it outranks the identity provider", http.StatusNoContent, a.certify)
 	mux.HandleFunc("/", nothingThere)

@@ -69,7 +69,7 @@ func TestTheDescriptionNamesEveryRoute(t *testing.T) {
 		"/connections/{connection}/clients": "post", "/connections/{connection}/clients/{client}": "delete",
 		"/connections/{connection}/clients/{client}/secrets": "post", "/connections/{connection}/clients/{client}/secrets/{secret}": "delete",
 		"/connections/{connection}/people/{person}/certification": "put", "/connections/{connection}/drift": "get",
-		"/scim/requests": "get", "/scim/requests/{request}": "get", "/simulate": "post",
+		"/scim/requests": "get", "/scim/requests/{request}": "get", "/simulate": "post", "/policy/replays": "post",
 		"/scopes": "get", "/scope": "get", "/scope/rename": "post",
 		"/policy/plans": "post"}
 	for path, method := range known {

@@ -14,9 +14,6 @@ import (
 	"github.com/drawbridge-id/drawbridge/mapping"
 )
 
-// maxSimulation bounds a request to simulate: it may carry a policy.
-const maxSimulation = 16 << 20
-
 // SimulateRequest is what is supposed of a person.
 type SimulateRequest struct {
 	Person        string                `json:"person,omitempty" maxLength:"512" doc:"userName, e-mail address or person id; left out: somebody made up"`
@@ -35,7 +32,7 @@ type simulateInput struct{ Body SimulateRequest }
 
 func (a *api) simulateRoutes(h huma.API) {
 	register(a, h, http.MethodPost, "/simulate", "What somebody would hold if something about them were otherwise; nothing is changed", http.StatusOK, a.simulate, func(o *huma.Operation) {
-		o.MaxBodyBytes, o.SkipValidateBody, o.BodyReadTimeout = maxSimulation, true, time.Minute
+		o.MaxBodyBytes, o.SkipValidateBody, o.BodyReadTimeout = MaxPolicyBytes, true, time.Minute
 	})
 }
 
