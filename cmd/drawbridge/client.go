@@ -192,6 +192,8 @@ func exitCodeOf(status int) int {
 		return exitNotAllowed
 	case status == http.StatusNotFound || status == http.StatusConflict:
 		return exitNo
+	case status == http.StatusPreconditionFailed:
+		return exitStale
 	case status >= http.StatusInternalServerError:
 		return exitUnreachable
 	}

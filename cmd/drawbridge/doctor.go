@@ -108,7 +108,7 @@ func (a *app) examineAlarms(ctx context.Context, id access.ConnectionID, say fin
 		}
 	}
 	for _, alarm := range found.Raised {
-		say("warn", "ask the customer whether that was meant",
+		say("warn", fmt.Sprintf("ask the customer whether that was meant; drawbridge restore %s --at TIME shows what taking it back would do", id),
 			"%s: at %s, %s", id, alarm.At.UTC().Format(time.RFC3339), bridge.Sentence(alarm))
 	}
 	if n := len(found.Drift); n > 0 {

@@ -99,6 +99,7 @@ func (c *cli) root() *cobra.Command {
 		c.explain(),
 		c.simulate(),
 		c.doctor(),
+		c.restore(),
 		c.connection(),
 		c.tokens(),
 		c.scope(),

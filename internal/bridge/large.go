@@ -162,7 +162,12 @@ func (b *Bridge) carryOn(ctx context.Context, g store.Group) (store.Group, error
 
 // carryOut carries out one part of a large change.
 func (c *change) carryOut(g *store.Group, edit store.MemberEdit, since time.Time) error {
+	if edit.By != "" {
+		c.by = edit.By
+	}
 	switch {
+	case edit.Restore != nil:
+		return c.restoreChunk(g, edit.Restore)
 	case edit.Stage != nil:
 		return c.dir.StageMembers(*g, edit.Stage, since)
 	case edit.Succeed != nil:

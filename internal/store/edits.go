@@ -6,6 +6,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/drawbridge-id/drawbridge/internal/event"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
 )
 
@@ -17,6 +18,8 @@ type MemberEdit struct {
 	Stage   []PersonKey `json:"stage,omitzero"`   // of the successor's members
 	Succeed *Succession `json:"succeed,omitzero"` // the successor takes the group's place
 	Tell    []PersonKey `json:"tell,omitzero"`    // who came with the successor
+	Restore []Joined    `json:"restore,omitzero"` // as members, since those instants
+	By      event.Actor `json:"by,omitzero"`      // who asked for the change; "": the identity provider
 	Request string      `json:"request,omitzero"` // the id of the request that asked for the change
 }
 

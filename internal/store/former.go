@@ -2,7 +2,12 @@ package store
 
 import (
 	"database/sql"
+	"encoding/json"
+	"errors"
 	"time"
+
+	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/internal/event"
 )
 
 // FormerKept is how long it is known what a group was called and what it was before it
@@ -48,4 +53,87 @@ func (tx *Tx) TrimFormer(t time.Time) (removed int64, err error) {
 		return 0, err
 	}
 	return tx.exec(op, `delete from former_groups where until <= $1`, old[len(old)-1])
+}
+
+// RestoreMembers makes people members since the instants given, and returns those who
+// were members until now, since when.
+func (d *DirectoryTx) RestoreMembers(g *Group, all []Joined, now time.Time) (were []Joined, err error) {
+	const op = "store.RestoreMembers"
+	if were, err = d.RemoveMembers(g, KeysOf(all), now); err != nil {
+		return nil, err
+	}
+	for _, j := range all {
+		_, err := d.tx.exec(op, `insert into memberships (conn, grp, person, since) values ($1, $2, $3, $4)`, d.conn, int64(g.Key), int64(j.Key), ms(j.Since))
+		if err != nil {
+			return nil, err
+		}
+	}
+	return were, d.countMembers(op, g, int64(len(all)), len(all), now)
+}
+
+// JoinedAmong is Among with the instant each joined.
+func (d *Directory) JoinedAmong(g Group, keys []PersonKey) ([]Joined, error) {
+	if len(keys) == 0 {
+		return nil, nil
+	}
+	return list(d.v, "store.JoinedAmong", func(r Row) (j Joined, err error) {
+		var since int64
+		err = r.Scan(&j.Key, &since)
+		j.Since = at(since)
+		return j, err
+	}, `select person, since from memberships where grp = $1 and conn = $2 and person in (`+d.dialect().Keys("$3")+`) order by person`,
+		int64(g.Key), d.conn, jsonList(keys))
+}
+
+// GroupNamed finds a live group by its name, whatever its case.
+func (d *Directory) GroupNamed(name string) (Group, error) {
+	g, err := d.scanGroup(d.v.q.QueryRow(`select `+groupColumns+` from groups g where g.conn = $1 and g.name_key = $2 and not g.dissolving`, d.conn, Fold(name)))
+	if err != nil {
+		return Group{}, d.v.found(err, "store.GroupNamed", "group")
+	}
+	return g, nil
+}
+
+// AuditBefore is the id of an audit row behind which all rows lie of what happened after
+// that instant.
+func (v *View) AuditBefore(t time.Time) (int64, error) {
+	const op = "store.AuditBefore"
+	t = t.Add(-orderSlack)
+	var low, high int64
+	if err := v.q.QueryRow(`select coalesce(max(id), 0) from audit`).Scan(&high); err != nil {
+		return 0, v.failed(err, op)
+	}
+	for low < high {
+		mid := low + (high-low)/2
+		var id int64
+		var body string
+		err := v.q.QueryRow(`select id, body from audit where id > $1 order by id limit 1`, mid).Scan(&id, &body)
+		if errors.Is(err, sql.ErrNoRows) {
+			high = mid
+			continue
+		}
+		var e event.Event
+		if err == nil {
+			err = json.Unmarshal([]byte(body), &e)
+		}
+		switch {
+		case err != nil:
+			return 0, v.failed(err, op)
+		case e.At.Before(t):
+			low = id
+		default:
+			high = mid
+		}
+	}
+	return low, nil
+}
+
+// AuditOf lists the events of a connection behind an id, in commit order, whether sealed
+// or not.
+func (v *View) AuditOf(conn access.ConnectionID, after int64, limit int) ([]AuditRow, error) {
+	key, err := v.auditKey(conn)
+	if err != nil {
+		return nil, err
+	}
+	return list(v, "store.AuditOf", scanAudit, `select `+auditColumns+` where a.id > $1 and +a.conn = $2 order by a.id limit $3`, after, key, limit)
 }

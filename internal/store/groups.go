@@ -114,8 +114,8 @@ func (d *Directory) MemberKeys(g Group) ([]PersonKey, error) {
 
 // Joined is a membership: whose, and since when.
 type Joined struct {
-	Key   PersonKey
-	Since time.Time
+	Key   PersonKey `json:"key"`
+	Since time.Time `json:"since"`
 }
 
 // KeysOf are the people of memberships.
