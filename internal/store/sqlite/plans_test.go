@@ -12,6 +12,7 @@ import (
 	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/credential"
 	"github.com/drawbridge-id/drawbridge/internal/event"
+	"github.com/drawbridge-id/drawbridge/internal/fault"
 	"github.com/drawbridge-id/drawbridge/internal/session"
 	"github.com/drawbridge-id/drawbridge/internal/store"
 	"github.com/drawbridge-id/drawbridge/mapping"
@@ -184,6 +185,17 @@ func walk(t *testing.T, s *store.Store) {
 		_, err = tx.Alarms(crashConn, crashDay, 10)
 		_, err2 = d.FormerGroups(crashDay, 10)
 		did.add(err, err2)
+		_, err = tx.AuditBefore(crashDay)
+		_, err2 = tx.AuditOf(crashConn, 0, 10)
+		did.add(err, err2)
+		_, err = d.GroupNamed("Team")
+		if fault.Is(err, fault.NotFound) {
+			err = nil
+		}
+		_, err2 = d.JoinedAmong(g, []store.PersonKey{p.Key})
+		did.add(err, err2)
+		_, err = d.RestoreMembers(&g, []store.Joined{{Key: p.Key, Since: crashDay}}, crashDay)
+		did.add(err)
 		_, err = d.Memberships(g)
 		_, err2 = d.CountPeople()
 		did.add(err, err2)

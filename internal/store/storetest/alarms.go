@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/event"
+	"github.com/drawbridge-id/drawbridge/internal/fault"
 	"github.com/drawbridge-id/drawbridge/internal/store"
 )
 
@@ -115,4 +117,65 @@ func testFormer(t *testing.T, f *fixture) {
 	if got := known(north, time.Time{}); len(got) != 1 {
 		t.Errorf("after it was forgotten: %q", got)
 	}
+}
+
+// Who is restored is a member since the instant given, whether they were one or not.
+func testRestoreMembers(t *testing.T, f *fixture) {
+	a, b, c := f.person(north, "per_a", "a@north.example"), f.person(north, "per_b", "b@north.example"), f.person(north, "per_c", "c@north.example")
+	g := f.group(north, "grp_1", "Team")
+	early, later := day.Add(-time.Hour), day.Add(time.Hour)
+	f.write(north, func(d *store.DirectoryTx) error {
+		_, err := d.AddMembers(&g, []store.PersonKey{a.Key, c.Key}, day)
+		if err != nil {
+			return err
+		}
+		were, err := d.RestoreMembers(&g, []store.Joined{{Key: a.Key, Since: early}, {Key: b.Key, Since: early}}, later)
+		if len(were) != 1 || were[0].Key != a.Key || !were[0].Since.Equal(day) {
+			t.Errorf("were members: %v", were)
+		}
+		return err
+	})
+	if now := f.groupNow(north, "grp_1"); now.MemberCount != 3 || g.MemberCount != 3 || now.Version != g.Version || !now.Updated.Equal(later) {
+		t.Errorf("%+v, told %+v", now, g)
+	}
+	f.read(north, func(d *store.Directory) error {
+		all, err := d.Memberships(g)
+		some, err2 := d.JoinedAmong(g, []store.PersonKey{a.Key, b.Key, 999})
+		if len(all) != 3 || len(some) != 2 || !all[0].Since.Equal(early) || !some[1].Since.Equal(early) || !all[2].Since.Equal(day) {
+			t.Errorf("all %v, some %v", all, some)
+		}
+		found, err3 := d.GroupNamed("TEAM")
+		if found.ID != "grp_1" {
+			t.Errorf("found %+v", found)
+		}
+		_, none := d.GroupNamed("Crew")
+		if !fault.Is(none, fault.NotFound) {
+			t.Errorf("no such group: %v", none)
+		}
+		return errors.Join(err, err2, err3)
+	})
+}
+
+// What happened to a connection after an instant is found without reading the rest.
+func testAuditOf(t *testing.T, f *fixture) {
+	for i := range 20 {
+		f.update(func(tx *store.Tx) error {
+			conn := north
+			if i%2 == 1 {
+				conn = south
+			}
+			return tx.Append(event.Event{Type: event.GroupChanged, Connection: conn, At: day.Add(time.Duration(i) * time.Minute)})
+		})
+	}
+	f.view(func(v *store.View) error {
+		after, err := v.AuditBefore(day.Add(10 * time.Minute))
+		if err != nil {
+			return err
+		}
+		rows, err := v.AuditOf(north, after, 100)
+		if len(rows) != 5 || rows[0].Connection != north || rows[0].ID <= after {
+			t.Errorf("%d rows: %+v", len(rows), rows)
+		}
+		return err
+	})
 }

@@ -39,6 +39,8 @@ func Run(t *testing.T, open func(t *testing.T) *store.Store) {
 		{"alarms are kept", testAlarms},
 		{"the outbox is found by time", testOutboxBefore},
 		{"what a group was is known", testFormer},
+		{"members are restored", testRestoreMembers},
+		{"what happened since is found", testAuditOf},
 		{"signing keys", testKeys},
 		{"all or nothing", testAtomicity},
 		{"steps are undone one by one", testSteps},
