@@ -71,6 +71,7 @@ func TestTheDescriptionNamesEveryRoute(t *testing.T) {
 		"/connections/{connection}/people/{person}/certification": "put", "/connections/{connection}/drift": "get",
 		"/scim/requests": "get", "/scim/requests/{request}": "get", "/simulate": "post", "/policy/replays": "post",
 		"/scopes": "get", "/scope": "get", "/scope/rename": "post",
+		"/connections/{connection}/restore-plans": "post", "/connections/{connection}/restores": "post",
 		"/policy/plans": "post"}
 	for path, method := range known {
 		if d.Paths[Prefix+path][method] == nil {
