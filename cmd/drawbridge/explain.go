@@ -50,7 +50,7 @@ func (c *cli) explain() *cobra.Command {
 }
 
 func atFlag(cmd *cobra.Command, at *string) {
-	cmd.Flags().StringVar(at, "at", "", `an instant of the past: "2026-11-21T09:00:00Z", or "2026-11-21 09:00" in the local time zone`)
+	cmd.Flags().StringVar(at, "at", "", "an instant of the past: a time, or a duration before now (default: now)")
 }
 
 // atInstant puts an instant into a query, if one is asked for.
@@ -58,20 +58,15 @@ func atInstant(q url.Values, text string) error {
 	if text == "" {
 		return nil
 	}
-	if t, err := time.Parse(time.RFC3339, text); err == nil {
-		q.Set("at", t.UTC().Format(time.RFC3339Nano))
-		return nil
-	}
-	for _, form := range []string{"2006-01-02 15:04:05", "2006-01-02 15:04"} {
-		if t, err := time.ParseInLocation(form, text, time.Local); err == nil {
-			q.Set("at", t.UTC().Format(time.RFC3339))
-			return nil
-		}
-	}
-	return failed(exitUsage, "--at %q is not an instant; write 2026-11-21T09:00:00Z, or \"2026-11-21 09:00\" for the local time zone", text)
+	t, err := instant("--at", text, time.Now())
+	q.Set("at", t.UTC().Format(time.RFC3339Nano))
+	return err
 }
 
-const minute = "2006-01-02 15:04"
+const (
+	minute = "2006-01-02 15:04"
+	second = time.DateTime + " -07:00"
+)
 
 // tell prints an explanation for people to read.
 func (c *cli) tell(e bridge.Explanation) {
@@ -124,7 +119,7 @@ func headline(e bridge.Explanation) string {
 	}
 	line := fmt.Sprintf("%s   via %s%s   groups: %s", who, e.Connection, state, groups)
 	if e.Past != nil {
-		line += fmt.Sprintf("\nas it was at %s, under version %d of the policy", e.Past.At.Local().Format(time.DateTime+" -07:00"), e.Policy)
+		line += fmt.Sprintf("\nas it was at %s, under version %d of the policy", e.Past.At.Local().Format(second), e.Policy)
 	}
 	return line
 }

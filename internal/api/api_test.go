@@ -14,7 +14,7 @@ import (
 )
 
 var routes = []struct{ method, path string }{
-	{"GET", "/status"}, {"GET", "/doctor"}, {"GET", "/connections"}, {"GET", "/explain?person=kim"},
+	{"GET", "/status"}, {"GET", "/doctor"}, {"GET", "/connections"}, {"GET", "/explain?person=kim"}, {"GET", "/who-can-see?scope=southern"}, {"GET", "/who-has?grant=standard"}, {"GET", "/who-was-in?group=x"},
 	{"GET", "/connections/southern-entra/drift"}, {"DELETE", "/connections/southern-entra/drift?group=grp_x"},
 	{"POST", "/connections/southern-entra/tokens"}, {"DELETE", "/connections/southern-entra/tokens/x"},
 	{"POST", "/connections/southern-entra/clients"}, {"DELETE", "/connections/southern-entra/clients/x"},
@@ -64,7 +64,7 @@ func TestTheDescriptionNamesEveryRoute(t *testing.T) {
 	if err := json.Unmarshal(w.Body.Bytes(), &d); err != nil || !strings.HasPrefix(d.OpenAPI, "3.1") {
 		t.Fatalf("%d %v %s", w.Code, err, d.OpenAPI)
 	}
-	known := map[string]string{"/status": "get", "/doctor": "get", "/connections": "get", "/connections/{connection}": "get", "/explain": "get",
+	known := map[string]string{"/status": "get", "/doctor": "get", "/connections": "get", "/connections/{connection}": "get", "/explain": "get", "/who-can-see": "get", "/who-has": "get", "/who-was-in": "get",
 		"/connections/{connection}/tokens": "post", "/connections/{connection}/tokens/{token}": "delete",
 		"/connections/{connection}/clients": "post", "/connections/{connection}/clients/{client}": "delete",
 		"/connections/{connection}/clients/{client}/secrets": "post", "/connections/{connection}/clients/{client}/secrets/{secret}": "delete",

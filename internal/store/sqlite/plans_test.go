@@ -279,6 +279,7 @@ func read(v *store.View, d *store.Directory, p store.Person, g store.Group) erro
 			return err
 		},
 		func() error { _, err := v.DepartedNamed("x"); return err },
+		func() error { return readHolders(v) },
 		func() error { _, err := d.DeletedOf([]access.PersonID{"per_1", "per_7"}); return err },
 		func() error { _, err := d.GroupsNamed("Team"); return err },
 		func() error { _, err := v.Outbox(0, 10); return err },
@@ -310,6 +311,23 @@ func census(v *store.View, plan store.PlanRow) error {
 	_, err8 := v.Plan(plan.Hash)
 	_, err9 := v.PlanPart(plan.Key, store.PlanSource)
 	return errors.Join(err, err2, err3, err4, err5, err6, err7, err8, err9)
+}
+
+// readHolders asks in all four ways for who holds something.
+func readHolders(v *store.View) error {
+	at, err := v.SeatsAt("s", []access.Grant{access.Standard})
+	of, err2 := v.SeatsOf(crashConn, access.Standard)
+	if err = errors.Join(err, err2); err != nil {
+		return err
+	}
+	for _, seat := range append(at, of...) {
+		_, _, err := v.Holders(seat, store.Held{Now: crashDay, Connection: crashConn, Begun: true}, 0, 10)
+		_, err2 := v.CountHolders(seat, store.Held{Now: crashDay})
+		if err = errors.Join(err, err2); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func readTraffic(v *store.View, d *store.Directory, id int64) error {

@@ -46,6 +46,7 @@ func Run(t *testing.T, open func(t *testing.T) *store.Store) {
 		{"steps are undone one by one", testSteps},
 		{"events", testEvents},
 		{"the past is found", testPast},
+		{"who holds is found", testHolders},
 		{"the log of SCIM requests", testTraffic},
 		{"the log keeps the newest, refused ones apart", testTrafficRing},
 		{"the log forgets names with their people", testTrafficForgets},
