@@ -66,6 +66,13 @@ func (l *loader) compile(src mapping.PolicySource, sound map[access.ConnectionID
 		}
 	}
 	src.Connections = slices.DeleteFunc(slices.Clone(src.Connections), func(c access.Connection) bool { return !sound[c.ID] })
+	texts := map[mapping.Pos]string{} // in which a fault may have a place of its own
+	for _, c := range src.Conditions {
+		texts[c.FieldPos["cel"]] = c.CEL
+	}
+	for _, r := range src.Rules {
+		texts[r.FieldPos["when"]] = r.When
+	}
 	_, err := mapping.Compile(src)
 	var faults mapping.Faults
 	if !errors.As(err, &faults) {
@@ -85,7 +92,11 @@ func (l *loader) compile(src mapping.PolicySource, sound map[access.ConnectionID
 		if f.Rule != "" {
 			message = "rule " + f.Rule + ": " + message
 		}
-		l.add(f.Pos, l.widthAt(f.Pos), message, f.Suggestion)
+		pos, wide := f.Pos, l.widthAt(f.Pos)
+		if f.Offset > 0 {
+			pos, wide = l.within(f.Pos, texts[f.Pos], f.Offset)
+		}
+		l.add(pos, wide, message, f.Suggestion)
 	}
 }
 
