@@ -106,6 +106,15 @@ func (r recorder) files(path string) Files {
 	return Files{Path: path, Names: names, Sum: sumOf(r.seen)}
 }
 
+// Own reads the configuration's own files: the one, or those of the directory.
+func Own(path string) ([]File, error) {
+	files, err := readAll(path)
+	if err != nil {
+		return nil, fmt.Errorf("config: %w", err)
+	}
+	return files, nil
+}
+
 // readAll reads the one file, or every *.yaml of the directory in the order of their
 // names. Names that begin with a dot are not read.
 func readAll(path string) ([]File, error) {

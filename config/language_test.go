@@ -105,3 +105,14 @@ func TestPlacesOfEntriesAreKnown(t *testing.T) {
 		}
 	}
 }
+
+// TestTheFileWithEveryKeyHolds, so that what stands in it is what the loader accepts.
+func TestTheFileWithEveryKeyHolds(t *testing.T) {
+	data, err := os.ReadFile(complete)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Parse(complete, data, []string{"A_SECRET=a sample"}, besides); err != nil {
+		t.Error(err)
+	}
+}

@@ -108,6 +108,7 @@ func (c *cli) root() *cobra.Command {
 		c.scope(),
 		c.scim(),
 		c.drive(),
+		c.fmt(),
 		c.schema(),
 		c.version(),
 	)

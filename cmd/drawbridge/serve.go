@@ -107,7 +107,7 @@ func (a *app) serveOn(ctx context.Context, listeners ...httpserver.Listener) err
 
 func (c *cli) check() *cobra.Command {
 	file := "drawbridge.yaml"
-	cmd := &cobra.Command{Use: "check [FILE]", Short: "Say all that is wrong with a configuration, at once", Args: cobra.MaximumNArgs(1),
+	cmd := &cobra.Command{Use: "check [FILE|DIR]", Short: "Say all that is wrong with a configuration, at once", Args: cobra.MaximumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(args) == 1 {
 				file = args[0]
@@ -127,14 +127,20 @@ func (c *cli) checkFile(file string) error {
 	case err != nil:
 		return &exit{code: exitUsage, err: err}
 	}
-	switch done, err := runTests(file, cfg, nil, time.Now()); {
+	now := time.Now()
+	switch done, err := runTests(file, cfg, nil, now); {
 	case err != nil:
 		return err
 	case done.Failed > 0:
 		return c.failing(done)
 	}
+	findings := cfg.Findings(now)
 	if c.json {
-		return c.print(map[string]any{"ok": true, "connections": len(cfg.Connections), "rules": len(cfg.Policy.Rules), "tests": len(cfg.Policy.Tests)})
+		return c.print(map[string]any{"ok": true, "scopes": len(cfg.Policy.Scopes), "connections": len(cfg.Connections), "rules": len(cfg.Policy.Rules),
+			"tests": len(cfg.Policy.Tests), "applications": len(cfg.Clients), "findings": append([]config.Finding{}, findings...)})
+	}
+	for _, f := range findings {
+		fmt.Fprintf(c.out, "%s:%d:%d: warning: %s\n", f.Pos.File, f.Pos.Line, f.Pos.Col, f.Message)
 	}
 	fmt.Fprintf(c.out, "%s holds. Scopes: %d. Connections: %d. Rules: %d. Tests: %d. Applications: %d.\n", file,
 		len(cfg.Policy.Scopes), len(cfg.Connections), len(cfg.Policy.Rules), len(cfg.Policy.Tests), len(cfg.Clients))
