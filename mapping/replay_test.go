@@ -22,7 +22,9 @@ func TestReplayComparesOverTime(t *testing.T) {
 		}
 		return f
 	}
-	moment := func(after time.Duration, request string, f Facts) Moment { return Moment{noon.Add(after), request, f, f} }
+	moment := func(after time.Duration, request string, f Facts) Moment {
+		return Moment{noon.Add(after), request, f, f}
+	}
 	got := Replay(was, next, []Moment{
 		moment(-time.Hour, "", facts()),
 		moment(0, "req-1", facts("Installers")),
