@@ -34,7 +34,7 @@ type planFlags struct {
 
 func (c *cli) plan() *cobra.Command {
 	var f planFlags
-	cmd := &cobra.Command{Use: "plan FILE", Short: "Say who would gain and lose what, before a policy is applied", Args: cobra.ExactArgs(1),
+	cmd := &cobra.Command{Use: "plan FILE|FOLDER", Short: "Say who would gain and lose what, before a policy is applied", Args: cobra.ExactArgs(1),
 		Long: "plan compares the policy of a configuration file with what everybody holds in the running bridge. Nothing is changed;\nthe plan is kept for a day, so that exactly it can be applied by its hash.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if f.full && f.summary {
@@ -68,7 +68,7 @@ func (c *cli) planFile(ctx context.Context, file string, f planFlags) (err error
 		return err
 	}
 	defer func() { err = errors.Join(err, people.remove()) }()
-	ask := api.PlanRequest{Source: source, File: file, Author: authorOr(f.author), Full: f.full}
+	ask := api.PlanRequest{Source: source, File: file, Text: cfg.Text, Author: authorOr(f.author), Full: f.full}
 	if f.summary {
 		ask.Most = 1
 	}
@@ -306,7 +306,7 @@ func (c *cli) planAsText(plan bridge.PolicyPlan, people *spool, file string, f p
 	defer out.Flush() //nolint:errcheck // c.out reports nothing that could be told elsewhere
 	fmt.Fprintln(out, planSentence(plan.Summary))
 	tellConnections(out, plan.Connections)
-	if !f.summary {
+	if !f.summary && plan.Summary.Changing > 0 {
 		fmt.Fprintln(out)
 		if f.full {
 			if err := people.copyTo(out); err != nil {
@@ -317,6 +317,9 @@ func (c *cli) planAsText(plan bridge.PolicyPlan, people *spool, file string, f p
 		}
 	}
 	tellFindings(out, plan)
+	if !f.summary && plan.Summary.Changing > 0 { // it has gone out of sight
+		fmt.Fprintln(out, planSentence(plan.Summary))
+	}
 	tellPlan(out, plan, file)
 	return nil
 }
@@ -337,12 +340,7 @@ func planSentence(s bridge.PlanSummary) string {
 	return text
 }
 
-func howMany(n int64, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return fmt.Sprintf("%d %s", n, many)
-}
+func howMany(n int64, one, many string) string { return plural(int(n), one, many) }
 
 func tellConnections(w io.Writer, all []bridge.ConnectionChange) {
 	for _, c := range all {
@@ -364,9 +362,6 @@ func tellPeople(w io.Writer, plan bridge.PolicyPlan) {
 	}
 	if more := plan.Summary.Changing - int64(len(plan.People)); more > 0 {
 		fmt.Fprintf(w, "… and %d more; --full shows everybody.\n", more)
-	}
-	if len(plan.People) > 0 {
-		fmt.Fprintln(w)
 	}
 }
 
@@ -396,7 +391,11 @@ func tellHolding(w io.Writer, mark string, h bridge.PlannedHolding) {
 	}
 	fmt.Fprintf(w, "  %s %-44s %-6s  events %s, video %t", mark, is, h.Risk, h.Flags.Events, h.Flags.Video)
 	if len(h.Rules) > 0 {
-		fmt.Fprintf(w, ", rule %s", strings.Join(h.Rules, ", "))
+		by := "rule"
+		if len(h.Rules) > 1 {
+			by = "rules"
+		}
+		fmt.Fprintf(w, ", %s %s", by, strings.Join(h.Rules, ", "))
 	}
 	if !h.Until.IsZero() {
 		fmt.Fprintf(w, ", until %s", h.Until.Local().Format("2006-01-02 15:04"))
@@ -416,6 +415,9 @@ func tellHolding(w io.Writer, mark string, h bridge.PlannedHolding) {
 
 // tellFindings shows what there is to say of rules, groups and tests.
 func tellFindings(w io.Writer, plan bridge.PolicyPlan) {
+	if len(plan.Findings)+len(plan.Shadow)+len(plan.Tests) > 0 {
+		fmt.Fprintln(w)
+	}
 	for _, f := range plan.Findings {
 		about := ""
 		if f.Rule != "" {
@@ -424,20 +426,21 @@ func tellFindings(w io.Writer, plan bridge.PolicyPlan) {
 		if f.Group != "" {
 			about = strings.TrimPrefix(about+fmt.Sprintf(", group %q of %s (%s)", f.Group, f.Connection, howMany(f.People, "member", "members")), ", ")
 		}
-		fmt.Fprintf(w, "note  %s\n", strings.TrimPrefix(about+": "+f.Message, ": "))
+		if about == "" {
+			about = f.Code
+		}
+		fmt.Fprintf(w, "note  %s: %s\n", about, f.Message)
 	}
 	for _, r := range plan.Shadow {
 		fmt.Fprintf(w, "note  rule %s%s only counts: it would give %s something\n", r.Rule, placed(r.Pos), howMany(r.People, "person", "people"))
 	}
-	for _, t := range plan.Tests {
-		if !t.Passed {
-			fmt.Fprintf(w, "FAIL  %s%s\n", t.Name, placed(t.Pos))
-			for _, why := range t.Failures {
-				fmt.Fprintf(w, "      %s\n", why)
-			}
+	for _, t := range mapping.FailedTests(plan.Tests) {
+		fmt.Fprintf(w, "FAIL  %s%s\n", t.Name, placed(t.Pos))
+		for _, why := range t.Failures {
+			fmt.Fprintf(w, "      %s\n", why)
 		}
 	}
-	if len(plan.Findings)+len(plan.Shadow) > 0 {
+	if len(plan.Findings)+len(plan.Shadow)+len(plan.Tests) > 0 {
 		fmt.Fprintln(w)
 	}
 }
@@ -449,17 +452,12 @@ func placed(p mapping.Pos) string {
 	return fmt.Sprintf(" (%s:%d)", p.File, p.Line)
 }
 
-// tellPlan ends with the summary, what stands in the way, and how to go on.
+// tellPlan ends with what stands in the way, and how to go on.
 func tellPlan(w io.Writer, plan bridge.PolicyPlan, file string) {
-	fmt.Fprintln(w, planSentence(plan.Summary))
-	wrong := 0
-	for _, t := range plan.Tests {
-		if !t.Passed {
-			wrong++
-		}
-	}
-	if wrong > 0 {
-		fmt.Fprintf(w, "%s: it would not be applied.\n", howMany(int64(wrong), "test fails", "tests fail"))
+	if wrong := len(mapping.FailedTests(plan.Tests)); wrong > 0 {
+		fmt.Fprintf(w, "%s, so it would not be applied.\n", howMany(int64(wrong), "test fails", "tests fail"))
+	} else if n := len(plan.Tests); n > 0 {
+		fmt.Fprintf(w, "%s.\n", howMany(int64(n), "test passes", "tests pass"))
 	}
 	for _, g := range plan.Guards {
 		fmt.Fprintf(w, "Guard %s: %s.\n", g.Guard, g.Message)

@@ -39,6 +39,7 @@ func TestMain(m *testing.M) {
 //	sleeps DURATION          waits
 //	now VAR                  puts the instant of now into the variable
 //	secret TOKEN FILE VAR    puts the secret of what token create --json printed into the file, and its SCIM URL into the variable
+//	planned VAR              puts the hash of the plan that was printed into the variable
 //	revoke-all DIR CONNECTION TOKENS   revokes all that token list --json printed
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -48,7 +49,7 @@ func TestScripts(t *testing.T) {
 			return os.WriteFile(filepath.Join(e.WorkDir, "drawbridge.yaml"), examples.Drawbridge, 0o600)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "demo": scriptDemo, "answers": answers, "port": port,
-			"provision": provision, "refused": refused, "lastrequest": lastRequest, "sleeps": sleeps, "now": setNow, "revoke-all": revokeAll, "secret": secretOf, "eventually": eventually},
+			"provision": provision, "refused": refused, "lastrequest": lastRequest, "sleeps": sleeps, "now": setNow, "revoke-all": revokeAll, "secret": secretOf, "eventually": eventually, "planned": planned},
 	})
 }
 
@@ -185,6 +186,14 @@ func lastRequest(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: lastrequest VAR, after scim log")
 	}
 	ts.Setenv(args[0], lines[0])
+}
+
+func planned(ts *testscript.TestScript, neg bool, args []string) {
+	found := regexp.MustCompile(`(?m)^Plan ([0-9a-f]{12}), `).FindStringSubmatch(ts.ReadFile("stdout"))
+	if neg || len(args) != 1 || found == nil {
+		ts.Fatalf("usage: planned VAR, after plan")
+	}
+	ts.Setenv(args[0], found[1])
 }
 
 func sleeps(ts *testscript.TestScript, neg bool, args []string) {

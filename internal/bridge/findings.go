@@ -3,22 +3,32 @@ package bridge
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/drawbridge-id/drawbridge/mapping"
 )
 
-// maxGroupFindings bounds how many groups are named for one reason.
-const maxGroupFindings = 100
+// maxFindings bounds how many rules, and how many groups, are named for one reason.
+const maxFindings = 100
 
 // findings are what the author of the rules will want to know: about rules in the
 // order of the file, then about groups, the largest first.
 func (r *planRun) findings() []PlanFinding {
-	found := []PlanFinding{}
+	found, of := []PlanFinding{}, map[string]int{}
 	for _, rule := range r.planner.next.Source().Rules {
-		if f, is := r.ruleFinding(rule); is {
+		f, is := r.ruleFinding(rule)
+		if !is {
+			continue
+		}
+		if of[f.Code]++; of[f.Code] <= maxFindings {
 			f.Rule, f.Pos, f.Connection = rule.ID, rule.Pos, rule.From
 			found = append(found, f)
+		}
+	}
+	for _, code := range slices.Sorted(maps.Keys(of)) {
+		if more := of[code] - maxFindings; more > 0 {
+			found = append(found, PlanFinding{Code: code, Message: fmt.Sprintf("this holds for %d more rules", more)})
 		}
 	}
 	return append(found, r.groupFindings()...)
@@ -70,12 +80,11 @@ func (r *planRun) groupFindings() []PlanFinding {
 	return append(largest(nameless), largest(idle)...)
 }
 
-// wouldFeed is the rule that would look at a group if its name named one scope.
+// wouldFeed is the first rule that would look at a group if its name named one scope.
 func (r *planRun) wouldFeed(g *planGroup) (string, mapping.Pos, bool) {
-	d := mapping.Evaluate(r.planner.next, mapping.Facts{Connection: g.conn, Active: true, Memberships: []mapping.Membership{g.Membership}}, r.now)
-	for _, why := range d.Reasons {
-		if why.Code == mapping.ScopeUnknown {
-			return why.Rule, why.Pos, true
+	for _, f := range r.planner.next.Feeds(g.conn, g.Name, g.ExternalID) {
+		if f.Unknown {
+			return f.Rule, f.Pos, true
 		}
 	}
 	return "", mapping.Pos{}, false
@@ -86,9 +95,9 @@ func largest(found []PlanFinding) []PlanFinding {
 	slices.SortFunc(found, func(a, b PlanFinding) int {
 		return cmp.Or(-cmp.Compare(a.People, b.People), cmp.Compare(a.Connection, b.Connection), cmp.Compare(a.Group, b.Group))
 	})
-	if len(found) <= maxGroupFindings {
+	if len(found) <= maxFindings {
 		return found
 	}
-	rest := PlanFinding{Code: found[0].Code, Message: fmt.Sprintf("and so do %d more groups", len(found)-maxGroupFindings)}
-	return append(found[:maxGroupFindings:maxGroupFindings], rest)
+	rest := PlanFinding{Code: found[0].Code, Message: fmt.Sprintf("this holds for %d more groups", len(found)-maxFindings)}
+	return append(found[:maxFindings:maxFindings], rest)
 }

@@ -1,7 +1,9 @@
 package bridge_test
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -367,4 +369,49 @@ func TestAPlanIsNamedByWhatIsLost(t *testing.T) {
 	if again := name(); again == more {
 		t.Error("a plan compared with another version has the same name")
 	}
+}
+
+// TestTenThousandRulesAreOnlyMore: as many as a policy may have in practice, with a
+// group for each, are planned like few.
+func TestTenThousandRulesAreOnlyMore(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.group(banksia, "Crew 9900", w.person(banksia, "sam@banksia.example", "oid-sam"))
+	src := samplePolicy(t)
+	for i := range 10_000 - len(src.Rules) {
+		src.Rules = append(src.Rules, ruleSource{ID: fmt.Sprint("crew-", i), From: banksia, Group: fmt.Sprint("Crew ", i), Give: "standard @ southern/banksia/geelong"})
+	}
+	plan, err := w.bridge.PlanPolicy(w.ctx, src, bridge.PlanOptions{})
+	w.do(err)
+	if len(plan.People) != 1 || plan.People[0].Gains[0].Rules[0] != "crew-9900" || len(plan.Findings) > 300 {
+		t.Errorf("%d people, %d findings", len(plan.People), len(plan.Findings))
+	}
+}
+
+// TestAPlanCanBeBrokenOff: whoever hangs up leaves nothing behind, and the next plan
+// does not wait for theirs.
+func TestAPlanCanBeBrokenOff(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.group(banksia, "GL Geelong Managers", w.person(banksia, "sam@banksia.example", "oid-sam"))
+	src := samplePolicy(t)
+	withoutRule("banksia-managers")(&src)
+	ctx, hangUp := context.WithCancel(w.ctx)
+	_, err := w.bridge.PlanPolicy(ctx, src, bridge.PlanOptions{Each: func(bridge.PersonChange) error { hangUp(); return nil }})
+	if !fault.Is(err, fault.Unavailable) {
+		t.Errorf("a plan that was broken off: %v", err)
+	}
+	broken := errors.New("nobody listens")
+	if _, err = w.bridge.PlanPolicy(w.ctx, src, bridge.PlanOptions{Each: func(bridge.PersonChange) error { return broken }}); err == nil {
+		t.Error("a plan that nobody listens to goes on")
+	}
+	plan, err := w.bridge.PlanPolicy(w.ctx, src, bridge.PlanOptions{})
+	w.do(err)
+	w.do(w.store.View(w.ctx, func(v *store.View) error {
+		row, err := v.Plan(plan.Hash)
+		if row.Key != 1 {
+			t.Errorf("plans that were broken off were kept: this is number %d", row.Key)
+		}
+		return err
+	}))
 }

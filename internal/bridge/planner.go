@@ -484,8 +484,14 @@ func (w *planWorker) verdict(c *planConnection, x *store.CensusPerson) (*verdict
 		return nil, err
 	}
 	w.key = binary.AppendUvarint(w.key[:0], uint64(c.index)) //nolint:gosec // an index
-	for _, m := range w.inOrder(x.Groups) {
+	before, in := int64(-1), w.inOrder(x.Groups)
+	w.key = binary.AppendUvarint(w.key, uint64(len(in)))
+	for _, m := range in {
 		w.key = binary.AppendUvarint(w.key, uint64(m.Group)) //nolint:gosec // a row's key
+		if m.Since == before {
+			w.key = append(w.key, 0) // joined at one instant: no group's key is 0
+		}
+		before = m.Since
 		if c.since {
 			w.key = binary.AppendVarint(w.key, m.Since)
 		}
