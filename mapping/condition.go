@@ -191,6 +191,8 @@ func (c *conditions) reachable() Faults {
 		f := Fault{Pos: at(a.Written, "from"), Message: fmt.Sprintf("attribute %q: %v", a.Name, err)}
 		if h, ok := errors.AsType[hinted](err); ok {
 			f.Suggestion = h.suggestion
+		} else if path, ok := errors.AsType[noAttribute](err); ok {
+			f.Suggestion = suggest.Closest(string(path), paths(c.order[0].users))
 		}
 		faults = append(faults, f)
 	}
@@ -265,6 +267,13 @@ func (c *conditions) newEnvironment(s access.SCIM) *environment {
 	return e
 }
 
+// noAttribute is the path of an attribute that people do not have.
+type noAttribute string
+
+func (path noAttribute) Error() string {
+	return fmt.Sprintf("people have no attribute %q", string(path))
+}
+
 // attributeAt finds the attribute of people that a policy gives a name.
 func attributeAt(users *schema.ResourceType, name, path string) (Attribute, error) {
 	if strings.ContainsAny(path, "[]") {
@@ -272,7 +281,7 @@ func attributeAt(users *schema.ResourceType, name, path string) (Attribute, erro
 	}
 	at, err := users.Attribute(path)
 	if err != nil {
-		return Attribute{}, hinted{fmt.Sprintf("people have no attribute %q", path), suggest.Closest(path, paths(users))}
+		return Attribute{}, noAttribute(path)
 	}
 	top := at
 	if at.Parent != nil {

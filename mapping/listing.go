@@ -9,18 +9,17 @@ import (
 
 // RuleInfo is a rule as it may be listed.
 type RuleInfo struct {
-	ID      string
-	Pos     Pos
-	From    access.ConnectionID
-	Mode    Mode
-	Owner   string
-	Asks    []GroupRef // one, all of them, or any: as How says
-	How     string     // "group", "all" or "any"
-	None    []GroupRef
-	When    string
-	Expires time.Time
-	Until   time.Time
-	Gives   []string // "standard @ pacific/ironbark/{fleet}"; give first, then guest
+	ID                        string
+	Pos                       Pos
+	From                      access.ConnectionID
+	Mode                      Mode
+	Owner                     string
+	Asks                      []GroupRef // one, all of them, or any: as How says
+	How                       string     // "group", "all" or "any"
+	None                      []GroupRef
+	When                      string
+	NotBefore, Until, Expires time.Time
+	Gives                     []string // "standard @ pacific/ironbark/{fleet}"; give first, then guest
 }
 
 // Ended reports whether the rule gives nothing any more: it has ended, or what it gives has.
@@ -35,7 +34,7 @@ func (p *Policy) Rules() []RuleInfo {
 	for _, c := range p.source.Connections {
 		for _, r := range p.rulesOf(c.ID) {
 			info := RuleInfo{ID: r.ID, Pos: r.Pos, From: r.From, Mode: r.Mode, Owner: r.Owner, None: r.None, When: r.When,
-				Expires: r.Expires, Until: r.Until, How: [...]string{"group", "all", "any"}[r.how]}
+				NotBefore: r.NotBefore, Until: r.Until, Expires: r.Expires, How: [...]string{"group", "all", "any"}[r.how]}
 			if info.Mode == "" {
 				info.Mode = Enforce
 			}

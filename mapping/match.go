@@ -1,6 +1,10 @@
 package mapping
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/drawbridge-id/drawbridge/internal/access"
+)
 
 // match is one way in which a person is in the groups that a rule asks for.
 type match struct {
@@ -9,9 +13,9 @@ type match struct {
 	readings [][]captured // of the names of its groups
 }
 
-// maxWays bounds in how many ways the groups of one person are combined for one rule
-// that asks for all of several.
-const maxWays = 10_000
+// maxWays bounds how often a group of a person is tried beside others for one rule that
+// asks for all of several.
+const maxWays = 100_000
 
 // matches are the ways in which the person is in what the rule asks for. What is not
 // quite one is said.
@@ -72,20 +76,19 @@ func (e *evaluation) together(r *rule, hits []hit) []match {
 			sets[h.member] = append(sets[h.member], candidate{h, readings})
 		}
 	}
-	ways := 1
 	for i, set := range sets {
 		if len(set) == 0 {
 			e.lacks(r, hits, i)
 			return nil
 		}
-		if ways *= len(set); ways > maxWays {
-			e.say(r.about(*hits[0].group, ConditionFailed, true, "the person is in too many groups that the rule would have to combine"))
-			e.failed++
-			return nil
-		}
 	}
 	c := &combination{evaluation: e, rule: r, sets: sets}
 	c.choose(0)
+	if c.tried > maxWays {
+		e.say(r.about(*hits[0].group, ConditionFailed, true, "the person is in too many groups that the rule would have to combine"))
+		e.failed++
+		return nil
+	}
 	slices.SortStableFunc(c.found, func(a, b match) int { return a.group.Since.Compare(b.group.Since) })
 	if len(c.found) == 0 {
 		because := "what the groups' names capture names no one scope"
@@ -118,14 +121,35 @@ type combination struct {
 	chosen   []candidate
 	found    []match
 	doubtful bool
+	tried    int
+}
+
+// agrees rules out a group that captures the name of another scope than one before it.
+func (c *combination) agrees(x candidate) bool {
+	return !slices.ContainsFunc(c.chosen, func(y candidate) bool {
+		if len(x.readings) > 1 || len(y.readings) > 1 {
+			return false // which of them counts is found out later
+		}
+		for l, text := range x.readings[0] {
+			if !c.places.meet(access.Level(l), text, y.readings[0][l]) {
+				return true
+			}
+		}
+		return false
+	})
 }
 
 func (c *combination) choose(i int) {
 	if i < len(c.sets) {
 		for _, x := range c.sets[i] {
-			c.chosen = append(c.chosen, x)
-			c.choose(i + 1)
-			c.chosen = c.chosen[:len(c.chosen)-1]
+			if c.tried++; c.tried > maxWays {
+				return
+			}
+			if c.agrees(x) {
+				c.chosen = append(c.chosen, x)
+				c.choose(i + 1)
+				c.chosen = c.chosen[:len(c.chosen)-1]
+			}
 		}
 		return
 	}

@@ -88,8 +88,8 @@ func Compile(src PolicySource) (*Policy, error) {
 	return p, nil
 }
 
-// captured lists the levels that any rule captures, and whether any name holds several
-// captures. What does not parse is reported with its rule.
+// captured lists the levels that any rule captures, and whether captures meet others: in
+// one name, or in several groups that are asked for together. What does not parse is reported with its rule.
 func (src PolicySource) captured() (levels map[access.Level]bool, manifold bool) {
 	levels = map[access.Level]bool{}
 	read := func(refs ...GroupRef) {
@@ -106,6 +106,7 @@ func (src PolicySource) captured() (levels map[access.Level]bool, manifold bool)
 		}
 	}
 	for _, r := range src.Rules {
+		manifold = manifold || len(r.All) > 1
 		read(GroupRef{Group: r.Group})
 		read(r.All...)
 		read(r.Any...)

@@ -1,9 +1,13 @@
 package mapping
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -23,36 +27,78 @@ func (d draw) rules() []RuleSource {
 		return string(rapid.SampledFrom(access.Grants()).Draw(t, "grant")) + " @ " + rapid.SampledFrom(paths).Draw(t, "path")
 	})
 	return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) RuleSource {
-		return RuleSource{
+		r := RuleSource{
 			ID:    rapid.StringMatching(`[a-z]{6}`).Draw(t, "id"),
 			From:  rapid.SampledFrom(connections()).Draw(t, "from").ID,
-			Group: rapid.SampledFrom(groups).Draw(t, "group"),
 			Give:  target.Draw(t, "give"),
 			Guest: rapid.SliceOfN(target, 0, 2).Draw(t, "guest"),
 			Flags: access.Flags{Events: rapid.SampledFrom([]access.EventFlag{"", "standard", "restricted"}).Draw(t, "events"), Video: rapid.Bool().Draw(t, "video")},
 			For:   rapid.SampledFrom([]time.Duration{0, time.Hour, 240 * time.Hour}).Draw(t, "for"),
 			Mode:  rapid.SampledFrom([]Mode{"", Enforce, Shadow}).Draw(t, "mode"),
+			When:  rapid.SampledFrom(drawnConditions).Draw(t, "when"),
 		}
+		refs := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) GroupRef {
+			if rapid.IntRange(0, 4).Draw(t, "by id") == 0 {
+				return GroupRef{GroupID: "oid-7"}
+			}
+			return GroupRef{Group: rapid.SampledFrom(groups).Draw(t, "of")}
+		}), 1, 3)
+		switch rapid.IntRange(0, 3).Draw(t, "how") {
+		case 0:
+			r.All = refs.Draw(t, "all")
+		case 1:
+			r.Any = refs.Draw(t, "any")
+		default:
+			r.Group = rapid.SampledFrom(groups).Draw(t, "group")
+		}
+		if rapid.IntRange(0, 2).Draw(t, "excludes") == 0 {
+			r.None = refs.Draw(t, "none")
+		}
+		for _, at := range []*time.Time{&r.NotBefore, &r.Until, &r.Expires} {
+			if rapid.IntRange(0, 3).Draw(t, "timed") == 0 {
+				*at = draw{t}.instant("at")
+			}
+		}
+		return r
 	}), 0, 8).Draw(d.T, "rules")
 }
 
-// policy keeps the rules that compile one by one, so that many do.
-func (d draw) policy() *Policy {
+var drawnConditions = []string{"", "", "", "in_support", "!in_support", "lasting", "attr.issued <= now && in_support", `has(attr.department) || now > attr.issued`,
+	`"B" in user.groups`, `!(fold("c") in user.folded_groups)`, `size(user.groups) > 2`, `"standard" in attr.roles`, `attr.number / (attr.number - 7) > 0`}
+
+// policies are drawn once: compiling is what takes time.
+var policies = sync.OnceValue(func() []*Policy {
+	all := make([]*Policy, 150)
+	for i := range all {
+		all[i] = rapid.Custom(func(t *rapid.T) *Policy { return draw{t}.compiled() }).Example(i)
+	}
+	return all
+})
+
+func (d draw) policy() *Policy { return rapid.SampledFrom(policies()).Draw(d.T, "policy") }
+
+// compiled keeps the rules that compile.
+func (d draw) compiled() *Policy {
 	good := []RuleSource{
 		{ID: "base-1", From: "ironbark-entra", Group: "GL {fleet} Managers", Give: "standard @ pacific/ironbark/{fleet}"},
 		{ID: "base-2", From: "pacific-entra", Group: "All {account}", Give: "technician @ pacific/{account}", For: 100 * time.Hour},
 		{ID: "base-3", From: "ironbark-entra", GroupID: "oid-7", Give: "associate @ pacific/ironbark"},
 	}
-	for _, r := range d.rules() {
-		if _, err := Compile(PolicySource{Scopes: pacific(), Connections: connections(), Rules: append(slices.Clone(good), r)}); err == nil {
-			good = append(good, r)
+	rules := append(good, d.rules()...)
+	for {
+		p, err := Compile(asking(rules...))
+		if err == nil {
+			return p
 		}
+		wrong := map[string]bool{}
+		for _, f := range err.(Faults) {
+			wrong[f.Rule] = true
+		}
+		if wrong[""] {
+			d.Fatal(err)
+		}
+		rules = slices.DeleteFunc(rules, func(r RuleSource) bool { return wrong[r.ID] })
 	}
-	p, err := Compile(PolicySource{Scopes: pacific(), Connections: connections(), Rules: good})
-	if err != nil {
-		d.Fatal(err)
-	}
-	return p
 }
 
 func (d draw) instant(name string) time.Time {
@@ -68,6 +114,15 @@ func (d draw) facts() Facts {
 	f.Certification.Level = rapid.SampledFrom([]string{"", "Trainer", "Apprentice"}).Draw(d.T, "level")
 	if rapid.Bool().Draw(d.T, "dated") {
 		f.Certification.Until = d.instant("certified until")
+	}
+	f.Attributes = map[string]any{}
+	for name, values := range map[string][]any{"department": {"Support", "Sales"}, "roles": {[]any{"standard"}, []any{"x", "y"}}, "number": {int64(7), int64(8)}} {
+		if rapid.Bool().Draw(d.T, "has") {
+			f.Attributes[name] = rapid.SampledFrom(values).Draw(d.T, name)
+		}
+	}
+	if rapid.Bool().Draw(d.T, "has issued") {
+		f.Attributes["issued"] = d.instant("issued")
 	}
 	for i, n := range rapid.SliceOfNDistinct(rapid.SampledFrom(names), 0, 6, rapid.ID[string]).Draw(d.T, "groups") {
 		f.Memberships = append(f.Memberships, Membership{Group: access.GroupID(fmt.Sprintf("g%d", i)), Name: n, Since: d.instant("since"),
@@ -248,7 +303,8 @@ func TestADecisionHoldsUntilItsEnd(t *testing.T) {
 		if two := Evaluate(p, f, then); !reflect.DeepEqual(one.Want, two.Want) {
 			t.Fatalf("at %v:\n%+v\nat %v:\n%+v", now, one.Want, then, two.Want)
 		}
-		if at := one.ValidUntil; !at.IsZero() && reflect.DeepEqual(one.Want, Evaluate(p, f, at).Want) {
+		timed := slices.ContainsFunc(p.Rules(), func(r RuleInfo) bool { return r.When != "" || !r.NotBefore.IsZero() })
+		if at := one.ValidUntil; !at.IsZero() && !timed && reflect.DeepEqual(one.Want, Evaluate(p, f, at).Want) {
 			t.Fatalf("nothing ends at %v", at)
 		}
 	})
@@ -270,6 +326,68 @@ func TestWhatDoesNotFeedCannotMatch(t *testing.T) {
 			if fed && !p.LooksAt(f.Connection, r.Group, external) {
 				t.Fatalf("%+v, but nobody looks at that group", r)
 			}
+		}
+	})
+}
+
+// TestGroupsThatNobodyLooksAtDoNotCount: a change of members of a group that LooksAt
+// waves through changes no decision.
+func TestGroupsThatNobodyLooksAtDoNotCount(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		d := draw{t}
+		p, f, now := d.policy(), d.facts(), d.instant("now")
+		less := f
+		less.Memberships = slices.DeleteFunc(slices.Clone(f.Memberships), func(m Membership) bool { return !p.LooksAt(f.Connection, m.Name, m.ExternalID) })
+		if one, two := Decide(p, f, now), Decide(p, less, now); !reflect.DeepEqual(one, two) {
+			t.Fatalf("%+v\n%+v", one, two)
+		}
+	})
+}
+
+// TestWhomAChangeDoesNotReachIsDecidedAsBefore: whatever changes in rules, their order,
+// conditions and the tree.
+func TestWhomAChangeDoesNotReachIsDecidedAsBefore(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		d := draw{t}
+		p, f, now := d.policy(), d.facts(), d.instant("now")
+		src := p.Source()
+		src.Rules = rapid.Permutation(src.Rules).Draw(t, "order")
+		src.Rules = src.Rules[:len(src.Rules)-rapid.IntRange(0, 2).Draw(t, "fewer")]
+		if rapid.Bool().Draw(t, "a fleet") {
+			src.Scopes = append(slices.Clone(src.Scopes), access.Scope{ID: "syd", Slug: "sydney", Level: access.Fleet, Name: "Nowhere", Parent: "iron"})
+		}
+		if rapid.Bool().Draw(t, "another condition") {
+			src.Conditions = slices.Clone(src.Conditions)
+			src.Conditions[0].CEL = `attr.department == "Sales"`
+		}
+		q, err := Compile(src)
+		if err != nil {
+			t.Skip(err)
+		}
+		reach := Changed(p, q, f.Connection)
+		if slices.ContainsFunc(f.Memberships, func(m Membership) bool { return reach.Touches(m.Name, m.ExternalID) }) {
+			return
+		}
+		if one, two := Decide(p, f, now), Decide(q, f, now); !reflect.DeepEqual(one.Want, two.Want) {
+			t.Fatalf("not reached, and yet\n%+v\n%+v", one, two)
+		}
+	})
+}
+
+// TestTheSameIsSaidInTheSameBytes: whatever the order of maps and memberships.
+func TestTheSameIsSaidInTheSameBytes(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		d := draw{t}
+		p, f, now := d.policy(), d.facts(), d.instant("now")
+		again, err := Compile(p.Source())
+		if err != nil {
+			t.Fatal(err)
+		}
+		one, _ := json.Marshal(Evaluate(p, f, now))
+		f.Memberships = rapid.Permutation(f.Memberships).Draw(t, "order")
+		f.Attributes = maps.Clone(f.Attributes)
+		if two, _ := json.Marshal(Evaluate(again, f, now)); !bytes.Equal(one, two) {
+			t.Fatalf("%s\n%s", one, two)
 		}
 	})
 }

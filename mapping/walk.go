@@ -31,16 +31,16 @@ type step struct {
 // group's name is met: a rule that captures costs the same however many fleets there are.
 type places struct {
 	tree   *access.Tree
-	named  map[step][]access.ScopeID        // folded: by slug, present or former; a name that is nobody's slug, by name
-	called map[access.Level]map[string]bool // what scopes of a level answer to anywhere, folded; nil: nobody asks
+	named  map[step][]access.ScopeID                    // folded: by slug, present or former; a name that is nobody's slug, by name
+	called map[access.Level]map[string][]access.ScopeID // what scopes of a level answer to anywhere, folded; nil: nobody asks
 }
 
-// placesOf finds the live scopes of the levels that rules capture; called is made for
-// names that hold several captures only.
+// placesOf finds the live scopes of the levels that rules capture; called is made only
+// where captures meet others, in one name or in several.
 func placesOf(tree *access.Tree, captured map[access.Level]bool, manifold bool) places {
 	at := places{tree: tree, named: map[step][]access.ScopeID{}}
 	if manifold {
-		at.called = map[access.Level]map[string]bool{access.ServiceProvider: {}, access.Account: {}, access.Fleet: {}}
+		at.called = map[access.Level]map[string][]access.ScopeID{access.ServiceProvider: {}, access.Account: {}, access.Fleet: {}}
 	}
 	if len(captured) == 0 {
 		return at
@@ -52,22 +52,34 @@ func placesOf(tree *access.Tree, captured map[access.Level]bool, manifold bool) 
 			by := step{s.Parent, schema.Fold(slug)}
 			slugs[by] = true
 			at.named[by] = []access.ScopeID{s.ID}
-			at.call(s.Level, by.text)
+			at.call(s, by.text)
 		}
 	}
 	for _, s := range all {
 		if by := (step{s.Parent, schema.Fold(s.Name)}); by.text != "" && !slugs[by] {
 			at.named[by] = append(at.named[by], s.ID)
-			at.call(s.Level, by.text)
+			at.call(s, by.text)
 		}
 	}
 	return at
 }
 
-func (at *places) call(l access.Level, text string) {
+func (at *places) call(s access.Scope, text string) {
 	if at.called != nil {
-		at.called[l][text] = true
+		at.called[s.Level][text] = append(at.called[s.Level][text], s.ID)
 	}
+}
+
+// meet reports whether two texts may name one scope.
+func (at *places) meet(l access.Level, a, b string) bool {
+	if a == b || a == "" || b == "" {
+		return true
+	}
+	ours, theirs := at.called[l][a], at.called[l][b]
+	if len(ours) > maxReadings || len(theirs) > maxReadings {
+		return true // whether they do is found out later
+	}
+	return slices.ContainsFunc(ours, func(id access.ScopeID) bool { return slices.Contains(theirs, id) })
 }
 
 // captured is what a group's name holds in the place of captures, folded, by level.
@@ -228,7 +240,7 @@ func (p pattern) split(name string, c captured, at places, all *[]captured) {
 		return
 	}
 	for end := 1; end <= len(name); end++ {
-		if c[p[0].capture] = name[:end]; at.called[p[0].capture][name[:end]] {
+		if c[p[0].capture] = name[:end]; at.called[p[0].capture][name[:end]] != nil {
 			p[1:].split(name[end:], c, at, all)
 		}
 	}
