@@ -463,5 +463,16 @@ func tellPlan(w io.Writer, plan bridge.PolicyPlan, file string) {
 		fmt.Fprintf(w, "Guard %s: %s.\n", g.Guard, g.Message)
 	}
 	fmt.Fprintf(w, "Plan %s, compared with version %d. It is kept for a day, and holds until the rules change or somebody would lose more.\n", plan.Hash, plan.Base)
-	fmt.Fprintf(w, "Apply it: drawbridge apply %s --plan %s\n", file, plan.Hash)
+	fmt.Fprintf(w, "Apply it: drawbridge %s --plan %s%s\n", applying(plan, file), plan.Hash, approving(plan.Guards))
+}
+
+// applying is the command that applies a plan.
+func applying(plan bridge.PolicyPlan, file string) string {
+	switch {
+	case plan.Reverts > 0:
+		return fmt.Sprintf("policy revert %d", plan.Reverts)
+	case file == "":
+		return "apply"
+	}
+	return "apply " + file
 }

@@ -96,6 +96,8 @@ func (c *cli) root() *cobra.Command {
 		c.check(),
 		c.test(),
 		c.plan(),
+		c.apply(),
+		c.policy(),
 		c.explain(),
 		c.whoCanSee(),
 		c.whoHas(),

@@ -122,26 +122,45 @@ func (a *app) openBridge(ctx context.Context, ring *keys.Ring, client *http.Clie
 	if err != nil {
 		return err
 	}
-	if err := a.applyFile(ctx); err != nil {
+	if err := a.takePolicy(ctx); err != nil {
 		return err
 	}
 	return a.bridge.ApplyClients(ctx)
 }
 
-// applyFile puts the file's policy in force. Where the scope tree is kept in the store,
-// a file may name scopes that are not there yet: the bridge runs by the rules that it
-// has, or by none, and the tree can be made.
-func (a *app) applyFile(ctx context.Context) error {
-	_, err := a.bridge.ApplyPolicy(ctx, a.cfg.Policy)
-	if !a.cfg.Policy.TreeInStore || !fault.Is(err, fault.Invalid) {
+// takePolicy takes the policy of the configuration file, if that has changed since it
+// was last taken. One that is refused leaves the policy in force as it is: the bridge
+// runs on with that, and says so.
+func (a *app) takePolicy(ctx context.Context) error {
+	done, err := a.bridge.Reload(ctx, bridge.PolicyFile{Source: a.cfg.Policy, Name: a.cfg.Files.Path, Text: []byte(a.cfg.Text)})
+	var refused *bridge.Refusal
+	switch {
+	case errors.As(err, &refused):
+		a.log.Error("the configuration's policy was not applied; the one before stays in force", zap.String("reason", fault.ReasonOf(err)), zap.String("why", fault.DetailOf(err)),
+			zap.String("file", a.cfg.Files.Path), zap.String("plan", done.Plan), zap.String("fix", "drawbridge apply "+a.cfg.Files.Path+" shows who is concerned, and how to approve"))
+		return nil
+	case a.cfg.Policy.TreeInStore && fault.Is(err, fault.Invalid):
+		return a.runWithoutFile(ctx, err)
+	case err != nil:
 		return err
+	case done.Kept:
+		a.log.Info("the configuration's policy has not changed since it was last taken; the one applied by hand stays in force", zap.Int64("version", done.Applied.Version))
+	case done.Applied.Changed:
+		a.log.Info("the configuration's policy is in force", zap.Int64("version", done.Applied.Version), zap.String("plan", done.Plan))
 	}
-	a.log.Error("the configuration file's rules are not in force: they do not fit the scope tree in the store; see drawbridge scope, then start the bridge anew", zap.Error(err))
+	return nil
+}
+
+// runWithoutFile runs on where the scope tree is kept in the store and the file names
+// scopes that are not there yet: by the rules in force, or by none, so that the tree can
+// be made.
+func (a *app) runWithoutFile(ctx context.Context, why error) error {
+	a.log.Error("the configuration file's rules are not in force: they do not fit the scope tree in the store; see drawbridge scope, then start the bridge anew", zap.Error(why))
 	now, err := a.bridge.PolicyInForce(ctx)
 	if err != nil || now.Version > 0 {
 		return err
 	}
-	_, err = a.bridge.ApplyPolicy(ctx, mapping.PolicySource{Scopes: a.cfg.Policy.Scopes, TreeInStore: true})
+	_, err = a.bridge.InsecureApplyUnreviewed(ctx, mapping.PolicySource{Scopes: a.cfg.Policy.Scopes, TreeInStore: true})
 	return err
 }
 

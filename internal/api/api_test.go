@@ -72,7 +72,7 @@ func TestTheDescriptionNamesEveryRoute(t *testing.T) {
 		"/scim/requests": "get", "/scim/requests/{request}": "get", "/simulate": "post", "/policy/replays": "post",
 		"/scopes": "get", "/scope": "get", "/scope/rename": "post",
 		"/connections/{connection}/restore-plans": "post", "/connections/{connection}/restores": "post",
-		"/policy/plans": "post"}
+		"/policy/plans": "post", "/policy/applications": "post", "/policy/applications/{version}": "get", "/policy/applications/{version}/plans": "post", "/policy/diff": "get"}
 	for path, method := range known {
 		if d.Paths[Prefix+path][method] == nil {
 			t.Errorf("%s %s is not described", method, path)

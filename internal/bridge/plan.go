@@ -14,6 +14,7 @@ type PolicyPlan struct {
 	Base        int64                `json:"base"`   // the version it was compared with; 0: none has been applied yet
 	Policy      string               `json:"policy"` // the hash of the policy that was planned
 	File        string               `json:"file,omitzero"`
+	Reverts     int64                `json:"reverts,omitzero"` // the version that it brings back
 	At          time.Time            `json:"at"`
 	Summary     PlanSummary          `json:"summary"`
 	Connections []ConnectionChange   `json:"connections"` // that come, end, or open again
@@ -61,6 +62,8 @@ type PersonChange struct {
 	Alters        []PlannedHolding    `json:"alters,omitempty"` // as it will be
 	WithoutAccess bool                `json:"without_access,omitzero"`
 	Sessions      int                 `json:"sessions,omitzero"` // that would end, or have to choose
+
+	losses []loss
 }
 
 // PlannedHolding is one assignment that a plan gives, takes or alters.

@@ -660,7 +660,7 @@ func (w *planWorker) change(x *store.CensusPerson, plan mapping.Plan, before, af
 	for _, a := range plan.Drop {
 		if w.holds(a) {
 			c.Loses = append(c.Loses, holdingOf(old, a))
-			out.losses = append(out.losses, lossOf(lostAll, x.Connection, x.ID, a))
+			c.losses = append(c.losses, lossOf(lostAll, x.Connection, x.ID, a))
 		}
 	}
 	for _, a := range plan.Give {
@@ -678,14 +678,15 @@ func (w *planWorker) change(x *store.CensusPerson, plan mapping.Plan, before, af
 			h.Was, h.Narrows = differences(ch.From, ch.To)
 			c.Alters = append(c.Alters, h)
 			if h.Narrows {
-				out.losses = append(out.losses, lossOf(lostSome, x.Connection, x.ID, ch.To))
+				c.losses = append(c.losses, lossOf(lostSome, x.Connection, x.ID, ch.To))
 			}
 		}
 	}
 	if slices.ContainsFunc(before, w.holds) && !slices.ContainsFunc(after, w.holds) {
 		c.WithoutAccess = true
-		out.losses = append(out.losses, lossOf(lostAnything, x.Connection, x.ID, access.Assignment{}))
+		c.losses = append(c.losses, lossOf(lostAnything, x.Connection, x.ID, access.Assignment{}))
 	}
+	out.losses = append(out.losses, c.losses...)
 	return c
 }
 

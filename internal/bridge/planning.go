@@ -17,14 +17,16 @@ import (
 	"github.com/drawbridge-id/drawbridge/internal/fault"
 	"github.com/drawbridge-id/drawbridge/internal/store"
 	"github.com/drawbridge-id/drawbridge/mapping"
+	"github.com/drawbridge-id/drawbridge/scim/schema"
 )
 
 // PlanOptions say what becomes of a plan. The zero value keeps the first changes only.
 type PlanOptions struct {
-	File   string // the name of the file that the policy came from
-	Text   []byte // its text, secrets masked
-	Author string
-	Most   int // how many changes the plan itself lists; 0: DefaultPlanned
+	File    string // the name of the file that the policy came from
+	Text    []byte // its text, secrets masked
+	Author  string
+	Reverts int64 // the version of the policy that src is; 0: it is none
+	Most    int   // how many changes the plan itself lists; 0: DefaultPlanned
 	// Each is told every change, people in the order in which they came. An error ends
 	// the plan. Progress is told how many of how many people have been looked at. Both
 	// are called one at a time.
@@ -52,12 +54,10 @@ const (
 // plan itself is kept, so that it can be applied by its hash. fault.Invalid if the
 // policy does not hold. One plan is made at a time; the next waits.
 func (b *Bridge) PlanPolicy(ctx context.Context, src mapping.PolicySource, o PlanOptions) (PolicyPlan, error) {
-	select {
-	case b.planning <- struct{}{}:
-		defer func() { <-b.planning }()
-	case <-ctx.Done():
-		return PolicyPlan{}, fault.Wrap(fault.Unavailable, "bridge.PlanPolicy", ctx.Err())
+	if err := b.beginPlanning(ctx); err != nil {
+		return PolicyPlan{}, err
 	}
+	defer b.endPlanning()
 	r := &planRun{Bridge: b, o: o, now: b.now()}
 	if err := r.begin(ctx, src); err != nil {
 		return PolicyPlan{}, err
@@ -67,6 +67,18 @@ func (b *Bridge) PlanPolicy(ctx context.Context, src mapping.PolicySource, o Pla
 	}
 	return r.conclude(ctx)
 }
+
+// beginPlanning waits for the plan that is being made, if there is one.
+func (b *Bridge) beginPlanning(ctx context.Context) error {
+	select {
+	case b.planning <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return fault.Wrap(fault.Unavailable, "bridge.PlanPolicy", ctx.Err())
+	}
+}
+
+func (b *Bridge) endPlanning() { <-b.planning }
 
 // planRun is one plan while it is made.
 type planRun struct {
@@ -87,6 +99,9 @@ type planRun struct {
 	without firsts[PersonName]
 	losses  []loss
 	done    int64
+
+	shown  *shownLosses         // by a plan that is made again; nil: this is the first
+	beyond firsts[PersonChange] // who loses what it did not show
 }
 
 // PersonName is somebody as an operator names them.
@@ -133,6 +148,7 @@ func (r *planRun) begin(ctx context.Context, src mapping.PolicySource) error {
 	}
 	r.tally = newTally()
 	r.first = firsts[PersonChange]{most: min(most, MaxPlanned), compare: func(a, b PersonChange) int { return compareNames(a.name(), b.name()) }}
+	r.beyond = firsts[PersonChange]{most: DefaultPlanned, compare: r.first.compare}
 	r.losing = firsts[PersonName]{most: DefaultPlanned, compare: compareNames}
 	r.without = firsts[PersonName]{most: DefaultPlanned, compare: compareNames}
 	var was *activePolicy
@@ -329,6 +345,9 @@ func (r *planRun) take(p planned) error {
 		if c.losing() {
 			r.losing.add(c.name())
 		}
+		if r.shown != nil && c.beyond(*r.shown) {
+			r.beyond.add(c)
+		}
 		if c.WithoutAccess {
 			r.without.add(c.name())
 		}
@@ -347,11 +366,16 @@ func (r *planRun) take(p planned) error {
 
 // conclude puts the plan together and keeps it.
 func (r *planRun) conclude(ctx context.Context) (PolicyPlan, error) {
+	plan := r.plan()
+	return plan, r.keepPlan(ctx, plan)
+}
+
+func (r *planRun) plan() PolicyPlan {
 	slices.Sort(r.losses)
 	next := r.planner.next
-	plan := PolicyPlan{Hash: hashOf(r.base.Version, r.hash, r.losses), Base: r.base.Version, Policy: r.hash, File: r.o.File, At: r.now,
+	plan := PolicyPlan{Hash: hashOf(r.base.Version, r.hash, r.losses), Base: r.base.Version, Policy: r.hash, File: r.o.File, Reverts: r.o.Reverts, At: r.now,
 		Summary: r.tally.summary, Connections: r.connectionChanges(), People: r.first.trim(), Findings: r.findings(),
-		Shadow: []RuleCount{}, Tests: mapping.RunTests(next, next.Source().Tests, r.now), Guards: []GuardFinding{}}
+		Shadow: []RuleCount{}, Tests: mapping.RunTests(next, next.Source().Tests, r.now), Guards: judge(r.guard(), r.guarded())}
 	if plan.People == nil {
 		plan.People = []PersonChange{}
 	}
@@ -360,7 +384,44 @@ func (r *planRun) conclude(ctx context.Context) (PolicyPlan, error) {
 			plan.Shadow = append(plan.Shadow, RuleCount{Rule: rule.ID, Pos: rule.Pos, People: r.tally.shadow[rule.ID]})
 		}
 	}
-	return plan, r.keepPlan(ctx, plan)
+	return plan
+}
+
+// guard is that of the policy in force, which judges what is to follow it; the first
+// policy's own is in force with it.
+func (r *planRun) guard() mapping.Guard {
+	if r.planner.was == nil {
+		return r.planner.next.Source().Guard
+	}
+	return r.planner.was.Source().Guard
+}
+
+// guarded is what guards look at.
+func (r *planRun) guarded() guarded {
+	g := guarded{holding: r.tally.summary.Holding, losing: r.tally.summary.Losing, without: r.tally.summary.WithoutAccess,
+		names: map[string][]string{GuardLosing: approvable(r.losing.trim()), GuardWithoutAccess: approvable(r.without.trim())}}
+	for id, n := range r.tally.admins {
+		if tree := r.planner.next.Tree(); tree.Live(id) {
+			g.administrators = append(g.administrators, headcount{path: tree.Path(id), before: n.before, after: n.after})
+		}
+	}
+	return g
+}
+
+// approvable are people as somebody approves of them: by userName, and where people of
+// several connections have it, with the connection before it.
+func approvable(people []PersonName) []string {
+	having := map[string]int{}
+	for _, p := range people {
+		having[schema.Fold(p.UserName)]++
+	}
+	names := make([]string, len(people))
+	for i, p := range people {
+		if names[i] = p.UserName; having[schema.Fold(p.UserName)] > 1 {
+			names[i] = string(p.Connection) + "/" + p.UserName
+		}
+	}
+	return names
 }
 
 // connectionChanges are the connections that come, end or open again.

@@ -18,84 +18,199 @@ import (
 	"github.com/drawbridge-id/drawbridge/mapping"
 )
 
-// Applied says what ApplyPolicy did.
+// Applied says what became of a policy that was to be applied.
 type Applied struct {
-	Version int64
-	Hash    string
-	Changed bool // false: the policy was the active one already
+	Version int64  `json:"version"`
+	Hash    string `json:"hash"`
+	Changed bool   `json:"changed"` // false: it was the active one already
 }
 
-// ApplyPolicy makes src the active policy: scopes keep the ids they had, new ones
-// get ids, connections are added or ended, and the decisions of those whom the change
-// may concern stop counting in the same commit. The recompute itself follows in chunks
-// (Run), or at a person's next use, whichever comes first.
-func (b *Bridge) ApplyPolicy(ctx context.Context, src mapping.PolicySource) (Applied, error) {
+// InsecureApplyUnreviewed makes src the active policy as it is: nobody has seen what it
+// does, and no guard judges it. It is for a first policy, under which nobody holds
+// anything yet, and for tests; else ApplyPlan and Reload are the doors.
+func (b *Bridge) InsecureApplyUnreviewed(ctx context.Context, src mapping.PolicySource) (Applied, error) {
+	return b.applyUnreviewed(ctx, src, application{actor: event.ByAdministrator})
+}
+
+func (b *Bridge) applyUnreviewed(ctx context.Context, src mapping.PolicySource, how application) (Applied, error) {
+	for {
+		var p prepared
+		err := b.store.View(ctx, func(v *store.View) (err error) { p, err = b.prepare(v, src); return err })
+		if err != nil {
+			return Applied{}, err
+		}
+		done, err := b.putIn(ctx, p, how, nil)
+		if fault.ReasonOf(err) != ReasonMoved || ctx.Err() != nil {
+			return done, err
+		}
+	}
+}
+
+// application is how a policy came to be applied: by whom, and from what.
+type application struct {
+	actor     event.Actor
+	author    string
+	file      string
+	text      []byte // of the file, secrets masked
+	plan      string // the hash of the plan that was reviewed
+	reverts   int64
+	summary   PlanSummary
+	approvals Approvals
+	reason    string
+	input     string // what the file said, if it is serve's
+}
+
+// prepared is a policy ready to take the place of another: worked out while others
+// write, however large it is.
+type prepared struct {
+	base      store.Policy
+	was, next *mapping.Policy // was is nil where there is no policy yet
+	body      []byte
+	hash      string
+	tree      access.TreeDiff
+	reaches   map[access.ConnectionID]reach
+}
+
+// prepare gives the scopes of src the ids that they have, and new ones to those that
+// are new, and works out what leads to it from the policy in force.
+func (b *Bridge) prepare(v *store.View, src mapping.PolicySource) (p prepared, err error) {
+	const op = "bridge.ApplyPolicy"
+	if p.base, err = v.Policy(); err != nil {
+		return p, err
+	}
+	if p.was, err = b.compiled(v, p.base); err != nil {
+		return p, fault.Wrap(fault.Internal, op, err)
+	}
+	var old *access.Tree
+	if p.was != nil {
+		old = p.was.Tree()
+	}
+	if src, err = adopt(src, old, newScopeID); err != nil {
+		return p, err
+	}
+	if p.next, err = mapping.Compile(src); err != nil {
+		return p, fault.Wrap(fault.Invalid, op, err)
+	}
+	if p.body, err = json.Marshal(src.Stored()); err != nil {
+		return p, fault.Wrap(fault.Internal, op, err)
+	}
+	if p.hash, err = policyHash(src); err != nil {
+		return p, fault.Wrap(fault.Internal, op, err)
+	}
+	p.tree, p.reaches = access.DiffTrees(old, p.next.Tree()), reachesOf(p.was, p.next)
+	return p, nil
+}
+
+// putIn applies a prepared policy in one transaction, unless check finds something
+// against it there. Scopes, connections, the policy, its place in the history and the
+// end of the decisions of those whom it may concern are one commit; the recompute itself
+// follows in chunks (Run), or at a person's next use, whichever comes first.
+func (b *Bridge) putIn(ctx context.Context, p prepared, how application, check func(*store.Tx) error) (Applied, error) {
 	var done Applied
 	now := b.now()
+	if p.hash != p.base.Hash {
+		if err := refuseFailing(p.next, now); err != nil {
+			return done, err
+		}
+	}
 	err := b.store.Update(ctx, func(tx *store.Tx) error {
-		var err error
-		done, err = b.applyPolicy(tx, src, now)
+		version, err := tx.PolicyVersion()
+		if err != nil {
+			return err
+		}
+		if version != p.base.Version {
+			return overtaken("bridge.ApplyPolicy", p.base.Version, version)
+		}
+		if check != nil {
+			if err := check(tx); err != nil {
+				return err
+			}
+		}
+		done, err = p.put(tx, how, now)
 		return err
 	})
-	if err == nil {
-		b.policy.Store(nil) // read again: its rules may stand elsewhere in their file
-		b.coming.Store(nil)
+	if err != nil {
+		return Applied{}, err
 	}
-	if err == nil && done.Changed {
+	b.policy.Store(nil) // read again: its rules may stand elsewhere in their file
+	b.coming.Store(nil)
+	if done.Changed {
 		b.nudge()
 	}
-	return done, err
+	return done, nil
 }
 
-func (b *Bridge) applyPolicy(tx *store.Tx, src mapping.PolicySource, now time.Time) (Applied, error) {
+func overtaken(op string, planned, now int64) error {
+	return fault.New(fault.Stale, op, "version %d of the policy is in force, and this was planned against version %d: plan again", now, planned).Because(ReasonMoved)
+}
+
+func (p prepared) put(tx *store.Tx, how application, now time.Time) (Applied, error) {
+	done := Applied{Version: p.base.Version, Hash: p.hash}
+	if p.hash == p.base.Hash {
+		if err := movePolicy(tx, p.base, p.body); err != nil {
+			return done, err
+		}
+		return done, rememberInput(tx, how.input)
+	}
+	if err := putScopes(tx, p.tree); err != nil {
+		return done, err
+	}
+	lived, err := applyConnections(tx, p.next, now)
+	if err != nil {
+		return done, err
+	}
+	if done.Version, err = putPolicy(tx, p.reaches, p.next, lived, store.Policy{Hash: p.hash, Source: p.body, Applied: now}); err != nil {
+		return done, err
+	}
+	done.Changed = true
+	if err := rememberInput(tx, how.input); err != nil {
+		return done, err
+	}
+	return done, how.record(tx, store.Policy{Version: done.Version, Hash: p.hash, Source: p.body, Applied: now})
+}
+
+func rememberInput(tx *store.Tx, input string) error {
+	if input == "" {
+		return nil
+	}
+	return tx.SetPolicyInput(input)
+}
+
+// record writes an application down, for people and for the audit trail: ids, hashes
+// and counts only in the latter.
+func (how application) record(tx *store.Tx, p store.Policy) error {
 	const op = "bridge.ApplyPolicy"
-	before, err := tx.Policy()
+	summary, err := json.Marshal(how.summary)
 	if err != nil {
-		return Applied{}, err
+		return fault.Wrap(fault.Internal, op, err)
 	}
-	old, err := b.treeOf(&tx.View, before)
+	approvals, err := json.Marshal(how.approvals)
 	if err != nil {
-		return Applied{}, err
+		return fault.Wrap(fault.Internal, op, err)
 	}
-	src, err = adopt(src, old, newScopeID)
+	err = tx.PutApplication(store.Application{Version: p.Version, Hash: p.Hash, Base: p.Version - 1, Author: how.author, At: p.Applied, File: how.file, Plan: how.plan,
+		Reason: how.reason, Reverts: how.reverts, Summary: summary, Approvals: approvals}, p.Source, how.text)
 	if err != nil {
-		return Applied{}, err
+		return err
 	}
-	compiled, err := mapping.Compile(src)
-	if err != nil {
-		return Applied{}, fault.Wrap(fault.Invalid, op, err)
+	data := map[string]string{"version": strconv.FormatInt(p.Version, 10), "hash": p.Hash}
+	if how.plan != "" {
+		data["plan"] = how.plan
+		for name, n := range map[string]int64{"gaining": how.summary.Gaining, "losing": how.summary.Losing, "without_access": how.summary.WithoutAccess,
+			"approved_losing": int64(len(how.approvals.Losing)), "approved_without_access": int64(len(how.approvals.WithoutAccess)), "approved_administrators": int64(len(how.approvals.Administrators))} {
+			if n > 0 {
+				data[name] = strconv.FormatInt(n, 10)
+			}
+		}
 	}
-	body, err := json.Marshal(src.Stored())
-	if err != nil {
-		return Applied{}, fault.Wrap(fault.Internal, op, err)
+	if how.reverts > 0 {
+		data["reverts"] = strconv.FormatInt(how.reverts, 10)
 	}
-	hash, err := policyHash(src)
-	if err != nil {
-		return Applied{}, fault.Wrap(fault.Internal, op, err)
+	told := fact(event.PolicyApplied, how.actor, "", "", p.Applied, data)
+	if how.author != "" {
+		told.Personal = map[string]string{"author": how.author}
 	}
-	if hash == before.Hash {
-		return Applied{Version: before.Version, Hash: hash}, movePolicy(tx, before, body)
-	}
-	if err := refuseFailing(compiled, now); err != nil {
-		return Applied{}, err
-	}
-	was, err := b.compiled(&tx.View, before)
-	if err != nil {
-		return Applied{}, fault.Wrap(fault.Internal, op, err)
-	}
-	if err := putScopes(tx, access.DiffTrees(old, compiled.Tree())); err != nil {
-		return Applied{}, err
-	}
-	lived, err := applyConnections(tx, compiled, now)
-	if err != nil {
-		return Applied{}, err
-	}
-	version, err := putPolicy(tx, reachesOf(was, compiled), compiled, lived, store.Policy{Hash: hash, Source: body, Applied: now})
-	if err != nil {
-		return Applied{}, err
-	}
-	return Applied{Version: version, Hash: hash, Changed: true}, tx.Append(fact(event.PolicyApplied, event.ByAdministrator, "", "", now,
-		map[string]string{"version": strconv.FormatInt(version, 10), "hash": hash}))
+	return tx.Append(told)
 }
 
 // policyHash is the identity of a policy: all that it says, but not where in its

@@ -4,7 +4,6 @@ import (
 	"context"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -255,8 +254,10 @@ func (b *Bridge) putTree(ctx context.Context, t *treeTurn, now time.Time) (versi
 			return err
 		}
 		b.coming.Store(&comingPolicy{activePolicy: activePolicy{Policy: t.next, version: version}, hash: t.hash})
-		return tx.Append(append(slices.Clone(t.events), fact(event.PolicyApplied, event.ByAdministrator, "", "", now,
-			map[string]string{"version": strconv.FormatInt(version, 10), "hash": t.hash}))...)
+		if err := tx.Append(t.events...); err != nil {
+			return err
+		}
+		return application{actor: event.ByAdministrator}.record(tx, store.Policy{Version: version, Hash: t.hash, Source: row.Source, Applied: now})
 	})
 	if err == nil {
 		b.nudge()

@@ -129,6 +129,7 @@ func walk(t *testing.T, s *store.Store) {
 		var did steps
 		_, err := tx.PutConnection(access.Connection{ID: crashConn}, crashDay)
 		_, err2 := tx.PutPolicy("h", []byte(`{}`), crashDay)
+		did.add(tx.PutApplication(store.Application{Version: 1, Plan: "p"}, []byte(`{}`), nil), tx.SetPolicyInput("i"))
 		did.add(err, err2, tx.PutClient("app", true), tx.PutTree(access.TreeDiff{New: []access.Scope{{ID: "s", Slug: "s", Level: access.ServiceProvider, Parent: "h"}}, Above: []access.Lineage{{Scope: "s", Ancestors: []access.ScopeID{"s", "h"}}}}),
 			tx.PutTree(access.TreeDiff{Gone: []access.ScopeID{"t"}, Above: []access.Lineage{{Scope: "s", Ancestors: []access.ScopeID{"s", "h"}}}}),
 			tx.PutCeiling(crashConn, access.Ceiling{Scope: "s", Grants: []access.Grant{access.Standard}}),

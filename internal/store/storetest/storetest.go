@@ -21,6 +21,7 @@ func Run(t *testing.T, open func(t *testing.T) *store.Store) {
 		{"deleted people leave a tombstone", testTombstones},
 		{"vendor's certification outranks", testCertification},
 		{"queues of people to decide", testQueues},
+		{"how policies came to be is kept", testApplications},
 		{"a policy voids the decisions that it does not let stand", testStanding},
 		{"pages are stable", testPages},
 		{"filters mean what they say", testFilters},

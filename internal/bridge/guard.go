@@ -1,0 +1,175 @@
+package bridge
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+
+	"github.com/drawbridge-id/drawbridge/internal/fault"
+	"github.com/drawbridge-id/drawbridge/mapping"
+	"github.com/drawbridge-id/drawbridge/scim/schema"
+)
+
+// The guards.
+const (
+	GuardLosing         = "max_people_losing"
+	GuardWithoutAccess  = "max_people_without_access"
+	GuardAdministrators = "keep_administrators"
+)
+
+// The reason codes of a policy that is not applied.
+const (
+	ReasonGuard      = "guard"        // a guard refuses
+	ReasonUnreviewed = "unreviewed"   // somebody would lose what the plan did not show
+	ReasonMoved      = "policy_moved" // the plan was made against another version
+)
+
+// approvedByName is how many people are approved by their names at most; for more, the
+// exact number stands for them.
+const approvedByName = 100
+
+// guarded is what guards look at of a plan.
+type guarded struct {
+	holding         int64 // people who hold something now
+	losing, without int64
+	names           map[string][]string // by guard: who, or which scopes; the first of them
+	administrators  []headcount         // by path
+}
+
+// headcount is how many administrators a scope has who may sign in, and would have.
+type headcount struct {
+	path          string
+	before, after int64
+}
+
+// defaultGuard judges where a policy says nothing.
+func defaultGuard() mapping.Guard {
+	one := int64(1)
+	return mapping.Guard{Losing: &mapping.Share{Percent: 10}, WithoutAccess: &mapping.Share{Percent: 5}, Administrators: &one}
+}
+
+// judge lists the guards that a plan does not pass. The guard is the active policy's: a
+// file does not loosen the guard that judges it.
+func judge(g mapping.Guard, p guarded) []GuardFinding {
+	usual := defaultGuard()
+	findings := []GuardFinding{}
+	if limit := limitOf(cmp.Or(g.Losing, usual.Losing), p.holding); p.losing > limit {
+		findings = append(findings, GuardFinding{Guard: GuardLosing, Limit: limit, Found: p.losing, Names: p.names[GuardLosing],
+			Message: fmt.Sprintf("%s would lose something; the guard allows %d", people(p.losing), limit)})
+	}
+	if limit := limitOf(cmp.Or(g.WithoutAccess, usual.WithoutAccess), p.holding); p.without > limit {
+		findings = append(findings, GuardFinding{Guard: GuardWithoutAccess, Limit: limit, Found: p.without, Names: p.names[GuardWithoutAccess],
+			Message: fmt.Sprintf("%s would end with no access; the guard allows %d", people(p.without), limit)})
+	}
+	return append(findings, tooFew(*cmp.Or(g.Administrators, usual.Administrators), p.administrators)...)
+}
+
+// tooFew is the last-administrator guard: a scope that has as many as are to be kept
+// keeps as many.
+func tooFew(keep int64, scopes []headcount) []GuardFinding {
+	var short []string
+	for _, s := range scopes {
+		if s.before >= keep && s.after < keep {
+			short = append(short, s.path)
+		}
+	}
+	if len(short) == 0 {
+		return nil
+	}
+	slices.Sort(short)
+	return []GuardFinding{{Guard: GuardAdministrators, Limit: keep, Found: int64(len(short)), Names: short,
+		Message: fmt.Sprintf("%d of the scopes that have %s or more who may sign in would keep fewer", len(short), administratorsSay(keep))}}
+}
+
+func administratorsSay(n int64) string {
+	if n == 1 {
+		return "1 administrator"
+	}
+	return strconv.FormatInt(n, 10) + " administrators"
+}
+
+func people(n int64) string {
+	if n == 1 {
+		return "1 person"
+	}
+	return strconv.FormatInt(n, 10) + " people"
+}
+
+// limitOf is how many people a share of all is. A part is rounded up: of few people,
+// one may lose something without being approved.
+func limitOf(s *mapping.Share, all int64) int64 {
+	if s.Percent == 0 {
+		return s.People
+	}
+	return (all*s.Percent + 99) / 100
+}
+
+// Approvals are what somebody approves of by name.
+type Approvals struct {
+	Losing         []string `json:"losing,omitempty"`         // people who lose something
+	WithoutAccess  []string `json:"without_access,omitempty"` // people who end with nothing; they lose something, too
+	Administrators []string `json:"administrators,omitempty"` // paths of scopes
+}
+
+func (a Approvals) none() bool { return len(a.Losing)+len(a.WithoutAccess)+len(a.Administrators) == 0 }
+
+// refused leaves those findings that are not approved, each with the names that are
+// missing. Approval is complete: every name, or for very many the exact number.
+func (a Approvals) refused(findings []GuardFinding) []GuardFinding {
+	given := map[string][]string{GuardLosing: slices.Concat(a.Losing, a.WithoutAccess), GuardWithoutAccess: a.WithoutAccess, GuardAdministrators: a.Administrators}
+	var left []GuardFinding
+	for _, f := range findings {
+		missing := missingOf(f, given[f.Guard])
+		if len(missing) == 0 {
+			continue
+		}
+		f.Names = missing
+		left = append(left, f)
+	}
+	return left
+}
+
+// Counted reports whether so many people are concerned that their exact number approves,
+// not their names.
+func (f GuardFinding) Counted() bool {
+	return f.Guard != GuardAdministrators && f.Found > approvedByName
+}
+
+func missingOf(f GuardFinding, given []string) []string {
+	if f.Counted() {
+		if slices.Contains(given, strconv.FormatInt(f.Found, 10)) {
+			return nil
+		}
+		return f.Names
+	}
+	approved := map[string]bool{}
+	for _, name := range given {
+		approved[schema.Fold(name)] = true
+	}
+	return slices.DeleteFunc(slices.Clone(f.Names), func(name string) bool { return approved[schema.Fold(name)] })
+}
+
+// Refusal is why a policy is not applied, with whom it concerns. Its text names nobody.
+type Refusal struct {
+	Guards []GuardFinding // that refuse, with the names that are not approved
+	People []PersonChange // who would lose what was not shown; the first of them
+	Tests  []mapping.TestResult
+	err    error
+}
+
+func (r *Refusal) Error() string { return r.err.Error() }
+
+// Unwrap gives the classified error.
+func (r *Refusal) Unwrap() error { return r.err }
+
+func refusedByGuards(op string, left []GuardFinding) error {
+	said := ""
+	for i, f := range left {
+		if i > 0 {
+			said += "; "
+		}
+		said += f.Message
+	}
+	return &Refusal{Guards: left, err: fault.New(fault.Denied, op, "%s", said).Because(ReasonGuard)}
+}
