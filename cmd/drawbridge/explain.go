@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -240,6 +241,13 @@ func (c *cli) tellReason(r mapping.Reason) {
 		group = fmt.Sprintf("\"%s\"  ", r.Group)
 	}
 	fmt.Fprintf(c.out, "  %s %s  %s%s  (%s:%d)\n", mark, r.Rule, group, r.Because, r.Pos.File, r.Pos.Line)
+	for _, l := range r.Looked {
+		value := strconv.Quote(l.Value)
+		if l.None {
+			value = "none"
+		}
+		fmt.Fprintf(c.out, "      %s = %s\n", l.What, value)
+	}
 	for _, g := range r.Gives {
 		fmt.Fprintf(c.out, "      -> %s\n", g)
 	}

@@ -212,9 +212,6 @@ func goneUntold(v *store.View, conn access.ConnectionID, id access.GroupID, at t
 // gave it had ended, and it was dropped later.
 func (p policyThen) judge(h *Holding, x explainer, all []record) {
 	dropped := droppedAfter(all, h.ID, x.at)
-	if dropped.IsZero() {
-		return
-	}
 	left := true
 	for _, l := range h.Chain {
 		if l.Group == nil {
@@ -225,6 +222,9 @@ func (p policyThen) judge(h *Holding, x explainer, all []record) {
 		left = left && !in
 	}
 	switch {
+	case left && dropped.IsZero():
+		h.Stale = "the group that it came by had been left or was gone; it has not been dropped yet"
+	case dropped.IsZero():
 	case left:
 		h.Stale = "the group that it came by had been left or was gone; it was dropped at " + stamp(dropped)
 	case p.since.After(h.Given) && (p.next.IsZero() || dropped.Before(p.next)) && droppedByRules(all, h.ID, x.at):
