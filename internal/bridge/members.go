@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
@@ -41,7 +42,9 @@ func (c *change) updateGroup(was store.Group, doc schema.Object) (store.Group, e
 	if g.DisplayName == was.DisplayName {
 		said = event.GroupChanged
 	}
-	c.sayGroup(said, g.ID)
+	data := map[string]string{"group": string(g.ID)}
+	c.noteRules(data, was, g)
+	c.say(said, "", data)
 	if g.ExternalID != was.ExternalID {
 		if err := c.followShared(was.ExternalID, g.Key); err != nil {
 			return g, err
@@ -286,4 +289,28 @@ func (c *change) deleteGroup(g store.Group) error {
 		return err
 	}
 	return c.decideTouched(store.KeysOf(left))
+}
+
+// mostRulesNamed bounds the rules that an event names.
+const mostRulesNamed = 50
+
+// noteRules adds which rules a group entered and left by its new name or externalId.
+func (c *change) noteRules(data map[string]string, was, g store.Group) {
+	fed := func(g store.Group) (rules []string) {
+		for _, f := range c.policy.Feeds(c.conn, g.DisplayName, g.ExternalID) {
+			if !f.Unknown && !slices.Contains(rules, f.Rule) {
+				rules = append(rules, f.Rule)
+			}
+		}
+		return rules
+	}
+	before, after := fed(was), fed(g)
+	note := func(key string, some, others []string) {
+		only := slices.DeleteFunc(slices.Clone(some), func(id string) bool { return slices.Contains(others, id) })
+		if len(only) > 0 {
+			data[key] = strings.Join(only[:min(len(only), mostRulesNamed)], " ")
+		}
+	}
+	note("rules_entered", after, before)
+	note("rules_left", before, after)
 }
