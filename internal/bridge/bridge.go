@@ -90,11 +90,12 @@ type Bridge struct {
 	raisedAlarm func(conn access.ConnectionID, kind string)
 	watching    watch
 
-	refusals refusals
-	attempts attempts
-	speech   speech
-	uses     uses
-	shadow   shadowCount
+	refusals   refusals
+	attempts   attempts
+	speech     speech
+	uses       uses
+	shadow     shadowCount
+	ruleErrors ruleErrors
 
 	mu          sync.Mutex           // guards what follows
 	used        map[string]time.Time // SCIM token public id → last use, not yet written

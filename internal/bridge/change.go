@@ -35,6 +35,8 @@ type change struct {
 	because string                // why what is given is nothing that an identity provider did
 	had     map[mapping.Pair]bool // what the person who is decided held before it was dropped to be given anew
 
+	failed map[string]int64 // by rule, decisions in which its condition could not be told
+
 	request string // the id of the request that asked for it, for the events
 }
 
@@ -97,6 +99,7 @@ func (b *Bridge) within(ctx context.Context, tx *store.Tx, conn access.Connectio
 
 // follow does what waits for the commit.
 func (b *Bridge) follow(ctx context.Context, c *change) {
+	b.ruleErrors.add(c.failed)
 	b.tidy(ctx, c)
 	if c.due {
 		b.nudge()

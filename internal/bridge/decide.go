@@ -30,7 +30,7 @@ func (c *change) decide(p store.Person) error {
 	if err != nil {
 		return err
 	}
-	return c.settle(p, held, mapping.Decide(c.policy.Policy, facts, c.now))
+	return c.settle(p, held, c.wanted(facts))
 }
 
 // decideAll is decide for several people, whose rows are read together.
@@ -48,7 +48,7 @@ func (c *change) decideAll(people []store.Person) error {
 	for i, p := range people {
 		b := bases[i]
 		live := func() ([]store.SessionRow, error) { return b.Sessions, nil }
-		if err := c.settleWith(p, b.Held, live, mapping.Decide(c.policy.Policy, b.Facts, c.now)); err != nil {
+		if err := c.settleWith(p, b.Held, live, c.wanted(b.Facts)); err != nil {
 			return err
 		}
 	}
@@ -59,7 +59,7 @@ func (c *change) decideAll(people []store.Person) error {
 // nothing and is in no group.
 func (c *change) decideNew(p store.Person) error {
 	facts := mapping.Facts{Connection: c.conn, Person: p.ID, Active: p.Active, Certification: p.Claimed}
-	return c.settle(p, nil, mapping.Decide(c.policy.Policy, facts, c.now))
+	return c.settle(p, nil, c.wanted(facts))
 }
 
 func (c *change) settle(p store.Person, held []access.Assignment, d mapping.Decision) error {
