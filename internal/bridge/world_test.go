@@ -84,14 +84,17 @@ func (c *clock) Add(d time.Duration) {
 }
 
 // samplePolicy is the sample organisation of examples/drawbridge.yaml, without the tests
-// that hold it to what it promises: other tests change it at will.
+// that hold it to what it promises (other tests change it at will) and without conditions.
 func samplePolicy(t testing.TB) mapping.PolicySource {
 	t.Helper()
 	cfg, err := config.Load("../../examples/drawbridge.yaml", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg.Policy.Tests = nil
+	cfg.Policy.Tests, cfg.Policy.Conditions = nil, nil
+	for i := range cfg.Policy.Rules {
+		cfg.Policy.Rules[i].When = ""
+	}
 	return cfg.Policy
 }
 
