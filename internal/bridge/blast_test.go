@@ -59,6 +59,7 @@ func TestAMassGainRaisesAnAlarmOnceWithinItsTime(t *testing.T) {
 	if got := w.raised(banksia); got != "mass_gain 3/6" {
 		t.Errorf("the third raised %q", got)
 	}
+	w.clock.Add(time.Minute)
 	w.addMember(banksia, g, p[3], p[4], p[5])
 	if got := w.raised(banksia); got != "mass_gain 3/6" {
 		t.Errorf("within the time it is told once, not %q", got)
