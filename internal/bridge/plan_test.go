@@ -388,6 +388,18 @@ func TestTenThousandRulesAreOnlyMore(t *testing.T) {
 	}
 }
 
+// TestAPolicyThatDoesNotHoldIsToldWhy: also who did not look at a file first.
+func TestAPolicyThatDoesNotHoldIsToldWhy(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	src := samplePolicy(t)
+	src.Rules[0].Give = "standard @ southern/banksai"
+	_, err := w.bridge.PlanPolicy(w.ctx, src, bridge.PlanOptions{})
+	if !fault.Is(err, fault.Invalid) || !strings.Contains(fault.DetailOf(err), `did you mean "banksia"`) {
+		t.Errorf("refused with %q", fault.DetailOf(err))
+	}
+}
+
 // TestAPlanCanBeBrokenOff: whoever hangs up leaves nothing behind, and the next plan
 // does not wait for theirs.
 func TestAPlanCanBeBrokenOff(t *testing.T) {

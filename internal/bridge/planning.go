@@ -183,7 +183,7 @@ func (r *planRun) begin(ctx context.Context, src mapping.PolicySource) error {
 	}
 	next, err := mapping.Compile(r.src)
 	if err != nil {
-		return fault.Wrap(fault.Invalid, op, err)
+		return fault.New(fault.Invalid, op, "the policy does not hold: %v", err)
 	}
 	if r.hash, err = policyHash(r.src); err != nil {
 		return fault.Wrap(fault.Internal, op, err)
