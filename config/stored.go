@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"slices"
 	"strings"
 
@@ -92,4 +93,21 @@ func (s *supposed) add(steps []string, at string, parent access.Scope) {
 		s.scopes, s.under[at] = append(s.scopes, scope), append(s.under[at], step)
 	}
 	s.add(steps[1:], path, scope)
+}
+
+// ScopesOf reads a file in which nothing but a scope tree stands, as scopes_file names
+// one. The error is *Problems.
+func ScopesOf(name string, data []byte) ([]access.Scope, error) {
+	around := "version: 1\nvendor: { name: Host }\nserver: { public_url: http://localhost }\nscopes_file: scopes\n"
+	c, err := Parse("around", []byte(around), nil, func(string) ([]byte, error) { return data, nil })
+	if err == nil {
+		return c.Policy.Scopes, nil
+	}
+	var ps *Problems
+	if errors.As(err, &ps) {
+		for i := range ps.List {
+			ps.List[i].Pos.File = name
+		}
+	}
+	return nil, err
 }

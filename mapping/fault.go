@@ -1,6 +1,7 @@
 package mapping
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -12,6 +13,7 @@ type Fault struct {
 	Rule       string // the rule's id, "" for connections and scopes
 	Message    string // a sentence without its stop
 	Suggestion string // what was probably meant, "" if nothing is near
+	left       bool   // the tree has changed since it was written: see left
 }
 
 // Place is a place in a text of several lines, from 1.
@@ -44,3 +46,34 @@ func (fs Faults) Error() string {
 	}
 	return strings.Join(lines, "\n")
 }
+
+// left is an error about a scope that has left where a policy names it: it was retired,
+// or moved out of a ceiling. Where the tree is changed apart from the rules, that is no
+// fault of theirs: what names it gives nothing (Policy.Left).
+type left struct{ error }
+
+func isLeft(err error) bool {
+	var l left
+	return errors.As(err, &l)
+}
+
+// tolerate takes what is about scopes that have left out of the faults, if the tree is
+// changed apart from the rules.
+func (p *Policy) tolerate(faults Faults) Faults {
+	if !p.source.TreeInStore {
+		return faults
+	}
+	var rest Faults
+	for _, f := range faults {
+		if f.left {
+			p.left = append(p.left, f)
+		} else {
+			rest = append(rest, f)
+		}
+	}
+	return rest
+}
+
+// Left says which rules and tests name a scope that has left where they name it. Such a
+// rule gives nothing.
+func (p *Policy) Left() Faults { return p.left }

@@ -177,7 +177,18 @@ func noScope(tree *access.Tree, parents []access.ScopeID, slug, under string) er
 
 func retired(tree *access.Tree, parent access.ScopeID, s segment, under string) error {
 	c, _ := tree.Child(parent, s.slug)
-	return fmt.Errorf("%s was retired on %s", s.under(under), tree.RetiredSince(c.ID).UTC().Format(time.DateOnly))
+	return left{fmt.Errorf("%s was retired on %s", s.under(under), tree.RetiredSince(c.ID).UTC().Format(time.DateOnly))}
+}
+
+// moved reports whether the path is a former one of what it leads to.
+func (t target) moved(tree *access.Tree, to access.ScopeID) bool {
+	steps := strings.Split(tree.Path(to), "/")
+	for i, s := range t.path {
+		if s.capture == 0 && (i >= len(steps) || steps[i] != s.slug) {
+			return true
+		}
+	}
+	return false
 }
 
 func live(tree *access.Tree, ids []access.ScopeID) []access.ScopeID {

@@ -15,6 +15,7 @@ type Policy struct {
 	places      places
 	connections map[access.ConnectionID]access.Connection
 	rules       map[access.ConnectionID]*ruleset
+	left        Faults                              // about scopes that have left where they are named
 	looks       map[access.ConnectionID][]Attribute // that conditions look at, by name
 	conditions  *conditions
 }
@@ -72,13 +73,13 @@ func Compile(src PolicySource) (*Policy, error) {
 	seen := map[string]bool{}
 	for _, r := range src.Rules {
 		compiled, wrong := p.compileRule(r, seen)
-		faults = append(faults, wrong...)
+		faults = append(faults, p.tolerate(wrong)...)
 		if compiled != nil {
 			p.rules[r.From].add(compiled)
 		}
 	}
 	faults = append(faults, p.conditions.faults()...)
-	faults = append(faults, p.checkTests(src.Tests)...)
+	faults = append(faults, p.tolerate(p.checkTests(src.Tests))...)
 	if len(faults) > 0 {
 		return nil, faults
 	}

@@ -29,7 +29,7 @@ func (c *check) say(field string, err error) {
 	if !ok {
 		pos = c.rule.Pos
 	}
-	f := Fault{Pos: pos, Rule: c.rule.ID, Message: err.Error()}
+	f := Fault{Pos: pos, Rule: c.rule.ID, Message: err.Error(), left: isLeft(err)}
 	var h hinted
 	if errors.As(err, &h) {
 		f.Suggestion = h.suggestion
@@ -301,7 +301,11 @@ func (p *Policy) underCeiling(c *check, conn access.Connection, t target, ends [
 	}
 	for _, end := range ends {
 		if above, found := p.above(conn.Ceiling.Scope, end, open); found {
-			c.say(t.field, fmt.Errorf("%s lies above the ceiling of %s, which ends at %s", p.Describe(t.grant, above), conn.ID, p.tree.Path(conn.Ceiling.Scope)))
+			err := fmt.Errorf("%s lies above the ceiling of %s, which ends at %s", p.Describe(t.grant, above), conn.ID, p.tree.Path(conn.Ceiling.Scope))
+			if t.moved(p.tree, end) {
+				err = left{err}
+			}
+			c.say(t.field, err)
 			return
 		}
 	}

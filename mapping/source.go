@@ -21,12 +21,15 @@ type PolicySource struct {
 	// TreeInStore says that the scope tree is kept in the store, and changed there: a
 	// file that says so carries no scopes, and the stored policy none either.
 	TreeInStore bool `json:"tree_in_store,omitzero"`
+	// Edits are scopes of the store's tree as they will be: a change of the tree that is
+	// planned. A policy that is in force has none.
+	Edits []access.Scope `json:"edits,omitempty"`
 }
 
 // Stored is the source as it is kept: without the scopes that have rows of their own.
 func (s PolicySource) Stored() PolicySource {
 	if s.TreeInStore {
-		s.Scopes = nil
+		s.Scopes, s.Edits = nil, nil
 	}
 	return s
 }

@@ -331,7 +331,7 @@ func (t TestSource) fault(err error) Fault {
 	if !errors.As(err, &at) {
 		return f
 	}
-	f.Message = at.err.Error()
+	f.Message, f.left = at.err.Error(), isLeft(at.err)
 	if t.Name != "" {
 		f.Message = fmt.Sprintf("test %q: %s", t.Name, f.Message)
 	}
@@ -389,7 +389,12 @@ func (p *Policy) wrongInTest(t TestSource) []error {
 }
 
 func (p *Policy) checkPath(path string, say func(error)) {
-	if _, ok := p.tree.Resolve(path); ok {
+	s, there := p.tree.Find(path)
+	switch {
+	case there && p.tree.Live(s.ID):
+		return
+	case there:
+		say(left{fmt.Errorf("%s was retired on %s", path, p.tree.RetiredSince(s.ID).UTC().Format(time.DateOnly))})
 		return
 	}
 	var paths []string

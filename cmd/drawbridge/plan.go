@@ -153,6 +153,11 @@ func (c *cli) planned(s *spool, p bridge.PersonChange) error {
 
 // askForPlan asks the running bridge, and shows how far it has come.
 func (c *cli) askForPlan(ctx context.Context, in api.PlanRequest, each func(bridge.PersonChange) error) (bridge.PolicyPlan, error) {
+	return c.askForPlanAt(ctx, "/policy/plans", in, each)
+}
+
+// askForPlanAt asks for a plan of whatever is planned there.
+func (c *cli) askForPlanAt(ctx context.Context, path string, in any, each func(bridge.PersonChange) error) (bridge.PolicyPlan, error) {
 	a, err := c.find()
 	if err != nil {
 		return bridge.PolicyPlan{}, err
@@ -161,7 +166,7 @@ func (c *cli) askForPlan(ctx context.Context, in api.PlanRequest, each func(brid
 	if err != nil {
 		return bridge.PolicyPlan{}, err
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, a.APIURL+"/policy/plans", bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, a.APIURL+path, bytes.NewReader(body))
 	if err != nil {
 		return bridge.PolicyPlan{}, failed(exitUsage, "%s is not an address: %w", a.APIURL, err)
 	}

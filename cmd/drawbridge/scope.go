@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/internal/api"
 	"github.com/drawbridge-id/drawbridge/internal/bridge"
 )
 
@@ -21,7 +22,7 @@ func (c *cli) scope() *cobra.Command {
 	cmd := family("scope", "Look at the scope tree, and change it where it is kept in the store")
 	cmd.Long = "A scope is named by its path, such as pacific/ironbark/adelaide; . is the host. A former path leads to it, too.\n" +
 		"The tree stands in the configuration file, or is kept in the store (scopes: store) and changed by these commands."
-	cmd.AddCommand(c.scopeList(), c.scopeShow(), c.scopeAdd(), c.scopeRename(), c.scopeExport())
+	cmd.AddCommand(c.scopeList(), c.scopeShow(), c.scopeAdd(), c.scopeRename(), c.scopeMove(), c.scopeRetire(), c.scopeRestore(), c.scopeImport(), c.scopeExport())
 	return cmd
 }
 
@@ -248,7 +249,12 @@ func (c *cli) scopeRename() *cobra.Command {
 				return failed(exitUsage, "say what it is called: --slug, --name, --timezone or --location")
 			}
 			var done bridge.ScopeChanged
-			if err := c.ask(cmd.Context(), http.MethodPost, "/scope/rename", in, &done); err != nil {
+			err := c.ask(cmd.Context(), http.MethodPost, "/scope/rename", in, &done)
+			if err != nil && strings.HasSuffix(err.Error(), bridge.PlanItFirst) {
+				in["do"] = string(bridge.RenameScope)
+				return c.planScope(cmd.Context(), in, "")
+			}
+			if err != nil {
 				return err
 			}
 			return c.scopeDone(done, "Renamed")
@@ -257,6 +263,56 @@ func (c *cli) scopeRename() *cobra.Command {
 		given[w] = cmd.Flags().String(w, "", "its new "+strings.Replace(w, "timezone", "time zone", 1))
 	}
 	return cmd
+}
+
+func (c *cli) scopeMove() *cobra.Command {
+	var under, plan string
+	cmd := &cobra.Command{Use: "move PATH", Short: "Plan to put a scope, and all below it, under another parent", Args: cobra.ExactArgs(1),
+		Long: "move says who would gain and lose what; nothing is changed until the plan is applied by its hash. The id stays, and\nthe former path still leads to the scope.",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.planScope(cmd.Context(), map[string]string{"do": string(bridge.MoveScope), "scope": args[0], "under": under}, plan)
+		}}
+	addScopePlan(cmd, &plan)
+	cmd.Flags().StringVar(&under, "under", "", "path of its parent to be")
+	_ = cmd.MarkFlagRequired("under") //nolint:errcheck // the flag is there
+	return cmd
+}
+
+func (c *cli) scopeRetire() *cobra.Command {
+	return c.scopeDeed(bridge.RetireScope, "Plan to end a scope and all below it", "retire says who would lose what; nothing is changed until the plan is applied by its hash. A retired scope gives nothing:\nwhat is held at it, or below it, ends. It keeps its path, and can be restored.")
+}
+
+func (c *cli) scopeRestore() *cobra.Command {
+	return c.scopeDeed(bridge.RestoreScope, "Plan to take a scope back that was retired", "restore says who would gain what; nothing is changed until the plan is applied by its hash. What was retired by itself\nbelow the scope stays retired.")
+}
+
+func (c *cli) scopeDeed(do bridge.ScopeDeed, short, long string) *cobra.Command {
+	var plan string
+	cmd := &cobra.Command{Use: string(do) + " PATH", Short: short, Long: long, Args: cobra.ExactArgs(1), RunE: func(cmd *cobra.Command, args []string) error {
+		return c.planScope(cmd.Context(), map[string]string{"do": string(do), "scope": args[0]}, plan)
+	}}
+	addScopePlan(cmd, &plan)
+	return cmd
+}
+
+func addScopePlan(cmd *cobra.Command, plan *string) {
+	cmd.Flags().StringVar(plan, "plan", "", "do what the plan of this hash showed, as drawbridge apply does")
+}
+
+// planScope plans a change of the tree and shows the plan, or applies the one of a hash.
+func (c *cli) planScope(ctx context.Context, in map[string]string, hash string) error {
+	if hash != "" {
+		return c.applyPlan(ctx, api.ApplyRequest{Plan: hash, Author: authorOr("")})
+	}
+	in["author"] = authorOr("")
+	plan, err := c.askForPlanAt(ctx, "/scope/plans", in, func(bridge.PersonChange) error { return nil })
+	if err != nil {
+		return err
+	}
+	if c.json {
+		return c.print(plan)
+	}
+	return c.planAsText(plan, nil, "", planFlags{})
 }
 
 func (c *cli) scopeDone(done bridge.ScopeChanged, what string) error {

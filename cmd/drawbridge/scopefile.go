@@ -70,10 +70,11 @@ func yamlOf(w io.Writer) func(bridge.ScopeView) error {
 	opened := access.Host // the level whose key for what lies inside was written last
 	return func(s bridge.ScopeView) error {
 		if s.Level == access.Host {
+			fmt.Fprintln(w, "scopes:")
 			return nil
 		}
 		inside := map[access.Level]string{access.Account: "accounts", access.Fleet: "fleets"}
-		at := strings.Repeat("    ", int(s.Level-access.ServiceProvider))
+		at := "  " + strings.Repeat("    ", int(s.Level-access.ServiceProvider))
 		if s.Level > opened && s.Level > access.ServiceProvider {
 			fmt.Fprintf(w, "%s%s:\n", at[2:], inside[s.Level])
 		}

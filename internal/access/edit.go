@@ -30,6 +30,29 @@ func (t *Tree) Added(s Scope) ([]Scope, error) {
 	return append(t.All(), s), nil
 }
 
+// CheckNew reports why a scope cannot be added under its parent with its slug and id.
+func (t *Tree) CheckNew(s Scope) error {
+	p := t.node(s.Parent)
+	if p == nil {
+		return errors.New("there is no such parent")
+	}
+	if t.node(s.ID) != nil {
+		return fmt.Errorf("a scope with the id %q is there already", s.ID)
+	}
+	return errors.Join(p.mayHold(p.Level+1), p.free(s.Slug, nil))
+}
+
+// CheckScope reports what is wrong with what is said of a scope, whatever lies around it.
+func CheckScope(s Scope) error {
+	if s.Level > Fleet || s.Level < ServiceProvider {
+		return errors.New("nothing lies below a fleet")
+	}
+	if !ValidSlug(s.Slug) {
+		return fmt.Errorf("slug %q is not made of lower-case letters, digits and inner hyphens, at most 63", s.Slug)
+	}
+	return described(s)
+}
+
 // described checks what is said of a scope beside its place.
 func described(s Scope) error {
 	switch {
@@ -83,9 +106,18 @@ type Description struct{ Slug, Name, TimeZone, Location *string }
 // Described is the tree with one scope called otherwise. The former slug still leads
 // to it.
 func (t *Tree) Described(id ScopeID, d Description) ([]Scope, error) {
+	s, err := t.DescribedScope(id, d)
+	if err != nil {
+		return nil, err
+	}
+	return t.with(s), nil
+}
+
+// DescribedScope is the one scope, called otherwise.
+func (t *Tree) DescribedScope(id ScopeID, d Description) (Scope, error) {
 	n := t.node(id)
 	if n == nil {
-		return nil, errors.New("there is no such scope")
+		return Scope{}, errors.New("there is no such scope")
 	}
 	s := n.Scope
 	set := func(to *string, value *string) {
@@ -99,7 +131,7 @@ func (t *Tree) Described(id ScopeID, d Description) ([]Scope, error) {
 	err := described(s)
 	if d.Slug != nil && *d.Slug != s.Slug {
 		if n.parent == nil {
-			return nil, errors.Join(err, errors.New("the host has no slug"))
+			return s, errors.Join(err, errors.New("the host has no slug"))
 		}
 		err = errors.Join(err, n.parent.free(*d.Slug, n))
 		s.Was = without(append(slices.Clone(s.Was), s.Slug), *d.Slug)
@@ -108,11 +140,11 @@ func (t *Tree) Described(id ScopeID, d Description) ([]Scope, error) {
 	if len(s.Was) > maxAliases {
 		err = errors.Join(err, fmt.Errorf("it has had %d slugs, which all still lead to it: no more", len(s.Was)))
 	}
-	if err != nil {
-		return nil, err
-	}
-	return t.with(s), nil
+	return s, err
 }
+
+// Place is where in All the scope stands.
+func (t *Tree) Place(id ScopeID) int { return t.byID[id].at }
 
 // Moved is the tree with one scope, and all below it, under another parent of the same
 // level. The path that it had still leads to it; nothing else can take it.

@@ -70,9 +70,10 @@ func TestTheDescriptionNamesEveryRoute(t *testing.T) {
 		"/connections/{connection}/clients/{client}/secrets": "post", "/connections/{connection}/clients/{client}/secrets/{secret}": "delete",
 		"/connections/{connection}/people/{person}/certification": "put", "/connections/{connection}/drift": "get",
 		"/scim/requests": "get", "/scim/requests/{request}": "get", "/simulate": "post", "/policy/replays": "post",
-		"/scopes": "get", "/scope": "get", "/scope/rename": "post",
+		"/scopes": "get", "/scope": "get", "/scope/rename": "post", "/scope/plans": "post",
 		"/connections/{connection}/restore-plans": "post", "/connections/{connection}/restores": "post",
-		"/policy/plans": "post", "/policy/applications": "post", "/policy/applications/{version}": "get", "/policy/applications/{version}/plans": "post", "/policy/diff": "get"}
+		"/policy/plans": "post", "/policy/applications": "post", "/policy/applications/{version}": "get", "/policy/applications/{version}/plans": "post", "/policy/diff": "get",
+		"/scopes/imports": "post", "/scopes/imports/{import}/scopes": "post", "/scopes/imports/{import}/commit": "post"}
 	for path, method := range known {
 		if d.Paths[Prefix+path][method] == nil {
 			t.Errorf("%s %s is not described", method, path)

@@ -64,18 +64,31 @@ func (a *api) planRoutes(h huma.API) {
 	})
 }
 
-func (a *api) plan(ctx context.Context, in *planInput) (*huma.StreamResponse, error) {
+func (a *api) plan(_ context.Context, in *planInput) (*huma.StreamResponse, error) {
 	src, o, err := in.Body.read()
 	if err != nil {
 		return nil, err
 	}
-	if strings.Contains(in.Accept, NDJSON) {
-		return &huma.StreamResponse{Body: func(c huma.Context) { a.planByLines(c, src, o, in.Body.Full) }}, nil
-	}
-	if in.Body.Full {
+	if in.Body.Full && !strings.Contains(in.Accept, NDJSON) {
 		return nil, fault.New(fault.Invalid, "api.plan", "every change is told line by line only: send Accept: %s, or leave full out", NDJSON)
 	}
-	return &huma.StreamResponse{Body: func(c huma.Context) { a.planWhole(c, src, o) }}, nil
+	return a.planned(in.Accept, in.Body.Full, o, func(ctx context.Context, o bridge.PlanOptions) (bridge.PolicyPlan, error) {
+		return a.Bridge.PlanPolicy(ctx, src, o)
+	}), nil
+}
+
+// plans makes one plan, told as the options say.
+type plans func(context.Context, bridge.PlanOptions) (bridge.PolicyPlan, error)
+
+// planned answers with a plan: line by line if that is asked for, else whole.
+func (a *api) planned(accept string, full bool, o bridge.PlanOptions, make plans) *huma.StreamResponse {
+	return &huma.StreamResponse{Body: func(c huma.Context) {
+		if strings.Contains(accept, NDJSON) {
+			a.planByLines(c, o, full, make)
+		} else {
+			a.planWhole(c, o, make)
+		}
+	}}
 }
 
 // read checks what no schema does: the body is too large to be read twice.
@@ -94,10 +107,10 @@ func (p PlanRequest) read() (mapping.PolicySource, bridge.PlanOptions, error) {
 	return src, bridge.PlanOptions{File: p.File, Text: []byte(p.Text), Author: p.Author, Most: p.Most}, nil
 }
 
-func (a *api) planWhole(c huma.Context, src mapping.PolicySource, o bridge.PlanOptions) {
+func (a *api) planWhole(c huma.Context, o bridge.PlanOptions, make plans) {
 	_, w := humago.Unwrap(c)
 	stayOpen(w)
-	plan, err := a.Bridge.PlanPolicy(c.Context(), src, o)
+	plan, err := make(c.Context(), o)
 	if err != nil {
 		a.refusePlan(c, err)
 		return
@@ -129,7 +142,7 @@ func (a *api) planError(ctx context.Context, err error) *huma.ErrorModel {
 // progressEvery is how often a line tells how far the plan has come.
 const progressEvery = 250 * time.Millisecond
 
-func (a *api) planByLines(c huma.Context, src mapping.PolicySource, o bridge.PlanOptions, full bool) {
+func (a *api) planByLines(c huma.Context, o bridge.PlanOptions, full bool, make plans) {
 	_, w := humago.Unwrap(c)
 	stayOpen(w)
 	w.Header().Set("Content-Type", NDJSON)
@@ -146,7 +159,7 @@ func (a *api) planByLines(c huma.Context, src mapping.PolicySource, o bridge.Pla
 			_ = flush.Flush()                                                //nolint:errcheck // likewise
 		}
 	}
-	plan, err := a.Bridge.PlanPolicy(c.Context(), src, o)
+	plan, err := make(c.Context(), o)
 	last := PlanLine{Plan: &plan}
 	if err != nil {
 		last = PlanLine{Error: a.planError(c.Context(), err)}

@@ -79,12 +79,13 @@ type Bridge struct {
 	now        func() time.Time
 	observe    func(op string, err error)
 
-	policy   atomic.Pointer[activePolicy]
-	coming   atomic.Pointer[comingPolicy]
-	turning  sync.Mutex           // one change of the scope tree is worked out at a time
-	wake     chan struct{}        // buffered 1: background work is waiting
-	planning chan struct{}        // buffered 1: a plan is being made
-	heavy    *admission.Turnstile // a chunk of a large change holds the writer: one at a time, and of each connection in turn
+	policy    atomic.Pointer[activePolicy]
+	coming    atomic.Pointer[comingPolicy]
+	turning   sync.Mutex           // one change of the scope tree is worked out at a time
+	importing *treeImport          // guarded by turning
+	wake      chan struct{}        // buffered 1: background work is waiting
+	planning  chan struct{}        // buffered 1: a plan is being made
+	heavy     *admission.Turnstile // a chunk of a large change holds the writer: one at a time, and of each connection in turn
 
 	started     time.Time
 	raisedAlarm func(conn access.ConnectionID, kind string)

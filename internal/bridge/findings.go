@@ -16,6 +16,9 @@ const maxFindings = 100
 // order of the file, then about groups, the largest first.
 func (r *planRun) findings() []PlanFinding {
 	found, of := []PlanFinding{}, map[string]int{}
+	for _, f := range r.planner.next.Left() {
+		found = append(found, PlanFinding{Code: FindingScopeLeft, Rule: f.Rule, Pos: f.Pos, Message: f.Message})
+	}
 	for _, rule := range r.planner.next.Source().Rules {
 		f, is := r.ruleFinding(rule)
 		if !is {

@@ -86,11 +86,12 @@ const (
 	FindingScopeUnknown  = "scope_unknown"  // a group that a rule would look at, if its name named a scope
 	FindingShadowed      = "shadowed"       // a rule that adds nothing to what earlier ones give
 	FindingExpired       = "expired"        // a rule that has ended
+	FindingScopeLeft     = "scope_left"     // a rule, or a test, that names a scope which was retired or has left the ceiling: it gives nothing
 )
 
 // PlanFinding is something about the rules that its author will want to know.
 type PlanFinding struct {
-	Code       string              `json:"code" enum:"matches_nobody,feeds_no_rule,scope_unknown,shadowed,expired"`
+	Code       string              `json:"code" enum:"matches_nobody,feeds_no_rule,scope_unknown,shadowed,expired,scope_left"`
 	Rule       string              `json:"rule,omitzero"`
 	Pos        mapping.Pos         `json:"pos,omitzero"`
 	Connection access.ConnectionID `json:"connection,omitzero"`

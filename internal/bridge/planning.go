@@ -86,6 +86,7 @@ type planRun struct {
 	o       PlanOptions
 	now     time.Time
 	src     mapping.PolicySource // as it is stored: scopes that are there already have their ids
+	kept    mapping.PolicySource // as the plan keeps it: without a tree that is in the store
 	base    store.Policy
 	hash    string // of the policy
 	audit   int64
@@ -180,6 +181,9 @@ func (r *planRun) begin(ctx context.Context, src mapping.PolicySource) error {
 	}
 	if r.src, err = adopt(src, tree, sameScopeID); err != nil {
 		return err
+	}
+	if r.kept = r.src; src.TreeInStore {
+		r.kept = src
 	}
 	next, err := mapping.Compile(r.src)
 	if err != nil {
@@ -454,7 +458,7 @@ func (r *planRun) keepPlan(ctx context.Context, plan PolicyPlan) error {
 	if err != nil {
 		return fault.Wrap(fault.Internal, op, err)
 	}
-	source, err := json.Marshal(r.src)
+	source, err := json.Marshal(r.kept)
 	if err != nil {
 		return fault.Wrap(fault.Internal, op, err)
 	}

@@ -163,6 +163,11 @@ func (p prepared) put(tx *store.Tx, how application, now time.Time) (Applied, er
 		return done, err
 	}
 	done.Changed = true
+	if p.was != nil {
+		if err := tx.Append(scopeEvents(p.was.Tree(), p.next.Tree(), p.tree, now)...); err != nil {
+			return done, err
+		}
+	}
 	if err := rememberInput(tx, how.input); err != nil {
 		return done, err
 	}
@@ -275,8 +280,9 @@ func adopt(src mapping.PolicySource, old *access.Tree, fresh func(access.ScopeID
 		return adoptIDs(src, old, fresh)
 	}
 	if len(src.Scopes) <= 1 {
-		src.Scopes = storedScopes(src.Scopes, old)
+		src.Scopes = edited(storedScopes(src.Scopes, old), src.Edits)
 	}
+	src.Edits = nil
 	tree, err := access.NewTree(src.Scopes)
 	if err != nil {
 		return src, fault.Wrap(fault.Invalid, "bridge.adopt", err)
@@ -306,6 +312,29 @@ func storedScopes(host []access.Scope, old *access.Tree) []access.Scope {
 		all[0].Name = host[0].Name
 	}
 	return all
+}
+
+// edited are scopes with some of them as they will be.
+func edited(scopes, edits []access.Scope) []access.Scope {
+	if len(edits) == 0 {
+		return scopes
+	}
+	later := make(map[access.ScopeID]access.Scope, len(edits))
+	for _, s := range edits {
+		later[s.ID] = s
+	}
+	for i, s := range scopes {
+		if e, is := later[s.ID]; is {
+			scopes[i] = e
+			delete(later, s.ID)
+		}
+	}
+	for _, s := range edits {
+		if _, is := later[s.ID]; is {
+			scopes = append(scopes, s)
+		}
+	}
+	return scopes
 }
 
 // ReasonNoScope is the reason of a refusal of a policy that names a scope which the

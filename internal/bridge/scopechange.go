@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -24,6 +25,9 @@ const ReasonTreeInFile = "tree_in_file"
 // something from somebody, and has not been planned.
 const ReasonPlanFirst = "plan_first"
 
+// PlanItFirst ends the sentence of such a refusal.
+const PlanItFirst = "plan it first"
+
 // NewScope is a scope that is to be added.
 type NewScope struct {
 	ID       access.ScopeID // "" lets the bridge make one
@@ -41,22 +45,23 @@ type ScopeChanged struct {
 	Scope   ScopeView `json:"scope"`
 }
 
-// treeEdit is one change of the tree: the scopes that there will be, and what is told
-// of it.
+// treeEdit is one change of the tree: the scopes that there will be, and the one that
+// it is about.
 type treeEdit struct {
 	scopes  []access.Scope
 	subject access.ScopeID
-	events  []event.Event
 }
 
 // treeTurn is a changed tree that is ready to be put in force in place of the one that
 // it was made of.
 type treeTurn struct {
 	treeEdit
-	was  *activePolicy
-	next *mapping.Policy
-	diff access.TreeDiff
-	hash string
+	was   *activePolicy
+	next  *mapping.Policy
+	diff  access.TreeDiff
+	told  []event.Event
+	hash  string
+	batch *store.ScopeBatch // an import that is put in force with it; nil: none
 }
 
 // AddScope adds a scope under a parent, which says its level. Somebody may gain by it:
@@ -66,7 +71,7 @@ func (b *Bridge) AddScope(ctx context.Context, s NewScope) (ScopeChanged, error)
 	if s.ID == "" {
 		s.ID = access.ScopeID(credential.NewID("scp"))
 	}
-	return b.changeTree(ctx, func(tree *access.Tree, now time.Time) (treeEdit, error) {
+	return b.changeTree(ctx, func(tree *access.Tree) (treeEdit, error) {
 		parent, err := find(tree, s.Under)
 		if err != nil {
 			return treeEdit{}, err
@@ -75,15 +80,15 @@ func (b *Bridge) AddScope(ctx context.Context, s NewScope) (ScopeChanged, error)
 			return treeEdit{}, err
 		}
 		scopes, err := tree.Added(access.Scope{ID: s.ID, Slug: s.Slug, Name: s.Name, Parent: parent.ID, TimeZone: s.TimeZone, Location: s.Location})
-		return treeEdit{scopes: scopes, subject: s.ID, events: tellScope(event.ScopeAdded, s.ID, now, map[string]string{"parent": string(parent.ID)})}, invalid(op, err)
+		return treeEdit{scopes: scopes, subject: s.ID}, invalid(op, err)
 	})
 }
 
-// RenameScope gives a scope another slug, name, time zone or location. Its id stays, and
+// DescribeScope gives a scope another slug, name, time zone or location. Its id stays, and
 // so does what everybody holds; the former slug still leads to it.
-func (b *Bridge) RenameScope(ctx context.Context, at string, d access.Description) (ScopeChanged, error) {
-	const op = "bridge.RenameScope"
-	return b.changeTree(ctx, func(tree *access.Tree, now time.Time) (treeEdit, error) {
+func (b *Bridge) DescribeScope(ctx context.Context, at string, d access.Description) (ScopeChanged, error) {
+	const op = "bridge.DescribeScope"
+	return b.changeTree(ctx, func(tree *access.Tree) (treeEdit, error) {
 		s, err := find(tree, at)
 		if err != nil {
 			return treeEdit{}, err
@@ -94,7 +99,7 @@ func (b *Bridge) RenameScope(ctx context.Context, at string, d access.Descriptio
 			}
 		}
 		scopes, err := tree.Described(s.ID, d)
-		return treeEdit{scopes: scopes, subject: s.ID, events: tellScope(event.ScopeRenamed, s.ID, now, nil)}, invalid(op, err)
+		return treeEdit{scopes: scopes, subject: s.ID}, invalid(op, err)
 	})
 }
 
@@ -125,7 +130,7 @@ func knownZone(name string) error {
 
 // changeTree makes a change that takes nothing from anybody. It is worked out beside the
 // requests; if another policy has been put in force meanwhile, it is worked out again.
-func (b *Bridge) changeTree(ctx context.Context, edit func(*access.Tree, time.Time) (treeEdit, error)) (ScopeChanged, error) {
+func (b *Bridge) changeTree(ctx context.Context, edit func(*access.Tree) (treeEdit, error)) (ScopeChanged, error) {
 	const tries = 5
 	b.turning.Lock()
 	defer b.turning.Unlock()
@@ -138,7 +143,7 @@ func (b *Bridge) changeTree(ctx context.Context, edit func(*access.Tree, time.Ti
 			return ScopeChanged{Policy: t.was.version, Scope: viewOf(t.was.Tree(), t.subject)}, nil
 		}
 		if text := t.taken(); text != "" {
-			return ScopeChanged{}, fault.New(fault.Conflict, "bridge.changeTree", "groups that name a scope by %q would come to mean something else: plan it first", text).Because(ReasonPlanFirst)
+			return ScopeChanged{}, fault.New(fault.Conflict, "bridge.changeTree", "groups that name a scope by %q would come to mean something else: "+PlanItFirst, text).Because(ReasonPlanFirst)
 		}
 		version, err := b.putTree(ctx, t, now)
 		if fault.Is(err, fault.Stale) && try < tries {
@@ -152,20 +157,16 @@ func (b *Bridge) changeTree(ctx context.Context, edit func(*access.Tree, time.Ti
 }
 
 // turnOf works a change of the tree out.
-func (b *Bridge) turnOf(ctx context.Context, edit func(*access.Tree, time.Time) (treeEdit, error)) (*treeTurn, time.Time, error) {
+func (b *Bridge) turnOf(ctx context.Context, edit func(*access.Tree) (treeEdit, error)) (*treeTurn, time.Time, error) {
 	const op = "bridge.turnOf"
 	now := b.now()
-	was, err := b.policyNow(ctx)
+	was, err := b.treeInStore(ctx)
 	if err != nil {
 		return nil, now, err
 	}
 	src := was.Source()
-	if !src.TreeInStore {
-		return nil, now, fault.New(fault.Conflict, op,
-			"the scope tree stands in the configuration file: change it there, or write \"scopes: store\" instead of it and apply the file once, which changes nobody's access").Because(ReasonTreeInFile)
-	}
 	t := &treeTurn{was: was}
-	if t.treeEdit, err = edit(was.Tree(), now); err != nil {
+	if t.treeEdit, err = edit(was.Tree()); err != nil {
 		return nil, now, err
 	}
 	src.Scopes = t.scopes
@@ -179,6 +180,7 @@ func (b *Bridge) turnOf(ctx context.Context, edit func(*access.Tree, time.Time) 
 		return nil, now, fault.Wrap(fault.Internal, op, err)
 	}
 	t.diff = access.DiffTrees(was.Tree(), t.next.Tree())
+	t.told = scopeEvents(was.Tree(), t.next.Tree(), t.diff, now)
 	return t, now, nil
 }
 
@@ -245,6 +247,11 @@ func (b *Bridge) putTree(ctx context.Context, t *treeTurn, now time.Time) (versi
 		if err := putScopes(tx, t.diff); err != nil {
 			return err
 		}
+		if t.batch != nil {
+			if err := tx.ForceScopeBatch(*t.batch); err != nil {
+				return err
+			}
+		}
 		lived, err := live(tx)
 		if err != nil {
 			return err
@@ -254,7 +261,7 @@ func (b *Bridge) putTree(ctx context.Context, t *treeTurn, now time.Time) (versi
 			return err
 		}
 		b.coming.Store(&comingPolicy{activePolicy: activePolicy{Policy: t.next, version: version}, hash: t.hash})
-		if err := tx.Append(t.events...); err != nil {
+		if err := tx.Append(t.told...); err != nil {
 			return err
 		}
 		return application{actor: event.ByAdministrator}.record(tx, store.Policy{Version: version, Hash: t.hash, Source: row.Source, Applied: now})
@@ -288,4 +295,110 @@ func live(tx *store.Tx) (map[access.ConnectionID]bool, error) {
 		lived[c.ID] = c.State == store.ConnectionActive
 	}
 	return lived, err
+}
+
+// ScopePlan is a change of the tree that is planned before it is made.
+type ScopePlan struct {
+	Do          ScopeDeed
+	At          string // path or id of the scope
+	Under       string // of a move: path or id of its parent to be
+	Description access.Description
+}
+
+// ScopeDeed is what is done to a scope.
+type ScopeDeed string
+
+// The deeds that may take something from somebody.
+const (
+	RenameScope  ScopeDeed = "rename"
+	MoveScope    ScopeDeed = "move"
+	RetireScope  ScopeDeed = "retire"
+	RestoreScope ScopeDeed = "restore"
+)
+
+// PlanScope says who would gain and lose what by a change of the tree, and changes
+// nothing; the plan is applied by its hash, as that of a file is.
+func (b *Bridge) PlanScope(ctx context.Context, p ScopePlan, o PlanOptions) (PolicyPlan, error) {
+	was, err := b.treeInStore(ctx)
+	if err != nil {
+		return PolicyPlan{}, err
+	}
+	tree := was.Tree()
+	scopes, err := p.edit(tree, b.now())
+	if err != nil {
+		return PolicyPlan{}, err
+	}
+	after, err := access.NewTree(scopes)
+	if err != nil {
+		return PolicyPlan{}, fault.Wrap(fault.Internal, "bridge.PlanScope", err)
+	}
+	src := was.Source()
+	src.Scopes, src.Edits = tree.All()[:1], access.DiffTrees(tree, after).Changed
+	return b.PlanPolicy(ctx, src, o)
+}
+
+func (p ScopePlan) edit(tree *access.Tree, now time.Time) ([]access.Scope, error) {
+	const op = "bridge.PlanScope"
+	s, err := find(tree, p.At)
+	if err != nil {
+		return nil, err
+	}
+	var scopes []access.Scope
+	switch p.Do {
+	case RenameScope:
+		if p.Description.TimeZone != nil {
+			if err := knownZone(*p.Description.TimeZone); err != nil {
+				return nil, err
+			}
+		}
+		scopes, err = tree.Described(s.ID, p.Description)
+	case MoveScope:
+		var parent access.Scope
+		if parent, err = find(tree, p.Under); err != nil {
+			return nil, err
+		}
+		scopes, err = tree.Moved(s.ID, parent.ID)
+	case RetireScope:
+		scopes, err = tree.RetiredAt(s.ID, now.Truncate(time.Millisecond))
+	case RestoreScope:
+		scopes, err = tree.RetiredAt(s.ID, time.Time{})
+	default:
+		return nil, fault.New(fault.Invalid, op, "a scope is renamed, moved, retired or restored; %q is none of these", p.Do)
+	}
+	return scopes, invalid(op, err)
+}
+
+// maxScopeEvents is how many scopes one change tells of each by itself.
+const maxScopeEvents = 100
+
+// scopeEvents tells what leads from one tree to the other, by ids.
+func scopeEvents(was, next *access.Tree, d access.TreeDiff, now time.Time) []event.Event {
+	var told []event.Event
+	say := func(t event.Type, id access.ScopeID, data map[string]string) {
+		told = append(told, tellScope(t, id, now, data)...)
+	}
+	if was == nil {
+		return nil // policy.applied says that there is a tree
+	}
+	if n := len(d.New) + len(d.Changed); n > maxScopeEvents {
+		return []event.Event{fact(event.ScopesImported, event.ByAdministrator, "", "", now,
+			map[string]string{"added": strconv.Itoa(len(d.New)), "changed": strconv.Itoa(len(d.Changed))})}
+	}
+	for _, s := range d.New {
+		say(event.ScopeAdded, s.ID, map[string]string{"parent": string(s.Parent)})
+	}
+	for _, s := range d.Changed {
+		before, _ := was.Scope(s.ID)
+		switch {
+		case before.Parent != s.Parent:
+			say(event.ScopeMoved, s.ID, map[string]string{"from": string(before.Parent), "to": string(s.Parent)})
+		case before.Retired.IsZero() && !s.Retired.IsZero():
+			say(event.ScopeRetired, s.ID, nil)
+		case !before.Retired.IsZero() && s.Retired.IsZero():
+			say(event.ScopeRestored, s.ID, nil)
+		default:
+			say(event.ScopeRenamed, s.ID, nil)
+		}
+	}
+	return told
 }

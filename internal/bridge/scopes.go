@@ -185,6 +185,15 @@ func join(parent, slug string) string {
 	return parent + "/" + slug
 }
 
+// Scope is what a view is of, but for the paths of before it was moved.
+func (v ScopeView) Scope() access.Scope {
+	s := access.Scope{ID: v.ID, Slug: v.Slug, Level: v.Level, Name: v.Name, Parent: v.Parent, TimeZone: v.TimeZone, Location: v.Location, Was: v.Was}
+	if v.Retired != nil {
+		s.Retired = *v.Retired
+	}
+	return s
+}
+
 // SnapshotOf reads a tree that Scopes listed, as JSON: what checks a file without a
 // bridge.
 func SnapshotOf(body []byte) ([]access.Scope, error) {
@@ -195,11 +204,7 @@ func SnapshotOf(body []byte) ([]access.Scope, error) {
 	}
 	var all []access.Scope
 	for _, v := range list.Scopes {
-		s := access.Scope{ID: v.ID, Slug: v.Slug, Level: v.Level, Name: v.Name, Parent: v.Parent, TimeZone: v.TimeZone, Location: v.Location, Was: v.Was}
-		if v.Retired != nil {
-			s.Retired = *v.Retired
-		}
-		all = append(all, s)
+		all = append(all, v.Scope())
 	}
 	if _, err := access.NewTree(all); err != nil {
 		return nil, fault.New(fault.Invalid, op, "these scopes are no whole tree (list all, from the host): %v", err)

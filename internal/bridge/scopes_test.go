@@ -104,7 +104,7 @@ func TestAScopeIsAddedAndRenamedWhileTheBridgeRuns(t *testing.T) {
 		t.Errorf("whose group names the new fleet holds %v; %+v", held, done)
 	}
 	kims := w.session(banksia, "oid-kim")
-	renamed, err := w.bridge.RenameScope(w.ctx, "southern/banksia/perth", access.Description{Slug: text("fremantle")})
+	renamed, err := w.bridge.DescribeScope(w.ctx, "southern/banksia/perth", access.Description{Slug: text("fremantle")})
 	w.do(err)
 	w.settle()
 	if held := w.holds("kim@banksia.example"); renamed.Scope.ID != done.Scope.ID || !slices.Contains(held, "primary standard @ southern/banksia/fremantle") {
@@ -139,7 +139,7 @@ func TestAScopeIsAddedAndRenamedWhileTheBridgeRuns(t *testing.T) {
 // What groups call a scope is not taken from it, nor given to another, unseen.
 func TestANameThatGroupsUseIsNotTakenAway(t *testing.T) {
 	w := stored(t)
-	_, rename := w.bridge.RenameScope(w.ctx, "southern/banksia/geelong", access.Description{Name: text("Corio")})
+	_, rename := w.bridge.DescribeScope(w.ctx, "southern/banksia/geelong", access.Description{Name: text("Corio")})
 	_, taken := w.bridge.AddScope(w.ctx, bridge.NewScope{Under: "southern/banksia", Slug: "corio", Name: "geelong depot", TimeZone: "Australia/Perth"})
 	_, slug := w.bridge.AddScope(w.ctx, bridge.NewScope{Under: "southern", Slug: "x", Name: "Banksia Freight"})
 	for what, err := range map[string]error{"renamed": rename, "added with a fleet's name": taken, "added with an account's name": slug} {

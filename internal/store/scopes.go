@@ -4,19 +4,23 @@ import (
 	"slices"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/internal/fault"
 )
+
+const scopeColumns = `id, parent, level, name, timezone, location, retired_at`
+
+func scanScope(r Row) (s access.Scope, err error) {
+	var level, retired int64
+	err = r.Scan(&s.ID, &s.Parent, &level, &s.Name, &s.TimeZone, &s.Location, &retired)
+	s.Level, s.Retired = access.Level(level), at(retired)
+	return s, err
+}
 
 // Scopes are all that are in force, by id, retired ones included.
 func (v *View) Scopes() ([]access.Scope, error) {
 	const op = "store.Scopes"
-	all, err := list(v, op, func(r Row) (access.Scope, error) {
-		var s access.Scope
-		var level, retired int64
-		err := r.Scan(&s.ID, &s.Parent, &level, &s.Name, &s.TimeZone, &s.Location, &retired)
-		s.Level, s.Retired = access.Level(level), at(retired)
-		return s, err
-	}, `select id, parent, level, name, timezone, location, retired_at from scopes
-		where not gone and (batch = 0 or batch in (select id from scope_batches)) order by id`)
+	all, err := list(v, op, scanScope, `select `+scopeColumns+` from scopes
+		where not gone and (batch = 0 or batch in (select id from scope_batches where in_force)) order by id`)
 	if err != nil {
 		return nil, err
 	}
@@ -112,13 +116,26 @@ func (tx *Tx) putScopes(scopes []access.Scope, batch int64) error {
 			return err
 		}
 		for rank, place := range places(s) {
-			_, err := tx.exec(op, `insert into scope_slugs (parent, slug, scope, rank) values ($1, $2, $3, $4)`, string(place.Parent), place.Slug, string(s.ID), int64(rank))
-			if err != nil {
+			if err := tx.leadTo(place, s.ID, int64(rank)); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// leadTo lets a place lead to a scope, also where an import has it that is not in force:
+// that one will be begun again.
+func (tx *Tx) leadTo(p access.Place, to access.ScopeID, rank int64) error {
+	const op = "store.PutTree"
+	n, err := tx.exec(op, `insert into scope_slugs (parent, slug, scope, rank) values ($1, $2, $3, $4)
+		on conflict (parent, slug) do update set scope = $3, rank = $4
+			where exists (select 1 from scopes o join scope_batches b on b.id = o.batch and not b.in_force where o.id = scope_slugs.scope)`,
+		string(p.Parent), p.Slug, string(to), rank)
+	if err == nil && n == 0 {
+		return &fault.Error{Kind: fault.Conflict, Op: op, Reason: ReasonSlug, Detail: "another scope has the slug " + p.Slug + " there, or had it"}
+	}
+	return err
 }
 
 // places is where a scope is found, today's first.

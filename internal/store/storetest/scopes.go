@@ -160,3 +160,64 @@ func testRetiredScope(t *testing.T, f *fixture) {
 		t.Error("still retired")
 	}
 }
+
+// An import is seen by nobody until it is in force, all of it at once; what is given up
+// leaves nothing.
+func testScopeBatch(t *testing.T, f *fixture) {
+	fresh := []access.Scope{
+		{ID: "scp_new", Slug: "wattle", Level: access.Account, Name: "Wattle", Parent: "scp_sp"},
+		{ID: "scp_newer", Slug: "perth", Level: access.Fleet, Name: "Perth", Parent: "scp_new", TimeZone: "Australia/Perth", Location: "Perth"},
+	}
+	above := []access.Lineage{{Scope: "scp_new", Ancestors: []access.ScopeID{"scp_new", "scp_sp", "scp_host"}}, {Scope: "scp_newer", Ancestors: []access.ScopeID{"scp_newer", "scp_new", "scp_sp", "scp_host"}}}
+	stage := func(digest string) (b store.ScopeBatch) {
+		f.update(func(tx *store.Tx) (err error) {
+			if b, err = tx.BeginScopeBatch(1, digest); err != nil {
+				return err
+			}
+			return tx.StageScopes(b, fresh, above)
+		})
+		f.view(func(v *store.View) error {
+			open, err := v.OpenScopeBatch()
+			staged, err2 := v.StagedScopes(b)
+			if b.Staged = 2; open != b || fmt.Sprint(staged) != fmt.Sprint(fresh) {
+				t.Errorf("open is %+v, staged %+v", open, staged)
+			}
+			return errors.Join(err, err2)
+		})
+		if n := f.stored().Len(); n != len(sampleScopes()) {
+			t.Errorf("%d scopes are in force", n)
+		}
+		return b
+	}
+	given := stage("given up")
+	for left := int64(1); left > 0; {
+		f.update(func(tx *store.Tx) (err error) { left, err = tx.DropScopeBatch(given, 1); return err })
+	}
+	f.view(func(v *store.View) error {
+		if open, err := v.OpenScopeBatch(); err != nil || open.ID != 0 {
+			t.Errorf("given up, and open: %+v, %v", open, err)
+		}
+		return nil
+	})
+	kept := stage("kept")
+	f.update(func(tx *store.Tx) error { return tx.ForceScopeBatch(kept) })
+	if got := f.stored(); !access.DiffTrees(treeOf(t, append(sampleScopes(), fresh...)...), got).Empty() {
+		t.Errorf("in force are %+v", got.All())
+	}
+	f.update(func(tx *store.Tx) (err error) { _, err = tx.DropScopeBatch(store.ScopeBatch{ID: 99}, 10); return err })
+	taken := []access.Scope{{ID: "scp_taken", Slug: "hobart", Level: access.Fleet, Name: "Hobart", Parent: "scp_account"}}
+	f.update(func(tx *store.Tx) error {
+		b, err := tx.BeginScopeBatch(2, "overtaken")
+		if err != nil {
+			return err
+		}
+		return tx.StageScopes(b, taken, nil)
+	})
+	mine := access.Scope{ID: "scp_mine", Slug: "hobart", Level: access.Fleet, Name: "Hobart", Parent: "scp_account", TimeZone: "Australia/Hobart"}
+	if err := f.Update(t.Context(), func(tx *store.Tx) error { return tx.PutTree(access.TreeDiff{New: []access.Scope{mine}}) }); err != nil {
+		t.Errorf("an import that is not in force keeps its slug from others: %v", err)
+	}
+	if s, ok := f.stored().Resolve("pacific/ironbark/hobart"); !ok || s.ID != "scp_mine" {
+		t.Errorf("hobart is %+v", s)
+	}
+}

@@ -70,6 +70,7 @@ func Run(t *testing.T, open func(t *testing.T) *store.Store) {
 		{"what retires is given to nobody", testRetiredScope},
 		{"the scope tree", testTree},
 		{"a step of a path leads to one scope", testSlugs},
+		{"an import of scopes is seen when it is in force", testScopeBatch},
 		{"sessions", testSessions},
 		{"clients", testClients},
 		{"current", testCurrent},

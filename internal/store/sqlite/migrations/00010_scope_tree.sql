@@ -37,9 +37,12 @@ create table scope_ancestors (
 ) without rowid;
 create index scope_ancestors_retired on scope_ancestors (retired, scope, ancestor) where retired;
 
--- Imports whose scopes are in force.
+-- Imports. base is the version of the policy whose tree they add to, digest says of what; none but the last is not in force.
 create table scope_batches (
-  id bigint not null primary key
+  id bigint not null primary key,
+  base bigint not null,
+  digest text not null,
+  in_force boolean not null
 ) without rowid;
 
 insert into scopes (id, parent, level, name, timezone, location)
