@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -67,7 +66,9 @@ func (c *cli) policyShow() *cobra.Command {
 			return err
 		}
 		var a bridge.PolicyVersionText
-		if err := c.ask(cmd.Context(), http.MethodGet, fmt.Sprintf("/policy/applications/%d", version), nil, &a); err != nil {
+		whole := *c
+		whole.json = true // the text keeps its lines: each is made legible below
+		if err := whole.ask(cmd.Context(), http.MethodGet, fmt.Sprintf("/policy/applications/%d", version), nil, &a); err != nil {
 			return err
 		}
 		if c.json {
@@ -86,7 +87,7 @@ func versionArg(text string) (int64, error) {
 }
 
 func (c *cli) showPolicy(a bridge.PolicyVersionText) error {
-	fmt.Fprintf(c.out, "version %d   applied %s by %s   from %s\n", a.Version, a.At.Local().Format("2006-01-02 15:04:05"), orNone(a.Author), appliedFrom(a.PolicyApplication))
+	fmt.Fprintf(c.out, "version %d   applied %s by %s   from %s\n", a.Version, a.At.Local().Format("2006-01-02 15:04:05"), legible(orNone(a.Author)), legible(appliedFrom(a.PolicyApplication)))
 	fmt.Fprintf(c.out, "hash %s   plan %s   after version %d\n", a.Hash, orNone(a.Plan), a.Base)
 	fmt.Fprintf(c.out, "%d gained, %d lost, %d ended with no access\n", a.Summary.Gaining, a.Summary.Losing, a.Summary.WithoutAccess)
 	for _, approved := range []struct {
@@ -94,24 +95,25 @@ func (c *cli) showPolicy(a bridge.PolicyVersionText) error {
 		names []string
 	}{{"losing", a.Approvals.Losing}, {"ending with no access", a.Approvals.WithoutAccess}, {"too few administrators", a.Approvals.Administrators}} {
 		if len(approved.names) > 0 {
-			fmt.Fprintf(c.out, "approved %s: %s\n", approved.what, strings.Join(approved.names, ", "))
+			fmt.Fprintf(c.out, "approved %s: %s\n", approved.what, legible(strings.Join(approved.names, ", ")))
 		}
 	}
 	if a.Reason != "" {
-		fmt.Fprintf(c.out, "reason: %s\n", a.Reason)
+		fmt.Fprintf(c.out, "reason: %s\n", legible(a.Reason))
 	}
 	fmt.Fprintln(c.out)
-	if a.Text != "" {
-		_, err := io.WriteString(c.out, strings.TrimSuffix(a.Text, "\n")+"\n")
-		return err
+	text := a.Text
+	if text == "" {
+		var pretty bytes.Buffer
+		if err := json.Indent(&pretty, a.Source, "", "  "); err != nil {
+			return err
+		}
+		text = pretty.String()
 	}
-	var pretty bytes.Buffer
-	if err := json.Indent(&pretty, a.Source, "", "  "); err != nil {
-		return err
+	for line := range strings.Lines(text) {
+		fmt.Fprintln(c.out, legible(strings.TrimRight(line, "\r\n")))
 	}
-	fmt.Fprintln(&pretty)
-	_, err := pretty.WriteTo(c.out)
-	return err
+	return nil
 }
 
 func (c *cli) policyDiff() *cobra.Command {

@@ -143,8 +143,8 @@ func (a *api) application(ctx context.Context, in *versionInput) (*body[bridge.P
 }
 
 type planRevertInput struct {
-	versionInput
-	Body struct {
+	Version int64 `path:"version" minimum:"1"`
+	Body    struct {
 		Author string `json:"author,omitempty" maxLength:"200"`
 	}
 }

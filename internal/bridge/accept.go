@@ -84,7 +84,7 @@ func (c *change) settleAfter(p store.Person, fences int64) error {
 			c.had[mapping.Pair{Grant: a.Grant, Scope: a.Scope}] = true
 		}
 	}
-	if c.dir.Rules(p) > 0 {
+	if c.dir.ByPolicy(p) {
 		c.because = becausePolicy
 	}
 	defer func() { c.had, c.because = nil, "" }()

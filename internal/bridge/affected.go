@@ -2,65 +2,68 @@ package bridge
 
 import (
 	"reflect"
-	"slices"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/store"
 	"github.com/drawbridge-id/drawbridge/mapping"
 )
 
-// reach is whom of a connection a change of the policy may concern: nobody,
-// the members of some groups, or everybody. What is in doubt is everybody.
-type reach struct {
-	everybody          bool
-	names, externalIDs []string // of groups; names folded
-}
+// A change of the policy concerns of each connection nobody, the members of some of its
+// groups, or everybody. It looks at maxLooked groups for them, and fences maxFenced of
+// them at most: more is everybody, which is one number, however many there are.
+const (
+	maxLooked = 5000
+	maxFenced = 1000
+)
 
-// maxFenced is how many groups a change of the policy fences by name at most. One that
-// concerns more concerns everybody: that is one number, however many there are.
-const maxFenced = 1000
-
-func (r reach) nobody() bool { return !r.everybody && len(r.names)+len(r.externalIDs) == 0 }
-
-// reached says whom of a connection it may concern that next takes the place of old.
-func reached(old, next *mapping.Policy, conn access.ConnectionID) reach {
-	if old == nil || !same(decisive(old, conn), decisive(next, conn)) {
-		return reach{everybody: true}
-	}
-	return reach{}
-}
-
-// decisive is all that decisions of a connection's people follow from, beside facts.
-func decisive(p *mapping.Policy, conn access.ConnectionID) any {
-	src := p.Source().Unplaced()
-	c, known := p.Connection(conn)
-	rules := slices.DeleteFunc(slices.Clone(src.Rules), func(r mapping.RuleSource) bool { return r.From != conn })
-	for i := range rules {
-		rules[i].Note, rules[i].Owner = "", ""
-	}
-	return []any{known, c.Ceiling, c.TrustsCertification, c.SCIM.UserExtensions, src.Scopes, src.Attributes, src.Conditions, rules}
-}
-
-func same(a, b any) bool { return reflect.DeepEqual(a, b) }
-
-// reachesOf says whom of each connection it may concern that next takes the place of old.
-func reachesOf(old, next *mapping.Policy) map[access.ConnectionID]reach {
-	reaches := map[access.ConnectionID]reach{}
+// reachesOf says whom of each connection it may concern that next takes the place of
+// old. What is in doubt is everybody: another ceiling, or a scope that went, was retired
+// or lies elsewhere.
+func reachesOf(old, next *mapping.Policy) map[access.ConnectionID]mapping.Reach {
+	reaches := map[access.ConnectionID]mapping.Reach{}
+	compared := mapping.Compare(old, next)
+	moved := old == nil || lies(access.DiffTrees(old.Tree(), next.Tree()))
 	for _, c := range next.Connections() {
-		r := reached(old, next, c.ID)
-		r.everybody = r.everybody || len(r.names)+len(r.externalIDs) > maxFenced
+		r := compared.Of(c.ID)
+		if !moved {
+			was, _ := old.Connection(c.ID)
+			r.Everybody = r.Everybody || !reflect.DeepEqual(was.Ceiling, c.Ceiling)
+		}
+		r.Everybody = r.Everybody || moved
 		reaches[c.ID] = r
 	}
 	return reaches
 }
 
+// lies reports whether a scope that was there is gone, or lies under others than before.
+func lies(d access.TreeDiff) bool {
+	isNew := make(map[access.ScopeID]bool, len(d.New))
+	for _, s := range d.New {
+		isNew[s.ID] = true
+	}
+	for _, l := range d.Above {
+		if !isNew[l.Scope] {
+			return true
+		}
+	}
+	return len(d.Gone) > 0
+}
+
 // putPolicy puts the policy in and lets the decisions of those whom it may concern
 // count for nothing, in the same transaction: whoever is not concerned stays decided.
-func putPolicy(tx *store.Tx, reaches map[access.ConnectionID]reach, next *mapping.Policy, lived map[access.ConnectionID]bool, row store.Policy) (version int64, err error) {
+func putPolicy(tx *store.Tx, reaches map[access.ConnectionID]mapping.Reach, next *mapping.Policy, lived map[access.ConnectionID]bool, row store.Policy) (version int64, err error) {
 	var stand []access.ConnectionID
+	fenced := map[access.ConnectionID][]store.GroupKey{}
 	for _, c := range next.Connections() {
-		if lived[c.ID] && !reaches[c.ID].everybody {
-			stand = append(stand, c.ID)
+		if !lived[c.ID] || reaches[c.ID].Everybody {
+			continue
+		}
+		keys, known, err := touchedGroups(tx, c.ID, reaches[c.ID])
+		if err != nil {
+			return 0, err
+		}
+		if known {
+			stand, fenced[c.ID] = append(stand, c.ID), keys
 		}
 	}
 	version, err = tx.PutPolicy(row.Hash, row.Source, row.Applied, stand...)
@@ -68,23 +71,40 @@ func putPolicy(tx *store.Tx, reaches map[access.ConnectionID]reach, next *mappin
 		return 0, err
 	}
 	for _, id := range stand {
-		if err := fenceReached(tx, id, reaches[id]); err != nil {
+		if len(fenced[id]) == 0 {
+			continue
+		}
+		dir, err := tx.In(id)
+		if err != nil {
+			return 0, err
+		}
+		if err := dir.FenceGroups(fenced[id]); err != nil {
 			return 0, err
 		}
 	}
 	return version, nil
 }
 
-func fenceReached(tx *store.Tx, id access.ConnectionID, r reach) error {
-	if r.nobody() {
-		return nil
+// touchedGroups are the groups whose members a change may concern; known is false where
+// they are too many to be told apart.
+func touchedGroups(tx *store.Tx, id access.ConnectionID, r mapping.Reach) (keys []store.GroupKey, known bool, err error) {
+	if r.Nobody() {
+		return nil, true, nil
 	}
 	dir, err := tx.In(id)
 	if err != nil {
-		return err
+		return nil, false, err
 	}
-	_, err = dir.FenceNamed(r.names, r.externalIDs)
-	return err
+	groups, err := dir.GroupTitles(maxLooked + 1)
+	if err != nil || len(groups) > maxLooked {
+		return nil, false, err
+	}
+	for _, g := range groups {
+		if r.Touches(g.DisplayName, g.ExternalID) {
+			keys = append(keys, g.Key)
+		}
+	}
+	return keys, len(keys) <= maxFenced, nil
 }
 
 // compiled is the policy of a row; nil if none has been applied.

@@ -33,9 +33,11 @@ func TestOnlyWhoIsAffectedIsDecidedAnew(t *testing.T) {
 		"a test, a guard":                {func(p *mapping.PolicySource) { p.Guard.WithoutAccess = &mapping.Share{People: 7} }, false, false},
 		"how often their IdP may ask":    {settings(func(c *access.Connection) { c.SCIM.Rate = access.Rate{PerSecond: 7, Burst: 70} }), false, false},
 		"their name and their domains":   {settings(func(c *access.Connection) { c.Name, c.Domains = "Banksia", []string{"new.example"} }), false, false},
-		"their register is trusted":      {settings(func(c *access.Connection) { c.TrustsCertification = !c.TrustsCertification }), true, false},
+		"their register is trusted":      {settings(func(c *access.Connection) { c.TrustsCertification = !c.TrustsCertification }), false, false},
+		"another fleet":                  {fleet("ballarat"), false, false},
+		"a rule about another group":     {withoutRule("banksia-admins"), false, false},
 		"their ceiling gains a grant":    {settings(func(c *access.Connection) { c.Ceiling.Grants = append(c.Ceiling.Grants, access.Technician) }), true, false},
-		"what they hold gains something": {func(p *mapping.PolicySource) { p.Rules[0].Flags.Video = !p.Rules[0].Flags.Video }, true, false},
+		"what they hold gains something": {guestToo, true, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -83,7 +85,7 @@ func TestAChangeThatIsUndoneBeforeItIsSeenStillEndsSessions(t *testing.T) {
 		"taken, given back, others' apart": {[]func(*mapping.PolicySource){withoutRule("banksia-managers"), withoutRule("southern-support"), unchanged}, false},
 		"others' changes alone":            {[]func(*mapping.PolicySource){withoutRule("southern-support"), withoutConnection(tundra), unchanged}, true},
 		"one of theirs among others'": {[]func(*mapping.PolicySource){withoutRule("southern-support"),
-			settings(func(c *access.Connection) { c.TrustsCertification = true })}, true},
+			guestToo}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -102,3 +104,35 @@ func TestAChangeThatIsUndoneBeforeItIsSeenStillEndsSessions(t *testing.T) {
 }
 
 func unchanged(*mapping.PolicySource) {}
+
+// guestToo gives banksia's managers something more.
+func guestToo(p *mapping.PolicySource) {
+	at := slices.IndexFunc(p.Rules, func(r mapping.RuleSource) bool { return r.ID == "banksia-managers" })
+	p.Rules[at].Guest = []string{"standard @ southern/banksia/hobart"}
+}
+
+// fleet adds a fleet to banksia's account.
+func fleet(slug string) func(*mapping.PolicySource) {
+	return func(p *mapping.PolicySource) {
+		p.Scopes = append(slices.Clone(p.Scopes), access.Scope{ID: access.ScopeID("path:southern/banksia/" + slug), Slug: slug, Level: access.Fleet, Name: slug,
+			Parent: "path:southern/banksia", TimeZone: "Australia/Melbourne"})
+	}
+}
+
+// TestAFleetThatIsAddedConcernsItsOwnGroupAlone: whose group names it gains by it, and
+// everybody else stays decided.
+func TestAFleetThatIsAddedConcernsItsOwnGroupAlone(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	sam, kim := w.person(banksia, "sam@banksia.example", "oid-sam"), w.person(banksia, "kim@banksia.example", "oid-kim")
+	w.group(banksia, "GL Geelong Managers", sam)
+	w.group(banksia, "GL Ballarat Managers", kim)
+	w.policy(fleet("ballarat"))
+	if !w.decided(banksia, sam) || w.decided(banksia, kim) {
+		t.Errorf("of Geelong's decided is %t, of Ballarat's %t", w.decided(banksia, sam), w.decided(banksia, kim))
+	}
+	w.drain()
+	if got := w.holds("kim@banksia.example"); len(got) != 1 {
+		t.Errorf("kim holds %v", got)
+	}
+}

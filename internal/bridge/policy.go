@@ -68,7 +68,7 @@ type prepared struct {
 	body      []byte
 	hash      string
 	tree      access.TreeDiff
-	reaches   map[access.ConnectionID]reach
+	reaches   map[access.ConnectionID]mapping.Reach
 }
 
 // prepare gives the scopes of src the ids that they have, and new ones to those that

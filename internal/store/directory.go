@@ -93,8 +93,9 @@ func (d *DirectoryTx) touchPerson(id access.PersonID) {
 }
 
 // since are the versions of the policy from which decisions count, and from which
-// they counted until the last one that changed what everybody of the connection is given.
-type since struct{ from, before int64 }
+// they counted until the last one that changed what everybody of the connection is given;
+// and the last one that fenced some of its groups.
+type since struct{ from, before, partly int64 }
 
 // Rules is how many versions of the policy have made the person's last decision void:
 // 0, 1, or 2 for several.
@@ -108,13 +109,19 @@ func (d *Directory) Rules(p Person) int64 {
 	return 2
 }
 
+// ByPolicy reports whether a policy may have made the person's last decision void, for
+// all of the connection or for groups of theirs.
+func (d *Directory) ByPolicy(p Person) bool {
+	return d.Rules(p) > 0 || p.Policy < d.since.partly
+}
+
 // touchFences makes the window read the connection's people again.
 func (d *DirectoryTx) touchFences() {
-	id, fence := d.row.ID, d.fence
+	id, fence, partly := d.row.ID, d.fence, d.since.partly
 	d.tx.touchWide(func(w *wide) {
 		c := w.connections[id]
 		c.fences++
-		c.fence = max(c.fence, fence)
+		c.fence, c.since.partly = max(c.fence, fence), max(c.since.partly, partly)
 		w.connections[id] = c
 	})
 }

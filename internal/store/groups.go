@@ -290,20 +290,27 @@ func (d *DirectoryTx) FenceGroup(g Group) error {
 	return d.changed(n, op)
 }
 
-// FenceNamed fences, as one change, the groups that have one of those names, folded,
-// or one of those externalIds, and says how many they are.
-func (d *DirectoryTx) FenceNamed(names, externalIDs []string) (int64, error) {
-	const op = "store.FenceNamed"
-	if err := d.nextFence(op); err != nil {
-		return 0, err
-	}
-	in := d.dialect().Texts("$3")
-	named, err := d.layFence(op, `not dissolving and name_key in (`+in+`)`, jsonList(names))
+// FenceGroups fences several groups as one change: the policy that is in force in this
+// transaction may give their members something else.
+func (d *DirectoryTx) FenceGroups(keys []GroupKey) error {
+	const op = "store.FenceGroups"
+	err := d.v.q.QueryRow(`update connections set decided_partly = (select version from policy) where key = $1 returning decided_partly`, d.conn).Scan(&d.since.partly)
 	if err != nil {
-		return 0, err
+		return d.v.failed(err, op)
 	}
-	known, err := d.layFence(op, `not dissolving and external_id in (`+in+`)`, jsonList(externalIDs))
-	return named + known, err
+	if err := d.nextFence(op); err != nil {
+		return err
+	}
+	_, err = d.layFence(op, `key in (`+d.dialect().Keys("$3")+`)`, jsonList(keys))
+	return err
+}
+
+// GroupTitles lists at most limit groups with what rules know them by: key, name and
+// externalId, and nothing else.
+func (d *Directory) GroupTitles(limit int) ([]Group, error) {
+	return list(d.v, "store.GroupTitles", func(r Row) (g Group, err error) {
+		return g, r.Scan(&g.Key, &g.DisplayName, &g.ExternalID)
+	}, `select key, display_name, coalesce(external_id, '') from groups where conn = $1 and not dissolving order by key limit $2`, d.conn, limit)
 }
 
 func (d *DirectoryTx) nextFence(op string) error {

@@ -21,14 +21,14 @@ func (v *View) Host() (epoch int64, err error) {
 	return epoch, v.failed(err, "store.Host")
 }
 
-const connectionColumns = `key, fence, decided_from, decided_before, definition, active, epoch, people, groups, created_at, last_scim_at`
+const connectionColumns = `key, fence, decided_from, decided_before, decided_partly, definition, active, epoch, people, groups, created_at, last_scim_at`
 
 func (v *View) scanConnection(r Row) (d Directory, err error) {
 	var text string
 	var active bool
 	var created, last int64
 	c := &d.row
-	if err = r.Scan(&d.conn, &d.fence, &d.since.from, &d.since.before, &text, &active, &c.Epoch, &c.People, &c.Groups, &created, &last); err != nil {
+	if err = r.Scan(&d.conn, &d.fence, &d.since.from, &d.since.before, &d.since.partly, &text, &active, &c.Epoch, &c.People, &c.Groups, &created, &last); err != nil {
 		return d, err
 	}
 	defined, err := v.defined.read(text)
@@ -253,7 +253,7 @@ func (tx *Tx) voidBefore(op string, version int64, stand []access.ConnectionID) 
 		w.policy = version
 		for _, id := range void {
 			c := w.connections[id]
-			c.since = since{from: version, before: c.since.from}
+			c.since = since{from: version, before: c.since.from, partly: c.since.partly}
 			w.connections[id] = c
 		}
 	})
