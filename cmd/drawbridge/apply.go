@@ -28,18 +28,26 @@ type applyFlags struct {
 }
 
 func (f *applyFlags) add(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.plan, "plan", "", "the plan to apply, by the hash that plan printed")
+	f.approve(cmd)
+}
+
+// approve adds the flags that go past guards.
+func (f *applyFlags) approve(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.StringVar(&f.plan, "plan", "", "the plan to apply, by the hash that plan printed")
 	flags.StringSliceVar(&f.losing, "accept-losing", nil, "people who may lose something, by userName, past the guard; for more than 100, their exact number")
 	flags.StringSliceVar(&f.withoutAccess, "accept-without-access", nil, "people who may end with no access, likewise")
 	flags.StringSliceVar(&f.administrators, "accept-administrators", nil, "scopes that may keep too few administrators, by path")
 	flags.StringVar(&f.reason, "reason", "", "why; needed where something is approved")
-	flags.StringVar(&f.author, "author", "", "who applies it (default: who is logged in here)")
+	flags.StringVar(&f.author, "author", "", "who does it (default: who is logged in here)")
 }
 
 func (f *applyFlags) request() api.ApplyRequest {
-	return api.ApplyRequest{Plan: f.plan, Author: authorOr(f.author), Reason: f.reason,
-		Approvals: bridge.Approvals{Losing: f.losing, WithoutAccess: f.withoutAccess, Administrators: f.administrators}}
+	return api.ApplyRequest{Plan: f.plan, Author: authorOr(f.author), Reason: f.reason, Approvals: f.approvals()}
+}
+
+func (f *applyFlags) approvals() bridge.Approvals {
+	return bridge.Approvals{Losing: f.losing, WithoutAccess: f.withoutAccess, Administrators: f.administrators}
 }
 
 func (c *cli) apply() *cobra.Command {
@@ -172,7 +180,7 @@ func (c *cli) askLong(ctx context.Context, path string, in, out any) error {
 	return c.refused(r)
 }
 
-// refused tells why a policy was not applied, and how to go on.
+// refused tells why a plan was not carried out, and how to go on.
 func (c *cli) refused(r api.Refusal) error {
 	code := map[string]int{bridge.ReasonGuard: exitGuard, bridge.ReasonUnreviewed: exitStale, bridge.ReasonMoved: exitStale, bridge.ReasonTestsFail: exitUsage}[r.Reason]
 	if c.json {
@@ -189,7 +197,7 @@ func (c *cli) refused(r api.Refusal) error {
 		}
 	}
 	if len(r.Guards) > 0 {
-		fmt.Fprintf(c.err, "To go on: change the rules, or approve by name:%s\n", approving(r.Guards))
+		fmt.Fprintf(c.err, "To go on: change what it does, or approve by name:%s\n", approving(r.Guards))
 	}
 	return &exit{code: code}
 }

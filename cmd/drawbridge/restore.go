@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
@@ -10,14 +9,16 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/internal/api"
 	"github.com/drawbridge-id/drawbridge/internal/bridge"
 )
 
 // restoring is what the command was asked for.
 type restoring struct {
-	at, plan              string
-	groups                []string
-	losing, withoutAccess int64
+	at     string
+	groups []string
+	applyFlags
 }
 
 func (c *cli) restore() *cobra.Command {
@@ -30,8 +31,7 @@ func (c *cli) restore() *cobra.Command {
 	f.StringVar(&r.at, "at", "", "the instant, or how long ago it was")
 	f.StringArrayVar(&r.groups, "group", nil, "only this group, by its id; may be given several times")
 	f.StringVar(&r.plan, "plan", "", "carry out the plan with this hash")
-	f.Int64Var(&r.losing, "accept-losing", 0, "approve that so many people lose something: the exact number of the plan")
-	f.Int64Var(&r.withoutAccess, "accept-without-access", 0, "approve that so many people end with no access: the exact number of the plan")
+	r.approve(cmd)
 	return cmd
 }
 
@@ -61,28 +61,22 @@ func (c *cli) runRestore(cmd *cobra.Command, connection string, r restoring) err
 		return failed(exitUsage, "with --plan, give --at as the instant that the plan printed: it names exactly one")
 	}
 	base := "/connections/" + url.PathEscape(connection)
-	ask := map[string]any{"at": at, "groups": r.groups}
 	var p bridge.RestorePlan
-	if err := c.ask(cmd.Context(), http.MethodPost, base+"/restore-plans", ask, &p); err != nil {
-		return err
-	}
 	if r.plan == "" {
+		if err := c.askLong(cmd.Context(), base+"/restore-plans", map[string]any{"at": at, "groups": r.groups}, &p); err != nil {
+			return err
+		}
 		if c.json {
 			return c.print(p)
 		}
 		c.showRestore(p, connection, r)
 		return nil
 	}
-	if p.Hash != r.plan {
-		return failed(exitStale, "this is no longer what would happen: the plan is %s by now, not %s. Nothing was done", p.Hash, r.plan)
+	ask := api.RestoreRequest{At: at, Plan: r.plan, Author: authorOr(r.author), Reason: r.reason, Approvals: r.approvals()}
+	for _, g := range r.groups {
+		ask.Groups = append(ask.Groups, access.GroupID(g))
 	}
-	for _, g := range p.Guards {
-		if g.Found != map[string]int64{"max_people_losing": r.losing, "max_people_without_access": r.withoutAccess}[g.Guard] {
-			return failed(exitGuard, "%s: %s. Nothing was done. %s approves it", g.Guard, g.Message, approves(g))
-		}
-	}
-	ask["plan"], ask["accept_losing"], ask["accept_without_access"] = r.plan, r.losing, r.withoutAccess
-	if err := c.ask(cmd.Context(), http.MethodPost, base+"/restores", ask, &p); err != nil {
+	if err := c.askLong(cmd.Context(), base+"/restores", ask, &p); err != nil {
 		return err
 	}
 	if c.json {
@@ -90,10 +84,6 @@ func (c *cli) runRestore(cmd *cobra.Command, connection string, r restoring) err
 	}
 	fmt.Fprintf(c.out, "Restored: %s. What people hold follows within seconds.\n", restoreSum(p))
 	return nil
-}
-
-func approves(g bridge.GuardFinding) string {
-	return fmt.Sprintf("--%s %d", map[string]string{"max_people_losing": "accept-losing", "max_people_without_access": "accept-without-access"}[g.Guard], g.Found)
 }
 
 func restoreSum(p bridge.RestorePlan) string {
@@ -145,7 +135,7 @@ func (c *cli) showRestore(p bridge.RestorePlan, connection string, r restoring) 
 			fmt.Fprintf(c.out, "  %-32s - %s (%s)\n", x.UserName, h.Is, h.Standing)
 		}
 		for _, h := range x.Alters {
-			fmt.Fprintf(c.out, "  %-32s ~ %s (%s)\n", x.UserName, h.Is, h.Standing)
+			fmt.Fprintf(c.out, "  %-32s ~ %s (%s; was %s)\n", x.UserName, h.Is, h.Standing, strings.Join(h.Was, ", "))
 		}
 	}
 	if more := p.Summary.Changing - int64(len(p.People)); more > 0 {
@@ -160,8 +150,8 @@ func (c *cli) showRestore(p bridge.RestorePlan, connection string, r restoring) 
 	}
 	for _, g := range p.Guards {
 		fmt.Fprintf(c.out, "\nguard %s: %s.", g.Guard, g.Message)
-		command += " " + approves(g)
 	}
+	command += approving(p.Guards)
 	fmt.Fprintf(c.out, "\nTo do it: %s\n", command)
 }
 

@@ -25,7 +25,7 @@ type ApplyRequest struct {
 	Approvals bridge.Approvals `json:"approvals,omitempty" doc:"people and scopes past the guards, by name; for more than 100 people, their exact number"`
 }
 
-// Refusal is the answer to a policy that is not applied: problem details with what
+// Refusal is the answer to a plan that is not carried out: problem details with what
 // stands in the way.
 type Refusal struct {
 	huma.ErrorModel
@@ -103,7 +103,7 @@ func (r ApplyRequest) read() (bridge.ApplyOptions, error) {
 	return o, nil
 }
 
-// refusal is an error as the answer, with what stands in the way of a policy if it is
+// refusal is an error as the answer, with what stands in the way of a plan if it is
 // that. The log has the sentence, which names nobody.
 func (a *api) refusal(ctx context.Context, err error) Refusal {
 	r := Refusal{ErrorModel: *a.planError(ctx, err)}

@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"net/http"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -12,8 +11,8 @@ import (
 )
 
 func (a *api) restoreRoutes(h huma.API) {
-	register(a, h, http.MethodPost, "/connections/{connection}/restore-plans", "What putting groups and memberships back to an instant would do", http.StatusOK, a.planRestore)
-	register(a, h, http.MethodPost, "/connections/{connection}/restores", "Put groups and memberships back, by the hash of a plan; 412 if it would be another by now, 403 if a guard refuses", http.StatusOK, a.restore)
+	long[bridge.RestorePlan](a, h, "/connections/{connection}/restore-plans", "What putting groups and memberships back to an instant would do", a.planRestore)
+	long[bridge.RestorePlan](a, h, "/connections/{connection}/restores", "Put groups and memberships back, by the hash of a plan; 412 if it would be another by now, 403 if a guard refuses", a.restore)
 }
 
 type restoreInput struct {
@@ -24,30 +23,30 @@ type restoreInput struct {
 	}
 }
 
-func (a *api) planRestore(ctx context.Context, in *restoreInput) (*body[*bridge.RestorePlan], error) {
-	p, err := a.Bridge.PlanRestore(ctx, in.Connection, in.Body.At, in.Body.Groups)
-	if err != nil {
-		return nil, err
-	}
-	return &body[*bridge.RestorePlan]{p}, nil
+func (a *api) planRestore(_ context.Context, in *restoreInput) (*huma.StreamResponse, error) {
+	return answerOf(a, func(ctx context.Context) (*bridge.RestorePlan, error) {
+		return a.Bridge.PlanRestore(ctx, in.Connection, in.Body.At, in.Body.Groups)
+	}), nil
+}
+
+// RestoreRequest orders a plan to be carried out.
+type RestoreRequest struct {
+	At        time.Time        `json:"at"`
+	Groups    []access.GroupID `json:"groups,omitempty" maxItems:"1000"`
+	Plan      string           `json:"plan" maxLength:"64" doc:"the hash of the plan that was looked at"`
+	Author    string           `json:"author,omitempty" maxLength:"200" doc:"who orders it"`
+	Reason    string           `json:"reason,omitempty" maxLength:"1000" doc:"why; required where something is approved"`
+	Approvals bridge.Approvals `json:"approvals,omitempty" doc:"people and scopes past the guards, by name; for more than 100 people, their exact number"`
 }
 
 type restoreOrder struct {
 	Connection access.ConnectionID `path:"connection" maxLength:"128"`
-	Body       struct {
-		At            time.Time        `json:"at"`
-		Groups        []access.GroupID `json:"groups,omitempty" maxItems:"1000"`
-		Plan          string           `json:"plan" maxLength:"64" doc:"the hash of the plan that was looked at"`
-		Losing        int64            `json:"accept_losing,omitempty" doc:"approves that so many people lose something; the exact number of the plan"`
-		WithoutAccess int64            `json:"accept_without_access,omitempty" doc:"approves that so many end with no access"`
-	}
+	Body       RestoreRequest
 }
 
-func (a *api) restore(ctx context.Context, in *restoreOrder) (*body[*bridge.RestorePlan], error) {
-	p, err := a.Bridge.Restore(ctx, bridge.RestoreOrder{Connection: in.Connection, At: in.Body.At, Groups: in.Body.Groups, Plan: in.Body.Plan,
-		Losing: in.Body.Losing, WithoutAccess: in.Body.WithoutAccess})
-	if err != nil {
-		return nil, err
-	}
-	return &body[*bridge.RestorePlan]{p}, nil
+func (a *api) restore(_ context.Context, in *restoreOrder) (*huma.StreamResponse, error) {
+	r := in.Body
+	return answerOf(a, func(ctx context.Context) (*bridge.RestorePlan, error) {
+		return a.Bridge.Restore(ctx, bridge.RestoreOrder{Connection: in.Connection, At: r.At, Groups: r.Groups, Plan: r.Plan, Author: r.Author, Approvals: r.Approvals, Reason: r.Reason})
+	}), nil
 }

@@ -31,8 +31,8 @@ type ApplyOptions struct {
 // policy's own tests fail. A plan that has been applied and is in force is done.
 func (b *Bridge) ApplyPlan(ctx context.Context, hash string, o ApplyOptions) (Applied, error) {
 	const op = "bridge.ApplyPlan"
-	if !o.Approvals.none() && strings.TrimSpace(o.Reason) == "" {
-		return Applied{}, fault.New(fault.Invalid, op, "an approval needs a reason")
+	if err := o.Approvals.explained(op, o.Reason); err != nil {
+		return Applied{}, err
 	}
 	if done, err := b.appliedAlready(ctx, hash); err != nil || done.Version > 0 {
 		return done, err

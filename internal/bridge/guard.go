@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/drawbridge-id/drawbridge/internal/fault"
 	"github.com/drawbridge-id/drawbridge/mapping"
@@ -31,7 +32,7 @@ const approvedByName = 100
 
 // guarded is what guards look at of a plan.
 type guarded struct {
-	holding         int64 // people who hold something now
+	holding         int64 // people who hold something now, of all whom the plan may concern
 	losing, without int64
 	names           map[string][]string // by guard: who, or which scopes; the first of them
 	administrators  []headcount         // by path
@@ -49,8 +50,9 @@ func defaultGuard() mapping.Guard {
 	return mapping.Guard{Losing: &mapping.Share{Percent: 10}, WithoutAccess: &mapping.Share{Percent: 5}, Administrators: &one}
 }
 
-// judge lists the guards that a plan does not pass. The guard is the active policy's: a
-// file does not loosen the guard that judges it.
+// judge lists the guards that a plan does not pass: one to apply a policy, to change the
+// tree, or to restore. The guard is the active policy's: a file does not loosen the guard
+// that judges it.
 func judge(g mapping.Guard, p guarded) []GuardFinding {
 	usual := defaultGuard()
 	findings := []GuardFinding{}
@@ -112,6 +114,23 @@ type Approvals struct {
 	Administrators []string `json:"administrators,omitempty"` // paths of scopes
 }
 
+// explained refuses an approval that gives no reason.
+func (a Approvals) explained(op, reason string) error {
+	if !a.none() && strings.TrimSpace(reason) == "" {
+		return fault.New(fault.Invalid, op, "an approval needs a reason")
+	}
+	return nil
+}
+
+// note tells an event how much was approved.
+func (a Approvals) note(data map[string]string) {
+	for name, n := range map[string]int{"approved_losing": len(a.Losing), "approved_without_access": len(a.WithoutAccess), "approved_administrators": len(a.Administrators)} {
+		if n > 0 {
+			data[name] = strconv.Itoa(n)
+		}
+	}
+}
+
 func (a Approvals) none() bool { return len(a.Losing)+len(a.WithoutAccess)+len(a.Administrators) == 0 }
 
 // refused leaves those findings that are not approved, each with the names that are
@@ -150,7 +169,7 @@ func missingOf(f GuardFinding, given []string) []string {
 	return slices.DeleteFunc(slices.Clone(f.Names), func(name string) bool { return approved[schema.Fold(name)] })
 }
 
-// Refusal is why a policy is not applied, with whom it concerns. Its text names nobody.
+// Refusal is why a plan is not carried out, with whom it concerns. Its text names nobody.
 type Refusal struct {
 	Guards []GuardFinding // that refuse, with the names that are not approved
 	People []PersonChange // who would lose what was not shown; the first of them

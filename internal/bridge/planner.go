@@ -375,7 +375,9 @@ func (w *planWorker) one(c *planConnection, x *store.CensusPerson, out *planned)
 }
 
 // holds reports whether an assignment has not ended by itself.
-func (p *planner) holds(a access.Assignment) bool { return a.Until.IsZero() || p.now.Before(a.Until) }
+func (p *planner) holds(a access.Assignment) bool { return holdsAt(a, p.now) }
+
+func holdsAt(a access.Assignment, now time.Time) bool { return a.Until.IsZero() || now.Before(a.Until) }
 
 // settled reports whether what is stored is what the present policy says now.
 func (w *planWorker) settled(x *store.CensusPerson) bool {
@@ -652,41 +654,49 @@ func (w *planWorker) administrators(lives, stays bool, before, after []access.As
 
 // change puts a person's plan into words, and notes what is lost.
 func (w *planWorker) change(x *store.CensusPerson, plan mapping.Plan, before, after []access.Assignment, out *planned) PersonChange {
-	c := PersonChange{Connection: x.Connection, Person: x.ID, UserName: x.UserName}
 	old := w.was
 	if old == nil {
 		old = w.next
 	}
+	c := changeOf(PersonName{x.Connection, x.ID, x.UserName}, old, w.next, plan, before, after, w.now)
+	out.losses = append(out.losses, c.losses...)
+	return c
+}
+
+// changeOf puts what becomes of somebody into words, in those of the policy before and
+// of the one to come.
+func changeOf(who PersonName, old, next *mapping.Policy, plan mapping.Plan, before, after []access.Assignment, now time.Time) PersonChange {
+	c := PersonChange{Connection: who.Connection, Person: who.Person, UserName: who.UserName}
+	holds := func(a access.Assignment) bool { return holdsAt(a, now) }
 	for _, a := range plan.Drop {
-		if w.holds(a) {
+		if holds(a) {
 			c.Loses = append(c.Loses, holdingOf(old, a))
-			c.losses = append(c.losses, lossOf(lostAll, x.Connection, x.ID, a))
+			c.losses = append(c.losses, lossOf(lostAll, who.Connection, who.Person, a))
 		}
 	}
 	for _, a := range plan.Give {
-		if w.holds(a) {
-			c.Gains = append(c.Gains, holdingOf(w.next, a))
+		if holds(a) {
+			c.Gains = append(c.Gains, holdingOf(next, a))
 		}
 	}
 	for _, ch := range plan.Change {
 		switch {
 		case ch.From.SameUse(ch.To):
-		case !w.holds(ch.From):
-			c.Gains = append(c.Gains, holdingOf(w.next, ch.To))
+		case !holds(ch.From):
+			c.Gains = append(c.Gains, holdingOf(next, ch.To))
 		default:
-			h := holdingOf(w.next, ch.To)
+			h := holdingOf(next, ch.To)
 			h.Was, h.Narrows = differences(ch.From, ch.To)
 			c.Alters = append(c.Alters, h)
 			if h.Narrows {
-				c.losses = append(c.losses, lossOf(lostSome, x.Connection, x.ID, ch.To))
+				c.losses = append(c.losses, lossOf(lostSome, who.Connection, who.Person, ch.To))
 			}
 		}
 	}
-	if slices.ContainsFunc(before, w.holds) && !slices.ContainsFunc(after, w.holds) {
+	if slices.ContainsFunc(before, holds) && !slices.ContainsFunc(after, holds) {
 		c.WithoutAccess = true
-		c.losses = append(c.losses, lossOf(lostAnything, x.Connection, x.ID, access.Assignment{}))
+		c.losses = append(c.losses, lossOf(lostAnything, who.Connection, who.Person, access.Assignment{}))
 	}
-	out.losses = append(out.losses, c.losses...)
 	return c
 }
 

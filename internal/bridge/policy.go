@@ -201,8 +201,8 @@ func (how application) record(tx *store.Tx, p store.Policy) error {
 	data := map[string]string{"version": strconv.FormatInt(p.Version, 10), "hash": p.Hash}
 	if how.plan != "" {
 		data["plan"] = how.plan
-		for name, n := range map[string]int64{"gaining": how.summary.Gaining, "losing": how.summary.Losing, "without_access": how.summary.WithoutAccess,
-			"approved_losing": int64(len(how.approvals.Losing)), "approved_without_access": int64(len(how.approvals.WithoutAccess)), "approved_administrators": int64(len(how.approvals.Administrators))} {
+		how.approvals.note(data)
+		for name, n := range map[string]int64{"gaining": how.summary.Gaining, "losing": how.summary.Losing, "without_access": how.summary.WithoutAccess} {
 			if n > 0 {
 				data[name] = strconv.FormatInt(n, 10)
 			}

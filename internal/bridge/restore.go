@@ -86,7 +86,9 @@ func (b *Bridge) PlanRestore(ctx context.Context, conn access.ConnectionID, at t
 		return nil, fault.New(fault.Invalid, op, "what groups were is known for %d days; %s lies before that", int(store.FormerKept.Hours()/24), at.Format(time.RFC3339))
 	}
 	p := &RestorePlan{Connection: conn, At: at, Groups: []RestoredGroup{}, Left: []RestoredGroup{}, Gone: []access.PersonID{}, People: []PersonChange{}, Guards: []GuardFinding{}}
-	r := restoring{b: b, plan: p, now: now, only: groups}
+	r := restoring{b: b, plan: p, now: now, only: groups, admins: map[access.ScopeID]administrators{}, counted: map[access.PersonID]bool{},
+		changes: firsts[PersonChange]{most: restoredShown, compare: func(a, b PersonChange) int { return compareNames(a.name(), b.name()) }},
+		losing:  firsts[PersonName]{most: restoredShown, compare: compareNames}, without: firsts[PersonName]{most: restoredShown, compare: compareNames}}
 	if err := r.gather(ctx); err != nil {
 		return nil, err
 	}
@@ -108,6 +110,11 @@ type restoring struct {
 	after   int64 // the last row of the trail that was read
 	keys    map[access.PersonID]store.PersonKey
 	touched map[store.PersonKey][]touchedBy // whom the plan touches, by which group's part
+
+	changes         firsts[PersonChange]
+	losing, without firsts[PersonName]
+	admins          map[access.ScopeID]administrators // of those whom it touches
+	counted         map[access.PersonID]bool          // who is among these
 }
 
 // moveSince is what happened first to a membership since the instant.
@@ -478,9 +485,6 @@ func (r *restoring) evaluate(ctx context.Context) error {
 			return err
 		}
 	}
-	slices.SortFunc(r.plan.People, func(a, b PersonChange) int {
-		return cmp.Or(cmp.Compare(a.UserName, b.UserName), cmp.Compare(a.Person, b.Person))
-	})
 	return nil
 }
 
@@ -505,60 +509,47 @@ func (r *restoring) person(dir *store.Directory, policy *activePolicy, p store.P
 	if plan.Empty() {
 		return nil
 	}
+	after := plan.After()
+	r.administrators(p.ID, held, after)
+	change := changeOf(PersonName{p.Connection, p.ID, p.UserName}, policy.Policy, policy.Policy, plan, held, after, r.now)
 	rows, err := dir.Sessions(p)
 	if err != nil {
 		return err
 	}
-	change := PersonChange{Connection: p.Connection, Person: p.ID, UserName: p.UserName, WithoutAccess: len(held) > 0 && len(plan.After()) == 0}
 	for _, row := range rows {
-		if next, _ := session.Reconcile(row.Session, held, plan.After(), r.now); next.State != row.State {
+		if next, _ := session.Reconcile(row.Session, held, after, r.now); row.LiveAt(r.now) && next.State != row.State {
 			change.Sessions++
 		}
 	}
-	for _, a := range plan.Give {
-		change.Gains = append(change.Gains, plannedHolding(policy, a))
-	}
-	for _, a := range plan.Drop {
-		change.Loses = append(change.Loses, plannedHolding(policy, a))
-	}
-	for _, c := range plan.Change {
-		if !c.From.SameUse(c.To) {
-			change.Alters = append(change.Alters, plannedHolding(policy, c.To))
-		}
-	}
-	if len(change.Gains)+len(change.Loses)+len(change.Alters) == 0 {
-		return nil
-	}
-	s.tally(change)
-	if len(r.plan.People) < restoredShown {
-		r.plan.People = append(r.plan.People, change)
+	if change.visible() {
+		r.take(change)
 	}
 	return nil
 }
 
-func (s *PlanSummary) tally(c PersonChange) {
-	count := func(n *int64, when bool) {
-		if when {
-			*n++
-		}
+func (r *restoring) take(c PersonChange) {
+	r.plan.Summary.add(c, r.now)
+	r.changes.add(c)
+	if c.losing() {
+		r.losing.add(c.name())
 	}
-	s.Changing++
-	count(&s.Gaining, len(c.Gains) > 0)
-	count(&s.Losing, len(c.Loses) > 0)
-	count(&s.Altered, len(c.Alters) > 0)
-	count(&s.WithoutAccess, c.WithoutAccess)
-	s.Sessions += int64(c.Sessions)
+	if c.WithoutAccess {
+		r.without.add(c.name())
+	}
 }
 
-func plannedHolding(policy *activePolicy, a access.Assignment) PlannedHolding {
-	s, _ := policy.Tree().Scope(a.Scope)
-	h := PlannedHolding{Is: policy.Describe(a.Grant, a.Scope), Standing: a.Standing, Flags: a.Flags, Risk: policy.Catalogue().RiskOf(s.Level, a.Grant, a.Flags), Until: a.Until}
-	for _, source := range a.Sources {
-		if source.Kind == access.SourceRule {
-			h.Rules = append(h.Rules, source.ID)
+// administrators counts who would be one no longer, or newly.
+func (r *restoring) administrators(who access.PersonID, before, after []access.Assignment) {
+	count := func(all []access.Assignment, n administrators) {
+		for _, a := range all {
+			if a.Grant == access.Administrator && a.MaySignIn(r.now) {
+				r.admins[a.Scope] = administrators{r.admins[a.Scope].before + n.before, r.admins[a.Scope].after + n.after}
+				r.counted[who] = true
+			}
 		}
 	}
-	return h
+	count(before, administrators{before: 1})
+	count(after, administrators{after: 1})
 }
 
 // memberships are a person's as they would be.
@@ -596,16 +587,29 @@ func (r *restoring) memberships(p store.PersonKey, now []mapping.Membership) []m
 // seal adds the guards, and the hash that names all of it.
 func (r *restoring) seal(ctx context.Context) error {
 	p := r.plan
+	p.People = append(p.People, r.changes.trim()...)
 	policy, err := r.b.policyNow(ctx)
 	if err != nil {
 		return err
 	}
-	var all int64
-	err = r.b.read(ctx, p.Connection, func(dir *store.Directory) (err error) { all, err = dir.CountPeople(); return err })
+	g := guarded{losing: p.Summary.Losing, without: p.Summary.WithoutAccess,
+		names: map[string][]string{GuardLosing: approvable(r.losing.trim()), GuardWithoutAccess: approvable(r.without.trim())}}
+	err = r.b.store.View(ctx, func(v *store.View) error {
+		dir, err := v.In(p.Connection)
+		if err != nil {
+			return err
+		}
+		if g.holding, err = dir.CountHolding(r.now); err != nil {
+			return err
+		}
+		p.Summary.Holding = g.holding
+		g.administrators, err = r.headcounts(v, policy)
+		return err
+	})
 	if err != nil {
 		return err
 	}
-	p.Guards = append(p.Guards, restoreGuards(policy.Source().Guard, p, all)...)
+	p.Guards = judge(policy.Source().Guard, g)
 	sum := sha256.New()
 	fmt.Fprintf(sum, "%s %d %d\n", p.Connection, p.At.UnixMilli(), p.policy)
 	for _, w := range p.work {
@@ -622,36 +626,41 @@ func (r *restoring) seal(ctx context.Context) error {
 	return nil
 }
 
-// restoreGuards judges a restore as a change of the policy is judged: by how many of the
-// connection's people lose something, or all.
-func restoreGuards(g mapping.Guard, p *RestorePlan, people int64) []GuardFinding {
-	var found []GuardFinding
-	for _, guard := range []struct {
-		name, message string
-		share         *mapping.Share
-		usual, n      int64
-		is            func(PersonChange) bool
-	}{
-		{"max_people_losing", "people would lose something", g.Losing, 10, p.Summary.Losing, func(c PersonChange) bool { return len(c.Loses) > 0 }},
-		{"max_people_without_access", "people would end with no access", g.WithoutAccess, 5, p.Summary.WithoutAccess, func(c PersonChange) bool { return c.WithoutAccess }},
-	} {
-		limit := people * guard.usual / 100
-		if s := guard.share; s != nil {
-			limit = s.People
-			if s.Percent > 0 {
-				limit = people * s.Percent / 100
-			}
-		}
-		if guard.n <= limit {
+// headcounts are the administrators of the scopes of which somebody would be one no
+// longer: those whom the plan touches, and the others.
+func (r *restoring) headcounts(v *store.View, policy *activePolicy) (all []headcount, err error) {
+	for _, scope := range slices.Sorted(mapKeys(r.admins)) {
+		n := r.admins[scope]
+		if n.after >= n.before || !policy.Tree().Live(scope) {
 			continue
 		}
-		f := GuardFinding{Guard: guard.name, Message: fmt.Sprintf("%d %s; the guard allows %d", guard.n, guard.message, limit), Limit: limit, Found: guard.n, Names: []string{}}
-		for _, c := range p.People {
-			if guard.is(c) && len(f.Names) < 20 {
-				f.Names = append(f.Names, c.UserName)
-			}
+		others, err := r.otherAdministrators(v, scope)
+		if err != nil {
+			return nil, err
 		}
-		found = append(found, f)
+		all = append(all, headcount{path: policy.Tree().Path(scope), before: others + n.before, after: others + n.after})
 	}
-	return found
+	return all, nil
+}
+
+func (r *restoring) otherAdministrators(v *store.View, scope access.ScopeID) (n int64, err error) {
+	seats, err := v.SeatsAt(scope, []access.Grant{access.Administrator})
+	if err != nil {
+		return 0, err
+	}
+	for _, seat := range seats {
+		for after, more := int64(0), true; more; {
+			rows, last, err := v.Holders(seat, store.Held{Now: r.now, Begun: true}, after, trailPage)
+			if err != nil {
+				return 0, err
+			}
+			for _, h := range rows {
+				if h.Counts && (h.Connection != r.plan.Connection || !r.counted[h.Person]) {
+					n++
+				}
+			}
+			after, more = last, len(rows) == trailPage
+		}
+	}
+	return n, nil
 }

@@ -2,6 +2,7 @@ package bridge_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -42,10 +43,29 @@ func (w *world) planned(c access.ConnectionID, at time.Time, groups ...access.Gr
 func (w *world) restore(c access.ConnectionID, at time.Time, groups ...access.GroupID) *bridge.RestorePlan {
 	w.t.Helper()
 	p, _ := w.planned(c, at, groups...)
-	done, err := w.bridge.Restore(w.ctx, bridge.RestoreOrder{Connection: c, At: at, Groups: groups, Plan: p.Hash, Losing: p.Summary.Losing, WithoutAccess: p.Summary.WithoutAccess})
+	done, err := w.bridge.Restore(w.ctx, bridge.RestoreOrder{Connection: c, At: at, Groups: groups, Plan: p.Hash, Approvals: approved(p.Guards), Reason: "CASE-9"})
 	w.do(err)
 	w.settled()
 	return done
+}
+
+// approved approves of all that guards found.
+func approved(found []bridge.GuardFinding) (a bridge.Approvals) {
+	for _, g := range found {
+		names := g.Names
+		if g.Counted() {
+			names = []string{fmt.Sprint(g.Found)}
+		}
+		switch g.Guard {
+		case bridge.GuardLosing:
+			a.Losing = names
+		case bridge.GuardWithoutAccess:
+			a.WithoutAccess = names
+		case bridge.GuardAdministrators:
+			a.Administrators = names
+		}
+	}
+	return a
 }
 
 // later moves the clock on and gives the instant before.
@@ -255,16 +275,21 @@ func TestRestoreDoesWhatWasReviewed(t *testing.T) {
 	}
 	plan, _ = w.planned(banksia, at)
 	order.Plan = plan.Hash
-	for losing, want := range map[int64]bool{0: false, 1: false, 3: false} {
-		order.Losing = losing
-		if _, err := w.bridge.Restore(w.ctx, order); (err == nil) != want || fault.ReasonOf(err) != "max_people_losing" {
-			t.Errorf("approved %d of 2: %v", losing, err)
+	order.Reason = "CASE-9"
+	for _, losing := range [][]string{nil, {"p1@banksia.example"}, {"2"}} {
+		order.Approvals = bridge.Approvals{WithoutAccess: losing}
+		if _, err := w.bridge.Restore(w.ctx, order); !fault.Is(err, fault.Denied) || fault.ReasonOf(err) != bridge.ReasonGuard {
+			t.Errorf("approved %v of 2: %v", losing, err)
 		}
 	}
 	if len(w.members(banksia, g)) != 3 {
 		t.Fatal("what was refused was done")
 	}
-	order.Losing, order.WithoutAccess = 2, plan.Summary.WithoutAccess
+	order.Approvals, order.Reason = approved(plan.Guards), ""
+	if _, err := w.bridge.Restore(w.ctx, order); !fault.Is(err, fault.Invalid) {
+		t.Errorf("approved without a reason: %v", err)
+	}
+	order.Reason = "CASE-9"
 	if _, err := w.bridge.Restore(w.ctx, order); err != nil || len(w.members(banksia, g)) != 1 {
 		t.Errorf("%v", err)
 	}
@@ -275,6 +300,42 @@ func TestRestoreDoesWhatWasReviewed(t *testing.T) {
 	}
 	if _, err := w.bridge.PlanRestore(w.ctx, banksia, at, []access.GroupID{"grp_nobody"}); !fault.Is(err, fault.NotFound) {
 		t.Errorf("an unknown group: %v", err)
+	}
+}
+
+// TestRestoreKeepsTheLastAdministrator: one guard judges policies and restores. Ada came
+// to administer the account since; what is restored would leave it without anybody,
+// unless somebody whom the restore does not touch administers it as well.
+func TestRestoreKeepsTheLastAdministrator(t *testing.T) {
+	t.Parallel()
+	for name, another := range map[string]bool{"the last": false, "one of two": true} {
+		w := newWorld(t)
+		w.policy(func(p *mapping.PolicySource) { p.Guard.Losing, p.Guard.WithoutAccess = number(9), number(9) })
+		ada, bo := w.person(banksia, "ada@banksia.example", "oid-ada"), w.person(banksia, "bo@banksia.example", "oid-bo")
+		g := w.group(banksia, "GL Account Admins")
+		if another {
+			w.addMember(banksia, g, bo)
+		}
+		at := w.later()
+		w.addMember(banksia, g, ada)
+		w.later()
+		plan, _ := w.planned(banksia, at)
+		order := bridge.RestoreOrder{Connection: banksia, At: at, Plan: plan.Hash}
+		_, err := w.bridge.Restore(w.ctx, order)
+		if another {
+			if err != nil || len(plan.Guards) != 0 {
+				t.Errorf("%s: %v %v", name, plan.Guards, err)
+			}
+			continue
+		}
+		var r *bridge.Refusal
+		if !errors.As(err, &r) || len(r.Guards) != 1 || r.Guards[0].Guard != bridge.GuardAdministrators || !slices.Equal(r.Guards[0].Names, []string{"southern/banksia"}) {
+			t.Fatalf("%s: %v", name, err)
+		}
+		order.Approvals, order.Reason = bridge.Approvals{Administrators: r.Guards[0].Names}, "CASE-9"
+		if _, err := w.bridge.Restore(w.ctx, order); err != nil || len(w.members(banksia, g)) != 0 {
+			t.Errorf("%s: approved: %v", name, err)
+		}
 	}
 }
 

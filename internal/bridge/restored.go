@@ -18,8 +18,9 @@ type RestoreOrder struct {
 	At         time.Time
 	Groups     []access.GroupID
 	Plan       string // its hash
-	// Losing and WithoutAccess approve what a guard refuses: the exact numbers found.
-	Losing, WithoutAccess int64
+	Author     string
+	Approvals  Approvals // of what guards refuse, as of a policy's plan
+	Reason     string    // why; required where something is approved
 }
 
 // restoreTries is how often a plan is made anew when something moved between reading
@@ -27,11 +28,15 @@ type RestoreOrder struct {
 const restoreTries = 3
 
 // Restore carries out a plan, as it was shown: fault.Stale if it would be another by
-// now, fault.Denied if a guard refuses. All of it is decided by one small transaction,
+// now, fault.Denied with ReasonGuard if a guard refuses what is not approved, as it would
+// a policy's plan. All of it is decided by one small transaction,
 // and carried out in chunks like any large change of members; after a crash the next
 // start goes on.
 func (b *Bridge) Restore(ctx context.Context, o RestoreOrder) (*RestorePlan, error) {
 	const op = "bridge.Restore"
+	if err := o.Approvals.explained(op, o.Reason); err != nil {
+		return nil, err
+	}
 	for try := 0; ; try++ {
 		p, err := b.PlanRestore(ctx, o.Connection, o.At, o.Groups)
 		if err != nil {
@@ -40,10 +45,10 @@ func (b *Bridge) Restore(ctx context.Context, o RestoreOrder) (*RestorePlan, err
 		if p.Hash != o.Plan {
 			return p, fault.New(fault.Stale, op, "this is no longer what would happen: the plan is %s by now. Look at it, and restore by its hash", p.Hash)
 		}
-		if left := unapproved(p.Guards, o); len(left) > 0 {
-			return p, fault.New(fault.Denied, op, "%s", left[0].Message).Because(left[0].Guard)
+		if left := o.Approvals.refused(p.Guards); len(left) > 0 {
+			return p, refusedByGuards(op, left)
 		}
-		began, err := b.beginRestore(ctx, p)
+		began, err := b.beginRestore(ctx, p, o)
 		if fault.Is(err, fault.Stale) && try < restoreTries {
 			continue
 		}
@@ -59,18 +64,8 @@ func (b *Bridge) Restore(ctx context.Context, o RestoreOrder) (*RestorePlan, err
 	}
 }
 
-func unapproved(found []GuardFinding, o RestoreOrder) []GuardFinding {
-	return slices.DeleteFunc(slices.Clone(found), func(f GuardFinding) bool {
-		approved := o.Losing
-		if f.Guard == "max_people_without_access" {
-			approved = o.WithoutAccess
-		}
-		return approved == f.Found
-	})
-}
-
 // beginRestore writes the plan down, if everything is still as it was planned.
-func (b *Bridge) beginRestore(ctx context.Context, p *RestorePlan) (began []store.Group, err error) {
+func (b *Bridge) beginRestore(ctx context.Context, p *RestorePlan, o RestoreOrder) (began []store.Group, err error) {
 	if len(p.work) == 0 {
 		return nil, nil
 	}
@@ -89,11 +84,24 @@ func (b *Bridge) beginRestore(ctx context.Context, p *RestorePlan) (began []stor
 			joined, left = joined+len(w.set), left+len(w.remove)
 		}
 		c.due = true
-		c.say(event.ConnectionRestored, "", map[string]string{"to": p.At.Format(time.RFC3339Nano), "plan": p.Hash, "groups": strconv.Itoa(len(p.work)),
-			"joined": strconv.Itoa(joined), "left": strconv.Itoa(left)})
+		data := map[string]string{"to": p.At.Format(time.RFC3339Nano), "plan": p.Hash, "groups": strconv.Itoa(len(p.work)), "joined": strconv.Itoa(joined), "left": strconv.Itoa(left)}
+		o.Approvals.note(data)
+		c.say(event.ConnectionRestored, "", data)
+		c.events[len(c.events)-1].Personal = o.personal()
 		return nil
 	})
 	return began, err
+}
+
+// personal is who ordered it, and why: words of people's own.
+func (o RestoreOrder) personal() map[string]string {
+	said := map[string]string{}
+	for name, text := range map[string]string{"author": o.Author, "reason": o.Reason} {
+		if text != "" {
+			said[name] = text
+		}
+	}
+	return said
 }
 
 func (c *change) beginGroup(w groupWork) (store.Group, error) {

@@ -95,3 +95,18 @@ func (d *Directory) CountPeople() (n int64, err error) {
 	err = d.v.q.QueryRow(`select people from connections where key = $1`, d.conn).Scan(&n)
 	return n, d.v.failed(err, "store.CountPeople")
 }
+
+// CountHolding is how many people of the connection hold something that is not over.
+func (d *Directory) CountHolding(now time.Time) (n int64, err error) {
+	const page = 5000
+	for after, more := int64(0), true; more; {
+		var some int64
+		err = d.v.q.QueryRow(`select count(*), coalesce(max(person), 0) from (select distinct person from assignments
+			where conn = $1 and person > $2 and (until = 0 or until > $3) order by person limit $4) s1`, d.conn, after, ms(now), page).Scan(&some, &after)
+		if err != nil {
+			return 0, d.v.failed(err, "store.CountHolding")
+		}
+		n, more = n+some, some == page
+	}
+	return n, nil
+}

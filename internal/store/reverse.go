@@ -14,6 +14,7 @@ type Holder struct {
 	Connection access.ConnectionID
 	UserName   string
 	Name       string
+	Counts     bool // the person is active and decided: what is stored is what they hold
 }
 
 // Seat is a set of assignments of one grant that an index has together, in the order in
@@ -125,22 +126,23 @@ func (v *View) Holders(s Seat, h Held, after int64, limit int) (all []Holder, la
 	if where, args, err = h.narrowed(v, where, args); err != nil {
 		return nil, 0, err
 	}
-	args = append(args, after, limit)
+	args = append(args, after, limit, ms(h.Now))
 	n := len(args)
 	err = v.each("store.Holders", func(r Row) error {
 		var one Holder
 		var notBefore, until, used int64
 		var sources []byte
 		err := r.Scan(&last, &one.ID, &one.Grant, &one.Scope, &one.Flags.Events, &one.Flags.Video, &one.Standing, &notBefore, &until, &used, &sources,
-			&one.Connection, &one.Person, &one.UserName, &one.Name)
+			&one.Connection, &one.Person, &one.UserName, &one.Name, &one.Counts)
 		if err != nil {
 			return err
 		}
 		one.NotBefore, one.Until, one.LastUsed = at(notBefore), at(until), at(used)
 		all = append(all, one)
 		return json.Unmarshal(sources, &all[len(all)-1].Sources)
-	}, `select a.key, a.id, a.grant_kind, a.scope, a.events, a.video, a.standing, a.not_before, a.until, a.last_used_at, a.sources, c.id, p.id, p.user_name, p.display_name
+	}, `select a.key, a.id, a.grant_kind, a.scope, a.events, a.video, a.standing, a.not_before, a.until, a.last_used_at, a.sources, c.id, p.id, p.user_name, p.display_name,
+		c.active and p.active and p.policy > 0 and p.policy >= c.decided_from and (p.valid_until = 0 or p.valid_until > $`+strconv.Itoa(n)+`) and not (`+fencedSQL+`)
 		from assignments a cross join people p cross join connections c
-		where `+where+` and a.key > $`+strconv.Itoa(n-1)+` and p.key = a.person and c.key = a.conn order by a.key limit $`+strconv.Itoa(n), args...)
+		where `+where+` and a.key > $`+strconv.Itoa(n-2)+` and p.key = a.person and c.key = a.conn order by a.key limit $`+strconv.Itoa(n-1), args...)
 	return all, last, err
 }

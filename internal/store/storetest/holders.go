@@ -25,7 +25,15 @@ func testHolders(t *testing.T, f *fixture) {
 			}
 		}
 	}
+	f.write(north, func(d *store.DirectoryTx) error { return d.SetDecided(a.Key, 1, time.Time{}) }) // per_a alone
 	f.view(func(v *store.View) error {
+		dir, err := v.In(north)
+		if err != nil {
+			return err
+		}
+		if n, err := dir.CountHolding(day.Add(2 * time.Hour)); err != nil || n != 2 {
+			t.Errorf("%d people of the connection hold something (%v)", n, err)
+		}
 		at, err := v.SeatsAt("scp_fleet", []access.Grant{access.Standard, access.Elevated})
 		if err != nil {
 			return err
@@ -56,6 +64,9 @@ func testHolders(t *testing.T, f *fixture) {
 					}
 					if len(page) == 0 {
 						break
+					}
+					if page[0].Counts != (page[0].Person == "per_a") {
+						t.Errorf("%s: what %s holds counts: %t", c.what, page[0].Person, page[0].Counts)
 					}
 					if page[0].UserName == "" || page[0].Person == "" || len(page[0].Sources) != 1 {
 						t.Errorf("%s: %+v", c.what, page[0])
