@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,7 +12,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/drawbridge-id/drawbridge/config"
+	"github.com/drawbridge-id/drawbridge/internal/bridge"
+	"github.com/drawbridge-id/drawbridge/internal/fault"
 	"github.com/drawbridge-id/drawbridge/internal/httpserver"
+	"github.com/drawbridge-id/drawbridge/mapping"
 )
 
 func (c *cli) serve() *cobra.Command {
@@ -106,19 +110,20 @@ func (a *app) serveOn(ctx context.Context, listeners ...httpserver.Listener) err
 }
 
 func (c *cli) check() *cobra.Command {
-	file := "drawbridge.yaml"
+	file, scopes := "drawbridge.yaml", ""
 	cmd := &cobra.Command{Use: "check [FILE|DIR]", Short: "Say all that is wrong with a configuration, at once", Args: cobra.MaximumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(args) == 1 {
 				file = args[0]
 			}
-			return c.checkFile(file)
+			return c.checkFile(file, scopes)
 		}}
 	cmd.Flags().StringVar(&file, "config", file, "configuration file, if none is named")
+	cmd.Flags().StringVar(&scopes, "scopes", "", "for a tree that is kept in the store: what scope list --json printed")
 	return cmd
 }
 
-func (c *cli) checkFile(file string) error {
+func (c *cli) checkFile(file, scopes string) error {
 	cfg, err := config.Load(file, c.env)
 	var problems *config.Problems
 	switch {
@@ -126,6 +131,9 @@ func (c *cli) checkFile(file string) error {
 		return errors.Join(c.print(problems), &exit{code: exitUsage})
 	case err != nil:
 		return &exit{code: exitUsage, err: err}
+	}
+	if err := checkPaths(cfg.Policy, scopes); err != nil {
+		return err
 	}
 	now := time.Now()
 	switch done, err := runTests(file, cfg, nil, now); {
@@ -144,5 +152,30 @@ func (c *cli) checkFile(file string) error {
 	}
 	fmt.Fprintf(c.out, "%s holds. Scopes: %d. Connections: %d. Rules: %d. Tests: %d. Applications: %d.\n", file,
 		len(cfg.Policy.Scopes), len(cfg.Connections), len(cfg.Policy.Rules), len(cfg.Policy.Tests), len(cfg.Clients))
+	if cfg.Policy.TreeInStore && scopes == "" {
+		fmt.Fprintln(c.out, "The scope tree is kept in the store: whether the paths exist was not checked. --scopes FILE does, with what drawbridge scope list --json printed.")
+	}
+	return nil
+}
+
+// checkPaths holds what a policy says of scopes against a tree that was listed.
+func checkPaths(policy mapping.PolicySource, file string) error {
+	if file == "" {
+		return nil
+	}
+	if !policy.TreeInStore {
+		return failed(exitUsage, "--scopes is for a file that says scopes: store; this one has a tree of its own")
+	}
+	body, err := readTableFile(file)
+	if err != nil {
+		return failed(exitUsage, "--scopes: %w", err)
+	}
+	src, err := bridge.WithSnapshot(policy, body)
+	if err == nil {
+		_, err = mapping.Compile(src)
+	}
+	if err != nil {
+		return failed(exitUsage, "%s", cmp.Or(fault.DetailOf(err), err.Error()))
+	}
 	return nil
 }

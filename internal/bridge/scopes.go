@@ -10,6 +10,7 @@ import (
 	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
 	"github.com/drawbridge-id/drawbridge/internal/store"
+	"github.com/drawbridge-id/drawbridge/mapping"
 )
 
 // ScopeView is a scope as operators see it.
@@ -194,20 +195,33 @@ func (v ScopeView) Scope() access.Scope {
 	return s
 }
 
-// SnapshotOf reads a tree that Scopes listed, as JSON: what checks a file without a
-// bridge.
-func SnapshotOf(body []byte) ([]access.Scope, error) {
-	const op = "bridge.SnapshotOf"
+// WithSnapshot is a policy whose tree is kept in the store with a tree that Scopes
+// listed whole, as JSON: what checks a file without a bridge. fault.Invalid if that is
+// none, or a connection names a scope that it does not have.
+func WithSnapshot(policy mapping.PolicySource, body []byte) (mapping.PolicySource, error) {
+	const op = "bridge.WithSnapshot"
 	var list ScopeList
 	if err := json.Unmarshal(body, &list); err != nil {
-		return nil, fault.New(fault.Invalid, op, "this is not what drawbridge scope list --json prints: %v", err)
+		return policy, fault.New(fault.Invalid, op, "this is not what drawbridge scope list --json prints: %v", err)
 	}
 	var all []access.Scope
 	for _, v := range list.Scopes {
 		all = append(all, v.Scope())
 	}
-	if _, err := access.NewTree(all); err != nil {
-		return nil, fault.New(fault.Invalid, op, "these scopes are no whole tree (list all, from the host): %v", err)
+	tree, err := access.NewTree(all)
+	if err != nil || len(all) != list.Total {
+		return policy, fault.New(fault.Invalid, op, "these %d scopes are no whole tree: list all of it, with a --limit that is large enough", len(all))
 	}
-	return all, nil
+	for i, v := range list.Scopes { // a former path leads on here, too
+		for _, path := range v.Formerly {
+			under, slug := cutPath(path)
+			if parent, ok := tree.Find(under); ok {
+				all[i].Formerly = append(all[i].Formerly, access.Place{Parent: parent.ID, Slug: slug})
+			}
+		}
+	}
+	if tree, err = access.NewTree(all); err != nil {
+		return policy, fault.New(fault.Invalid, op, "these scopes are no tree: %v", err)
+	}
+	return adopt(policy, tree, sameScopeID)
 }

@@ -1,6 +1,7 @@
 package bridge_test
 
 import (
+	"encoding/json"
 	"errors"
 	"slices"
 	"strings"
@@ -227,5 +228,33 @@ func TestARetiredScopeEndsWhatPeopleGave(t *testing.T) {
 	}
 	if held := w.holds("sam@banksia.example"); len(held) != 0 {
 		t.Errorf("holds %v", held)
+	}
+}
+
+// A list of the whole tree stands for the store where a file is checked without one.
+func TestAListedTreeChecksAFile(t *testing.T) {
+	w := stored(t)
+	list, err := w.bridge.Scopes(w.ctx, ".", "", 100)
+	w.do(err)
+	whole, err := json.Marshal(list)
+	w.do(err)
+	src := samplePolicy(t)
+	inStore(t, &src)
+	checked, err := bridge.WithSnapshot(src, whole)
+	w.do(err)
+	if _, err := mapping.Compile(checked); err != nil {
+		t.Errorf("the sample against its own tree: %v", err)
+	}
+	list.Scopes = list.Scopes[:2]
+	part, err := json.Marshal(list)
+	w.do(err)
+	for _, body := range []string{string(part), "{", "{}"} {
+		if _, err := bridge.WithSnapshot(src, []byte(body)); !fault.Is(err, fault.Invalid) {
+			t.Errorf("%.20s: %v", body, err)
+		}
+	}
+	src.Connections[0].Ceiling.Scope = mapping.ProvisionalID("southern/nowhere")
+	if _, err := bridge.WithSnapshot(src, whole); fault.ReasonOf(err) != bridge.ReasonNoScope {
+		t.Errorf("a scope that is not there: %v", err)
 	}
 }
