@@ -219,6 +219,8 @@ type loader struct {
 	loopback bool // public_url is this machine: literal secrets are allowed
 	// blamed are the rules and tests that could not be read in full: what they lack is no news.
 	blamed map[mapping.Pos]bool
+	// shapeless is whether there is no telling which attributes somebody's people have.
+	shapeless bool
 }
 
 func (l *loader) config(root field) *Config {

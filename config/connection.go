@@ -33,7 +33,9 @@ func (l *loader) connections(root block, tree *access.Tree) (all []Connection, s
 
 func (l *loader) connection(f field, id access.ConnectionID, tree *access.Tree, finds map[string]access.ConnectionID) (c Connection, sound bool) {
 	c = Connection{Connection: access.Connection{ID: id}}
+	opened := len(l.list)
 	b, ok := f.open("idp", "name", "domains", "root", "ceiling", "contact", "trust", "scim", "sign_in")
+	l.shapeless = l.shapeless || len(l.list) > opened
 	if !ok {
 		return c, false
 	}
@@ -56,7 +58,9 @@ func (l *loader) connection(f field, id access.ConnectionID, tree *access.Tree, 
 	sound = len(l.list) == before && tree != nil
 	c.TrustsCertification = l.trusts(b)
 	if at, ok := b.get("scim"); ok {
+		before := len(l.list)
 		c.SCIM, c.Trust = l.scim(at, c.IdP)
+		l.shapeless = l.shapeless || len(l.list) > before
 	}
 	if at, ok := b.get("sign_in"); ok {
 		c.SignIn = l.signIn(at, c.IdP)

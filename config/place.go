@@ -1,7 +1,6 @@
 package config
 
 import (
-	"slices"
 	"strings"
 	"unicode"
 
@@ -25,13 +24,23 @@ func (l *loader) within(p mapping.Pos, text string, offset int) (mapping.Pos, in
 	if offset < len(runes) {
 		at.find(runes[offset])
 	}
-	wide := slices.IndexFunc(runes[offset:], func(c rune) bool {
-		return !unicode.IsLetter(c) && !unicode.IsDigit(c) && !strings.ContainsRune("_.", c)
-	})
-	if wide < 0 {
-		wide = len(runes) - offset
+	return mapping.Pos{File: p.File, Line: at.line + 1, Col: at.col + 1}, max(1, word(runes[offset:]))
+}
+
+// word is how long the name or the operator is that a text begins with.
+func word(text []rune) int {
+	name := func(c rune) bool { return unicode.IsLetter(c) || unicode.IsDigit(c) || strings.ContainsRune("_.", c) }
+	operator := func(c rune) bool { return strings.ContainsRune("=<>!&|", c) }
+	of := name
+	if len(text) > 0 && operator(text[0]) {
+		of = operator
 	}
-	return mapping.Pos{File: p.File, Line: at.line + 1, Col: at.col + 1}, max(1, wide)
+	for i, c := range text {
+		if !of(c) {
+			return i
+		}
+	}
+	return len(text)
 }
 
 // cursor walks over the source of a text, in step with the text.

@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
 	_ "time/tzdata" // time zones must be known on machines that have no list of them
+	"unicode"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/suggest"
@@ -44,28 +46,29 @@ func (l *loader) policy(root block, c *Config) {
 }
 
 // compile adds what mapping finds wrong. Rules are held against the ceilings of
-// sound connections only, and are not blamed for one that could not be read; nil
-// means that there is no telling which there are.
+// sound connections only; one that could not be read gives all there is, so that what
+// else its rules say is looked at. nil means that there is no telling which there are.
 func (l *loader) compile(src mapping.PolicySource, sound map[access.ConnectionID]bool) {
-	named := map[access.ConnectionID]bool{"": true}
-	for _, c := range src.Connections {
-		named[c.ID] = true
-	}
 	said := maps.Clone(l.blamed)
 	for _, p := range l.list {
 		said[p.Pos] = true
 	}
-	for _, r := range src.Rules {
-		if sound == nil || named[r.From] && !sound[r.From] {
+	if sound == nil {
+		src.Connections = nil
+		for _, r := range src.Rules {
 			said[r.FieldPos["from"]] = true
 		}
-	}
-	for _, t := range src.Tests {
-		if sound == nil || named[t.As.From] && !sound[t.As.From] {
+		for _, t := range src.Tests {
 			said[t.FieldPos["as.from"]] = true
 		}
 	}
-	src.Connections = slices.DeleteFunc(slices.Clone(src.Connections), func(c access.Connection) bool { return !sound[c.ID] })
+	host := src.Scopes[0].ID
+	src.Connections = slices.Clone(src.Connections)
+	for i, c := range src.Connections {
+		if !sound[c.ID] {
+			src.Connections[i] = access.Connection{ID: c.ID, Root: host, Ceiling: access.Ceiling{Scope: host, Grants: access.Grants()}, SCIM: c.SCIM}
+		}
+	}
 	texts := map[mapping.Pos]string{} // in which a fault may have a place of its own
 	for _, c := range src.Conditions {
 		texts[c.FieldPos["cel"]] = c.CEL
@@ -85,7 +88,7 @@ func (l *loader) compile(src mapping.PolicySource, sound map[access.ConnectionID
 			}
 			continue
 		}
-		if said[f.Pos] {
+		if said[f.Pos] || f.Lacking && l.shapeless {
 			continue
 		}
 		message := f.Message
@@ -93,12 +96,15 @@ func (l *loader) compile(src mapping.PolicySource, sound map[access.ConnectionID
 			message = "rule " + f.Rule + ": " + message
 		}
 		pos, wide := f.Pos, l.widthAt(f.Pos)
-		if f.Offset > 0 {
+		if f.Inside {
 			pos, wide = l.within(f.Pos, texts[f.Pos], f.Offset)
 		}
 		l.add(pos, wide, message, f.Suggestion)
 	}
 }
+
+// alone is what stands before a value that is in no braces or brackets.
+var alone = regexp.MustCompile(`^\s*(- )*\s*(?:[^\s\[\]{},"']+:\s+)?$`)
 
 // widthAt is how far the value at a place reaches on its line: to the closing
 // quote, or to where a comment, a comma or a bracket ends it.
@@ -117,8 +123,13 @@ func (l *loader) widthAt(p mapping.Pos) int {
 			return end + 2
 		}
 	}
-	if end := slices.IndexFunc(text, func(r rune) bool { return r == '#' || r == ',' || r == ']' }); end >= 0 {
-		text = text[:end]
+	stands := alone.MatchString(string(line[:p.Col-1]))
+	for i, r := range text {
+		comment := r == '#' && i > 0 && unicode.IsSpace(text[i-1])
+		if comment || !stands && strings.ContainsRune("#,]}", r) {
+			text = text[:i]
+			break
+		}
 	}
 	return max(1, len([]rune(strings.TrimRight(string(text), " \t"))))
 }

@@ -188,7 +188,7 @@ func (c *conditions) reachable() Faults {
 			continue
 		}
 		err := c.order[0].missing[a.Name]
-		f := Fault{Pos: at(a.Written, "from"), Message: fmt.Sprintf("attribute %q: %v", a.Name, err)}
+		f := Fault{Pos: at(a.Written, "from"), Lacking: true, Message: fmt.Sprintf("attribute %q: %v", a.Name, err)}
 		if h, ok := errors.AsType[hinted](err); ok {
 			f.Suggestion = h.suggestion
 		} else if path, ok := errors.AsType[noAttribute](err); ok {
@@ -372,6 +372,35 @@ func (c *conditions) of(by *check, conn access.Connection) *condition {
 	return made
 }
 
+// anywhere is of for a rule of a connection that is not there: what the people of any
+// connection make right is right.
+func (c *conditions) anywhere(by *check) {
+	text := strings.TrimSpace(by.rule.When)
+	if _, named := c.named[text]; named {
+		return // looked at with the other named ones
+	}
+	for _, conn := range c.src.Connections {
+		c.env(conn.SCIM)
+	}
+	if len(c.order) == 0 {
+		c.env(access.SCIM{})
+	}
+	var first *maker
+	for _, e := range c.order {
+		m := &maker{conditions: c, env: e}
+		if m.make("", by.rule.When); len(m.wrong) == 0 {
+			return
+		}
+		if first == nil {
+			first = m
+		}
+	}
+	if first != nil {
+		first.absent = nil
+		first.report(by, access.Connection{}, by.rule.When)
+	}
+}
+
 // faults are what is wrong with conditions, those that no rule uses included: one that
 // holds for the people of any connection is right.
 func (c *conditions) faults() Faults {
@@ -394,7 +423,7 @@ func (c *conditions) faults() Faults {
 		if first != nil {
 			first.report(nil, access.Connection{}, "")
 			for _, a := range first.absent {
-				c.add(Fault{Pos: at(s.Written, "cel"), Message: fmt.Sprintf("condition %q: %v", s.Name, a)})
+				c.add(Fault{Pos: at(s.Written, "cel"), Lacking: true, Message: fmt.Sprintf("condition %q: %v", s.Name, a)})
 			}
 		}
 	}
@@ -431,7 +460,7 @@ func (m *maker) report(by *check, conn access.Connection, own string) {
 	for _, w := range m.wrong {
 		if w.name != "" {
 			s := m.named[w.name]
-			m.add(Fault{Pos: at(s.Written, "cel"), Offset: w.inside.offset(s.CEL), Message: fmt.Sprintf("condition %q: %s", w.name, w.message), Suggestion: w.hint})
+			m.add(Fault{Pos: at(s.Written, "cel"), Inside: w.inside.known(), Offset: w.inside.offset(s.CEL), Message: fmt.Sprintf("condition %q: %s", w.name, w.message), Suggestion: w.hint})
 			continue
 		}
 		by.sayInside("when", w)
@@ -441,6 +470,7 @@ func (m *maker) report(by *check, conn access.Connection, own string) {
 	}
 	for _, a := range m.absent {
 		by.say("when", fmt.Errorf("%w, which people of %s do not have", a, conn.ID))
+		by.faults[len(by.faults)-1].Lacking = true
 	}
 	by.broken = by.broken || len(m.wrong) > 0
 }
@@ -487,7 +517,7 @@ func (m *maker) make(name, text string) *condition {
 	}
 	parsed, issues := m.env.cel.Parse(text)
 	if issues.Err() != nil {
-		tell(issues, say)
+		tell(issues.Errors()[:1], text, say) // in what cannot be read, the rest follows from the first
 		return nil
 	}
 	c := &condition{name: name, text: strings.TrimSpace(text)}
@@ -498,7 +528,7 @@ func (m *maker) make(name, text string) *condition {
 	}
 	checked, issues := m.env.cel.Check(parsed)
 	if issues.Err() != nil {
-		tell(issues, say)
+		tell(issues.Errors(), text, say)
 		return nil
 	}
 	if checked.OutputType() != types.BoolType {
@@ -512,17 +542,6 @@ func (m *maker) make(name, text string) *condition {
 	return c
 }
 
-// tell passes on what CEL found wrong.
-func tell(issues *cel.Issues, say func(place, string, string, ...any)) {
-	for i, e := range issues.Errors() {
-		if i == 3 {
-			return // the rest follows from these
-		}
-		message, _, _ := strings.Cut(e.Message, "\n")
-		say(place{line: e.Location.Line(), col: e.Location.Column() + 1}, "", "%s", strings.TrimPrefix(message, "Syntax error: "))
-	}
-}
-
 // turn is a comparison with now: the value of one side decides when it changes.
 type turn struct {
 	side int64 // the expression whose value is compared with now
@@ -532,6 +551,8 @@ type turn struct {
 
 // place is a line and a column of a text, from 1; zero: nowhere.
 type place struct{ line, col int }
+
+func (p place) known() bool { return p.line > 0 }
 
 // offset is how many characters into the text the place is.
 func (p place) offset(text string) int {

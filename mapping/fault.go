@@ -9,10 +9,12 @@ import (
 // Fault is one thing that is wrong with a policy, and where.
 type Fault struct {
 	Pos        Pos    // the value that is wrong; the zero Pos if the source has no positions
-	Offset     int    // how many characters into the text at Pos; 0: all of it. For faults in CEL
+	Inside     bool   // it stands Offset characters into the text at Pos; otherwise it is all of it. For faults in CEL
+	Offset     int    // see Inside
 	Rule       string // the rule's id, "" for connections and scopes
 	Message    string // a sentence without its stop
 	Suggestion string // what was probably meant, "" if nothing is near
+	Lacking    bool   // it is that people do not have an attribute
 	left       bool   // the tree has changed since it was written: see left
 }
 

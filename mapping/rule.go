@@ -21,7 +21,8 @@ type check struct {
 // sayInside is say for something inside a value's text.
 func (c *check) sayInside(field string, w misfit) {
 	c.say(field, hinted{w.message, w.hint})
-	c.faults[len(c.faults)-1].Offset = w.inside.offset(c.rule.When)
+	f := &c.faults[len(c.faults)-1]
+	f.Inside, f.Offset = w.inside.known(), w.inside.offset(c.rule.When)
 }
 
 func (c *check) say(field string, err error) {
@@ -61,8 +62,12 @@ func (p *Policy) compileRule(src RuleSource, seen map[string]bool) (*rule, Fault
 		}
 		r.targets[i].begin(p.tree)
 	}
-	if known && src.When != "" {
+	switch {
+	case src.When == "":
+	case known:
 		r.when = p.conditions.of(c, conn)
+	default:
+		p.conditions.anywhere(c)
 	}
 	if len(c.faults) > 0 || c.broken {
 		return nil, c.faults
