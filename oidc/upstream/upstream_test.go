@@ -244,7 +244,7 @@ func TestEachAllowedAlgorithmIsAccepted(t *testing.T) {
 func TestAThousandRandomKeyIDsFetchKeysAtMostTwice(t *testing.T) {
 	p := newIdP(t)
 	u := p.upstreams(t)
-	l := u.links["ironbark-entra"]
+	l := (*u.links.Load())["ironbark-entra"]
 	found, err := l.discovered(context.Background())
 	if err != nil {
 		t.Fatal(err)
@@ -543,4 +543,44 @@ func FuzzClaims(f *testing.F) {
 			t.Errorf("%s gave %+v", payload, id)
 		}
 	})
+}
+
+// Other providers take the place of those there are: what is known of one that stays is
+// kept, and one fault keeps them all.
+func TestProvidersAreExchangedInWhole(t *testing.T) {
+	p := newIdP(t)
+	u := p.upstreams(t)
+	if _, err := u.Start(context.Background(), "ironbark-entra", leg()); err != nil {
+		t.Fatal(err)
+	}
+	stays := (*u.links.Load())["ironbark-entra"]
+	next := p.provider()
+	next.Connection = "coral-okta"
+	broken := next
+	broken.Issuer = "nowhere"
+	if _, err := u.Prepare([]Provider{broken}); err == nil {
+		t.Error("a provider that does not hold was taken")
+	}
+	put, err := u.Prepare([]Provider{p.provider(), next})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := u.Start(context.Background(), "coral-okta", leg()); fault.ReasonOf(err) != ReasonUnknown {
+		t.Errorf("one that was only prepared: %v", err)
+	}
+	put()
+	if _, err := u.Start(context.Background(), "coral-okta", leg()); err != nil {
+		t.Error(err)
+	}
+	if (*u.links.Load())["ironbark-entra"] != stays {
+		t.Error("what was known of a provider that stays was forgotten")
+	}
+	put, err = u.Prepare([]Provider{next})
+	if err != nil {
+		t.Fatal(err)
+	}
+	put()
+	if _, err := u.Start(context.Background(), "ironbark-entra", leg()); fault.ReasonOf(err) != ReasonUnknown {
+		t.Errorf("one that is no longer there: %v", err)
+	}
 }

@@ -7,6 +7,8 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"reflect"
+	"sync/atomic"
 	"time"
 
 	gooidc "github.com/coreos/go-oidc/v3/oidc"
@@ -16,10 +18,12 @@ import (
 	"github.com/drawbridge-id/drawbridge/internal/fault"
 )
 
-// Upstreams is every connection's identity provider. It is made once per
-// configuration; its methods may be called from many goroutines.
+// Upstreams is every connection's identity provider. Its methods may be called from
+// many goroutines.
 type Upstreams struct {
-	links map[access.ConnectionID]*link
+	client *http.Client
+	now    func() time.Time
+	links  atomic.Pointer[map[access.ConnectionID]*link]
 }
 
 // New checks the providers and prepares them; nothing is fetched until somebody
@@ -27,23 +31,43 @@ type Upstreams struct {
 // limits on addresses hold here; redirects are refused and bodies capped at 1 MiB
 // whatever it says. now is the clock that tokens are judged by.
 func New(client *http.Client, providers []Provider, now func() time.Time) (*Upstreams, error) {
-	u := &Upstreams{links: make(map[access.ConnectionID]*link, len(providers))}
+	u := &Upstreams{client: client, now: now}
+	u.links.Store(&map[access.ConnectionID]*link{})
+	put, err := u.Prepare(providers)
+	if err != nil {
+		return nil, err
+	}
+	put()
+	return u, nil
+}
+
+// Prepare checks other providers; put puts them in the place of those that were. What
+// is known of a provider that stays as it is stays known. One Prepare at a time.
+func (u *Upstreams) Prepare(providers []Provider) (put func(), err error) {
+	links := make(map[access.ConnectionID]*link, len(providers))
 	var faults []error
 	for _, p := range providers {
 		if err := check(p); err != nil {
 			faults = append(faults, fmt.Errorf("connection %q: %w", p.Connection, err))
 			continue
 		}
-		if u.links[p.Connection] != nil {
+		if links[p.Connection] != nil {
 			faults = append(faults, fmt.Errorf("connection %q has two identity providers", p.Connection))
 			continue
 		}
-		u.links[p.Connection] = newLink(p, client, now)
+		links[p.Connection] = u.linkTo(p)
 	}
 	if len(faults) > 0 {
 		return nil, errors.Join(faults...)
 	}
-	return u, nil
+	return func() { u.links.Store(&links) }, nil
+}
+
+func (u *Upstreams) linkTo(p Provider) *link {
+	if known := (*u.links.Load())[p.Connection]; known != nil && reflect.DeepEqual(known.provider, p) {
+		return known
+	}
+	return newLink(p, u.client, u.now)
 }
 
 func check(p Provider) error {
@@ -73,7 +97,7 @@ func loopback(host string) bool {
 }
 
 func (u *Upstreams) link(op string, c access.ConnectionID) (*link, error) {
-	l := u.links[c]
+	l := (*u.links.Load())[c]
 	if l == nil {
 		return nil, fault.New(fault.NotFound, op, "This connection has no identity provider to sign in with.").Because(ReasonUnknown)
 	}
