@@ -424,6 +424,16 @@ func (v *View) Undecided(limit int) ([]DueKey, error) {
 		join people p on p.conn = +c.key and p.policy < c.decided_from where c.active limit $1`, limit)
 }
 
+// CountWaiting counts the people of active connections who are to be decided anew: all
+// that Due and Undecided would come to list.
+func (v *View) CountWaiting(now time.Time) (n int64, err error) {
+	err = v.q.QueryRow(`select
+		(select count(*) from connections c join people p on p.conn = +c.key and p.policy < c.decided_from where c.active) +
+		(select count(*) from people p join connections c on c.key = p.conn and c.active
+			where p.valid_until > 0 and p.valid_until <= $1 and p.policy >= c.decided_from)`, ms(now)).Scan(&n)
+	return n, v.failed(err, "store.CountWaiting")
+}
+
 func scanDue(r Row) (k DueKey, err error) { return k, r.Scan(&k.Connection, &k.Person) }
 
 // PeopleNamed lists who has that userName or e-mail address, in any case, or that

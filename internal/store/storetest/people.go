@@ -165,10 +165,20 @@ func testQueues(t *testing.T, f *fixture) {
 	dueAt := func(now time.Time) func(*store.View) ([]store.DueKey, error) {
 		return func(v *store.View) ([]store.DueKey, error) { return v.Due(now, 10) }
 	}
+	waiting := func(now time.Time, want int64) {
+		t.Helper()
+		f.view(func(v *store.View) error {
+			if n, err := v.CountWaiting(now); err != nil || n != want {
+				t.Errorf("%d are waiting, not %d (%v)", n, want, err)
+			}
+			return nil
+		})
+	}
 	if got := ask(undecided); len(got) != 5 {
 		t.Errorf("new people to decide: %v", got)
 	}
 	f.write(south, func(d *store.DirectoryTx) error { return d.MarkDue([]store.PersonKey{elsewhere.Key}) })
+	waiting(day, 5) // whoever waits for two reasons waits once
 	if got := ask(dueAt(day)); !slices.Equal(got, []access.PersonID{"per_s"}) {
 		t.Errorf("due elsewhere: %v", got)
 	}
@@ -176,10 +186,13 @@ func testQueues(t *testing.T, f *fixture) {
 	if got := ask(dueAt(day)); len(got) != 0 {
 		t.Errorf("due in an ended connection: %v", got)
 	}
+	waiting(day, 4)
 	for i, p := range people {
 		until := day.Add(time.Duration(3-i) * time.Hour)
 		f.write(north, func(d *store.DirectoryTx) error { return d.SetDecided(p.Key, 1, until) })
 	}
+	waiting(day.Add(-time.Second), 0)
+	waiting(day.Add(time.Hour), 2)
 	if got := ask(undecided); len(got) != 0 {
 		t.Errorf("all are decided, but for %s of an ended connection: %v", elsewhere.ID, got)
 	}
