@@ -103,6 +103,7 @@ func (c *cli) root() *cobra.Command {
 		c.whoHas(),
 		c.whoWasIn(),
 		c.simulate(),
+		c.status(),
 		c.doctor(),
 		c.restore(),
 		c.connection(),

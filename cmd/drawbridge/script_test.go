@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -32,6 +33,7 @@ func TestMain(m *testing.M) {
 //	demo DIR                 a demo with its state in DIR, for as long as the script
 //	answers DIR              waits until the bridge of DIR answers
 //	eventually PATTERN PROGRAM ARG…  runs the program again until its output matches
+//	hangup     sends SIGHUP to the program that was put into the background last
 //	port NAME                puts a free port of loopback into the variable
 //	provision TOKEN NAME     creates a person over SCIM, with what token create --json printed
 //	refused TOKEN NAME       does that where somebody of that name is there already
@@ -49,7 +51,7 @@ func TestScripts(t *testing.T) {
 			return os.WriteFile(filepath.Join(e.WorkDir, "drawbridge.yaml"), examples.Drawbridge, 0o600)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "demo": scriptDemo, "answers": answers, "port": port,
-			"provision": provision, "refused": refused, "lastrequest": lastRequest, "sleeps": sleeps, "now": setNow, "revoke-all": revokeAll, "secret": secretOf, "eventually": eventually, "planned": planned},
+			"provision": provision, "refused": refused, "lastrequest": lastRequest, "sleeps": sleeps, "now": setNow, "revoke-all": revokeAll, "secret": secretOf, "eventually": eventually, "planned": planned, "hangup": hangup},
 	})
 }
 
@@ -194,6 +196,14 @@ func planned(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: planned VAR, after plan")
 	}
 	ts.Setenv(args[0], found[1])
+}
+
+func hangup(ts *testscript.TestScript, neg bool, args []string) {
+	running := ts.BackgroundCmds()
+	if neg || len(args) > 0 || len(running) == 0 {
+		ts.Fatalf("usage: hangup, while a program runs in the background")
+	}
+	ts.Check(running[len(running)-1].Process.Signal(syscall.SIGHUP))
 }
 
 func sleeps(ts *testscript.TestScript, neg bool, args []string) {

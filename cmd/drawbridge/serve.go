@@ -6,7 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
+	"os/signal"
 	"strconv"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -25,7 +28,7 @@ func (c *cli) serve() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return c.serveConfig(cmd.Context(), cfg)
+		return c.serveConfig(cmd.Context(), cfg, file)
 	}}
 	cmd.Flags().StringVar(&file, "config", "drawbridge.yaml", "configuration file")
 	return cmd
@@ -43,12 +46,16 @@ func (c *cli) load(file string) (*config.Config, error) {
 	return cfg, nil
 }
 
-func (c *cli) serveConfig(ctx context.Context, cfg *config.Config) (err error) {
+func (c *cli) serveConfig(ctx context.Context, cfg *config.Config, file string) (err error) {
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
 	a, err := open(ctx, cfg, setting{log: c.err})
 	if err != nil {
 		return failed(exitUsage, "the bridge cannot start: %w", err)
 	}
 	defer func() { err = errors.Join(err, a.close()) }()
+	a.beside = append(a.beside, a.follow(func() (*config.Config, error) { return c.load(file) }, hangup))
 	public, err := net.Listen("tcp", cfg.Server.Listen)
 	if err != nil {
 		return failed(exitUsage, "server.listen: %w", err)

@@ -35,7 +35,6 @@ import (
 	"github.com/drawbridge-id/drawbridge/internal/secret"
 	"github.com/drawbridge-id/drawbridge/internal/store"
 	"github.com/drawbridge-id/drawbridge/internal/store/sqlite"
-	"github.com/drawbridge-id/drawbridge/mapping"
 	"github.com/drawbridge-id/drawbridge/oidc"
 	"github.com/drawbridge-id/drawbridge/oidc/upstream"
 	"github.com/drawbridge-id/drawbridge/scim"
@@ -54,6 +53,8 @@ type app struct {
 	sealer     *audit.Sealer
 	recorder   *recorder.Recorder
 	metrics    *metrics
+	takings    takings
+	beside     []func(context.Context) // what goes on beside the bridge's own background work
 	admin      secret.String
 	public     http.Handler
 	operations http.Handler
@@ -95,10 +96,10 @@ func open(ctx context.Context, cfg *config.Config, s setting) (_ *app, err error
 		return nil, err
 	}
 	client := egress.New(egress.Options{InsecureAllowLoopback: s.insecureLoopbackEgress})
-	if err := a.openBridge(ctx, ring, client); err != nil {
+	if a.upstreams, err = upstream.New(client, providers(cfg), time.Now); err != nil {
 		return nil, err
 	}
-	if a.upstreams, err = upstream.New(client, providers(cfg), time.Now); err != nil {
+	if err := a.openBridge(ctx, ring, client); err != nil {
 		return nil, err
 	}
 	a.sealer = audit.NewSealer(a.store, sealEvery, func(err error) { a.log.Warn("audit sealer", zap.Error(err)) })
@@ -122,46 +123,10 @@ func (a *app) openBridge(ctx context.Context, ring *keys.Ring, client *http.Clie
 	if err != nil {
 		return err
 	}
-	if err := a.takePolicy(ctx); err != nil {
+	if err := a.takeFirst(ctx); err != nil {
 		return err
 	}
 	return a.bridge.ApplyClients(ctx)
-}
-
-// takePolicy takes the policy of the configuration file, if that has changed since it
-// was last taken. One that is refused leaves the policy in force as it is: the bridge
-// runs on with that, and says so.
-func (a *app) takePolicy(ctx context.Context) error {
-	done, err := a.bridge.Reload(ctx, bridge.PolicyFile{Source: a.cfg.Policy, Name: a.cfg.Files.Path, Text: []byte(a.cfg.Text)})
-	var refused *bridge.Refusal
-	switch {
-	case errors.As(err, &refused):
-		a.log.Error("the configuration's policy was not applied; the one before stays in force", zap.String("reason", fault.ReasonOf(err)), zap.String("why", fault.DetailOf(err)),
-			zap.String("file", a.cfg.Files.Path), zap.String("plan", done.Plan), zap.String("fix", "drawbridge apply "+a.cfg.Files.Path+" shows who is concerned, and how to approve"))
-		return nil
-	case a.cfg.Policy.TreeInStore && fault.Is(err, fault.Invalid):
-		return a.runWithoutFile(ctx, err)
-	case err != nil:
-		return err
-	case done.Kept:
-		a.log.Info("the configuration's policy has not changed since it was last taken; the one applied by hand stays in force", zap.Int64("version", done.Applied.Version))
-	case done.Applied.Changed:
-		a.log.Info("the configuration's policy is in force", zap.Int64("version", done.Applied.Version), zap.String("plan", done.Plan))
-	}
-	return nil
-}
-
-// runWithoutFile runs on where the scope tree is kept in the store and the file names
-// scopes that are not there yet: by the rules in force, or by none, so that the tree can
-// be made.
-func (a *app) runWithoutFile(ctx context.Context, why error) error {
-	a.log.Error("the configuration file's rules are not in force: they do not fit the scope tree in the store; see drawbridge scope, then start the bridge anew", zap.Error(why))
-	now, err := a.bridge.PolicyInForce(ctx)
-	if err != nil || now.Version > 0 {
-		return err
-	}
-	_, err = a.bridge.InsecureApplyUnreviewed(ctx, mapping.PolicySource{Scopes: a.cfg.Policy.Scopes, TreeInStore: true})
-	return err
 }
 
 // route puts every handler behind the edge.
@@ -172,6 +137,7 @@ func (a *app) route(ring *keys.Ring) error {
 	metrics := newMetrics(reg)
 	a.metrics = metrics
 	reg.MustRegister(newEnds(a.bridge), newRuleMetrics(a.bridge))
+	reg.MustRegister(reloadMetrics(&a.takings)...)
 	from := httpserver.Proxies(a.cfg.Server.TrustedProxies).Client
 	a.recorder = recorder.New(recorder.Config{Store: a.store, Marks: ring.MarkKey(), Keep: a.cfg.Server.SCIMLog, Now: time.Now,
 		Dropped: metrics.droppedFromLog, Failed: func(err error) { a.log.Warn("log of SCIM requests", zap.Error(err)) }})
@@ -186,7 +152,7 @@ func (a *app) route(ring *keys.Ring) error {
 	pages.Routes(mux)
 	provider.Routes(mux)
 	admin := api.New(api.Config{Bridge: a.bridge, Token: credential.DigestOf(a.admin.Reveal()), Version: version(),
-		PublicURL: base, Findings: a.examine, Says: pages.Says, Observe: observe})
+		PublicURL: base, Findings: a.examine, Configuration: a.configuration, Says: pages.Says, Observe: observe})
 	mux.Handle(api.Prefix+"/", admin)
 	mux.Handle("GET "+config.SchemaPath, serveSchema())
 	edge := httpserver.Edge{Log: a.log, Metrics: httpserver.NewMetrics(reg), Now: time.Now, Tag: bridge.WithRequestID, Route: routeOf}
@@ -251,6 +217,9 @@ func (a *app) work(ctx context.Context) {
 	})
 	beside.Go(func() { a.recorder.Run(ctx) })
 	beside.Go(func() { a.bridge.WatchShadow(ctx) })
+	for _, fn := range a.beside {
+		beside.Go(func() { fn(ctx) })
+	}
 	a.bridge.Run(ctx)
 	beside.Wait()
 }

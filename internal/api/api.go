@@ -31,6 +31,8 @@ type Config struct {
 	PublicURL string
 	// Findings are doctor's, made anew at each request.
 	Findings func(ctx context.Context) []Finding
+	// Configuration tells what became of the configuration that this bridge runs on.
+	Configuration func(ctx context.Context) Configuration
 	// Says is what the page tells somebody of a customer who is refused for a reason.
 	Says func(reason, customer string) string
 	// Observe hears of every error once, where it is rendered. It may be nil.
@@ -164,17 +166,6 @@ func problem(err error) error {
 	return huma.Error500InternalServerError("the bridge failed; its log has the cause under this request's id")
 }
 
-// Status is what a bridge says of itself.
-type Status struct {
-	Version     string `json:"version"`
-	PublicURL   string `json:"public_url"`
-	Policy      int64  `json:"policy" doc:"version of the active policy"`
-	PolicyHash  string `json:"policy_hash"`
-	Connections int    `json:"connections"`
-	People      int64  `json:"people"`
-	Groups      int64  `json:"groups"`
-}
-
 // The levels of a finding. A fail makes doctor end with a negative answer.
 const (
 	LevelOK   = "ok"
@@ -190,26 +181,6 @@ type Finding struct {
 }
 
 type body[T any] struct{ Body T }
-
-func (a *api) status(ctx context.Context, _ *struct{}) (*body[Status], error) {
-	rows, err := a.Bridge.Connections(ctx)
-	if err != nil {
-		return nil, err
-	}
-	policy, err := a.Bridge.PolicyInForce(ctx)
-	if err != nil {
-		return nil, err
-	}
-	s := Status{Version: a.Version, PublicURL: a.PublicURL, Policy: policy.Version, PolicyHash: policy.Hash}
-	for _, c := range rows {
-		if c.State == store.ConnectionActive {
-			s.Connections++
-			s.People += c.People
-			s.Groups += c.Groups
-		}
-	}
-	return &body[Status]{s}, nil
-}
 
 func (a *api) doctor(ctx context.Context, _ *struct{}) (*body[[]Finding], error) {
 	return &body[[]Finding]{a.Findings(ctx)}, nil

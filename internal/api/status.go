@@ -1,0 +1,74 @@
+package api
+
+import (
+	"context"
+	"time"
+
+	"github.com/drawbridge-id/drawbridge/internal/store"
+)
+
+// Status is what a bridge says of itself.
+type Status struct {
+	Version       string        `json:"version"`
+	PublicURL     string        `json:"public_url"`
+	Policy        int64         `json:"policy" doc:"version of the active policy"`
+	PolicyHash    string        `json:"policy_hash"`
+	PolicyApplied *time.Time    `json:"policy_applied,omitempty"`
+	PolicyAuthor  string        `json:"policy_author,omitempty" doc:"file where it came from the configuration by itself"`
+	PolicyFile    string        `json:"policy_file,omitempty"`
+	PolicyPlan    string        `json:"policy_plan,omitempty"`
+	Configuration Configuration `json:"configuration"`
+	Connections   int           `json:"connections"`
+	People        int64         `json:"people"`
+	Groups        int64         `json:"groups"`
+	Waiting       int64         `json:"waiting" doc:"people who are to be decided anew, or will be at their next use"`
+	LargeChanges  int           `json:"large_changes" doc:"groups with a large change under way, up to 100"`
+	Alarms        int           `json:"alarms" doc:"raised in the last seven days"`
+}
+
+// The outcomes of taking a configuration.
+const (
+	OutcomeTaken  = "taken"
+	OutcomeKept   = "kept"
+	OutcomeFailed = "failed"
+)
+
+// Configuration is what the bridge's configuration is to it at the moment.
+type Configuration struct {
+	Path      string    `json:"path"`
+	Watched   bool      `json:"watched" doc:"it is taken again when it changes; a demo's is not"`
+	At        time.Time `json:"at" doc:"when it was last read to be taken"`
+	Outcome   string    `json:"outcome" enum:"taken,kept,failed" doc:"kept: it has not changed since it was last taken, and a policy that was applied by hand since stays"`
+	InForce   bool      `json:"in_force" doc:"the active policy says what the configuration says"`
+	Reason    string    `json:"reason,omitempty" doc:"of a failure: unreadable, invalid, tests_fail, guard, or another reason code"`
+	Problem   string    `json:"problem,omitempty"`
+	Problems  []string  `json:"problems,omitempty" doc:"each of them, the first 100"`
+	Fix       string    `json:"fix,omitempty" doc:"the command that goes on"`
+	Plan      string    `json:"plan,omitempty" doc:"the plan that was refused, or applied"`
+	AtRestart []string  `json:"at_restart,omitempty" doc:"keys that have changed and take effect when the bridge starts again"`
+}
+
+func (a *api) status(ctx context.Context, _ *struct{}) (*body[Status], error) {
+	rows, err := a.Bridge.Connections(ctx)
+	if err != nil {
+		return nil, err
+	}
+	now, err := a.Bridge.Standing(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s := Status{Version: a.Version, PublicURL: a.PublicURL, Policy: now.Policy.Version, PolicyHash: now.Policy.Hash, PolicyApplied: when(now.Policy.At),
+		PolicyAuthor: now.Policy.Author, PolicyFile: now.Policy.File, PolicyPlan: now.Policy.Plan,
+		Waiting: now.Waiting, LargeChanges: now.Large, Alarms: len(now.Alarms)}
+	if a.Configuration != nil {
+		s.Configuration = a.Configuration(ctx)
+	}
+	for _, c := range rows {
+		if c.State == store.ConnectionActive {
+			s.Connections++
+			s.People += c.People
+			s.Groups += c.Groups
+		}
+	}
+	return &body[Status]{s}, nil
+}
