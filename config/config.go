@@ -132,7 +132,7 @@ func ParseFiles(name string, files []File, environ []string, read func(string) (
 	if err := all.problems(seen.files(name)); err != nil {
 		return nil, err
 	}
-	c.Files, c.Text = seen.files(name), textOf(files)
+	c.Files, c.Text = seen.files(name), all.text(files)
 	return c, nil
 }
 
@@ -161,14 +161,14 @@ func (g *gathered) open(files []File, seen map[string][]byte) (root field, ok bo
 	return root, ok
 }
 
-// textOf is the text of the files, masked; of several, each behind its name.
-func textOf(files []File) string {
+// text is the text of the files, masked; of several, each behind its name.
+func (g *gathered) text(files []File) string {
 	if len(files) == 1 {
-		return Masked(string(files[0].Data))
+		return masked(string(files[0].Data), g.reports[0].hidden)
 	}
 	var b strings.Builder
-	for _, f := range files {
-		fmt.Fprintf(&b, "# %s\n%s\n", f.Name, strings.TrimRight(Masked(string(f.Data)), "\n"))
+	for i, f := range files {
+		fmt.Fprintf(&b, "# %s\n%s\n", f.Name, strings.TrimRight(masked(string(f.Data), g.reports[i].hidden), "\n"))
 	}
 	return b.String()
 }
@@ -193,6 +193,7 @@ func (r *report) document(data []byte, others bool) (field, bool) {
 	var docs []*ast.DocumentNode
 	for _, d := range file.Docs {
 		if d.Body != nil {
+			r.hideSecrets(d.Body)
 			docs = append(docs, d)
 		}
 	}

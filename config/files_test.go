@@ -151,3 +151,32 @@ func TestMaskedTextHoldsNoSecret(t *testing.T) {
 		t.Errorf("%q becomes %q", plain, got)
 	}
 }
+
+// TestSecretsAreHiddenWhereverTheirLinesStand: these are read as one client, and its secret
+// is neither in the text that is kept nor in a report.
+func TestSecretsAreHiddenWhereverTheirLinesStand(t *testing.T) {
+	const before = "id: a, name: A, grants: [ standard ], redirect_uris: [ http://127.0.0.1/a ], audience: https://a.example, "
+	for _, client := range []string{
+		"{\n        " + before + "secret:\n      hunter2 }",
+		"{\n        " + before + "\n        secret:\n\n      hunter2\n      }",
+		"{\n        " + before + "\n        secret: \"begins\n      hunter2\" }",
+		"{ " + before + "\"sec\\\n     ret\": hunter2 }",
+	} {
+		for url, fits := range map[string]bool{"http://127.0.0.1:1": true, "https://id.example": false} {
+			text := "version: 1\nvendor: { name: L }\nserver: { public_url: \"" + url + "\" }\nscopes: { s: { name: S } }\nclients:\n  - " + client + "\n# kept"
+			c, err := Parse("a.yaml", []byte(text), nil, noFiles)
+			if fits != (err == nil) {
+				t.Fatalf("%q: %v", client, err)
+			}
+			if err != nil {
+				if strings.Contains(err.Error(), "hunter2") {
+					t.Errorf("the report shows the secret: %v", err)
+				}
+				continue
+			}
+			if strings.Contains(c.Text, "hunter2") || !strings.HasSuffix(c.Text, "# kept") || strings.Count(c.Text, "\n") != strings.Count(text, "\n") {
+				t.Errorf("%q is kept as %q", client, c.Text)
+			}
+		}
+	}
+}

@@ -2,8 +2,12 @@ package config
 
 import (
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/token"
 )
 
 // What a line looks like that carries a secret, or that begins one.
@@ -11,6 +15,8 @@ var (
 	// holdsSecret finds a key that a literal secret stands under, and URLs with a password.
 	holdsSecret = regexp.MustCompile(`(?i)(secret|password|passwd)["']?\s*:|[?]\s*["']?\w*(secret|password|passwd)["']?\s*$|://[^/\s]*:[^/\s]*@`)
 	escaped     = regexp.MustCompile(`\\(x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8})`)
+	// secretKey is such a key in whole.
+	secretKey = regexp.MustCompile(`(?i)(secret|password|passwd)$`)
 	// keyOnly is a line that begins with such a key: what is before it, and its value.
 	keyOnly = regexp.MustCompile(`(?i)^(\s*(?:-\s+)*)["']?\w*(?:secret|password|passwd)["']?\s*:\s*(.*)$`)
 )
@@ -22,9 +28,14 @@ const maskedLine = "# [a line that may hold a secret]"
 // hold, a secret, those included that a secret goes on in. A comment stands for each,
 // so that lines keep their numbers.
 func Masked(text string) string {
+	return masked(text, secretLines(strings.Split(text, "\n")))
+}
+
+// masked is text without the lines that are hidden.
+func masked(text string, hidden []bool) string {
 	lines := strings.Split(text, "\n")
-	for i, hidden := range secretLines(lines) {
-		if hidden {
+	for i := range lines {
+		if hidden[i] {
 			lines[i] = lines[i][:len(lines[i])-len(strings.TrimLeft(lines[i], " "))] + maskedLine
 		}
 	}
@@ -90,4 +101,33 @@ func openQuote(value string) string {
 		return ""
 	}
 	return value[:1]
+}
+
+// hideSecrets hides what a parsed document says under a key of a secret, wherever its
+// lines stand: inside braces a value may stand further out than its key, and a key may
+// be folded.
+func (r *report) hideSecrets(doc ast.Node) {
+	ast.Walk(secretFinder{r}, doc)
+}
+
+type secretFinder struct{ *report }
+
+// Visit implements ast.Visitor.
+func (f secretFinder) Visit(n ast.Node) ast.Visitor {
+	v, ok := n.(*ast.MappingValueNode)
+	if !ok || v.Key == nil || v.Value == nil || !secretKey.MatchString(v.Key.GetToken().Value) {
+		return f
+	}
+	key, value := v.Key.GetToken(), v.Value.GetToken()
+	from, to := key.Position.Line-strings.Count(key.Origin, "\n"), value.Position.Line+strings.Count(value.Origin, "\n")
+	if next := value.Next; next != nil && next.Position != nil {
+		to = max(value.Position.Line, next.Position.Line-1)
+		if slices.Contains([]token.Type{token.MappingEndType, token.SequenceEndType, token.CollectEntryType}, next.Type) {
+			to = next.Position.Line
+		}
+	}
+	for line := max(from, 1); line <= min(to, len(f.hidden)); line++ {
+		f.hidden[line-1] = true
+	}
+	return f
 }
