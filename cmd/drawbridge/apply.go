@@ -207,7 +207,7 @@ func approving(guards []bridge.GuardFinding) string {
 	flag := map[string]string{bridge.GuardLosing: "--accept-losing", bridge.GuardWithoutAccess: "--accept-without-access", bridge.GuardAdministrators: "--accept-administrators"}
 	text := ""
 	for _, g := range guards {
-		names := strings.Join(g.Names, ",")
+		names := pastedList(g.Names)
 		if g.Counted() {
 			names = fmt.Sprint(g.Found)
 		}

@@ -2,8 +2,10 @@ package main
 
 import (
 	"bytes"
+	"encoding/csv"
 	"encoding/json"
 	"io"
+	"regexp"
 	"strconv"
 	"strings"
 	"unicode"
@@ -78,4 +80,37 @@ func printable(v any, indent string) ([]byte, error) {
 		}
 	}
 	return b.Bytes(), nil
+}
+
+// visible is a text of several lines with a sign in the place of each character that a
+// terminal would obey, so that what stands under it stands right.
+func visible(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r != '\n' && r != '\t' && obeyed(r) {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, text)
+}
+
+// unquoted is what every shell takes as it stands.
+var unquoted = regexp.MustCompile(`^[A-Za-z0-9@%+=:,./_-]+$`)
+
+// pasted is a word of a command that somebody is told to run, quoted so that a shell
+// takes it as one word and obeys nothing in it: it may be what a customer's identity
+// provider calls somebody.
+func pasted(word string) string {
+	if unquoted.MatchString(word) {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+}
+
+// pastedList is pasted for the names of one flag, of which none is taken for two.
+func pastedList(names []string) string {
+	var b strings.Builder
+	w := csv.NewWriter(&b)
+	_ = w.Write(names) //nolint:errcheck // into memory
+	w.Flush()
+	return pasted(strings.TrimSuffix(b.String(), "\n"))
 }

@@ -1,10 +1,19 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/spf13/cobra"
+
+	"github.com/drawbridge-id/drawbridge/internal/bridge"
 )
 
 // obeys says that a terminal would do something else with a text than show it.
@@ -76,6 +85,54 @@ func TestLegible(t *testing.T) {
 			if err != nil || back["a"] != text || obeys(string(out)) {
 				t.Errorf("%q is printed as %q and read as %q (%v)", text, out, back["a"], err)
 			}
+		}
+	}
+}
+
+// TestACommandToPasteObeysNobody: what somebody is told to run may hold names that a
+// customer's identity provider chose; a shell takes each as one word, and the flag as
+// one name.
+func TestACommandToPasteObeysNobody(t *testing.T) {
+	names := []string{"sam@a.example", "$(touch pwned)", "it's", "a,b", `say "hi"`, "; touch pwned", "--accept-administrators", "`touch pwned`", "two\nlines"}
+	command := "set --" + approving([]bridge.GuardFinding{{Guard: bridge.GuardLosing, Names: names}}) + ` && printf '%s' "$2"`
+	dir := t.TempDir()
+	sh := exec.CommandContext(t.Context(), "sh", "-c", command)
+	sh.Dir = dir
+	word, err := sh.Output()
+	if err != nil {
+		t.Fatalf("%s: %v", command, err)
+	}
+	var f applyFlags
+	cmd := &cobra.Command{RunE: func(*cobra.Command, []string) error { return nil }}
+	f.add(cmd)
+	cmd.SetArgs([]string{"--accept-losing", string(word)})
+	if err := cmd.Execute(); err != nil || !slices.Equal(f.losing, names) {
+		t.Errorf("%s approves %q (%v)", command, f.losing, err)
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		t.Errorf("%s did something else: %v %v", command, left, err)
+	}
+	if got := approving([]bridge.GuardFinding{{Guard: bridge.GuardLosing, Names: []string{"sam@a.example", "kim@b.example"}}}); got != " --accept-losing sam@a.example,kim@b.example --reason TEXT" {
+		t.Errorf("usual names are told as%s", got)
+	}
+}
+
+// TestAFileWritesNothingButText: a configuration that somebody else wrote does nothing to
+// the terminal of whoever checks it.
+func TestAFileWritesNothingButText(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "a\x1b[2Jb.yaml")
+	text := "version: 1\nvendor: { name: L, \"na\\e[2Jme\": x }\nscopes: { \"a\\e[2J\": { name: S } }\nrules:\n  - id: a # \x1b[2J\n    mode: \"\x1b]0;t\x07\"\n    when: \"\\e[2J == 1\"\n"
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, command := range []string{"check", "test", "serve", "fmt", "apply"} {
+		args := []string{command, file}
+		if command == "serve" {
+			args = []string{command, "--config", file}
+		}
+		var out bytes.Buffer
+		if run(t.Context(), args, nil, strings.NewReader(""), &out, &out); obeys(out.String()) {
+			t.Errorf("%s says %q", command, out.String())
 		}
 	}
 }

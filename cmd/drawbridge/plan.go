@@ -479,5 +479,5 @@ func applying(plan bridge.PolicyPlan, file string) string {
 	case file == "":
 		return "apply"
 	}
-	return "apply " + file
+	return "apply " + pasted(file)
 }

@@ -62,7 +62,7 @@ func run(ctx context.Context, args, env []string, in io.Reader, out, errOut io.W
 		return exitDone
 	}
 	if text := err.Error(); text != "" {
-		fmt.Fprintln(errOut, text)
+		fmt.Fprintln(errOut, visible(text)) // it may show what a file says
 	}
 	var e *exit
 	if errors.As(err, &e) {

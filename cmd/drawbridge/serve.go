@@ -155,9 +155,9 @@ func (c *cli) checkFile(file, scopes string) error {
 			"tests": len(cfg.Policy.Tests), "applications": len(cfg.Clients), "findings": append([]config.Finding{}, findings...)})
 	}
 	for _, f := range findings {
-		fmt.Fprintf(c.out, "%s:%d:%d: warning: %s\n", f.Pos.File, f.Pos.Line, f.Pos.Col, f.Message)
+		fmt.Fprintf(c.out, "%s:%d:%d: warning: %s\n", legible(f.Pos.File), f.Pos.Line, f.Pos.Col, legible(f.Message))
 	}
-	fmt.Fprintf(c.out, "%s holds. Scopes: %d. Connections: %d. Rules: %d. Tests: %d. Applications: %d.\n", file,
+	fmt.Fprintf(c.out, "%s holds. Scopes: %d. Connections: %d. Rules: %d. Tests: %d. Applications: %d.\n", legible(file),
 		len(cfg.Policy.Scopes), len(cfg.Connections), len(cfg.Policy.Rules), len(cfg.Policy.Tests), len(cfg.Clients))
 	if cfg.Policy.TreeInStore && scopes == "" {
 		fmt.Fprintln(c.out, "The scope tree is kept in the store: whether the paths exist was not checked. --scopes FILE does, with what drawbridge scope list --json printed.")
