@@ -173,16 +173,8 @@ func TestI12_WhatIsActiveEndsAloneAtItsInstant(t *testing.T) {
 	w.drain()
 	w.group(southern, "Staff", w.person(southern, "sam@southern.example", "oid-sam"))
 	w.clock.Add(at.Add(-time.Minute).Sub(w.clock.Now()))
-	short, long := w.session(southern, "oid-sam"), visit{}
-	cookie, b := w.mustSignIn(southern, "oid-sam")
-	renewed, b, err := w.bridge.Switch(w.ctx, cookie, guestPlace(visit{browser: b}))
-	w.do(err)
-	code, err := w.code(b)
-	w.do(err)
-	long.cookie, long.browser = renewed.Reveal(), b
-	long.tokens, err = w.redeem(code)
-	w.do(err)
-	later := w.laterPlace(b.Session.Person)
+	short, long := w.session(southern, "oid-sam"), w.switched(southern, "oid-sam")
+	later := w.laterPlace(short.browser.Session.Person)
 
 	w.clock.Add(at.Add(-time.Millisecond).Sub(w.clock.Now()))
 	if _, _, err := w.bridge.Switch(w.ctx, long.cookie, later); err == nil {

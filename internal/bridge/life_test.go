@@ -127,7 +127,7 @@ func (l *life) begin() {
 
 const (
 	fleetURN       = "urn:drawbridge:scim:schemas:extension:fleet:2.0:User"
-	departmentPath = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department"
+	departmentPath = enterpriseURN + ":department"
 )
 
 func (l *life) inForce() (src mapping.PolicySource) {
@@ -160,7 +160,7 @@ func (l *life) comes(*rapid.T) {
 		fleet["certificationExpires"] = p.expires.Format(time.RFC3339Nano)
 	}
 	if body[fleetURN] = fleet; p.department != "" {
-		body["urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"] = map[string]any{"department": p.department}
+		body[enterpriseURN] = map[string]any{"department": p.department}
 	}
 	text, err := json.Marshal(body)
 	l.do(err)
