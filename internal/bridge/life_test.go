@@ -49,6 +49,7 @@ type life struct {
 	made   int // so far: for names that nobody has had
 	was    []moment
 	said   string // the step taken last
+	steps  []string
 }
 
 // moment is what was so at an instant.
@@ -72,10 +73,15 @@ func TestI8_WhatIsHeldIsWhatASecondReadingOfTheRulesSays(t *testing.T) {
 		if lived++; lived > lives && !asked && !failed {
 			return
 		}
-		defer func() { failed = failed || r.Failed() }()
 		l := &life{world: newWorld(t), r: r}
 		l.t = within{t, r}
 		defer l.close()
+		defer func() {
+			if r.Failed() {
+				failed = true
+				r.Logf("the whole life:\n%s", strings.Join(l.steps, "\n"))
+			}
+		}()
 		l.begin()
 		r.Repeat(map[string]func(*rapid.T){
 			"":                l.check,
@@ -105,7 +111,7 @@ func (l *life) chance(oneIn int) bool { return rapid.IntRange(1, oneIn).Draw(l.r
 func (l *life) step(format string, args ...any) {
 	l.clock.Add(time.Millisecond)
 	l.said = fmt.Sprintf(format, args...)
-	l.r.Logf("%s  %s", l.clock.Now().Format("Jan 02 15:04:05.000"), l.said)
+	l.steps = append(l.steps, l.clock.Now().Format("Jan 02 15:04:05.000  ")+l.said)
 }
 
 // begin is the sample tree with the attributes and conditions of refConditions, some
