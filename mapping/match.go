@@ -1,7 +1,9 @@
 package mapping
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
 )
@@ -34,7 +36,7 @@ func (e *evaluation) matches(r *rule, hits []hit) []match {
 		o, ok := e.outcome(r, readings)
 		switch {
 		case !ok:
-			e.say(r.about(*h.group, ScopeUnknown, true, "what the group's name captures names no scope there"))
+			e.say(r.about(*h.group, ScopeUnknown, true, e.unnamed(r, a, *h.group)))
 		case o.several:
 			e.say(r.about(*h.group, ScopeUnknown, true, "what the group's name captures names several scopes"))
 		case r.how == howOne || !slices.ContainsFunc(all, func(m match) bool { return slices.Equal(m.items, o.items) }):
@@ -107,12 +109,41 @@ func (e *evaluation) lacks(r *rule, hits []hit, member int) {
 	}
 	for _, h := range hits {
 		if h.member == member {
-			e.say(r.about(*h.group, ScopeUnknown, true, "what the group's name captures names no scope there"))
+			e.say(r.about(*h.group, ScopeUnknown, true, e.unnamed(r, r.asks[member], *h.group)))
 			return
 		}
 	}
 	e.say(r.about(*hits[0].group, NotInGroup, true, "the person is in this group, but not in "+r.asks[member].as()))
 }
+
+// unnamed says what a group's name captures that names no scope, and where.
+func (e *evaluation) unnamed(r *rule, a asked, g group) string {
+	const several = "what the group's name captures names no scope there"
+	levels := a.pattern.captures()
+	if !e.tell || len(levels) != 1 {
+		return several
+	}
+	text := g.folded
+	if first := a.pattern[0]; first.capture == 0 {
+		text = strings.TrimPrefix(text, first.literal)
+	}
+	if last := a.pattern[len(a.pattern)-1]; last.capture == 0 {
+		text = strings.TrimSuffix(text, last.literal)
+	}
+	for _, t := range r.targets {
+		under := "."
+		for _, s := range t.path {
+			if s.capture == levels[0] {
+				return fmt.Sprintf("%q names no %s under %s", text, words[levels[0]], under)
+			}
+			under = s.under(under)
+		}
+	}
+	return several
+}
+
+// words are what people call the levels that can be captured.
+var words = map[access.Level]string{access.ServiceProvider: "service provider", access.Account: "account", access.Fleet: "fleet"}
 
 type combination struct {
 	*evaluation
