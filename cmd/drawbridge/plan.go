@@ -468,7 +468,9 @@ func tellPlan(w io.Writer, plan bridge.PolicyPlan, file string) {
 		fmt.Fprintf(w, "Guard %s: %s.\n", g.Guard, g.Message)
 	}
 	fmt.Fprintf(w, "Plan %s, compared with version %d. It is kept for a day, and holds until the rules change or somebody would lose more.\n", plan.Hash, plan.Base)
-	fmt.Fprintf(w, "Apply it: drawbridge %s --plan %s\n", applying(plan, file), plan.Hash)
+	if len(mapping.FailedTests(plan.Tests)) == 0 {
+		fmt.Fprintf(w, "Apply it: drawbridge %s --plan %s\n", applying(plan, file), plan.Hash)
+	}
 }
 
 // applying is the command that applies a plan.
