@@ -181,9 +181,29 @@ func (c *cli) tellChain(h bridge.Holding) {
 	for _, l := range h.Chain {
 		fmt.Fprintln(c.out, "         "+chain(l))
 	}
+	if text := otherwise(h); text != "" {
+		fmt.Fprintln(c.out, "         "+text)
+	}
 	if h.Stale != "" {
 		fmt.Fprintln(c.out, "         counted for nothing: "+h.Stale)
 	}
+}
+
+// otherwise says what made an assignment what it is, where that was not somebody's
+// joining of a group that it is held for: the group was renamed, another policy was
+// applied, another assignment ended.
+func otherwise(h bridge.Holding) string {
+	joined := func(l bridge.Link) bool {
+		return l.Kind != access.SourceRule || l.Group == nil || l.Group.Request == "" || l.Group.Request == h.Request
+	}
+	if h.Given.IsZero() || len(h.Chain) == 0 || slices.ContainsFunc(h.Chain, joined) {
+		return ""
+	}
+	text := "as it is since " + localMinute(h.Given)
+	if h.Request != "" {
+		text += " by request " + h.Request
+	}
+	return text
 }
 
 // chain is one reason for which something is held: the group, and the rule it feeds.
