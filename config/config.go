@@ -173,6 +173,14 @@ func (g *gathered) text(files []File) string {
 	return b.String()
 }
 
+// unquoted says what most often stands behind a message of the YAML parser.
+func unquoted(message string) string {
+	if strings.Contains(message, "is not allowed in this context") || strings.Contains(message, "must be specified") {
+		return "; a text that holds quotes, braces or a colon and a space may need quotes around all of it"
+	}
+	return ""
+}
+
 // document parses YAML into its one document. It is empty, and that is a fault only
 // if no other file is read, if there is none.
 func (r *report) document(data []byte, others bool) (field, bool) {
@@ -184,7 +192,7 @@ func (r *report) document(data []byte, others bool) (field, bool) {
 	var syntax *yaml.SyntaxError
 	switch {
 	case errors.As(err, &syntax):
-		r.add(posOf(r.name, syntax.Token), width(syntax.Token), "this is not YAML: "+syntax.Message, "")
+		r.add(posOf(r.name, syntax.Token), width(syntax.Token), "this is not YAML: "+syntax.Message+unquoted(syntax.Message), "")
 		return field{}, false
 	case err != nil:
 		r.add(mapping.Pos{File: r.name}, 0, "this is not YAML", "")

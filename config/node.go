@@ -110,7 +110,10 @@ func (f field) named() string {
 // tags. It also refuses a key that is written without a value.
 func (f field) plain() bool {
 	switch f.value.(type) {
-	case *ast.AnchorNode, *ast.AliasNode, *ast.TagNode, *ast.MergeKeyNode:
+	case *ast.TagNode:
+		f.say("what begins with ! is a tag in YAML, and tags are not used in this file; put a text in quotes: '!certified'")
+		return false
+	case *ast.AnchorNode, *ast.AliasNode, *ast.MergeKeyNode:
 		f.say("anchors, aliases and tags are not used in this file")
 		return false
 	case *ast.NullNode, nil:

@@ -33,7 +33,7 @@ func (l *loader) rules(root block) []mapping.RuleSource {
 // its value could not be read: that it lacks it is no news.
 func (l *loader) blame(r mapping.RuleSource, said []Problem) {
 	for _, p := range said {
-		for _, key := range []string{"group", "group_id", "all", "any", "give", "guest"} {
+		for _, key := range []string{"group", "group_id", "all", "any", "give", "guest", "when"} {
 			if p.Pos == r.FieldPos[key] || strings.HasPrefix(p.Message, "unknown key") {
 				l.blamed[r.Pos] = true
 			}
