@@ -253,9 +253,13 @@ func (c *change) dropDissolving(g store.Group) error {
 		return err
 	}
 	var all []store.PersonKey
-	var gone []store.Joined
+	var gone, again []store.Joined
 	for _, l := range leaving {
-		if all = append(all, l.Key); !l.Staying {
+		all = append(all, l.Key)
+		switch {
+		case l.Again:
+			again = append(again, l.Joined)
+		case !l.Staying:
 			gone = append(gone, l.Joined)
 		}
 	}
@@ -270,6 +274,13 @@ func (c *change) dropDissolving(g store.Group) error {
 	g.ID = g.Origin()
 	if err := c.sayLeft(g.ID, gone, g.Updated); err != nil {
 		return err
+	}
+	told := len(c.events)
+	if err := c.sayLeft(g.ID, again, g.Updated); err != nil {
+		return err
+	}
+	for _, e := range c.events[told:] {
+		e.Data["returned"] = "true" // who came back was told of before
 	}
 	if last {
 		if err := c.dir.DeleteGroup(g); err != nil {

@@ -211,7 +211,8 @@ func (g Belonging) called() string {
 
 // explainer puts what was held into words, under the policy of its time.
 type explainer struct {
-	policy *activePolicy // nil: of which nothing is kept but its version
+	policy *activePolicy
+	rules  []mapping.RuleSource // as they stood at that time; nil: that is not kept
 	at     time.Time
 	groups map[access.GroupID]Belonging
 	came   then
@@ -219,7 +220,7 @@ type explainer struct {
 
 // supposedly is an explainer of facts that need not be recorded anywhere.
 func supposedly(policy *activePolicy, facts mapping.Facts, at time.Time) explainer {
-	x := explainer{policy: policy, at: at, groups: map[access.GroupID]Belonging{}}
+	x := explainer{policy: policy, rules: policy.Source().Rules, at: at, groups: map[access.GroupID]Belonging{}}
 	for _, m := range facts.Memberships {
 		x.groups[m.Group] = Belonging{Group: m.Group, Name: m.Name, Since: m.Since}
 	}
@@ -259,12 +260,11 @@ func (x explainer) link(s access.Source) Link {
 	if s.Kind != access.SourceRule {
 		return l
 	}
-	rules := x.policy.Source().Rules
-	at := slices.IndexFunc(rules, func(r mapping.RuleSource) bool { return r.ID == s.ID })
+	at := slices.IndexFunc(x.rules, func(r mapping.RuleSource) bool { return r.ID == s.ID })
 	if at < 0 {
 		return l
 	}
-	r := rules[at]
+	r := x.rules[at]
 	l.Pos, l.Owner, l.Note = r.Pos, r.Owner, r.Note
 	if l.Group != nil {
 		l.MatchedBy, l.Captures = matchedBy(r, l.Group.Name)

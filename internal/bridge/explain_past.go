@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strconv"
@@ -94,11 +95,11 @@ func everNamed(v *store.View, who string, conn access.ConnectionID) ([]store.Per
 
 // policyThen is the policy that was in force at an instant.
 type policyThen struct {
-	*activePolicy // its words: of that time where they are kept, else of today
+	*activePolicy // of today: scopes lie and are called as they are now
 	version       int64
 	since         time.Time
-	next          time.Time // when another came into force; zero: it is in force
-	kept          bool      // the words are of that time
+	next          time.Time            // when another came into force; zero: it is in force
+	rules         []mapping.RuleSource // as they stood in their file then; nil: that is not kept
 }
 
 func (b *Bridge) policyAt(v *store.View, at time.Time) (policyThen, error) {
@@ -121,8 +122,30 @@ func (b *Bridge) policyAt(v *store.View, at time.Time) (policyThen, error) {
 		}
 		p.since = r.at
 	}
-	p.kept = p.version == now.version
-	return p, nil
+	p.rules, err = rulesOf(v, now, p.version)
+	return p, err
+}
+
+// rulesOf are the rules of a version of the policy, by the history of applications; nil
+// for one that was applied before there was any.
+func rulesOf(v *store.View, now *activePolicy, version int64) ([]mapping.RuleSource, error) {
+	if version == now.version {
+		return now.Source().Rules, nil
+	}
+	body, _, err := v.ApplicationText(version)
+	if fault.Is(err, fault.NotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var src struct {
+		Rules []mapping.RuleSource `json:"rules"`
+	}
+	if err := json.Unmarshal(body, &src); err != nil {
+		return nil, fault.New(fault.Internal, "bridge.rulesOf", "version %d of the policy cannot be read: %v", version, err)
+	}
+	return src.Rules, nil
 }
 
 func (p policyThen) explain(v *store.View, who store.Person, at time.Time) (Explanation, bool, error) {
@@ -141,7 +164,7 @@ func (p policyThen) explain(v *store.View, who store.Person, at time.Time) (Expl
 	e := Explanation{Person: who.ID, UserName: who.UserName, Name: who.DisplayName, Connection: who.Connection, Customer: dir.Row().Name, Active: was.active,
 		Groups: []string{}, Memberships: []Belonging{}, Reasons: []mapping.Reason{}, Sessions: []SessionView{}, Policy: p.version,
 		Past: &Past{At: at, Here: was.exists, First: all[0].at, PolicySince: p.since, Deleted: replay(all, time.Time{}).deleted, Notes: []string{notePastNames, notePastFacts}}}
-	x := explainer{policy: p.activePolicy, at: at, groups: map[access.GroupID]Belonging{}, came: was}
+	x := explainer{policy: p.activePolicy, rules: p.rules, at: at, groups: map[access.GroupID]Belonging{}, came: was}
 	if err := x.groupsThen(v, dir, was, all); err != nil {
 		return e, false, err
 	}
@@ -151,11 +174,8 @@ func (p policyThen) explain(v *store.View, who store.Person, at time.Time) (Expl
 	for i := range e.Holds {
 		p.judge(&e.Holds[i], x, all)
 	}
-	if !p.kept {
-		e.Past.Notes = append(e.Past.Notes, fmt.Sprintf("Version %d of the policy was in force; its text is not kept here, so where its rules stood is not answered.", p.version))
-		for i := range e.Holds {
-			e.Holds[i].unplace()
-		}
+	if p.rules == nil {
+		e.Past.Notes = append(e.Past.Notes, fmt.Sprintf("Version %d of the policy was in force; it was applied before versions were kept, so where its rules stood is not answered.", p.version))
 	}
 	counted := slices.DeleteFunc(slices.Clone(held), func(a access.Assignment) bool {
 		return slices.ContainsFunc(e.Holds, func(h Holding) bool { return h.ID == a.ID && h.Stale != "" })
@@ -250,12 +270,4 @@ func droppedAfter(all []record, id access.AssignmentID, at time.Time) time.Time 
 func droppedByRules(all []record, id access.AssignmentID, at time.Time) bool {
 	i := dropOf(all, id, at)
 	return i >= 0 && all[i].Actor == event.ByRules
-}
-
-// unplace takes away what the policy of today says of the rules of then.
-func (h *Holding) unplace() {
-	for i := range h.Chain {
-		l := &h.Chain[i]
-		*l = Link{Kind: l.Kind, ID: l.ID, Group: l.Group, Until: l.Until}
-	}
 }

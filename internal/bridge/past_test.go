@@ -324,7 +324,7 @@ func TestADeletedPersonIsExplainedById(t *testing.T) {
 }
 
 // Where a policy ended something, the record drops it later than it counted: the
-// answer says so. Of a policy whose text is not kept no line of a file is named.
+// answer says so. Rules are where they stood in their file at that time.
 func TestThePastSaysWhatCountedForNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -333,6 +333,7 @@ func TestThePastSaysWhatCountedForNothing(t *testing.T) {
 	held := w.clock.Now()
 	w.clock.Add(time.Minute)
 	src := samplePolicy(t)
+	stood := src.Rules[slices.IndexFunc(src.Rules, func(r ruleSource) bool { return r.ID == "banksia-admins" })].Pos
 	src.Rules = slices.DeleteFunc(src.Rules, func(r ruleSource) bool { return r.ID == "banksia-admins" })
 	_, err := w.bridge.ApplyPolicy(w.ctx, src)
 	w.do(err)
@@ -346,7 +347,7 @@ func TestThePastSaysWhatCountedForNothing(t *testing.T) {
 		w.do(err)
 		return found[0]
 	}
-	if e := at(held); len(e.Holds) != 1 || e.Holds[0].Stale != "" || e.Refusal != "" || len(e.Sees) != 1 || e.Policy != 1 {
+	if e := at(held); len(e.Holds) != 1 || e.Holds[0].Stale != "" || e.Refusal != "" || len(e.Sees) != 1 || e.Policy != 1 || stood.Line == 0 || e.Holds[0].Chain[0].Pos != stood || e.Holds[0].Chain[0].MatchedBy != "name" {
 		t.Errorf("before: %+v", e)
 	}
 	if e := at(between); len(e.Holds) != 1 || !strings.Contains(e.Holds[0].Stale, "version 2 of the policy") || e.Refusal == "" || len(e.Sees) != 0 {
@@ -354,5 +355,94 @@ func TestThePastSaysWhatCountedForNothing(t *testing.T) {
 	}
 	if e := at(w.clock.Now()); len(e.Holds) != 0 || e.Policy != 2 {
 		t.Errorf("afterwards: %+v", e)
+	}
+}
+
+// wasIn tells for each instant whether somebody was in a group, by both questions about
+// the past, and since when they counted as a member.
+func (w *world) wasIn(group, person string, at ...time.Time) (said []string) {
+	w.t.Helper()
+	for _, t := range at {
+		roll, err := w.bridge.WhoWasIn(w.ctx, bridge.HolderQuery{Group: group, Connection: banksia, At: t, Limit: bridge.MostHolders})
+		w.do(err)
+		in := "out"
+		if i := slices.IndexFunc(roll.Members, func(m bridge.MemberThen) bool { return string(m.Person) == person }); i >= 0 {
+			in = "since " + roll.Members[i].Since.Format(time.TimeOnly)
+		}
+		found, err := w.bridge.ExplainAt(w.ctx, person, banksia, t)
+		w.do(err)
+		also := "out"
+		if i := slices.IndexFunc(found[0].Memberships, func(m bridge.Belonging) bool { return string(m.Group) == group }); i >= 0 {
+			also = "since " + found[0].Memberships[i].Since.Format(time.TimeOnly)
+		}
+		if in != also {
+			w.t.Errorf("at %s who-was-in says %q, explain %q", t.Format(time.TimeOnly), in, also)
+		}
+		said = append(said, in)
+	}
+	return said
+}
+
+// TestWhoWasRestoredWasAwayMeanwhile: a restore brings a membership back with the instant
+// it began, but between the removal and the restore nobody was a member.
+func TestWhoWasRestoredWasAwayMeanwhile(t *testing.T) {
+	t.Parallel()
+	for name, away := range map[string]func(w *world, group, sam string){
+		"removed":       func(w *world, group, sam string) { w.removeMember(banksia, group, sam) },
+		"group deleted": func(w *world, group, _ string) { w.must(204, banksia, "DELETE", "/Groups/"+group, "") },
+	} {
+		w := newWorld(t)
+		sam := w.person(banksia, "sam@banksia.example", "oid-sam")
+		group := w.group(banksia, "GL Geelong Managers", sam)
+		began := "since " + w.clock.Now().Format(time.TimeOnly)
+		before := w.later()
+		away(w, group, sam)
+		gone := w.later()
+		meanwhile := w.later()
+		w.restore(banksia, before)
+		back := w.clock.Now()
+		w.clock.Add(time.Second)
+		for _, sealed := range []bool{false, true} {
+			if sealed {
+				w.seal()
+			}
+			want := []string{began, "out", "out", began, began}
+			if got := w.wasIn(group, sam, before, gone, meanwhile, back, w.clock.Now()); !slices.Equal(got, want) {
+				t.Errorf("%s, sealed %t: %q, want %q", name, sealed, got, want)
+			}
+		}
+	}
+}
+
+// TestWhoLeftByASuccessionWasAway: a successor took the group's place, and who left so
+// came back before the rows of what was the group had been dropped. The record tells the
+// leaving late, and yet of the instant at which it took effect.
+func TestWhoLeftByASuccessionWasAway(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	people := w.people(banksia, 701)
+	group := w.group(banksia, "GL Geelong Managers", people...)
+	w.drain()
+	began := "since " + w.clock.Now().Format(time.TimeOnly)
+	before := w.later()
+	w.must(204, banksia, "PATCH", "/Groups/"+group, memberOp("replace", people[:10]))
+	gone := w.later()
+	meanwhile := w.later()
+	w.addMember(banksia, group, people[700])
+	back := w.later()
+	again := "since " + back.Format(time.TimeOnly)
+	untold := w.wasIn(group, people[700], before, back)
+	w.drain()
+	for person, want := range map[string][]string{
+		people[700]: {began, "out", "out", again, again},
+		people[699]: {began, "out", "out", "out", "out"},
+		people[3]:   {began, began, began, began, began},
+	} {
+		if got := w.wasIn(group, person, before, gone, meanwhile, back, w.clock.Now()); !slices.Equal(got, want) {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+	if want := []string{began, again}; !slices.Equal(untold, want) {
+		t.Errorf("before the rows were dropped: %q, want %q", untold, want)
 	}
 }

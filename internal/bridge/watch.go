@@ -222,6 +222,8 @@ func (b *Bridge) count(w *counts, row store.OutboxRow) {
 	f := c.flow(group, w.within)
 	f.last = e.At
 	switch who := w.hash(e.Person); {
+	case e.Data["returned"] != "":
+		f.out.more(e.At) // and in, before
 	case is(countedLeft):
 		if f.left == nil {
 			f.left = newRecent(w.within)

@@ -100,17 +100,18 @@ func (d *DirectoryTx) Succeed(g *Group, fenced bool, now time.Time) error {
 // Leaving is a member of a group that dissolves.
 type Leaving struct {
 	Joined
-	Staying bool // as a member of its successor
+	Staying bool // as a member of its successor from its first instant
+	Again   bool // who did not stay, but has joined it since
 }
 
 // NextLeaving lists those whom DropMembers will drop next.
 func (d *Directory) NextLeaving(g Group, limit int) ([]Leaving, error) {
 	return list(d.v, "store.NextLeaving", func(r Row) (l Leaving, err error) {
 		var since int64
-		err = r.Scan(&l.Key, &since, &l.Staying)
-		l.Since = at(since)
+		err = r.Scan(&l.Key, &since, &l.Staying, &l.Again)
+		l.Since, l.Again = at(since), l.Again && !l.Staying
 		return l, err
-	}, `select person, since, staying or exists (select 1 from groups g join memberships s on s.grp = g.successor and s.person = m.person where g.conn = $2 and g.key = $1)
+	}, `select person, since, staying, exists (select 1 from groups g join memberships s on s.grp = g.successor and s.person = m.person where g.conn = $2 and g.key = $1)
 		from memberships m where m.grp = $1 and m.conn = $2 order by person limit $3`, int64(g.Key), d.conn, limit)
 }
 
