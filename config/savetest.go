@@ -81,14 +81,17 @@ func groupText(g mapping.TestGroup) string {
 	if g.GroupID == "" && g.Since.IsZero() {
 		return plainText(g.Group)
 	}
-	text := "group: " + plainText(g.Group)
+	var parts []string
+	if g.Group != "" {
+		parts = append(parts, "group: "+plainText(g.Group))
+	}
 	if g.GroupID != "" {
-		text = "group_id: " + plainText(g.GroupID)
+		parts = append(parts, "group_id: "+plainText(g.GroupID))
 	}
 	if !g.Since.IsZero() {
-		text += ", since: " + instantText(g.Since)
+		parts = append(parts, "since: "+instantText(g.Since))
 	}
-	return "{ " + text + " }"
+	return "{ " + strings.Join(parts, ", ") + " }"
 }
 
 func instantText(at time.Time) string { return at.UTC().Format(time.RFC3339Nano) }

@@ -20,7 +20,8 @@ func saved(name string) mapping.TestSource {
 	return mapping.TestSource{Name: name, At: at, Primary: &primary, Guests: &guests, MaySignIn: &may,
 		Sees: []string{"southern/banksia"}, NeverSees: []string{"southern/reefline", "boreal"},
 		As: mapping.TestPerson{From: "banksia-entra", Groups: []mapping.TestGroup{{GroupRef: mapping.GroupRef{Group: "GL Account Admins"}},
-			{GroupRef: mapping.GroupRef{GroupID: "8d2f, \"x\" #"}}, {GroupRef: mapping.GroupRef{Group: "yes"}, Since: at.AddDate(0, -1, 0)}},
+			{GroupRef: mapping.GroupRef{GroupID: "8d2f, \"x\" #"}}, {GroupRef: mapping.GroupRef{Group: "yes"}, Since: at.AddDate(0, -1, 0)},
+			{GroupRef: mapping.GroupRef{Group: "GL Geelong Managers", GroupID: "7c1e"}}},
 			Certification: access.Certification{Level: "Trainer", Until: at.AddDate(1, 0, 0)}}}
 }
 

@@ -180,6 +180,17 @@ func (p *Policy) LooksAt(id access.ConnectionID, groupName, groupExternalID stri
 	return looks
 }
 
+// asksByID reports whether a rule of the connection asks for the group with that id.
+func (p *Policy) asksByID(id access.ConnectionID, externalID string) bool {
+	s := p.rules[id]
+	if s == nil {
+		return false
+	}
+	asks := false
+	s.each("", externalID, func(by ask) { asks = asks || s.asked(by).pattern == nil })
+	return asks
+}
+
 // answers reports whether a group that fits an ask could make a difference: what its
 // name captures must name a scope, where it captures all that its rule needs.
 func (p *Policy) answers(s *ruleset, by ask, folded string) bool {

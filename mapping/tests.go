@@ -437,11 +437,15 @@ func TestOf(p *Policy, f Facts, now time.Time) TestSource {
 		if timed && !m.Since.Equal(now) {
 			since = m.Since
 		}
+		g := TestGroup{Since: since}
 		if m.Name != "" && (asked || p.LooksAt(f.Connection, m.Name, "")) {
-			t.As.Groups = append(t.As.Groups, TestGroup{GroupRef{Group: m.Name}, since})
+			g.Group = m.Name
 		}
-		if m.ExternalID != "" && !m.Shared && p.LooksAt(f.Connection, "", m.ExternalID) {
-			t.As.Groups = append(t.As.Groups, TestGroup{GroupRef{GroupID: m.ExternalID}, since})
+		if m.ExternalID != "" && !m.Shared && p.asksByID(f.Connection, m.ExternalID) {
+			g.GroupID = m.ExternalID
+		}
+		if g.GroupRef != (GroupRef{}) {
+			t.As.Groups = append(t.As.Groups, g)
 		}
 	}
 	t.Name = t.called()

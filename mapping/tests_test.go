@@ -226,3 +226,21 @@ func FuzzTests(f *testing.F) {
 		}
 	})
 }
+
+// A group stands once in a test that is made of somebody: by its name, by its id where a
+// rule asks for that, and by both where both count.
+func TestOneGroupIsOneEntryOfASavedTest(t *testing.T) {
+	p, err := Compile(asking(
+		RuleSource{ID: "by-id", From: "ironbark-entra", GroupID: "oid-7", Give: "standard @ pacific/ironbark"},
+		RuleSource{ID: "all-groups", From: "ironbark-entra", Group: "A", When: "size(user.groups) > 1", Give: "elevated @ pacific/ironbark"}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := Facts{Connection: "ironbark-entra", Person: "per_1", Active: true, Memberships: []Membership{
+		{Group: "g1", Name: "A", ExternalID: "oid-1"}, {Group: "g2", Name: "B", ExternalID: "oid-7"}, {Group: "g3", Name: "C", ExternalID: "oid-7", Shared: true}}}
+	got := TestOf(p, f, noon).As.Groups
+	want := []TestGroup{{GroupRef: GroupRef{Group: "A"}}, {GroupRef: GroupRef{Group: "B", GroupID: "oid-7"}}, {GroupRef: GroupRef{Group: "C"}}}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}

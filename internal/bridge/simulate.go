@@ -339,7 +339,7 @@ func (x subject) group(name string, s Supposed) (mapping.Membership, error) {
 		if err != nil {
 			return mapping.Membership{}, err
 		}
-		return mapping.Membership{}, fault.New(fault.NotFound, op, "%s has no group %q%s; suppose one that is only planned as hypothetical", x.person.Connection, name, orMeant(name, near))
+		return mapping.Membership{}, fault.New(fault.NotFound, op, "%s has no group %q%s; --hypothetical (hypothetical in the API) supposes one that is only planned", x.person.Connection, name, orMeant(name, near))
 	}
 	return mapping.Membership{Group: g.ID, Name: g.DisplayName, ExternalID: g.ExternalID, Shared: len(same) > 1, Since: s.At}, nil
 }
