@@ -262,6 +262,39 @@ func TestGuardsRefuse(t *testing.T) {
 	}
 }
 
+// TestACustomerIsFewAmongAll: a share is of everybody, and of each connection's people.
+func TestACustomerIsFewAmongAll(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var many []string
+	for i := range 40 {
+		name := fmt.Sprintf("m%d@banksia.example", i)
+		many = append(many, w.person(banksia, name, "oid-"+name))
+	}
+	w.group(banksia, "GL Geelong Managers", many...)
+	w.group(southern, "Service Desk", w.person(southern, "a@southern.example", "oid-a"), w.person(southern, "b@southern.example", "oid-b"))
+	w.policy(unchanged)
+	takes := withoutRule("southern-support")
+	plan := w.policyPlan(takes)
+	both := []string{"a@southern.example", "b@southern.example"}
+	found := map[string][]string{}
+	for _, g := range plan.Guards {
+		found[g.Guard] = g.Names
+		if g.Limit != 1 || g.Found != 2 {
+			t.Errorf("found %+v", g)
+		}
+	}
+	if want := map[string][]string{bridge.GuardLosing: both, bridge.GuardWithoutAccess: both}; fmt.Sprint(found) != fmt.Sprint(want) {
+		t.Fatalf("a plan that takes all from a customer is held back by %v, want %v", found, want)
+	}
+	if _, err := w.bridge.ApplyPlan(w.ctx, plan.Hash, bridge.ApplyOptions{}); fault.ReasonOf(err) != bridge.ReasonGuard {
+		t.Fatalf("it is applied, or refused for another reason: %v", err)
+	}
+	if _, err := w.bridge.ApplyPlan(w.ctx, plan.Hash, bridge.ApplyOptions{Approvals: bridge.Approvals{WithoutAccess: both}, Reason: "the customer left"}); err != nil {
+		t.Errorf("approved by name: %v", err)
+	}
+}
+
 func orNone(m map[string][]string) map[string][]string {
 	if m == nil {
 		return map[string][]string{}

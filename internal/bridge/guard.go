@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
 	"github.com/drawbridge-id/drawbridge/mapping"
 	"github.com/drawbridge-id/drawbridge/scim/schema"
@@ -36,6 +37,15 @@ type guarded struct {
 	losing, without int64
 	names           map[string][]string // by guard: who, or which scopes; the first of them
 	administrators  []headcount         // by path
+	connections     []guardedPart       // of which somebody loses something, by id
+}
+
+// guardedPart is what guards look at of one connection's people.
+type guardedPart struct {
+	id              access.ConnectionID
+	holding         int64
+	losing, without int64
+	names           map[string][]string
 }
 
 // headcount is how many administrators a scope has who may sign in, and would have.
@@ -56,15 +66,59 @@ func defaultGuard() mapping.Guard {
 func judge(g mapping.Guard, p guarded) []GuardFinding {
 	usual := defaultGuard()
 	findings := []GuardFinding{}
-	if limit := limitOf(cmp.Or(g.Losing, usual.Losing), p.holding); p.losing > limit {
-		findings = append(findings, GuardFinding{Guard: GuardLosing, Limit: limit, Found: p.losing, Names: p.names[GuardLosing],
-			Message: fmt.Sprintf("%s would lose something; the guard allows %d", people(p.losing), limit)})
-	}
-	if limit := limitOf(cmp.Or(g.WithoutAccess, usual.WithoutAccess), p.holding); p.without > limit {
-		findings = append(findings, GuardFinding{Guard: GuardWithoutAccess, Limit: limit, Found: p.without, Names: p.names[GuardWithoutAccess],
-			Message: fmt.Sprintf("%s would end with no access; the guard allows %d", people(p.without), limit)})
+	for _, by := range []struct {
+		guard string
+		share *mapping.Share
+		found int64
+		of    func(guardedPart) int64
+		what  string
+	}{
+		{GuardLosing, cmp.Or(g.Losing, usual.Losing), p.losing, func(c guardedPart) int64 { return c.losing }, "would lose something"},
+		{GuardWithoutAccess, cmp.Or(g.WithoutAccess, usual.WithoutAccess), p.without, func(c guardedPart) int64 { return c.without }, "would end with no access"},
+	} {
+		if limit := limitOf(by.share, p.holding); by.found > limit {
+			findings = append(findings, GuardFinding{Guard: by.guard, Limit: limit, Found: by.found, Names: p.names[by.guard],
+				Message: fmt.Sprintf("%s %s; the guard allows %d", people(by.found), by.what, limit)})
+		} else if f, many := ofSome(by.guard, by.share, p.connections, by.of, by.what); many {
+			findings = append(findings, f)
+		}
 	}
 	return append(findings, tooFew(*cmp.Or(g.Administrators, usual.Administrators), p.administrators)...)
+}
+
+// ofSome is a share that is kept of all people, and not of those of some connections: a
+// customer may be few among all, and lose everything.
+func ofSome(guard string, share *mapping.Share, parts []guardedPart, of func(guardedPart) int64, what string) (f GuardFinding, many bool) {
+	if share.Percent == 0 {
+		return f, false // a whole number is of all people
+	}
+	f.Guard = guard
+	var ids []string
+	for _, c := range parts {
+		limit := limitOf(share, c.holding)
+		if of(c) <= limit {
+			continue
+		}
+		ids = append(ids, string(c.id))
+		f.Limit, f.Found, f.Names = f.Limit+limit, f.Found+of(c), append(f.Names, c.names[guard]...)
+	}
+	if len(ids) == 0 {
+		return f, false
+	}
+	if f.Found > approvedByName && len(f.Names) > approvedByName {
+		f.Names = f.Names[:approvedByName]
+	}
+	f.Message = fmt.Sprintf("%s of %s %s; the guard allows %d, %d%% of each connection's", people(f.Found), someOf(ids), what, f.Limit, share.Percent)
+	return f, true
+}
+
+// someOf names the first of many connections, and says how many more there are.
+func someOf(ids []string) string {
+	const most = 5
+	if left := len(ids) - most; left > 0 {
+		return strings.Join(ids[:most], ", ") + fmt.Sprintf(" and %d more", left)
+	}
+	return strings.Join(ids, ", ")
 }
 
 // tooFew is the last-administrator guard: a scope that has as many as are to be kept

@@ -125,6 +125,7 @@ type planned struct {
 type planTally struct {
 	summary PlanSummary
 	admins  map[access.ScopeID]administrators // who may sign in
+	holding map[access.ConnectionID]int64     // people who hold something now
 	rules   map[string]*ruleTally
 	shadow  map[string]int64
 }
@@ -140,7 +141,7 @@ type ruleTally struct {
 }
 
 func newTally() planTally {
-	return planTally{admins: map[access.ScopeID]administrators{}, rules: map[string]*ruleTally{}, shadow: map[string]int64{}}
+	return planTally{admins: map[access.ScopeID]administrators{}, holding: map[access.ConnectionID]int64{}, rules: map[string]*ruleTally{}, shadow: map[string]int64{}}
 }
 
 func (t *planTally) add(o planTally) {
@@ -156,6 +157,9 @@ func (t *planTally) add(o planTally) {
 	a.Sessions += b.Sessions
 	for scope, n := range o.admins {
 		t.count(scope, n.before, n.after)
+	}
+	for id, n := range o.holding {
+		t.holding[id] += n
 	}
 	for id, r := range o.rules {
 		mine := t.rule(id)
@@ -337,6 +341,7 @@ func (w *planWorker) one(c *planConnection, x *store.CensusPerson, out *planned)
 		}
 		if len(x.Held) > 0 {
 			s.Holding++
+			w.tally.holding[x.Connection]++
 		}
 		return nil, touched{}, nil
 	}
@@ -366,6 +371,7 @@ func (w *planWorker) one(c *planConnection, x *store.CensusPerson, out *planned)
 	w.administrators(x.Active && c.lives, x.Active && c.stays, before, after)
 	if slices.ContainsFunc(before, w.holds) {
 		s.Holding++
+		w.tally.holding[x.Connection]++
 	}
 	if plan.Empty() {
 		return nil, touched{}, nil

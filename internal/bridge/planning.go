@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"maps"
 	"runtime"
 	"slices"
 	"sync"
@@ -98,11 +99,27 @@ type planRun struct {
 	first   firsts[PersonChange]
 	losing  firsts[PersonName]
 	without firsts[PersonName]
+	parts   map[access.ConnectionID]*planLosers // connections of which somebody loses something
 	losses  []loss
 	done    int64
 
 	shown  *shownLosses         // by a plan that is made again; nil: this is the first
 	beyond firsts[PersonChange] // who loses what it did not show
+}
+
+// planLosers is who of one connection's people loses something.
+type planLosers struct {
+	losing, without           int64
+	whoLoses, whoEndsWithNone firsts[PersonName] // as many as are approved by name
+}
+
+// part is that of a connection.
+func (r *planRun) part(id access.ConnectionID) *planLosers {
+	if r.parts[id] == nil {
+		some := firsts[PersonName]{most: approvedByName, compare: compareNames}
+		r.parts[id] = &planLosers{whoLoses: some, whoEndsWithNone: some}
+	}
+	return r.parts[id]
 }
 
 // PersonName is somebody as an operator names them.
@@ -147,7 +164,7 @@ func (r *planRun) begin(ctx context.Context, src mapping.PolicySource) error {
 	if most <= 0 {
 		most = DefaultPlanned
 	}
-	r.tally = newTally()
+	r.tally, r.parts = newTally(), map[access.ConnectionID]*planLosers{}
 	r.first = firsts[PersonChange]{most: min(most, MaxPlanned), compare: func(a, b PersonChange) int { return compareNames(a.name(), b.name()) }}
 	r.beyond = firsts[PersonChange]{most: DefaultPlanned, compare: r.first.compare}
 	r.losing = firsts[PersonName]{most: DefaultPlanned, compare: compareNames}
@@ -348,12 +365,18 @@ func (r *planRun) take(p planned) error {
 		r.first.add(c)
 		if c.losing() {
 			r.losing.add(c.name())
+			p := r.part(c.Connection)
+			p.losing++
+			p.whoLoses.add(c.name())
 		}
 		if r.shown != nil && c.beyond(*r.shown) {
 			r.beyond.add(c)
 		}
 		if c.WithoutAccess {
 			r.without.add(c.name())
+			p := r.part(c.Connection)
+			p.without++
+			p.whoEndsWithNone.add(c.name())
 		}
 		if r.o.Each != nil {
 			if err := r.o.Each(c); err != nil {
@@ -404,6 +427,16 @@ func (r *planRun) guard() mapping.Guard {
 func (r *planRun) guarded() guarded {
 	g := guarded{holding: r.tally.summary.Holding, losing: r.tally.summary.Losing, without: r.tally.summary.WithoutAccess,
 		names: map[string][]string{GuardLosing: approvable(r.losing.trim()), GuardWithoutAccess: approvable(r.without.trim())}}
+	var all []PersonName
+	for _, p := range r.parts {
+		all = append(all, p.whoLoses.trim()...)
+	}
+	shared := sharedNames(all)
+	for _, id := range slices.Sorted(maps.Keys(r.parts)) {
+		p := r.parts[id]
+		g.connections = append(g.connections, guardedPart{id: id, holding: r.tally.holding[id], losing: p.losing, without: p.without,
+			names: map[string][]string{GuardLosing: approvableAmong(p.whoLoses.trim(), shared), GuardWithoutAccess: approvableAmong(p.whoEndsWithNone.trim(), shared)}})
+	}
 	for id, n := range r.tally.admins {
 		if tree := r.planner.next.Tree(); tree.Live(id) {
 			g.administrators = append(g.administrators, headcount{path: tree.Path(id), before: n.before, after: n.after})
@@ -414,14 +447,23 @@ func (r *planRun) guarded() guarded {
 
 // approvable are people as somebody approves of them: by userName, and where people of
 // several connections have it, with the connection before it.
-func approvable(people []PersonName) []string {
-	having := map[string]int{}
+func approvable(people []PersonName) []string { return approvableAmong(people, sharedNames(people)) }
+
+// sharedNames are the userNames, folded, that several of these people have.
+func sharedNames(people []PersonName) map[string]bool {
+	having, shared := map[string]bool{}, map[string]bool{}
 	for _, p := range people {
-		having[schema.Fold(p.UserName)]++
+		name := schema.Fold(p.UserName)
+		shared[name] = having[name]
+		having[name] = true
 	}
+	return shared
+}
+
+func approvableAmong(people []PersonName, shared map[string]bool) []string {
 	names := make([]string, len(people))
 	for i, p := range people {
-		if names[i] = p.UserName; having[schema.Fold(p.UserName)] > 1 {
+		if names[i] = p.UserName; shared[schema.Fold(p.UserName)] {
 			names[i] = string(p.Connection) + "/" + p.UserName
 		}
 	}
