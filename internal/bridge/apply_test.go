@@ -171,6 +171,7 @@ func TestWhatHappensBehindTheSnapshotIsSeen(t *testing.T) {
 	}{
 		"a member":        {func(w *world) { w.addMember(banksia, w.groupID("GL Geelong Managers"), w.idOf("new@banksia.example")) }, []string{"new@banksia.example"}},
 		"a renamed group": {func(w *world) { w.renameGroup(w.groupID("Nothing"), "GL Hobart Managers") }, []string{"new@banksia.example"}},
+		"a joiner":        {func(w *world) { w.addMember(banksia, w.groupID("GL Account Admins"), w.idOf("new@banksia.example")) }, nil},
 		"nobody's loss":   {func(w *world) { w.person(banksia, "other@banksia.example", "oid-other") }, nil},
 	} {
 		t.Run(name, func(t *testing.T) {

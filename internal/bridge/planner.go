@@ -259,7 +259,8 @@ func (w *planWorker) judge(v *store.View, people []store.CensusPerson) (planned,
 	for _, c := range out.changes {
 		w.tally.summary.add(c, w.now)
 	}
-	out.tally = planTally{summary: w.tally.summary}
+	out.tally = newTally()
+	out.tally.summary = w.tally.summary
 	return out, nil
 }
 
