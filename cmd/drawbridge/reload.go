@@ -55,6 +55,12 @@ func (t *takings) put(last taking) {
 	t.last = last
 }
 
+func (t *takings) watch() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.watched = true
+}
+
 // take takes a configuration, at the start and whenever it has changed since: its policy
 // as bridge.Reload does, then where people sign in. An error leaves both as they are.
 func (a *app) take(ctx context.Context, cfg *config.Config) (t taking) {
@@ -270,16 +276,17 @@ const lookEvery = 2 * time.Second
 // maxRetry is how long a failure that may pass is waited for at most.
 const maxRetry = time.Minute
 
-// follow takes the configuration again whenever it has changed, until ctx ends.
-func (a *app) follow(load func() (*config.Config, error), hangup <-chan os.Signal) func(context.Context) {
+// follow makes the bridge follow its configuration, once it runs.
+func (a *app) follow(load func() (*config.Config, error), hangup <-chan os.Signal) *follower {
 	f := &follower{app: a, load: load, hangup: hangup, files: a.cfg.Files, seen: a.cfg.Files.Sum}
-	a.takings.watched = true
+	a.takings.watch()
 	if last, _ := a.takings.get(); last.err != nil {
 		f.failed(last)
 	}
-	return f.run
+	return f
 }
 
+// run follows until ctx ends.
 func (f *follower) run(ctx context.Context) {
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()

@@ -55,7 +55,7 @@ func (c *cli) serveConfig(ctx context.Context, cfg *config.Config, file string) 
 		return failed(exitUsage, "the bridge cannot start: %w", err)
 	}
 	defer func() { err = errors.Join(err, a.close()) }()
-	a.beside = append(a.beside, a.follow(func() (*config.Config, error) { return c.load(file) }, hangup))
+	a.beside = append(a.beside, a.follow(func() (*config.Config, error) { return c.load(file) }, hangup).run)
 	public, err := net.Listen("tcp", cfg.Server.Listen)
 	if err != nil {
 		return failed(exitUsage, "server.listen: %w", err)
