@@ -73,6 +73,7 @@ const (
 func (c *cli) tell(e bridge.Explanation) {
 	fmt.Fprintln(c.out, headline(e))
 	c.tellHolds(e)
+	c.tellRenames(e.Memberships)
 	for _, s := range e.Sees {
 		fmt.Fprintf(c.out, "sees     %s%s\n", s.Path, belowIt(s))
 	}
@@ -151,7 +152,7 @@ func (c *cli) tellHolds(e bridge.Explanation) {
 	for i, line := range strings.Split(strings.TrimSuffix(lines.String(), "\n"), "\n") {
 		fmt.Fprintln(c.out, line)
 		if i < len(e.Holds) {
-			c.tellChain(e.Holds[i])
+			c.tellChain(e.Holds[i], e.Past != nil)
 		}
 	}
 }
@@ -177,15 +178,17 @@ func times(e bridge.Explanation, h bridge.Holding) string {
 	return text
 }
 
-func (c *cli) tellChain(h bridge.Holding) {
+func (c *cli) tellChain(h bridge.Holding, past bool) {
 	for _, l := range h.Chain {
 		fmt.Fprintln(c.out, "         "+chain(l))
 	}
 	if text := otherwise(h); text != "" {
 		fmt.Fprintln(c.out, "         "+text)
 	}
-	if h.Stale != "" {
+	if h.Stale != "" && past {
 		fmt.Fprintln(c.out, "         counted for nothing: "+h.Stale)
+	} else if h.Stale != "" {
+		fmt.Fprintln(c.out, "         "+h.Stale)
 	}
 }
 
@@ -231,6 +234,32 @@ func chain(l bridge.Link) string {
 		text += fmt.Sprintf(" (%s:%d)", l.Pos.File, l.Pos.Line)
 	}
 	return text
+}
+
+// tellRenames prints which groups got another name, and what rules made of it.
+func (c *cli) tellRenames(groups []bridge.Belonging) {
+	for _, g := range groups {
+		for _, r := range g.Renames {
+			line := fmt.Sprintf("renamed  group %q at %s", g.Name, localMinute(r.At))
+			if g.Name == "" {
+				line = fmt.Sprintf("renamed  group %s at %s", g.Group, localMinute(r.At))
+			}
+			if r.Request != "" {
+				line += " by request " + r.Request
+			}
+			var so []string
+			if len(r.Left) > 0 {
+				so = append(so, "no longer matched by "+strings.Join(r.Left, ", "))
+			}
+			if len(r.Entered) > 0 {
+				so = append(so, "matched since by "+strings.Join(r.Entered, ", "))
+			}
+			if so == nil {
+				so = []string{"the same rules match"}
+			}
+			fmt.Fprintf(c.out, "%s: %s\n", line, strings.Join(so, "; "))
+		}
+	}
 }
 
 func matched(l bridge.Link) string {

@@ -106,6 +106,9 @@ func (c *cli) reach(ctx context.Context, path string, asked who) error {
 		if h.FromAbove {
 			times += "  (from above)"
 		}
+		if h.Stale != "" {
+			times += "  (" + h.Stale + ")"
+		}
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s%s\n", name, h.Connection, h.Standing, h.Is, h.Risk, times)
 	}
 	if err := w.Flush(); err != nil {

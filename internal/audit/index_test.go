@@ -59,6 +59,7 @@ func TestWhatHappenedIsFoundByWhomItWasAbout(t *testing.T) {
 			{"south", event.KindPerson, "per_1", []event.Type{event.PersonProvisioned}},
 			{"north", event.KindGroup, "grp_1", []event.Type{event.MemberAdded, event.GroupRenamed}},
 			{"north", event.KindScope, "scp_1", []event.Type{event.AssignmentGiven}},
+			{"north", event.KindRename, "grp_9", nil},
 			{"", event.KindPolicy, "", []event.Type{event.PolicyApplied}},
 			{"north", event.KindGroup, "grp_2", nil},
 		} {

@@ -44,6 +44,7 @@ type Belonging struct {
 	Name    string         `json:"name,omitzero" doc:"as it is now; empty once the group is gone"`
 	Since   time.Time      `json:"since" doc:"since when the person counts as a member; a rule's for: is counted from it"`
 	Request string         `json:"request,omitzero" doc:"the SCIM request that did it: drawbridge scim log REQUEST"`
+	Renames []Renaming     `json:"renames,omitempty" doc:"when the group got another name or externalId, and which rules it entered or left by that; the latest five"`
 }
 
 // Holding is one assignment as people read it.
@@ -162,6 +163,9 @@ func explain(v *store.View, policy *activePolicy, p store.Person, now time.Time)
 		g.Request = came.groups[id].request
 		x.groups[id] = g
 	}
+	if err := renamings(v, p.Connection, x.groups, time.Time{}); err != nil && !fault.Is(err, fault.Conflict) {
+		return Explanation{}, err
+	}
 	e := Explanation{Person: p.ID, UserName: p.UserName, Name: p.DisplayName, Connection: p.Connection, Customer: dir.Row().Name, Active: p.Active,
 		Groups: []string{}, Memberships: []Belonging{}, Sessions: []SessionView{},
 		Reasons: d.Reasons, ValidUntil: earliest(d.ValidUntil, mapping.NextChange(held, now)), Policy: policy.version}
@@ -172,6 +176,15 @@ func explain(v *store.View, policy *activePolicy, p store.Person, now time.Time)
 		}
 	}
 	e.Holds = x.holdings(held, e.Sessions)
+	open, err := dir.Unsettled([]store.PersonKey{p.Key}, now)
+	if err != nil {
+		return Explanation{}, err
+	}
+	for i := range e.Holds {
+		if len(open) > 0 {
+			e.Holds[i].Stale = staleNow
+		}
+	}
 	e.Sees, e.ByName = x.sights(held)
 	e.Refusal = refusalOf(p, held, d, now)
 	return e, nil

@@ -212,7 +212,7 @@ func (x *explainer) groupsThen(v *store.View, dir *store.Directory, was then, al
 		}
 		x.groups[id] = g
 	}
-	return nil
+	return renamings(v, dir.Row().ID, x.groups, x.at)
 }
 
 // goneUntold reports whether a group had been deleted by then whose members are still

@@ -41,7 +41,9 @@ func recorded(v *store.View, conn access.ConnectionID, about event.Subject, at t
 	if err != nil {
 		return nil, err
 	}
-	late, err := unindexed(v, conn, about, at)
+	late, err := unindexed(v, at, func(r store.AuditRow, e event.Event) bool {
+		return r.Connection == conn && slices.Contains(event.About(e.Type, string(e.Person), e.Data["group"], e.Data["scope"]), about)
+	})
 	return inEffect(append(all, late...)), err
 }
 
@@ -67,9 +69,9 @@ func indexed(v *store.View, conn access.ConnectionID, about event.Subject) (all 
 	}
 }
 
-// unindexed reads the end of the trail, which the index has not come to. It is short,
+// unindexed reads what is asked for of the end of the trail, which the index has not come to. It is short,
 // but for the first minutes after a program without an index was replaced.
-func unindexed(v *store.View, conn access.ConnectionID, about event.Subject, at time.Time) (all []record, err error) {
+func unindexed(v *store.View, at time.Time, asked func(store.AuditRow, event.Event) bool) (all []record, err error) {
 	upto, err := v.AuditIndexed()
 	if err != nil {
 		return nil, err
@@ -93,7 +95,7 @@ func unindexed(v *store.View, conn access.ConnectionID, about event.Subject, at 
 		if err != nil {
 			return nil, err
 		}
-		if r.Connection == conn && slices.Contains(event.About(one.Type, string(one.Person), one.Data["group"], one.Data["scope"]), about) && r.ID > upto {
+		if asked(r, one.Event) {
 			all = append(all, one)
 		}
 	}

@@ -339,9 +339,28 @@ func TestThePastSaysWhatCountedForNothing(t *testing.T) {
 	w.do(err)
 	w.clock.Add(time.Second)
 	between := w.clock.Now()
+	marked := func() (said []string) { // by the questions about the present
+		now, err := w.bridge.Explain(w.ctx, sam, "")
+		w.do(err)
+		for _, h := range now[0].Holds {
+			said = append(said, h.Stale)
+		}
+		has, err := w.bridge.WhoHas(w.ctx, bridge.HolderQuery{Grant: access.Administrator, Connection: banksia})
+		w.do(err)
+		for _, h := range has.Holders {
+			said = append(said, h.Stale)
+		}
+		return said
+	}
+	if got, want := marked(), []string{"not counted until decided anew", "not counted until decided anew"}; !slices.Equal(got, want) {
+		t.Errorf("until decided anew: %q", got)
+	}
 	w.clock.Add(time.Second)
 	w.drain()
 	w.clock.Add(time.Second)
+	if got := marked(); got != nil {
+		t.Errorf("decided anew: %q", got)
+	}
 	at := func(t time.Time) bridge.Explanation {
 		found, err := w.bridge.ExplainAt(w.ctx, sam, "", t)
 		w.do(err)

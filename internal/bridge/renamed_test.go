@@ -36,6 +36,24 @@ func TestARenameSaysWhichRulesItEnteredAndLeft(t *testing.T) {
 	if !slices.Equal(said, want) {
 		t.Errorf("said %q", said)
 	}
+	third := w.later()
+	w.rename(banksia, g, "Nobody Asks For This")
+	for _, sealed := range []bool{false, true} { // told by the end of the trail, and by its index
+		if sealed {
+			w.seal()
+		}
+		now, err := w.bridge.Explain(w.ctx, "sam@banksia.example", banksia)
+		w.do(err)
+		then, err := w.bridge.ExplainAt(w.ctx, "sam@banksia.example", banksia, third)
+		w.do(err)
+		told := now[0].Memberships[0].Renames
+		if len(told) != 5 || !slices.Equal(told[4].Left, []string{"banksia-managers"}) || len(told[4].Entered) > 0 || !told[4].At.Equal(w.clock.Now()) {
+			t.Errorf("explained, sealed %t: %+v", sealed, told)
+		}
+		if held := then[0].Holds[0].Chain[0]; held.MatchedBy != "name" || len(held.Group.Renames) != 4 || !slices.Equal(held.Group.Renames[1].Entered, []string{"banksia-admins"}) {
+			t.Errorf("explained before, sealed %t: %+v", sealed, held)
+		}
+	}
 }
 
 // TestAGroupDeletedAndMadeAgainIsANewGroup: its members joined anew, so a time limit

@@ -72,6 +72,7 @@ type HolderView struct {
 	Until      time.Time           `json:"until,omitzero"`
 	LastUsed   time.Time           `json:"last_used,omitzero"`
 	Sources    []access.Source     `json:"sources"`
+	Stale      string              `json:"stale,omitzero" doc:"why it does not count now, though it has not been dropped"`
 }
 
 // WhoCanSee is everybody who holds a grant that may sign in at a scope or above it.
@@ -241,7 +242,11 @@ func (r reacher) present() (Reach, error) {
 			return out, err
 		}
 		for _, row := range rows {
-			out.Holders = append(out.Holders, r.shown(row))
+			shown := r.shown(row)
+			if !row.Counts {
+				shown.Stale = staleNow
+			}
+			out.Holders = append(out.Holders, shown)
 		}
 		if len(out.Holders) == r.limit() {
 			out.Next = r.seal(seatPlace{seat, last})
@@ -313,6 +318,10 @@ func (b *Bridge) openPlace(after, bound string, place any) error {
 	}
 	return nil
 }
+
+// staleNow is said of what is stored of somebody whom a newer policy, a change of a group
+// or the time may have changed: nothing of it is accepted before that is known.
+const staleNow = "not counted until decided anew"
 
 // The notes of answers about the past.
 const noteStale = "What a newer policy or the end of a group had made void is counted until it was dropped, some seconds later: explain --at tells of one person."

@@ -12,6 +12,7 @@ const (
 	KindGroup  Kind = 2
 	KindScope  Kind = 3
 	KindPolicy Kind = 4 // the host's own, with an empty subject
+	KindRename Kind = 5 // a group's, apart from all else that happened to it
 )
 
 // Subject is something that an event is found by.
@@ -39,6 +40,9 @@ func About(t Type, person, group, scope string) []Subject {
 	case "assignment":
 		add(KindPerson, person)
 		add(KindScope, scope)
+	}
+	if t == GroupRenamed {
+		add(KindRename, group)
 	}
 	if t == PolicyApplied {
 		found = append(found, Subject{Kind: KindPolicy})
