@@ -80,7 +80,7 @@ func (b *Bridge) ReplayPolicy(ctx context.Context, src mapping.PolicySource, sin
 	if most <= 0 {
 		most = replayShown
 	}
-	run := &replayRun{bridge: b, most: min(most, maxReplayShown), touched: map[touchedPerson]bool{}, gone: map[access.GroupID]bool{},
+	run := &replayRun{bridge: b, most: min(most, maxReplayShown), touched: map[touchedPerson]bool{}, gone: map[access.GroupID]bool{}, shared: map[access.GroupID]bool{},
 		out: PolicyReplay{From: since, To: now, Differences: []ReplayedDifference{}, Totals: []ReplayedPerson{}, Unknown: []string{}}}
 	err := b.store.View(ctx, func(v *store.View) (err error) {
 		if run.was, err = b.active(v); err != nil {
@@ -114,6 +114,7 @@ type replayRun struct {
 	most      int
 	touched   map[touchedPerson]bool
 	gone      map[access.GroupID]bool // groups that are no longer here, so that nobody knows their names
+	shared    map[access.GroupID]bool // whether another group has the same externalId now, of those that were looked at
 	deleted   int64                   // people who are no longer here
 	renamed   int64                   // groups that were renamed or changed
 	retold    int64                   // people whose attributes or certification were changed
@@ -307,9 +308,23 @@ func (r *replayRun) memberships(dir *store.Directory, state then) ([]mapping.Mem
 		if err != nil {
 			return nil, err
 		}
-		ms = append(ms, mapping.Membership{Group: id, Name: g.DisplayName, ExternalID: g.ExternalID, Since: state.groups[id].since})
+		shared, err := r.isShared(dir, g)
+		if err != nil {
+			return nil, err
+		}
+		ms = append(ms, mapping.Membership{Group: id, Name: g.DisplayName, ExternalID: g.ExternalID, Shared: shared, Since: state.groups[id].since})
 	}
 	return ms, nil
+}
+
+func (r *replayRun) isShared(dir *store.Directory, g store.Group) (bool, error) {
+	shared, known := r.shared[g.ID]
+	if known || g.ExternalID == "" {
+		return shared, nil
+	}
+	same, err := dir.GroupsByExternalID(g.ExternalID)
+	r.shared[g.ID] = len(same) > 1
+	return len(same) > 1, err
 }
 
 // take adds what came of one person.

@@ -57,3 +57,24 @@ func TestADayIsReplayedUnderOtherRules(t *testing.T) {
 		t.Errorf("two months: %v", err)
 	}
 }
+
+// An id that two groups have feeds no rule in a replay either: at its end it holds what
+// is held.
+func TestAReplayKnowsIDsThatSeveralGroupsHave(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	sam := w.person(banksia, "sam@banksia.example", "sam")
+	since := w.clock.Now()
+	w.clock.Add(time.Hour)
+	for _, name := range []string{"Desk", "Desk (old)"} {
+		w.must(201, banksia, "POST", "/Groups", `{"schemas":["urn:ietf:params:scim:schemas:core:2.0:Group"],"displayName":"`+name+`","externalId":"oid-7","members":`+memberList([]string{sam})+`}`)
+	}
+	w.clock.Add(time.Hour)
+	src := samplePolicy(t)
+	src.Rules = append(src.Rules, mapping.RuleSource{ID: "desk", From: banksia, GroupID: "oid-7", Give: "standard @ southern/banksia"})
+	got, err := w.bridge.ReplayPolicy(w.ctx, src, since, 0)
+	w.do(err)
+	if got.Changes == 0 || got.Differing != 0 || got.AtEnd != 0 {
+		t.Errorf("%+v", got)
+	}
+}
