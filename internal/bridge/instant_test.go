@@ -50,12 +50,11 @@ func limits(at, joined time.Time) map[string]struct {
 // background, and nothing will: what is decided is decided when somebody asks.
 type timed struct {
 	*world
-	at     time.Time
-	doors  visit // a token each, since some are used up
-	swap   visit
-	renew  visit
-	code   string
-	groups string
+	at    time.Time
+	doors visit // a token each, since some are used up
+	swap  visit
+	renew visit
+	code  string
 }
 
 func newTimed(t *testing.T, name string) (w *timed, begins bool) {

@@ -128,7 +128,7 @@ func (t refTree) named(under access.ScopeID, text string) []access.ScopeID {
 	return byName
 }
 
-func alike(a, b string) bool { return strings.ToLower(a) == strings.ToLower(b) }
+func alike(a, b string) bool { return strings.EqualFold(a, b) }
 
 // answers reports whether a group is the one that is asked for, and what its name holds
 // in the place of a capture.
