@@ -492,18 +492,33 @@ func (m *maker) byName(name string) *condition {
 		return nil
 	}
 	if was := m.env.broken[name]; was != nil {
-		m.wrong, m.absent = append(m.wrong, was.wrong...), append(m.absent, was.absent...)
+		m.inherit(was)
 		return nil
 	}
 	inner := &maker{conditions: m.conditions, env: m.env, stack: append(slices.Clone(m.stack), name)}
 	made := inner.make(name, m.named[name].CEL)
 	if made == nil {
 		m.env.broken[name] = inner
-		m.wrong, m.absent = append(m.wrong, inner.wrong...), append(m.absent, inner.absent...)
+		m.inherit(inner)
 		return nil
 	}
 	m.env.compiled[named+name] = made
 	return made
+}
+
+// inherit takes over what is wrong with a condition that this one uses, each fault once:
+// conditions that use each other twice each would repeat it without end.
+func (m *maker) inherit(o *maker) {
+	for _, w := range o.wrong {
+		if !slices.Contains(m.wrong, w) {
+			m.wrong = append(m.wrong, w)
+		}
+	}
+	for _, a := range o.absent {
+		if !slices.Contains(m.absent, a) {
+			m.absent = append(m.absent, a)
+		}
+	}
 }
 
 func (m *maker) make(name, text string) *condition {

@@ -134,6 +134,27 @@ func TestConditionsThatUseEachOther(t *testing.T) {
 	}
 }
 
+// One fault at the end of a long chain is told once, however often the conditions before
+// it use each other: 3^20 times would never end.
+func TestAFaultIsInheritedOnce(t *testing.T) {
+	for last, want := range map[string]string{`attr.number >`: "c12", `attr.nobody == "x"`: "c12", `attr.number > 1 && c13`: "deep"} {
+		src := asking(when("c0"))
+		for i := range 40 {
+			cel := fmt.Sprintf("c%d && c%d && c%d", i+1, i+1, i+1)
+			if i == 12 {
+				cel = last
+			}
+			src.Conditions = append(src.Conditions, ConditionSource{Name: fmt.Sprintf("c%d", i), CEL: cel})
+		}
+		src.Conditions = append(src.Conditions, ConditionSource{Name: "c40", CEL: "true"})
+		_, err := Compile(src)
+		var faults Faults
+		if !errors.As(err, &faults) || !strings.Contains(err.Error(), want) || len(faults) > 2 {
+			t.Errorf("%s: %v, want %s", last, err, want)
+		}
+	}
+}
+
 // FuzzCompileCondition: whatever a condition says, it is refused with a reason, or says the
 // same of a person each time it is asked.
 func FuzzCompileCondition(f *testing.F) {

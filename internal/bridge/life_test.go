@@ -48,7 +48,8 @@ type life struct {
 	groups []*refGroup
 	made   int // so far: for names that nobody has had
 	was    []moment
-	said   string // the step taken last
+	held   []access.ScopeID // at which somebody holds something, in the order of the tree
+	said   string           // the step taken last
 	steps  []string
 }
 
@@ -241,7 +242,7 @@ func (l *life) groupName() string {
 	if !strings.Contains(form, "%s") {
 		return form
 	}
-	texts := []string{"nowhere"}
+	texts := []string{"nowhere", "North", "luleå"} // the last two may come to name something
 	for _, s := range l.src.Scopes {
 		if s.Level >= access.Account {
 			texts = append(append(texts, s.Name, s.Slug), s.Was...)
@@ -427,6 +428,10 @@ func (l *life) grows(*rapid.T) {
 	src := l.src
 	src.Scopes = slices.Clone(src.Scopes)
 	at := rapid.IntRange(0, len(src.Scopes)-1).Draw(l.r, "scope")
+	if n := len(l.held); n > 0 && l.chance(2) { // one that matters
+		id := l.held[rapid.IntRange(0, n-1).Draw(l.r, "held")]
+		at = slices.IndexFunc(src.Scopes, func(s access.Scope) bool { return s.ID == id })
+	}
 	s := &src.Scopes[at]
 	l.made++
 	what := ""
@@ -608,14 +613,14 @@ func (l *life) waitsFor(*rapid.T) {
 // check holds everybody against reference, the directory's own facts and the ceiling.
 func (l *life) check(*rapid.T) {
 	l.drain()
-	ref := l.reading()
+	ref, held := l.reading(), map[access.ScopeID]bool{}
 	(&history{world: l.world}).inView(func(dir *store.Directory, policy *mapping.Policy) error {
 		for _, p := range l.people {
 			row, err := dir.Person(access.PersonID(p.id))
 			if err != nil {
 				return err
 			}
-			held, err := dir.Assignments(row)
+			all, err := dir.Assignments(row)
 			if err != nil {
 				return err
 			}
@@ -624,13 +629,14 @@ func (l *life) check(*rapid.T) {
 				return err
 			}
 			want := uses(ref.decide(p))
-			if got := uses(held); !slices.Equal(got, want) {
+			if got := uses(all); !slices.Equal(got, want) {
 				l.t.Errorf("after: %s\n%s holds\n  %s\nby the rules\n  %s", l.said, p.name, strings.Join(got, "\n  "), strings.Join(want, "\n  "))
 			}
 			if got := uses(scratch); !slices.Equal(got, want) {
 				l.t.Errorf("after: %s\n%s decided from scratch is to hold\n  %s\nby the rules\n  %s", l.said, p.name, strings.Join(got, "\n  "), strings.Join(want, "\n  "))
 			}
-			for _, a := range held {
+			for _, a := range all {
+				held[a.Scope] = true
 				if !slices.Contains(ref.ceiling.Grants, a.Grant) || !ref.tree.in(ref.ceiling.Scope, a.Scope) || !ref.tree.live(a.Scope) {
 					l.t.Errorf("after: %s\n%s holds %s @ %s, outside the ceiling", l.said, p.name, a.Grant, ref.tree.path(a.Scope))
 				}
@@ -638,6 +644,12 @@ func (l *life) check(*rapid.T) {
 		}
 		return nil
 	})
+	l.held = nil
+	for _, s := range l.src.Scopes {
+		if held[s.ID] {
+			l.held = append(l.held, s.ID)
+		}
+	}
 	if len(l.was) < 40 && l.chance(3) {
 		l.was = append(l.was, moment{l.clock.Now(), (&history{world: l.world}).standing()})
 	}
