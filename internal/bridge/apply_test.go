@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/bridge"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
@@ -232,7 +233,9 @@ func TestGuardsRefuse(t *testing.T) {
 		"the last administrator":   {mapping.Guard{Losing: number(9), WithoutAccess: number(9)}, withoutRule("banksia-admins"), bridge.Approvals{}, map[string][]string{bridge.GuardAdministrators: {account}}},
 		"the last, approved":       {mapping.Guard{Losing: number(9), WithoutAccess: number(9)}, withoutRule("banksia-admins"), bridge.Approvals{Administrators: []string{account}}, nil},
 		"none need be kept":        {anything, withoutRule("banksia-admins"), bridge.Approvals{}, nil},
-		"two, where there is one":  {mapping.Guard{Losing: number(9), WithoutAccess: number(9), Administrators: new(int64(2))}, withoutRule("banksia-admins"), bridge.Approvals{}, nil},
+		"two, where there is one":  {mapping.Guard{Losing: number(9), WithoutAccess: number(9), Administrators: new(int64(2))}, withoutRule("banksia-admins"), bridge.Approvals{}, map[string][]string{bridge.GuardAdministrators: {account}}},
+		"two, and the one stays":   {mapping.Guard{Losing: number(9), WithoutAccess: number(9), Administrators: new(int64(2))}, takes, bridge.Approvals{}, nil},
+		"the last, for a while":    {mapping.Guard{Losing: number(9), WithoutAccess: number(9)}, adminsUntil(time.Date(2026, 11, 21, 10, 0, 0, 0, time.UTC)), bridge.Approvals{}, map[string][]string{bridge.GuardAdministrators: {account}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -293,6 +296,33 @@ func TestACustomerIsFewAmongAll(t *testing.T) {
 	}
 	if _, err := w.bridge.ApplyPlan(w.ctx, plan.Hash, bridge.ApplyOptions{Approvals: bridge.Approvals{WithoutAccess: both}, Reason: "the customer left"}); err != nil {
 		t.Errorf("approved by name: %v", err)
+	}
+}
+
+// adminsUntil lets the account's administrators be that for a while only.
+func adminsUntil(end time.Time) func(*mapping.PolicySource) {
+	return func(p *mapping.PolicySource) {
+		for i := range p.Rules {
+			if p.Rules[i].ID == "banksia-admins" {
+				p.Rules[i].Until = end
+			}
+		}
+	}
+}
+
+// TestNobodyIsApprovedOfByAnothersName: a userName of one connection may look like somebody
+// of another as they are approved of.
+func TestNobodyIsApprovedOfByAnothersName(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.group(banksia, "GL Geelong Managers", w.person(banksia, "sam", "oid-sam"))
+	w.group(southern, "Service Desk", w.person(southern, "sam", "oid-other"), w.person(southern, string(banksia)+"/sam", "oid-tricky"))
+	w.policy(guardedBy(mapping.Guard{Losing: number(0), WithoutAccess: number(9)}, unchanged))
+	plan := w.policyPlan(func(p *mapping.PolicySource) { p.Rules = nil; p.Tests = nil })
+	names := plan.Guards[0].Names
+	slices.Sort(names)
+	if len(slices.Compact(slices.Clone(names))) != 3 {
+		t.Errorf("three people are approved of as %q", names)
 	}
 }
 

@@ -121,12 +121,12 @@ func someOf(ids []string) string {
 	return strings.Join(ids, ", ")
 }
 
-// tooFew is the last-administrator guard: a scope that has as many as are to be kept
-// keeps as many.
+// tooFew is the last-administrator guard: a scope keeps as many as are to be kept, and
+// one that has fewer keeps those.
 func tooFew(keep int64, scopes []headcount) []GuardFinding {
 	var short []string
 	for _, s := range scopes {
-		if s.before >= keep && s.after < keep {
+		if s.after < min(keep, s.before) {
 			short = append(short, s.path)
 		}
 	}
@@ -135,14 +135,14 @@ func tooFew(keep int64, scopes []headcount) []GuardFinding {
 	}
 	slices.Sort(short)
 	return []GuardFinding{{Guard: GuardAdministrators, Limit: keep, Found: int64(len(short)), Names: short,
-		Message: fmt.Sprintf("%d of the scopes that have %s or more who may sign in would keep fewer", len(short), administratorsSay(keep))}}
+		Message: fmt.Sprintf("%s would keep fewer administrators who may sign in than %d, and fewer than now", scopesSay(len(short)), keep)}}
 }
 
-func administratorsSay(n int64) string {
+func scopesSay(n int) string {
 	if n == 1 {
-		return "1 administrator"
+		return "1 scope"
 	}
-	return strconv.FormatInt(n, 10) + " administrators"
+	return strconv.Itoa(n) + " scopes"
 }
 
 func people(n int64) string {

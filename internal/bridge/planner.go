@@ -653,10 +653,22 @@ func (w *planWorker) administrators(lives, stays bool, before, after []access.As
 		}
 	}
 	for _, a := range after {
-		if stays && a.Grant == access.Administrator && a.MaySignIn(w.now) {
+		if stays && a.Grant == access.Administrator && a.MaySignIn(w.now) && !endsSooner(a, before) {
 			w.tally.count(a.Scope, 0, 1)
 		}
 	}
+}
+
+// endsSooner reports whether an assignment has an end that the one of the same grant and
+// scope before it did not have, or one before that: who is an administrator for a while
+// yet does not stay one.
+func endsSooner(a access.Assignment, before []access.Assignment) bool {
+	if a.Until.IsZero() {
+		return false
+	}
+	return !slices.ContainsFunc(before, func(b access.Assignment) bool {
+		return b.Grant == a.Grant && b.Scope == a.Scope && !b.Until.IsZero() && !a.Until.Before(b.Until)
+	})
 }
 
 // change puts a person's plan into words, and notes what is lost.

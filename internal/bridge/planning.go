@@ -11,6 +11,7 @@ import (
 	"maps"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -446,7 +447,8 @@ func (r *planRun) guarded() guarded {
 }
 
 // approvable are people as somebody approves of them: by userName, and where people of
-// several connections have it, with the connection before it.
+// several connections have it, with the connection before it. So is one that has a slash:
+// no connection's person is called as somebody of another is approved of.
 func approvable(people []PersonName) []string { return approvableAmong(people, sharedNames(people)) }
 
 // sharedNames are the userNames, folded, that several of these people have.
@@ -463,7 +465,7 @@ func sharedNames(people []PersonName) map[string]bool {
 func approvableAmong(people []PersonName, shared map[string]bool) []string {
 	names := make([]string, len(people))
 	for i, p := range people {
-		if names[i] = p.UserName; shared[schema.Fold(p.UserName)] {
+		if names[i] = p.UserName; shared[schema.Fold(p.UserName)] || strings.Contains(p.UserName, "/") {
 			names[i] = string(p.Connection) + "/" + p.UserName
 		}
 	}
