@@ -160,6 +160,9 @@ func (b *Bridge) applyReviewed(ctx context.Context, kept keptPlan, how applicati
 	if err != nil {
 		return Applied{}, err
 	}
+	if p.base.Version != kept.row.Base { // another was applied while this one was held against the directory
+		return Applied{}, overtaken(op, kept.row.Base, p.base.Version)
+	}
 	return b.putIn(ctx, p, how, func(tx *store.Tx) error { return r.since(tx, kept.shown) })
 }
 

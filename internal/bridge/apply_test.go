@@ -1,16 +1,19 @@
 package bridge_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/url"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/bridge"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
+	"github.com/drawbridge-id/drawbridge/internal/store"
 	"github.com/drawbridge-id/drawbridge/mapping"
 )
 
@@ -364,6 +367,50 @@ func TestOfTwoPlansOneIsApplied(t *testing.T) {
 	}
 	if err := errors.Join(errs...); !fault.Is(errs[0], fault.Stale) && !fault.Is(errs[1], fault.Stale) {
 		t.Errorf("the second is not told that it is stale: %v", err)
+	}
+}
+
+// viewed tells of every read of the directory before it begins.
+type viewed struct {
+	store.Engine
+	tell *func()
+}
+
+func (e viewed) View(ctx context.Context, fn func(store.Querier) error) error {
+	(*e.tell)()
+	return e.Engine.View(ctx, fn)
+}
+
+// TestAPlanIsNotPutOnTopOfAnother: whenever another policy comes in force while a plan is
+// applied, the plan was against what is no more.
+func TestAPlanIsNotPutOnTopOfAnother(t *testing.T) {
+	t.Parallel()
+	tell := func() {}
+	w := newWorld(t, func(w *world) { w.aroundStore = func(e store.Engine) store.Engine { return viewed{e, &tell} } })
+	w.policy(guardedBy(anything, unchanged))
+	noted := func(note string) func(*mapping.PolicySource) {
+		return guardedBy(anything, func(p *mapping.PolicySource) { p.Rules = slices.Clone(p.Rules); p.Rules[0].Note = note })
+	}
+	for n := int64(1); ; n++ {
+		plan := w.policyPlan(noted(fmt.Sprint("planned ", n)))
+		var reads atomic.Int64
+		tell = func() {
+			if reads.Add(1) == n {
+				w.policy(noted(fmt.Sprint("meanwhile ", n)))
+			}
+		}
+		done, err := w.bridge.ApplyPlan(w.ctx, plan.Hash, bridge.ApplyOptions{})
+		all := reads.Load()
+		tell = func() {}
+		if all < n {
+			break
+		}
+		if err == nil && done.Version != plan.Base+1 {
+			t.Fatalf("at read %d: a plan against version %d came to be version %d", n, plan.Base, done.Version)
+		}
+		if err != nil {
+			w.refusedAs(err, fault.Stale, bridge.ReasonMoved, nil)
+		}
 	}
 }
 
