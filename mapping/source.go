@@ -104,7 +104,7 @@ type Share struct {
 type Guard struct {
 	Losing         *Share `json:"max_people_losing,omitempty"`         // how many people may lose something
 	WithoutAccess  *Share `json:"max_people_without_access,omitempty"` // how many may end with nothing
-	Administrators *int64 `json:"keep_administrators,omitempty"`       // of each scope that has as many now; 0: none need stay
+	Administrators *int64 `json:"keep_administrators,omitempty"`       // of each scope, or as many as it has now; 0: none need stay
 	Alarm          Alarm  `json:"alarm,omitzero"`
 	Written
 }
