@@ -26,14 +26,14 @@ type form struct {
 }
 
 type formVendor struct {
-	Name    string      `json:"name" jsonschema:"required"`
-	Support formSupport `json:"support"`
+	Name    string      `json:"name" jsonschema:"required" jsonschema_description:"the name of the vendor, and of the host scope"`
+	Support formSupport `json:"support" jsonschema_description:"whom people without access may ask"`
 }
 
 type formSupport struct {
-	Name  string `json:"name"`
-	Email string `json:"email" jsonschema:"format=email"`
-	Hours string `json:"hours"`
+	Name  string `json:"name" jsonschema_description:"what the support is called"`
+	Email string `json:"email" jsonschema:"format=email" jsonschema_description:"where people without access may write"`
+	Hours string `json:"hours" jsonschema_description:"when it answers"`
 }
 
 type formServer struct {
@@ -49,17 +49,17 @@ type formServer struct {
 }
 
 type formTLS struct {
-	CertFile string `json:"cert_file" jsonschema:"required"`
-	KeyFile  string `json:"key_file" jsonschema:"required"`
+	CertFile string `json:"cert_file" jsonschema:"required" jsonschema_description:"the file with the certificate chain (PEM)"`
+	KeyFile  string `json:"key_file" jsonschema:"required" jsonschema_description:"the file with the private key (PEM)"`
 }
 
 type formLog struct {
-	Level string `json:"level" jsonschema:"enum=debug,enum=info,enum=warn,enum=error"`
+	Level string `json:"level" jsonschema:"enum=debug,enum=info,enum=warn,enum=error" jsonschema_description:"how much is logged: debug, info, warn, error"`
 }
 
 type formRate struct {
-	PerSecond int `json:"per_second" jsonschema:"required,minimum=25,maximum=1000000"`
-	Burst     int `json:"burst" jsonschema:"minimum=25,maximum=1000000000"`
+	PerSecond int `json:"per_second" jsonschema:"required,minimum=25,maximum=1000000" jsonschema_description:"how many requests for as long as it likes"`
+	Burst     int `json:"burst" jsonschema:"minimum=25,maximum=1000000000" jsonschema_description:"how many at once after it has been silent"`
 }
 
 type formSessions struct {
@@ -120,8 +120,8 @@ type formConnection struct {
 }
 
 type formCeiling struct {
-	Scope  string      `json:"scope" jsonschema:"required"`
-	Grants []formGrant `json:"grants" jsonschema:"required"`
+	Scope  string      `json:"scope" jsonschema:"required" jsonschema_description:"the path of the scope that all its rules give lies in"`
+	Grants []formGrant `json:"grants" jsonschema:"required" jsonschema_description:"the grants that its rules may give"`
 }
 
 type formSCIM struct {
@@ -170,15 +170,15 @@ type formSignIn struct {
 }
 
 type formAttribute struct {
-	From string `json:"from" jsonschema:"required"`
+	From string `json:"from" jsonschema:"required" jsonschema_description:"the path of the SCIM attribute"`
 }
 
 type formGrants struct {
-	Associate     formContactTerms `json:"associate"`
-	Technician    formTerms        `json:"technician"`
-	Standard      formTerms        `json:"standard"`
-	Elevated      formTerms        `json:"elevated"`
-	Administrator formTerms        `json:"administrator"`
+	Associate     formContactTerms `json:"associate" jsonschema_description:"a contact, who never signs in"`
+	Technician    formTerms        `json:"technician" jsonschema_description:"needs a certification in date"`
+	Standard      formTerms        `json:"standard" jsonschema_description:"most people"`
+	Elevated      formTerms        `json:"elevated" jsonschema_description:"settings and addresses"`
+	Administrator formTerms        `json:"administrator" jsonschema_description:"administers users and settings"`
 }
 
 type formContactTerms struct {
@@ -198,20 +198,20 @@ type formRisk struct {
 }
 
 type formScopeRisk struct {
-	Fleet           formHarm `json:"fleet"`
-	Account         formHarm `json:"account"`
-	ServiceProvider formHarm `json:"service_provider"`
-	Host            formHarm `json:"host"`
+	Fleet           formHarm `json:"fleet" jsonschema_description:"the risk of a grant at a fleet"`
+	Account         formHarm `json:"account" jsonschema_description:"the risk of a grant at an account"`
+	ServiceProvider formHarm `json:"service_provider" jsonschema_description:"the risk of a grant at a service provider"`
+	Host            formHarm `json:"host" jsonschema_description:"the risk of a grant at the host"`
 }
 
 type formFlagRisk struct {
-	Events formEventRisk `json:"events"`
-	Video  formHarm      `json:"video"`
+	Events formEventRisk `json:"events" jsonschema_description:"what the events flag raises the risk to"`
+	Video  formHarm      `json:"video" jsonschema_description:"the risk that video raises it to"`
 }
 
 type formEventRisk struct {
-	Standard   formHarm `json:"standard"`
-	Restricted formHarm `json:"restricted"`
+	Standard   formHarm `json:"standard" jsonschema_description:"the risk that events: standard raises it to"`
+	Restricted formHarm `json:"restricted" jsonschema_description:"the risk that events: restricted raises it to"`
 }
 
 type formRule struct {
@@ -236,13 +236,13 @@ type formRule struct {
 }
 
 type formFlags struct {
-	Events string `json:"events" jsonschema:"enum=none,enum=standard,enum=restricted"`
-	Video  bool   `json:"video"`
+	Events string `json:"events" jsonschema:"enum=none,enum=standard,enum=restricted" jsonschema_description:"which events may be seen: none, standard or restricted"`
+	Video  bool   `json:"video" jsonschema_description:"whether video from the vehicles may be seen"`
 }
 
 type formGroupRef struct {
-	Group   string `json:"group"`
-	GroupID string `json:"group_id"`
+	Group   string `json:"group" jsonschema_description:"the display name, compared without regard to case"`
+	GroupID string `json:"group_id" jsonschema_description:"the immutable external id"`
 }
 
 type formGuard struct {
@@ -284,14 +284,14 @@ func (formPerson) JSONSchemaExtend(s *jsonschema.Schema) {
 }
 
 type formTestGroup struct {
-	Group   string      `json:"group"`
-	GroupID string      `json:"group_id"`
-	Since   formInstant `json:"since"`
+	Group   string      `json:"group" jsonschema_description:"the display name"`
+	GroupID string      `json:"group_id" jsonschema_description:"the external id"`
+	Since   formInstant `json:"since" jsonschema_description:"the instant of joining"`
 }
 
 type formCertification struct {
-	Level string      `json:"level" jsonschema:"required"`
-	Until formInstant `json:"until"`
+	Level string      `json:"level" jsonschema:"required" jsonschema_description:"the level of the certification"`
+	Until formInstant `json:"until" jsonschema_description:"the instant at which it ends"`
 }
 
 // docsOf is the table of docs/configuration.md in which the keys of a form are

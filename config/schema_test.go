@@ -278,3 +278,34 @@ func value(t *testing.T, file string) any {
 	}
 	return v
 }
+
+// An editor explains every key.
+func TestTheSchemaDescribesEveryKey(t *testing.T) {
+	var schema any
+	if err := json.Unmarshal(Schema(), &schema); err != nil {
+		t.Fatal(err)
+	}
+	var walk func(at string, v any)
+	walk = func(at string, v any) {
+		m, ok := v.(map[string]any)
+		if !ok {
+			for _, item := range sliceOf(v) {
+				walk(at, item)
+			}
+			return
+		}
+		if keys, ok := m["properties"].(map[string]any); ok {
+			for key, of := range keys {
+				if text, _ := of.(map[string]any)["description"].(string); text == "" {
+					t.Errorf("%s: %s is not described", at, key)
+				}
+			}
+		}
+		for key, inner := range m {
+			walk(at+"/"+key, inner)
+		}
+	}
+	walk("", schema)
+}
+
+func sliceOf(v any) []any { s, _ := v.([]any); return s }
