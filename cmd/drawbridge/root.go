@@ -50,6 +50,7 @@ type cli struct {
 	data     string // folder of a running bridge, for commands that ask it
 	url      string
 	token    string // file with the administrator's token
+	author   string // of a change of the scope tree
 }
 
 // run is the whole program: it returns the exit code.

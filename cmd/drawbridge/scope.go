@@ -22,7 +22,11 @@ func (c *cli) scope() *cobra.Command {
 	cmd := family("scope", "Look at the scope tree, and change it where it is kept in the store")
 	cmd.Long = "A scope is named by its path, such as pacific/ironbark/adelaide; . is the host. A former path leads to it, too.\n" +
 		"The tree stands in the configuration file, or is kept in the store (scopes: store) and changed by these commands."
-	cmd.AddCommand(c.scopeList(), c.scopeShow(), c.scopeAdd(), c.scopeRename(), c.scopeMove(), c.scopeRetire(), c.scopeRestore(), c.scopeImport(), c.scopeExport())
+	cmd.AddCommand(c.scopeList(), c.scopeShow(), c.scopeExport())
+	for _, change := range []*cobra.Command{c.scopeAdd(), c.scopeRename(), c.scopeMove(), c.scopeRetire(), c.scopeRestore(), c.scopeImport()} {
+		change.Flags().StringVar(&c.author, "author", "", "who changes the tree; kept with the version (default: who is logged in here)")
+		cmd.AddCommand(change)
+	}
 	return cmd
 }
 
@@ -214,7 +218,7 @@ func (c *cli) scopeAdd() *cobra.Command {
 		Long: "add adds a scope under the one that its path begins with, which says its level: pacific is a service provider,\npacific/ironbark an account, pacific/ironbark/adelaide a fleet. A fleet has one time zone. Whose groups name the\nnew scope gains what the rules give there.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			in["under"], in["slug"] = splitPath(args[0])
-			in["name"] = name
+			in["name"], in["author"] = name, authorOr(c.author)
 			for key, value := range map[string]string{"timezone": zone, "location": location, "id": id} {
 				if value != "" {
 					in[key] = value
@@ -248,6 +252,7 @@ func (c *cli) scopeRename() *cobra.Command {
 			if len(in) == 1 {
 				return failed(exitUsage, "say what it is called: --slug, --name, --timezone or --location")
 			}
+			in["author"] = authorOr(c.author)
 			var done bridge.ScopeChanged
 			err := c.ask(cmd.Context(), http.MethodPost, "/scope/rename", in, &done)
 			if err != nil && strings.HasSuffix(err.Error(), bridge.PlanItFirst) {
@@ -302,9 +307,9 @@ func addScopePlan(cmd *cobra.Command, plan *string) {
 // planScope plans a change of the tree and shows the plan, or applies the one of a hash.
 func (c *cli) planScope(ctx context.Context, in map[string]string, hash string) error {
 	if hash != "" {
-		return c.applyPlan(ctx, api.ApplyRequest{Plan: hash, Author: authorOr("")})
+		return c.applyPlan(ctx, api.ApplyRequest{Plan: hash, Author: authorOr(c.author)})
 	}
-	in["author"] = authorOr("")
+	in["author"] = authorOr(c.author)
 	plan, err := c.askForPlanAt(ctx, "/scope/plans", in, func(bridge.PersonChange) error { return nil })
 	if err != nil {
 		return err

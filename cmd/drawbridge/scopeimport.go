@@ -73,7 +73,7 @@ func (c *cli) importScopes(ctx context.Context, file string, apply bool) error {
 		return tableFaults(file, faults)
 	}
 	if apply {
-		if plan.Policy, err = c.applyImport(ctx, plan, data); err != nil {
+		if plan.Policy, err = c.applyImport(ctx, plan, file, data); err != nil {
 			return err
 		}
 		plan.Applied = true
@@ -343,7 +343,7 @@ func addable(tree *access.Tree, levels map[string]access.Level, r tableRow) (lev
 }
 
 // applyImport sends what is new in parts, and then puts it in force with what is said anew.
-func (c *cli) applyImport(ctx context.Context, p *importPlan, data []byte) (policy int64, err error) {
+func (c *cli) applyImport(ctx context.Context, p *importPlan, file string, data []byte) (policy int64, err error) {
 	var state bridge.ImportState
 	if len(p.Add) > 0 {
 		sum := sha256.Sum256(data)
@@ -365,7 +365,7 @@ func (c *cli) applyImport(ctx context.Context, p *importPlan, data []byte) (poli
 		part := changes[:min(len(changes), bridge.MaxImportChanges)]
 		changes = changes[len(part):]
 		var done bridge.Imported
-		if err := c.ask(ctx, http.MethodPost, fmt.Sprintf("/scopes/imports/%d/commit", state.Import), map[string]any{"changes": part}, &done); err != nil {
+		if err := c.ask(ctx, http.MethodPost, fmt.Sprintf("/scopes/imports/%d/commit", state.Import), map[string]any{"changes": part, "file": file, "author": authorOr(c.author)}, &done); err != nil {
 			return 0, err
 		}
 		if policy, state.Import = done.Policy, 0; len(changes) == 0 {

@@ -61,11 +61,12 @@ type addScopeInput struct {
 		TimeZone string         `json:"timezone,omitempty" maxLength:"64" doc:"of a fleet: an IANA name"`
 		Location string         `json:"location,omitempty" maxLength:"200"`
 		ID       access.ScopeID `json:"id,omitempty" maxLength:"128" pattern:"^[a-z0-9_][a-z0-9_.-]*$" doc:"made by the bridge, if left out"`
+		Author   string         `json:"author,omitempty" maxLength:"200" doc:"who adds it; kept with the version"`
 	}
 }
 
 func (a *api) addScope(ctx context.Context, in *addScopeInput) (*body[bridge.ScopeChanged], error) {
-	done, err := a.Bridge.AddScope(ctx, bridge.NewScope{ID: in.Body.ID, Under: in.Body.Under, Slug: in.Body.Slug, Name: in.Body.Name, TimeZone: in.Body.TimeZone, Location: in.Body.Location})
+	done, err := a.Bridge.AddScope(ctx, bridge.NewScope{ID: in.Body.ID, Under: in.Body.Under, Slug: in.Body.Slug, Name: in.Body.Name, TimeZone: in.Body.TimeZone, Location: in.Body.Location, Author: in.Body.Author})
 	if err != nil {
 		return nil, err
 	}
@@ -79,12 +80,13 @@ type renameScopeInput struct {
 		Name     *string `json:"name,omitempty" maxLength:"200"`
 		TimeZone *string `json:"timezone,omitempty" maxLength:"64"`
 		Location *string `json:"location,omitempty" maxLength:"200"`
+		Author   string  `json:"author,omitempty" maxLength:"200" doc:"who renames it; kept with the version"`
 	}
 }
 
 func (a *api) renameScope(ctx context.Context, in *renameScopeInput) (*body[bridge.ScopeChanged], error) {
 	b := in.Body
-	done, err := a.Bridge.DescribeScope(ctx, b.Scope, access.Description{Slug: b.Slug, Name: b.Name, TimeZone: b.TimeZone, Location: b.Location})
+	done, err := a.Bridge.DescribeScope(ctx, b.Scope, access.Description{Slug: b.Slug, Name: b.Name, TimeZone: b.TimeZone, Location: b.Location}, b.Author)
 	if err != nil {
 		return nil, err
 	}
@@ -125,11 +127,13 @@ type commitImportInput struct {
 	Import int64 `path:"import" minimum:"0" doc:"0 if nothing is added"`
 	Body   struct {
 		Changes []bridge.ImportChange `json:"changes,omitempty" maxItems:"1000" doc:"what is said anew of scopes that are there"`
+		File    string                `json:"file,omitempty" maxLength:"1024" doc:"what is imported, for the history"`
+		Author  string                `json:"author,omitempty" maxLength:"200" doc:"who imports it; kept with the version"`
 	}
 }
 
 func (a *api) commitImport(ctx context.Context, in *commitImportInput) (*body[bridge.Imported], error) {
-	done, err := a.Bridge.CommitImport(ctx, in.Import, in.Body.Changes)
+	done, err := a.Bridge.CommitImport(ctx, in.Import, in.Body.Changes, bridge.TreeAuthor{Author: in.Body.Author, From: in.Body.File})
 	if err != nil {
 		return nil, err
 	}

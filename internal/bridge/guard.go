@@ -108,7 +108,7 @@ func ofSome(guard string, share *mapping.Share, parts []guardedPart, of func(gua
 	if f.Found > approvedByName && len(f.Names) > approvedByName {
 		f.Names = f.Names[:approvedByName]
 	}
-	f.Message = fmt.Sprintf("%s of %s %s; the guard allows %d, %d%% of each connection's", people(f.Found), someOf(ids), what, f.Limit, share.Percent)
+	f.Message = fmt.Sprintf("%s of %s %s; the guard allows %d: %d%% of each connection's people", people(f.Found), someOf(ids), what, f.Limit, share.Percent)
 	return f, true
 }
 

@@ -24,7 +24,7 @@ func BenchmarkAddAScopeTo100000(b *testing.B) {
 		w.do(err)
 		rows = rows[n:]
 	}
-	_, err = w.bridge.CommitImport(w.ctx, state.Import, nil)
+	_, err = w.bridge.CommitImport(w.ctx, state.Import, nil, bridge.TreeAuthor{})
 	w.do(err)
 	n := 0
 	for b.Loop() {

@@ -36,6 +36,7 @@ type NewScope struct {
 	Name     string
 	TimeZone string // of a fleet
 	Location string
+	Author   string // who adds it
 }
 
 // ScopeChanged is a scope as a change left it.
@@ -62,6 +63,13 @@ type treeTurn struct {
 	told  []event.Event
 	hash  string
 	batch *store.ScopeBatch // an import that is put in force with it; nil: none
+	by    TreeAuthor
+}
+
+// TreeAuthor is who changes the tree, and by what; both are kept with the version.
+type TreeAuthor struct {
+	Author string
+	From   string // "scope add southern/banksia/perth", or the name of an import's file
 }
 
 // AddScope adds a scope under a parent, which says its level. Somebody may gain by it:
@@ -71,7 +79,8 @@ func (b *Bridge) AddScope(ctx context.Context, s NewScope) (ScopeChanged, error)
 	if s.ID == "" {
 		s.ID = access.ScopeID(credential.NewID("scp"))
 	}
-	return b.changeTree(ctx, func(tree *access.Tree) (treeEdit, error) {
+	by := TreeAuthor{Author: s.Author, From: "scope add " + join(s.Under, s.Slug)}
+	return b.changeTree(ctx, by, func(tree *access.Tree) (treeEdit, error) {
 		parent, err := find(tree, s.Under)
 		if err != nil {
 			return treeEdit{}, err
@@ -86,9 +95,9 @@ func (b *Bridge) AddScope(ctx context.Context, s NewScope) (ScopeChanged, error)
 
 // DescribeScope gives a scope another slug, name, time zone or location. Its id stays, and
 // so does what everybody holds; the former slug still leads to it.
-func (b *Bridge) DescribeScope(ctx context.Context, at string, d access.Description) (ScopeChanged, error) {
+func (b *Bridge) DescribeScope(ctx context.Context, at string, d access.Description, author string) (ScopeChanged, error) {
 	const op = "bridge.DescribeScope"
-	return b.changeTree(ctx, func(tree *access.Tree) (treeEdit, error) {
+	return b.changeTree(ctx, TreeAuthor{Author: author, From: "scope rename " + at}, func(tree *access.Tree) (treeEdit, error) {
 		s, err := find(tree, at)
 		if err != nil {
 			return treeEdit{}, err
@@ -130,7 +139,7 @@ func knownZone(name string) error {
 
 // changeTree makes a change that takes nothing from anybody. It is worked out beside the
 // requests; if another policy has been put in force meanwhile, it is worked out again.
-func (b *Bridge) changeTree(ctx context.Context, edit func(*access.Tree) (treeEdit, error)) (ScopeChanged, error) {
+func (b *Bridge) changeTree(ctx context.Context, by TreeAuthor, edit func(*access.Tree) (treeEdit, error)) (ScopeChanged, error) {
 	const tries = 5
 	b.turning.Lock()
 	defer b.turning.Unlock()
@@ -145,6 +154,7 @@ func (b *Bridge) changeTree(ctx context.Context, edit func(*access.Tree) (treeEd
 		if text := t.taken(); text != "" {
 			return ScopeChanged{}, fault.New(fault.Conflict, "bridge.changeTree", "groups that name a scope by %q would come to mean something else: "+PlanItFirst, text).Because(ReasonPlanFirst)
 		}
+		t.by = by
 		version, err := b.putTree(ctx, t, now)
 		if fault.Is(err, fault.Stale) && try < tries {
 			continue
@@ -264,7 +274,7 @@ func (b *Bridge) putTree(ctx context.Context, t *treeTurn, now time.Time) (versi
 		if err := tx.Append(t.told...); err != nil {
 			return err
 		}
-		return application{actor: event.ByAdministrator}.record(tx, store.Policy{Version: version, Hash: t.hash, Source: row.Source, Applied: now})
+		return application{actor: event.ByAdministrator, author: t.by.Author, file: t.by.From}.record(tx, store.Policy{Version: version, Hash: t.hash, Source: row.Source, Applied: now})
 	})
 	if err == nil {
 		b.nudge()

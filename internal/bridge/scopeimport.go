@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"strings"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/credential"
@@ -250,7 +251,7 @@ type ImportChange struct {
 
 // CommitImport puts what an import has written in force, all of it at once, and with it
 // what is said anew of scopes that were there. id is 0 if nothing was added.
-func (b *Bridge) CommitImport(ctx context.Context, id int64, changes []ImportChange) (Imported, error) {
+func (b *Bridge) CommitImport(ctx context.Context, id int64, changes []ImportChange, by TreeAuthor) (Imported, error) {
 	const op = "bridge.CommitImport"
 	if len(changes) > MaxImportChanges {
 		return Imported{}, fault.New(fault.Invalid, op, "at most %d scopes are described anew at a time", MaxImportChanges)
@@ -280,6 +281,7 @@ func (b *Bridge) CommitImport(ctx context.Context, id int64, changes []ImportCha
 	} else if t.diff.Empty() {
 		return done, nil
 	}
+	t.by = TreeAuthor{Author: by.Author, From: strings.TrimSpace("scope import " + by.From)}
 	if done.Policy, err = b.putTree(ctx, t, now); err == nil {
 		b.importing = nil
 	}

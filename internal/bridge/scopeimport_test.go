@@ -46,7 +46,7 @@ func TestAnImportIsWholeOrNotThere(t *testing.T) {
 	if s.Staged != 3 || total() != before {
 		t.Errorf("%+v are written, %d in force", s, total())
 	}
-	done, err := w.bridge.CommitImport(w.ctx, id, []bridge.ImportChange{{Scope: w.scope("southern/banksia/geelong").ID, Location: text("Corio VIC")}})
+	done, err := w.bridge.CommitImport(w.ctx, id, []bridge.ImportChange{{Scope: w.scope("southern/banksia/geelong").ID, Location: text("Corio VIC")}}, bridge.TreeAuthor{Author: "ops@vendor.example", From: "fleets.csv"})
 	w.do(err)
 	w.settle()
 	if done.Added != 3 || done.Changed != 1 || total() != before+3 || w.scope("southern/banksia/perth").ID != "scp_perth" {
@@ -60,7 +60,7 @@ func TestAnImportIsWholeOrNotThere(t *testing.T) {
 	w.do(err)
 	_, err = w.bridge.AddScope(w.ctx, bridge.NewScope{Under: "southern", Slug: "acacia", Name: "Acacia Lines"})
 	w.do(err)
-	if _, err := w.bridge.CommitImport(w.ctx, id, nil); err == nil {
+	if _, err := w.bridge.CommitImport(w.ctx, id, nil, bridge.TreeAuthor{}); err == nil {
 		t.Error("an import that was overtaken is in force")
 	}
 	begin("three", 0) // the one before is given up
@@ -97,10 +97,10 @@ func TestAnImportRefusesWhatIsNoScope(t *testing.T) {
 	if _, err := w.bridge.StageImport(w.ctx, s.Import, 0, many); !fault.Is(err, fault.Invalid) {
 		t.Errorf("too many at once: %v", err)
 	}
-	if _, err := w.bridge.CommitImport(w.ctx, 0, make([]bridge.ImportChange, bridge.MaxImportChanges+1)); !fault.Is(err, fault.Invalid) {
+	if _, err := w.bridge.CommitImport(w.ctx, 0, make([]bridge.ImportChange, bridge.MaxImportChanges+1), bridge.TreeAuthor{}); !fault.Is(err, fault.Invalid) {
 		t.Errorf("too many changes: %v", err)
 	}
-	if _, err := w.bridge.CommitImport(w.ctx, 0, []bridge.ImportChange{{Scope: "scp_gone", Name: text("X")}}); !fault.Is(err, fault.Invalid) {
+	if _, err := w.bridge.CommitImport(w.ctx, 0, []bridge.ImportChange{{Scope: "scp_gone", Name: text("X")}}, bridge.TreeAuthor{}); !fault.Is(err, fault.Invalid) {
 		t.Errorf("a change of nothing: %v", err)
 	}
 	if _, err := newWorld(t).bridge.BeginImport(w.ctx, "one"); fault.ReasonOf(err) != bridge.ReasonTreeInFile {

@@ -97,7 +97,7 @@ func TestAScopeIsAddedAndRenamedWhileTheBridgeRuns(t *testing.T) {
 	w := stored(t)
 	kim := w.person(banksia, "kim@banksia.example", "oid-kim")
 	w.group(banksia, "GL Perth Managers", kim)
-	add := bridge.NewScope{Under: "southern/banksia", Slug: "perth", Name: "Perth Depot", TimeZone: "Australia/Perth", Location: "Perth WA"}
+	add := bridge.NewScope{Under: "southern/banksia", Slug: "perth", Name: "Perth Depot", TimeZone: "Australia/Perth", Location: "Perth WA", Author: "ops@vendor.example"}
 	done, err := w.bridge.AddScope(w.ctx, add)
 	w.do(err)
 	w.settle()
@@ -105,7 +105,7 @@ func TestAScopeIsAddedAndRenamedWhileTheBridgeRuns(t *testing.T) {
 		t.Errorf("whose group names the new fleet holds %v; %+v", held, done)
 	}
 	kims := w.session(banksia, "oid-kim")
-	renamed, err := w.bridge.DescribeScope(w.ctx, "southern/banksia/perth", access.Description{Slug: text("fremantle")})
+	renamed, err := w.bridge.DescribeScope(w.ctx, "southern/banksia/perth", access.Description{Slug: text("fremantle")}, "ops@vendor.example")
 	w.do(err)
 	w.settle()
 	if held := w.holds("kim@banksia.example"); renamed.Scope.ID != done.Scope.ID || !slices.Contains(held, "primary standard @ southern/banksia/fremantle") {
@@ -113,6 +113,13 @@ func TestAScopeIsAddedAndRenamedWhileTheBridgeRuns(t *testing.T) {
 	}
 	if b, a, r := w.alive(kims); !b || !a || !r {
 		t.Error("a rename ended a session")
+	}
+	all, err := w.bridge.Applications(w.ctx, 0, 2)
+	w.do(err)
+	for i, from := range []string{"scope rename southern/banksia/perth", "scope add southern/banksia/perth"} {
+		if a := all[i]; a.Author != "ops@vendor.example" || a.File != from {
+			t.Errorf("version %d is kept as by %q from %q, want from %q", a.Version, a.Author, a.File, from)
+		}
 	}
 	w.restart()
 	if s := w.scope("southern/banksia/perth"); s.Path != "southern/banksia/fremantle" || s.TimeZone != "Australia/Perth" || s.Location != "Perth WA" || s.Holds[access.Standard] != 1 {
@@ -140,7 +147,7 @@ func TestAScopeIsAddedAndRenamedWhileTheBridgeRuns(t *testing.T) {
 // What groups call a scope is not taken from it, nor given to another, unseen.
 func TestANameThatGroupsUseIsNotTakenAway(t *testing.T) {
 	w := stored(t)
-	_, rename := w.bridge.DescribeScope(w.ctx, "southern/banksia/geelong", access.Description{Name: text("Corio")})
+	_, rename := w.bridge.DescribeScope(w.ctx, "southern/banksia/geelong", access.Description{Name: text("Corio")}, "")
 	_, taken := w.bridge.AddScope(w.ctx, bridge.NewScope{Under: "southern/banksia", Slug: "corio", Name: "geelong depot", TimeZone: "Australia/Perth"})
 	_, slug := w.bridge.AddScope(w.ctx, bridge.NewScope{Under: "southern", Slug: "x", Name: "Banksia Freight"})
 	for what, err := range map[string]error{"renamed": rename, "added with a fleet's name": taken, "added with an account's name": slug} {
