@@ -61,18 +61,38 @@ func limitsOf(a mapping.Alarm) limits {
 	return l
 }
 
-// alarmDeleted tells of a large group that rules look at, in the transaction that
-// deletes it.
-func (c *change) alarmDeleted(g store.Group) error {
-	l := limitsOf(c.policy.Source().Guard.Alarm)
-	if c.by != event.ByScim || !l.deleted.reached(g.MemberCount, 0) || !c.looksAt(g) {
+// sayDeleted says that a group is gone, with how many members if rules look at it. Of a
+// large one an alarm tells, in the transaction that deletes it.
+func (c *change) sayDeleted(g store.Group) error {
+	data := map[string]string{"group": string(g.ID)}
+	if !c.looksAt(g) {
+		c.say(event.GroupDeleted, "", data)
 		return nil
 	}
-	people, err := c.dir.CountPeople()
-	if err != nil || !l.deleted.reached(g.MemberCount, people) {
+	data["members"] = strconv.FormatInt(g.MemberCount, 10)
+	people, large, err := c.large(g)
+	if err != nil {
 		return err
 	}
+	if large {
+		data["alarm"] = KindGroupDeleted // and so it is not counted among the small ones
+	}
+	c.say(event.GroupDeleted, "", data)
+	if !large {
+		return nil
+	}
 	return c.alarm(store.Alarm{Kind: KindGroupDeleted, Group: g.ID, Count: g.MemberCount, Base: people})
+}
+
+// large reports whether an identity provider's deletion of a group is told by itself,
+// and how many people the connection has then.
+func (c *change) large(g store.Group) (people int64, large bool, err error) {
+	l := limitsOf(c.policy.Source().Guard.Alarm)
+	if c.by != event.ByScim || !l.deleted.reached(g.MemberCount, 0) {
+		return 0, false, nil
+	}
+	people, err = c.dir.CountPeople()
+	return people, err == nil && l.deleted.reached(g.MemberCount, people), err
 }
 
 // alarm records one: as an event and, for those who look, as a row.
@@ -115,6 +135,9 @@ func Sentence(a store.Alarm) string {
 	case KindGroupShrunk:
 		return fmt.Sprintf("group %s lost %d of %d members within %s", a.Group, a.Count, a.Base, a.Within)
 	case KindGroupDeleted:
+		if a.Group == "" {
+			return fmt.Sprintf("groups with %d members in all were deleted within %s", a.Count, a.Within)
+		}
 		return fmt.Sprintf("group %s was deleted with %d members", a.Group, a.Count)
 	}
 	return a.Kind

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/internal/bridge"
 	"github.com/drawbridge-id/drawbridge/internal/event"
 	"github.com/drawbridge-id/drawbridge/internal/store"
 	"github.com/drawbridge-id/drawbridge/mapping"
@@ -226,4 +227,45 @@ func (w *world) facts(c access.ConnectionID) (all []event.Event) {
 		return nil
 	}))
 	return all
+}
+
+// TestManySmallGroupsDeletedAreTold: what is too small for an alarm of its own is added
+// up within the time, but for groups that no rule looks at.
+func TestManySmallGroupsDeletedAreTold(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.alarming()
+	p := w.several(banksia, 3, "p")
+	w.must(204, banksia, "DELETE", "/Groups/"+w.group(banksia, "Nobody Asks For This", p...), "")
+	w.must(204, banksia, "DELETE", "/Groups/"+w.group(banksia, "GL Geelong Managers", p...), "")
+	if got := w.raised(banksia); strings.Contains(got, bridge.KindGroupDeleted) {
+		t.Errorf("three members raised %s", got)
+	}
+	w.must(204, banksia, "DELETE", "/Groups/"+w.group(banksia, "GL Hobart Managers", p[0]), "")
+	if got := w.raised(banksia); !strings.Contains(got, "group_deleted 4/3") {
+		t.Errorf("the fourth raised %q", got)
+	}
+	w.must(204, banksia, "DELETE", "/Groups/"+w.group(banksia, "GL Account Admins", p...), "")
+	if got := w.raised(banksia); strings.Count(got, bridge.KindGroupDeleted) != 1 {
+		t.Errorf("within the time it is told once, not %q", got)
+	}
+}
+
+// TestARestoreIsNoMassGain: an administrator put back what was there.
+func TestARestoreIsNoMassGain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.alarming()
+	g := w.group(banksia, "GL Geelong Managers", w.several(banksia, 5, "p")...)
+	w.raised(banksia)
+	w.clock.Add(2 * time.Hour)
+	then := w.clock.Now()
+	w.clock.Add(time.Minute)
+	w.must(204, banksia, "DELETE", "/Groups/"+g, "")
+	w.clock.Add(2 * time.Hour)
+	before := w.raised(banksia)
+	w.restore(banksia, then)
+	if got := w.raised(banksia); got != before || len(w.holds("p4@banksia.example")) != 1 {
+		t.Errorf("a restore raised %q after %q", got, before)
+	}
 }

@@ -261,11 +261,10 @@ func (c *change) sayLeft(group access.GroupID, left []store.Joined, at time.Time
 // it is gone at once, whoever was in it is refused until decided anew, and the rows
 // go in chunks that never hold the writer for long.
 func (c *change) deleteGroup(g store.Group) error {
-	c.sayGroup(event.GroupDeleted, g.ID)
-	if err := c.dir.KeepFormer(g, true, c.now); err != nil {
+	if err := c.sayDeleted(g); err != nil {
 		return err
 	}
-	if err := c.alarmDeleted(g); err != nil {
+	if err := c.dir.KeepFormer(g, true, c.now); err != nil {
 		return err
 	}
 	if g.MemberCount > inlinePeople {

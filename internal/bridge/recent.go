@@ -44,6 +44,8 @@ func (r *recent) add(who uint64, at time.Time) {
 
 func (r *recent) remove(who uint64) { delete(r.last, who) }
 
+func (r *recent) has(who uint64) bool { _, known := r.last[who]; return known }
+
 func (r *recent) len() int64 { return int64(len(r.last)) + r.many.sum }
 
 func (r *recent) forget(before time.Time) {
@@ -62,14 +64,16 @@ func (r *recent) forget(before time.Time) {
 	r.many.forget(before)
 }
 
-func (t *tally) more(at time.Time) {
-	n := at.UnixNano() / int64(t.slice)
-	t.sum++
-	if last := len(t.parts) - 1; last >= 0 && t.parts[last].slice >= n {
-		t.parts[last].n++ // a little out of order counts as the latest
+func (t *tally) more(at time.Time) { t.add(1, at) }
+
+func (t *tally) add(n int64, at time.Time) {
+	slice := at.UnixNano() / int64(t.slice)
+	t.sum += n
+	if last := len(t.parts) - 1; last >= 0 && t.parts[last].slice >= slice {
+		t.parts[last].n += n // a little out of order counts as the latest
 		return
 	}
-	t.parts = append(t.parts, part{n, 1})
+	t.parts = append(t.parts, part{slice, n})
 }
 
 func (t *tally) forget(before time.Time) {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"hash/maphash"
+	"strconv"
 	"sync"
 	"time"
 
@@ -38,10 +39,13 @@ type counts struct {
 
 // watched is what has been counted of one connection.
 type watched struct {
-	gains   *recent // who came to something
-	groups  map[access.GroupID]*flow
-	changed map[access.GroupID]bool // groups that somebody left since they were last judged
-	gained  bool
+	gains    *recent // who came to something
+	restored *recent // whom an administrator put back: what they come to is no gain
+	groups   map[access.GroupID]*flow
+	changed  map[access.GroupID]bool // groups that somebody left since they were last judged
+	deleted  tally                   // members of deleted groups that were too small for an alarm of their own
+	gained   bool
+	lost     bool // deleted has grown since it was last judged
 }
 
 // flow is who left a group within the time, and what came and went in all: with how
@@ -57,7 +61,8 @@ func (c *counts) hash(id access.PersonID) uint64 { return maphash.String(c.seed,
 func (c *counts) of(conn access.ConnectionID) *watched {
 	w := c.conns[conn]
 	if w == nil {
-		w = &watched{gains: newRecent(c.within), groups: map[access.GroupID]*flow{}, changed: map[access.GroupID]bool{}}
+		w = &watched{gains: newRecent(c.within), restored: newRecent(c.within), deleted: tally{slice: sliceOf(c.within)},
+			groups: map[access.GroupID]*flow{}, changed: map[access.GroupID]bool{}}
 		c.conns[conn] = w
 	}
 	return w
@@ -88,6 +93,7 @@ func (c *counts) sweep(now time.Time) {
 	c.swept = now
 	for _, w := range c.conns {
 		w.gains.forget(now.Add(-c.within))
+		w.restored.forget(now.Add(-c.within))
 		for id, f := range w.groups {
 			if f.last.Before(now.Add(-c.within)) {
 				delete(w.groups, id)
@@ -199,13 +205,16 @@ func (b *Bridge) count(w *counts, row store.OutboxRow) {
 		}
 		return
 	}
-	if e.Actor == event.ByAdministrator {
-		return // people did that
-	}
 	c := w.of(row.Connection)
+	if e.Actor == event.ByAdministrator { // people did that
+		if is(countedJoined) && e.Data["restored"] != "" {
+			c.restored.add(w.hash(e.Person), e.At)
+		}
+		return
+	}
 	group := access.GroupID(e.Data["group"])
 	if is(countedGiven) {
-		if told := w.told[watchKey{row.Connection, KindMassGain, ""}]; e.Data["because"] == "" && e.At.After(told) {
+		if told := w.told[watchKey{row.Connection, KindMassGain, ""}]; e.Data["because"] == "" && e.At.After(told) && !c.restored.has(w.hash(e.Person)) {
 			c.gained = true
 			c.gains.add(w.hash(e.Person), e.At)
 		}
@@ -214,6 +223,7 @@ func (b *Bridge) count(w *counts, row store.OutboxRow) {
 	if is(countedGone) {
 		delete(c.groups, group)
 		delete(c.changed, group)
+		w.countDeleted(c, row.Connection, e)
 		return
 	}
 	if told := w.told[watchKey{row.Connection, KindGroupShrunk, group}]; !e.At.After(told) {
@@ -239,6 +249,17 @@ func (b *Bridge) count(w *counts, row store.OutboxRow) {
 	}
 }
 
+// countDeleted adds a deleted group that was told of by no alarm of its own: many small
+// ones are as much as a large one.
+func (w *counts) countDeleted(c *watched, conn access.ConnectionID, e event.Event) {
+	members, err := strconv.ParseInt(e.Data["members"], 10, 64)
+	if err != nil || e.Data["alarm"] != "" || !e.At.After(w.told[watchKey{conn, KindGroupDeleted, ""}]) {
+		return // no rule looks at it, or it has been told
+	}
+	c.lost = true
+	c.deleted.add(members, e.At)
+}
+
 func kindOf(t event.Type) string {
 	for kind, of := range alarmEvents {
 		if of == t {
@@ -256,7 +277,7 @@ func (b *Bridge) judgeWatched(ctx context.Context, w *counts, policy *activePoli
 		return nil // what was raised already is further on
 	}
 	for conn, c := range w.conns {
-		if !c.gained && len(c.changed) == 0 {
+		if !c.gained && !c.lost && len(c.changed) == 0 {
 			continue
 		}
 		err := b.judgeConnection(ctx, w, policy, l, conn, c, now)
@@ -266,7 +287,7 @@ func (b *Bridge) judgeWatched(ctx context.Context, w *counts, policy *activePoli
 		if err != nil {
 			return err
 		}
-		c.gained = false
+		c.gained, c.lost = false, false
 		clear(c.changed)
 	}
 	return nil
@@ -284,6 +305,16 @@ func (b *Bridge) judgeConnection(ctx context.Context, w *counts, policy *activeP
 			}
 			if l.gaining.reached(n, people) {
 				due = append(due, store.Alarm{Kind: KindMassGain, Count: n, Base: people, Within: l.within})
+			}
+		}
+		c.deleted.forget(now.Add(-l.within))
+		if n := c.deleted.sum; l.deleted.reached(n, 0) {
+			people, err := dir.CountPeople()
+			if err != nil {
+				return err
+			}
+			if l.deleted.reached(n, people) {
+				due = append(due, store.Alarm{Kind: KindGroupDeleted, Count: n, Base: people, Within: l.within})
 			}
 		}
 		for id := range c.changed {
@@ -329,9 +360,12 @@ func (b *Bridge) raise(ctx context.Context, w *counts, conn access.ConnectionID,
 		return err
 	}
 	w.told[key] = now
-	if c := w.conns[conn]; a.Kind == KindMassGain {
+	switch c := w.conns[conn]; a.Kind {
+	case KindMassGain:
 		c.gains = newRecent(w.within)
-	} else {
+	case KindGroupDeleted:
+		c.deleted = tally{slice: sliceOf(w.within)}
+	default:
 		delete(c.groups, a.Group)
 	}
 	return nil
