@@ -77,7 +77,7 @@ func (c *cli) whoHas() *cobra.Command {
 }
 
 func (c *cli) reach(ctx context.Context, path string, asked who) error {
-	var found bridge.Reach
+	var found bridge.Holders
 	if err := c.ask(ctx, http.MethodGet, path, nil, &found); err != nil {
 		return err
 	}

@@ -60,11 +60,11 @@ type whoCanSeeInput struct {
 	WhoInput
 }
 
-func (a *api) whoCanSee(ctx context.Context, in *whoCanSeeInput) (*body[bridge.Reach], error) {
+func (a *api) whoCanSee(ctx context.Context, in *whoCanSeeInput) (*body[bridge.Holders], error) {
 	q := in.query()
 	q.Scope = in.Scope
 	found, err := a.Bridge.WhoCanSee(ctx, q)
-	return &body[bridge.Reach]{found}, err
+	return &body[bridge.Holders]{found}, err
 }
 
 type whoHasInput struct {
@@ -73,11 +73,11 @@ type whoHasInput struct {
 	WhoInput
 }
 
-func (a *api) whoHas(ctx context.Context, in *whoHasInput) (*body[bridge.Reach], error) {
+func (a *api) whoHas(ctx context.Context, in *whoHasInput) (*body[bridge.Holders], error) {
 	q := in.query()
 	q.Grant, q.Scope = in.Grant, in.AtScope
 	found, err := a.Bridge.WhoHas(ctx, q)
-	return &body[bridge.Reach]{found}, err
+	return &body[bridge.Holders]{found}, err
 }
 
 type whoWasInInput struct {

@@ -106,18 +106,3 @@ func touchedGroups(tx *store.Tx, id access.ConnectionID, r mapping.Reach) (keys 
 	}
 	return keys, len(keys) <= maxFenced, nil
 }
-
-// compiled is the policy of a row; nil if none has been applied.
-func (b *Bridge) compiled(v *store.View, row store.Policy) (*mapping.Policy, error) {
-	if row.Version == 0 {
-		return nil, nil
-	}
-	if p := b.policy.Load(); p != nil && p.version == row.Version {
-		return p.Policy, nil
-	}
-	src, err := sourceOf(v, row)
-	if err != nil {
-		return nil, err
-	}
-	return mapping.Compile(src)
-}

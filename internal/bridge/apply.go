@@ -201,8 +201,8 @@ func (b *Bridge) replan(ctx context.Context, kept keptPlan) (*planRun, PolicyPla
 	return r, r.plan(), nil
 }
 
-// restless is how many people one transaction looks at again, and how many events it
-// reads to find them.
+// maxAgain is how many people one transaction looks at again, and maxAgainEvents how
+// many events it reads to find them.
 const (
 	maxAgain       = inlinePeople
 	maxAgainEvents = 2000

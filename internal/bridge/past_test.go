@@ -226,7 +226,7 @@ func TestWhoHoldsIsFound(t *testing.T) {
 	if len(held) < 4 {
 		t.Fatalf("only %d questions", len(held))
 	}
-	ask := func(what string, q bridge.HolderQuery, find func(bridge.HolderQuery) (bridge.Reach, error)) {
+	ask := func(what string, q bridge.HolderQuery, find func(bridge.HolderQuery) (bridge.Holders, error)) {
 		t.Helper()
 		var got []access.AssignmentID
 		q.Connection, q.Limit = southern, 2
@@ -249,8 +249,8 @@ func TestWhoHoldsIsFound(t *testing.T) {
 			t.Errorf("%s: %d counted, listed %v, held %v", what, first.Total, got, want)
 		}
 	}
-	has := func(q bridge.HolderQuery) (bridge.Reach, error) { return h.bridge.WhoHas(h.ctx, q) }
-	sees := func(q bridge.HolderQuery) (bridge.Reach, error) { return h.bridge.WhoCanSee(h.ctx, q) }
+	has := func(q bridge.HolderQuery) (bridge.Holders, error) { return h.bridge.WhoHas(h.ctx, q) }
+	sees := func(q bridge.HolderQuery) (bridge.Holders, error) { return h.bridge.WhoCanSee(h.ctx, q) }
 	for _, g := range access.Grants() {
 		ask("has "+string(g), bridge.HolderQuery{Grant: g}, has)
 		ask("at "+string(g)+"southern/banksia", bridge.HolderQuery{Grant: g, Scope: "southern/banksia"}, has)

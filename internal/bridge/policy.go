@@ -78,12 +78,13 @@ func (b *Bridge) prepare(v *store.View, src mapping.PolicySource) (p prepared, e
 	if p.base, err = v.Policy(); err != nil {
 		return p, err
 	}
-	if p.was, err = b.compiled(v, p.base); err != nil {
-		return p, fault.Wrap(fault.Internal, op, err)
-	}
 	var old *access.Tree
-	if p.was != nil {
-		old = p.was.Tree()
+	if p.base.Version > 0 {
+		was, err := b.compiled(v, p.base)
+		if err != nil {
+			return p, err
+		}
+		p.was, old = was.Policy, was.Tree()
 	}
 	if src, err = adopt(src, old, newScopeID); err != nil {
 		return p, err
@@ -446,7 +447,7 @@ func (b *Bridge) active(v *store.View) (*activePolicy, error) {
 	if row.Version == 0 {
 		return nil, fault.New(fault.Unavailable, "bridge.active", "no policy has been applied yet")
 	}
-	p, err := b.compiledRow(v, row)
+	p, err := b.compiled(v, row)
 	if err != nil {
 		return nil, err
 	}
@@ -464,7 +465,11 @@ type comingPolicy struct {
 	hash string
 }
 
-func (b *Bridge) compiledRow(v *store.View, row store.Policy) (*activePolicy, error) {
+// compiled is the policy of a row, from memory where somebody has compiled it.
+func (b *Bridge) compiled(v *store.View, row store.Policy) (*activePolicy, error) {
+	if p := b.policy.Load(); p != nil && p.version == row.Version {
+		return p, nil
+	}
 	if c := b.coming.Load(); c != nil && c.version == row.Version && c.hash == row.Hash {
 		return &c.activePolicy, nil
 	}
@@ -474,7 +479,7 @@ func (b *Bridge) compiledRow(v *store.View, row store.Policy) (*activePolicy, er
 	}
 	compiled, err := mapping.Compile(src)
 	if err != nil {
-		return nil, fault.Wrap(fault.Internal, "bridge.active", err)
+		return nil, fault.Wrap(fault.Internal, "bridge.compiled", err)
 	}
 	return &activePolicy{Policy: compiled, version: row.Version}, nil
 }

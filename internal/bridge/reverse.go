@@ -35,19 +35,19 @@ const (
 // MostHolders is the largest page.
 const MostHolders = 1000
 
-// Reach is who holds something, counted first and then by pages.
-type Reach struct {
+// Holders is who holds something, counted first and then by pages.
+type Holders struct {
 	At      time.Time    `json:"at"`
 	Scope   *Sight       `json:"scope,omitempty"`
 	Total   int64        `json:"total" doc:"how many assignments there are; on the first page alone"`
-	Counts  []ReachCount `json:"counts" doc:"by grant and scope; on the first page alone"`
+	Counts  []HolderCount `json:"counts" doc:"by grant and scope; on the first page alone"`
 	Holders []HolderView `json:"holders"`
 	Next    string       `json:"next,omitzero" doc:"ask for the next page with after"`
 	Notes   []string     `json:"notes,omitempty"`
 }
 
-// ReachCount is how many assignments of a grant are held at a scope.
-type ReachCount struct {
+// HolderCount is how many assignments of a grant are held at a scope.
+type HolderCount struct {
 	Grant access.Grant   `json:"grant"`
 	Scope access.ScopeID `json:"scope"`
 	Path  string         `json:"path"`
@@ -76,8 +76,8 @@ type HolderView struct {
 }
 
 // WhoCanSee is everybody who holds a grant that may sign in at a scope or above it.
-func (b *Bridge) WhoCanSee(ctx context.Context, q HolderQuery) (Reach, error) {
-	return b.reach(ctx, whoCanSee, q, func(policy *activePolicy, at access.Scope) ([]access.Grant, []access.ScopeID) {
+func (b *Bridge) WhoCanSee(ctx context.Context, q HolderQuery) (Holders, error) {
+	return b.holders(ctx, whoCanSee, q, func(policy *activePolicy, at access.Scope) ([]access.Grant, []access.ScopeID) {
 		grants := slices.DeleteFunc(access.Grants(), func(g access.Grant) bool { return !g.MaySignIn() })
 		up := policy.Tree().Ancestors(at.ID)
 		slices.SortFunc(up, func(a, b access.ScopeID) int { // nearest first
@@ -88,15 +88,15 @@ func (b *Bridge) WhoCanSee(ctx context.Context, q HolderQuery) (Reach, error) {
 }
 
 // WhoHas is everybody who holds a grant, anywhere or at one scope.
-func (b *Bridge) WhoHas(ctx context.Context, q HolderQuery) (Reach, error) {
+func (b *Bridge) WhoHas(ctx context.Context, q HolderQuery) (Holders, error) {
 	const op = "bridge.WhoHas"
 	if !slices.Contains(access.Grants(), q.Grant) {
-		return Reach{}, fault.New(fault.Invalid, op, "there is no grant %q; there are %s", q.Grant, joinGrants())
+		return Holders{}, fault.New(fault.Invalid, op, "there is no grant %q; there are %s", q.Grant, joinGrants())
 	}
 	if q.Scope == "" && !q.At.IsZero() {
-		return Reach{}, fault.New(fault.Invalid, op, "the past is recorded by scope: name one (at_scope, --at-scope)")
+		return Holders{}, fault.New(fault.Invalid, op, "the past is recorded by scope: name one (at_scope, --at-scope)")
 	}
-	return b.reach(ctx, whoHas, q, func(_ *activePolicy, at access.Scope) ([]access.Grant, []access.ScopeID) {
+	return b.holders(ctx, whoHas, q, func(_ *activePolicy, at access.Scope) ([]access.Grant, []access.ScopeID) {
 		return []access.Grant{q.Grant}, []access.ScopeID{at.ID}
 	})
 }
@@ -109,19 +109,19 @@ func joinGrants() string {
 	return strings.Join(all, ", ")
 }
 
-// reach answers a question about grants at scopes.
-func (b *Bridge) reach(ctx context.Context, what string, q HolderQuery, places func(*activePolicy, access.Scope) ([]access.Grant, []access.ScopeID)) (Reach, error) {
+// holders answers a question about grants at scopes.
+func (b *Bridge) holders(ctx context.Context, what string, q HolderQuery, places func(*activePolicy, access.Scope) ([]access.Grant, []access.ScopeID)) (Holders, error) {
 	now := b.now()
 	if err := b.isPast("bridge."+what, q.At); err != nil {
-		return Reach{}, err
+		return Holders{}, err
 	}
-	var out Reach
+	var out Holders
 	err := b.store.View(ctx, func(v *store.View) error {
 		policy, err := b.active(v)
 		if err != nil {
 			return err
 		}
-		r := reacher{b: b, v: v, policy: policy, q: q, what: what, seeing: what == whoCanSee, now: now}
+		r := holderSearch{b: b, v: v, policy: policy, q: q, what: what, seeing: what == whoCanSee, now: now}
 		if q.Scope != "" {
 			if r.at, err = policy.scopeNamed(q.Scope); err != nil {
 				return err
@@ -148,8 +148,8 @@ func (p *activePolicy) scopeNamed(name string) (access.Scope, error) {
 	return access.Scope{}, fault.New(fault.NotFound, "bridge.scopeNamed", "there is no scope %q; give its path, such as southern/banksia, or its id", name)
 }
 
-// reacher is one question while it is answered.
-type reacher struct {
+// holderSearch is one question while it is answered.
+type holderSearch struct {
 	b      *Bridge
 	v      *store.View
 	policy *activePolicy
@@ -162,7 +162,7 @@ type reacher struct {
 	scopes []access.ScopeID // that are asked about, nearest first
 }
 
-func (r reacher) limit() int { return pageOf(r.q.Limit) }
+func (r holderSearch) limit() int { return pageOf(r.q.Limit) }
 
 func pageOf(limit int) int {
 	if limit <= 0 {
@@ -172,12 +172,12 @@ func pageOf(limit int) int {
 }
 
 // bound is what a cursor is good for.
-func (r reacher) bound() string {
+func (r holderSearch) bound() string {
 	return strings.Join([]string{r.what, string(r.at.ID), string(r.q.Grant), string(r.q.Connection), r.q.At.UTC().Format(time.RFC3339Nano)}, "\x00")
 }
 
 // seats are where the answer is looked for. Without a scope they are each connection's.
-func (r reacher) seats() (all []store.Seat, err error) {
+func (r holderSearch) seats() (all []store.Seat, err error) {
 	if r.q.Scope != "" {
 		for _, scope := range r.scopes {
 			seats, err := r.v.SeatsAt(scope, r.grants)
@@ -199,7 +199,7 @@ func (r reacher) seats() (all []store.Seat, err error) {
 	return all, err
 }
 
-func (r reacher) connections() (ids []access.ConnectionID, err error) {
+func (r holderSearch) connections() (ids []access.ConnectionID, err error) {
 	if r.q.Connection != "" {
 		return []access.ConnectionID{r.q.Connection}, nil
 	}
@@ -216,7 +216,7 @@ type seatPlace struct {
 	Key  int64      `json:"k"`
 }
 
-func (r reacher) present() (Reach, error) {
+func (r holderSearch) present() (Holders, error) {
 	out := r.begin(r.now)
 	seats, err := r.seats()
 	if err != nil {
@@ -229,7 +229,7 @@ func (r reacher) present() (Reach, error) {
 	} else if err = r.open(&from); err == nil {
 		at := slices.Index(seats, from.Seat)
 		if at < 0 {
-			return out, fault.New(fault.Stale, "bridge.reach", "what was asked about has changed since the last page; begin again")
+			return out, fault.New(fault.Stale, "bridge.holders", "what was asked about has changed since the last page; begin again")
 		}
 		seats = seats[at:]
 	}
@@ -257,8 +257,8 @@ func (r reacher) present() (Reach, error) {
 	return out, nil
 }
 
-func (r reacher) begin(at time.Time) Reach {
-	out := Reach{At: at, Counts: []ReachCount{}, Holders: []HolderView{}}
+func (r holderSearch) begin(at time.Time) Holders {
+	out := Holders{At: at, Counts: []HolderCount{}, Holders: []HolderView{}}
 	if r.q.Scope != "" {
 		s := sight(r.policy.Tree(), r.at.ID)
 		s.Below = below(r.policy.Tree(), r.at.ID)
@@ -267,15 +267,15 @@ func (r reacher) begin(at time.Time) Reach {
 	return out
 }
 
-func (r reacher) count(out *Reach, seats []store.Seat, held store.Held) error {
-	sums := map[ReachCount]int64{}
+func (r holderSearch) count(out *Holders, seats []store.Seat, held store.Held) error {
+	sums := map[HolderCount]int64{}
 	for _, seat := range seats {
 		found, err := r.v.CountHolders(seat, held)
 		if err != nil {
 			return err
 		}
 		for scope, n := range found {
-			sums[ReachCount{Grant: seat.Grant, Scope: scope, Path: r.policy.Tree().Path(scope)}] += n
+			sums[HolderCount{Grant: seat.Grant, Scope: scope, Path: r.policy.Tree().Path(scope)}] += n
 		}
 	}
 	for c, n := range sums {
@@ -286,22 +286,22 @@ func (r reacher) count(out *Reach, seats []store.Seat, held store.Held) error {
 	return nil
 }
 
-func sortCounts(counts []ReachCount) {
-	slices.SortFunc(counts, func(a, b ReachCount) int {
+func sortCounts(counts []HolderCount) {
+	slices.SortFunc(counts, func(a, b HolderCount) int {
 		return cmp.Or(cmp.Compare(a.Path, b.Path), cmp.Compare(slices.Index(access.Grants(), a.Grant), slices.Index(access.Grants(), b.Grant)))
 	})
 }
 
-func (r reacher) shown(h store.Holder) HolderView {
+func (r holderSearch) shown(h store.Holder) HolderView {
 	s, _ := r.policy.Tree().Scope(h.Scope)
 	return HolderView{Connection: h.Connection, Person: h.Person, UserName: h.UserName, Name: h.Name, ID: h.ID, Is: r.policy.Describe(h.Grant, h.Scope),
 		Grant: h.Grant, Scope: h.Scope, FromAbove: r.q.Scope != "" && h.Scope != r.at.ID, Standing: h.Standing, Flags: h.Flags,
 		Risk: r.policy.Catalogue().RiskOf(s.Level, h.Grant, h.Flags), NotBefore: h.NotBefore, Until: h.Until, LastUsed: h.LastUsed, Sources: h.Sources}
 }
 
-func (r reacher) seal(place any) string { return r.b.sealPlace(place, r.bound()) }
+func (r holderSearch) seal(place any) string { return r.b.sealPlace(place, r.bound()) }
 
-func (r reacher) open(place any) error { return r.b.openPlace(r.q.After, r.bound(), place) }
+func (r holderSearch) open(place any) error { return r.b.openPlace(r.q.After, r.bound(), place) }
 
 func (b *Bridge) sealPlace(place any, bound string) string {
 	text, _ := json.Marshal(place) // ids and numbers always marshal
@@ -327,7 +327,7 @@ const staleNow = "not counted until decided anew"
 const noteStale = "What a newer policy or the end of a group had made void is counted until it was dropped, some seconds later: explain --at tells of one person."
 
 // past is what the record says of the scopes.
-func (r reacher) past() (Reach, error) {
+func (r holderSearch) past() (Holders, error) {
 	out := r.begin(r.q.At)
 	out.Notes = []string{notePastNames, "Scopes lie where they lie today.", noteStale}
 	conns, err := r.connections()
@@ -354,16 +354,16 @@ func (r reacher) past() (Reach, error) {
 	return out, r.pastPage(&out, all)
 }
 
-func (r reacher) pastPage(out *Reach, all []store.Holder) error {
+func (r holderSearch) pastPage(out *Holders, all []store.Holder) error {
 	from := 0
 	if r.q.After != "" {
 		if err := r.open(&from); err != nil {
 			return err
 		}
 	} else {
-		sums := map[ReachCount]int64{}
+		sums := map[HolderCount]int64{}
 		for _, h := range all {
-			sums[ReachCount{Grant: h.Grant, Scope: h.Scope, Path: r.policy.Tree().Path(h.Scope)}]++
+			sums[HolderCount{Grant: h.Grant, Scope: h.Scope, Path: r.policy.Tree().Path(h.Scope)}]++
 		}
 		for c, n := range sums {
 			c.Count = n
