@@ -1,14 +1,8 @@
 package bridge
 
 import (
-	"bytes"
-	"cmp"
-	"crypto/sha256"
-	"encoding/binary"
-	"encoding/json"
 	"maps"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
@@ -98,21 +92,6 @@ func (p *planner) group(g store.CensusGroup) *planGroup {
 		fed:   !g.Dissolving && p.was != nil && p.was.LooksAt(g.Connection, g.Name, g.ExternalID)}
 }
 
-// loss is one thing that somebody loses: what a plan shows, and apply holds against it.
-type loss uint64
-
-// The kinds of losses.
-const (
-	lostAll      = "lost"     // an assignment
-	lostSome     = "narrowed" // flags, standing or time of one
-	lostAnything = "nothing"  // the person ends with nothing
-)
-
-func lossOf(kind string, conn access.ConnectionID, person access.PersonID, a access.Assignment) loss {
-	sum := sha256.Sum256([]byte(kind + "\x00" + string(conn) + "\x00" + string(person) + "\x00" + string(a.Grant) + "\x00" + string(a.Scope)))
-	return loss(binary.BigEndian.Uint64(sum[:8]))
-}
-
 // planned is what a plan says of some people.
 type planned struct {
 	looked  int64
@@ -120,80 +99,6 @@ type planned struct {
 	losses  []loss
 	tally   planTally
 }
-
-// planTally are the numbers of a plan, for its summary, guards and findings.
-type planTally struct {
-	summary PlanSummary
-	admins  map[access.ScopeID]administrators // who may sign in
-	holding map[access.ConnectionID]int64     // people who hold something now
-	rules   map[string]*ruleTally
-	shadow  map[string]int64
-}
-
-// administrators are how many a scope has, and would have.
-type administrators struct{ before, after int64 }
-
-// ruleTally is what came of one rule.
-type ruleTally struct {
-	people    int64 // whom it gives something
-	redundant int64 // of these, to whom an earlier rule gives at least as much, pair by pair
-	beaten    int64 // of these, whose primary an earlier rule gives
-}
-
-func newTally() planTally {
-	return planTally{admins: map[access.ScopeID]administrators{}, holding: map[access.ConnectionID]int64{}, rules: map[string]*ruleTally{}, shadow: map[string]int64{}}
-}
-
-func (t *planTally) add(o planTally) {
-	a, b := &t.summary, o.summary
-	a.People += b.People
-	a.Holding += b.Holding
-	a.Changing += b.Changing
-	a.Gaining += b.Gaining
-	a.Losing += b.Losing
-	a.Altered += b.Altered
-	a.WithoutAccess += b.WithoutAccess
-	a.LosingInUse += b.LosingInUse
-	a.Sessions += b.Sessions
-	for scope, n := range o.admins {
-		t.count(scope, n.before, n.after)
-	}
-	for id, n := range o.holding {
-		t.holding[id] += n
-	}
-	for id, r := range o.rules {
-		mine := t.rule(id)
-		mine.people, mine.redundant, mine.beaten = mine.people+r.people, mine.redundant+r.redundant, mine.beaten+r.beaten
-	}
-	for id, n := range o.shadow {
-		t.shadow[id] += n
-	}
-}
-
-func (t *planTally) count(scope access.ScopeID, before, after int64) {
-	n := t.admins[scope]
-	t.admins[scope] = administrators{n.before + before, n.after + after}
-}
-
-func (t *planTally) rule(id string) *ruleTally {
-	if t.rules[id] == nil {
-		t.rules[id] = &ruleTally{}
-	}
-	return t.rules[id]
-}
-
-// verdict is what the policy to come says of people who are alike to it.
-type verdict struct {
-	want   []mapping.Wanted
-	shape  string           // how it is stored where nobody but rules gave anything
-	admins []access.ScopeID // of which it makes administrators
-	shadow []string         // rules that only count, and would give something
-	people int64
-	same   int64 // who hold exactly this already
-}
-
-// maxVerdicts bounds what a worker remembers; beyond it all is counted and forgotten.
-const maxVerdicts = 1 << 15
 
 // planWorker judges people, one after another.
 type planWorker struct {
@@ -262,37 +167,6 @@ func (w *planWorker) judge(v *store.View, people []store.CensusPerson) (planned,
 	out.tally = newTally()
 	out.tally.summary = w.tally.summary
 	return out, nil
-}
-
-// visible reports whether there is anything to tell: an assignment that only changes
-// its source is none.
-func (c PersonChange) visible() bool {
-	return len(c.Gains)+len(c.Loses)+len(c.Alters) > 0 || c.Sessions > 0
-}
-
-// inUse is how recently something was used for its loss to be felt.
-const inUse = 30 * 24 * time.Hour
-
-func (s *PlanSummary) add(c PersonChange, now time.Time) {
-	one := func(is bool) int64 {
-		if is {
-			return 1
-		}
-		return 0
-	}
-	used := func(h PlannedHolding) bool { return !h.LastUsed.IsZero() && now.Sub(h.LastUsed) < inUse }
-	s.Changing++
-	s.Gaining += one(len(c.Gains) > 0)
-	s.Losing += one(c.losing())
-	s.Altered += one(len(c.Alters) > 0)
-	s.WithoutAccess += one(c.WithoutAccess)
-	s.LosingInUse += one(slices.ContainsFunc(c.Loses, used) || slices.ContainsFunc(c.Alters, func(h PlannedHolding) bool { return h.Narrows && used(h) }))
-	s.Sessions += int64(c.Sessions)
-}
-
-// losing reports whether the person loses an assignment, or something of one.
-func (c PersonChange) losing() bool {
-	return len(c.Loses) > 0 || slices.ContainsFunc(c.Alters, func(h PlannedHolding) bool { return h.Narrows })
 }
 
 // meet makes sure that every group of these people is known.
@@ -422,41 +296,6 @@ func (w *planWorker) asWanted(x *store.CensusPerson, want *verdict) bool {
 	return string(w.shape) == want.shape
 }
 
-// appendShape writes all of an assignment but its id.
-func appendShape(b []byte, a store.CensusAssignment) []byte {
-	for _, text := range []string{string(a.Grant), string(a.Scope), string(a.Flags.Events), string(a.Standing)} {
-		b = append(append(b, text...), 0)
-	}
-	b = strconv.AppendBool(b, a.Flags.Video)
-	b = strconv.AppendInt(append(b, 0), a.NotBefore, 10)
-	b = strconv.AppendInt(append(b, 0), a.Until, 10)
-	return append(append(append(b, 0), a.Sources...), 0)
-}
-
-func shapeOf(as []access.Assignment) (string, error) {
-	as = slices.Clone(as)
-	slices.SortFunc(as, func(a, b access.Assignment) int {
-		return cmp.Or(cmp.Compare(a.Grant, b.Grant), cmp.Compare(a.Scope, b.Scope))
-	})
-	var b []byte
-	for _, a := range as {
-		sources, err := json.Marshal(a.Sources)
-		if err != nil {
-			return "", err
-		}
-		b = appendShape(b, store.CensusAssignment{Grant: a.Grant, Scope: a.Scope, Flags: a.Flags, Standing: a.Standing,
-			NotBefore: milliseconds(a.NotBefore), Until: milliseconds(a.Until), Sources: sources})
-	}
-	return string(b), nil
-}
-
-func milliseconds(t time.Time) int64 {
-	if t.IsZero() {
-		return 0
-	}
-	return t.UnixMilli()
-}
-
 // facts are what the rules look at, of groups that feed one.
 func (w *planWorker) facts(x *store.CensusPerson, trusts bool, looks []mapping.Attribute, feeds func(*planGroup) bool) (mapping.Facts, error) {
 	f := mapping.Facts{Connection: x.Connection, Person: x.ID, Active: x.Active}
@@ -482,151 +321,6 @@ func (w *planWorker) facts(x *store.CensusPerson, trusts bool, looks []mapping.A
 	}
 	f.Attributes = mapping.Look(looks, doc)
 	return f, nil
-}
-
-// verdict is what the policy to come wants a person to hold. It is the same for all
-// who are in the same groups that feed rules, joined in the same order, and are alike
-// in whatever else the connection's rules look at.
-func (w *planWorker) verdict(c *planConnection, x *store.CensusPerson) (*verdict, error) {
-	f, err := w.facts(x, c.trusts, c.looks, func(g *planGroup) bool { return g.feeds })
-	if err != nil {
-		return nil, err
-	}
-	w.key = binary.AppendUvarint(w.key[:0], uint64(c.index)) //nolint:gosec // an index
-	before, in := int64(-1), w.inOrder(x.Groups)
-	w.key = binary.AppendUvarint(w.key, uint64(len(in)))
-	for _, m := range in {
-		w.key = binary.AppendUvarint(w.key, uint64(m.Group)) //nolint:gosec // a row's key
-		if m.Since == before {
-			w.key = append(w.key, 0) // joined at one instant: no group's key is 0
-		}
-		before = m.Since
-		if c.since {
-			w.key = binary.AppendVarint(w.key, m.Since)
-		}
-	}
-	if c.certified && f.Certification != (access.Certification{}) {
-		w.key = append(append(w.key, 0), f.Certification.Level...)
-		w.key = binary.AppendVarint(append(w.key, 0), milliseconds(f.Certification.Until))
-	}
-	if len(f.Attributes) > 0 {
-		attributes, err := json.Marshal(f.Attributes) // in the order of their names
-		if err != nil {
-			return nil, fault.Wrap(fault.Internal, "bridge.verdict", err)
-		}
-		w.key = append(append(w.key, 0), attributes...)
-	}
-	if v := w.verdicts[string(w.key)]; v != nil {
-		return v, nil
-	}
-	if len(w.verdicts) >= maxVerdicts {
-		w.fold()
-	}
-	v := w.decide(f)
-	w.verdicts[string(w.key)] = v
-	return v, nil
-}
-
-// inOrder are the groups that feed rules, in the order in which rules see them.
-func (w *planWorker) inOrder(all []store.CensusMembership) []store.CensusMembership {
-	var feeding []store.CensusMembership
-	for _, m := range all {
-		if g := w.known(m.Group); !g.gone && g.feeds {
-			feeding = append(feeding, m)
-		}
-	}
-	if len(feeding) > 1 {
-		slices.SortFunc(feeding, func(a, b store.CensusMembership) int {
-			g, h := w.known(a.Group), w.known(b.Group)
-			return cmp.Or(cmp.Compare(a.Since, b.Since), cmp.Compare(g.folded, h.folded), cmp.Compare(g.Membership.Group, h.Membership.Group))
-		})
-	}
-	return feeding
-}
-
-func (w *planWorker) decide(f mapping.Facts) *verdict {
-	v := &verdict{want: mapping.Decide(w.next, f, w.now).Want}
-	after := mapping.Diff(nil, v.want, w.now).After()
-	shape, err := shapeOf(after)
-	if err != nil {
-		shape = "\x00" // equal to nothing: everybody is compared in full
-	}
-	v.shape = shape
-	for _, a := range after {
-		if a.Grant == access.Administrator && a.MaySignIn(w.now) {
-			v.admins = append(v.admins, a.Scope)
-		}
-	}
-	if w.counted != nil {
-		would := map[string]bool{}
-		for _, x := range mapping.Decide(w.counted, f, w.now).Want {
-			for _, s := range x.Sources {
-				if at, known := w.ranks[s.ID]; known && w.next.Source().Rules[at].Mode == mapping.Shadow {
-					would[s.ID] = true
-				}
-			}
-		}
-		v.shadow = slices.Sorted(maps.Keys(would))
-	}
-	return v
-}
-
-// fold counts what was remembered, and forgets it.
-func (w *planWorker) fold() {
-	for _, v := range w.verdicts {
-		for _, scope := range v.admins {
-			w.tally.count(scope, v.same, v.same)
-		}
-		for _, id := range v.shadow {
-			w.tally.shadow[id] += v.people
-		}
-		for id, g := range w.given(v) {
-			r := w.tally.rule(id)
-			r.people += v.people
-			if g.redundant {
-				r.redundant += v.people
-			}
-			if g.beaten {
-				r.beaten += v.people
-			}
-		}
-	}
-	clear(w.verdicts)
-}
-
-// given is what one rule adds to what people hold.
-type given struct{ redundant, beaten bool }
-
-// given is by rule what each adds to a verdict.
-func (w *planWorker) given(v *verdict) map[string]given {
-	out := map[string]given{}
-	first := len(w.ranks) // of the rules that give the primary
-	for _, x := range v.want {
-		for _, s := range x.Sources {
-			if x.Standing == access.Primary && s.Standing == access.Primary {
-				first = min(first, w.ranks[s.ID])
-			}
-		}
-	}
-	for _, x := range v.want {
-		for _, s := range x.Sources {
-			was, seen := out[s.ID]
-			g := given{redundant: w.covered(s, x.Sources), beaten: first < w.ranks[s.ID]}
-			if seen {
-				g.redundant = g.redundant && was.redundant
-			}
-			out[s.ID] = g
-		}
-	}
-	return out
-}
-
-// covered reports whether an earlier rule gives at least as much as s does.
-func (w *planWorker) covered(s access.Source, all []access.Source) bool {
-	return slices.ContainsFunc(all, func(o access.Source) bool {
-		return w.ranks[o.ID] < w.ranks[s.ID] && o.Flags.Union(s.Flags) == o.Flags && (o.Standing == access.Primary || s.Standing != access.Primary) &&
-			(o.Until.IsZero() || !s.Until.IsZero() && !o.Until.Before(s.Until)) && !o.NotBefore.After(s.NotBefore)
-	})
 }
 
 // held reads what a person holds.
@@ -682,89 +376,6 @@ func (w *planWorker) change(x *store.CensusPerson, plan mapping.Plan, before, af
 	return c
 }
 
-// changeOf puts what becomes of somebody into words, in those of the policy before and
-// of the one to come.
-func changeOf(who PersonName, old, next *mapping.Policy, plan mapping.Plan, before, after []access.Assignment, now time.Time) PersonChange {
-	c := PersonChange{Connection: who.Connection, Person: who.Person, UserName: who.UserName}
-	holds := func(a access.Assignment) bool { return holdsAt(a, now) }
-	for _, a := range plan.Drop {
-		if holds(a) {
-			c.Loses = append(c.Loses, holdingOf(old, a))
-			c.losses = append(c.losses, lossOf(lostAll, who.Connection, who.Person, a))
-		}
-	}
-	for _, a := range plan.Give {
-		if holds(a) {
-			c.Gains = append(c.Gains, holdingOf(next, a))
-		}
-	}
-	for _, ch := range plan.Change {
-		switch {
-		case ch.From.SameUse(ch.To):
-		case !holds(ch.From):
-			c.Gains = append(c.Gains, holdingOf(next, ch.To))
-		default:
-			h := holdingOf(next, ch.To)
-			h.Was, h.Narrows = differences(ch.From, ch.To)
-			c.Alters = append(c.Alters, h)
-			if h.Narrows {
-				c.losses = append(c.losses, lossOf(lostSome, who.Connection, who.Person, ch.To))
-			}
-		}
-	}
-	if slices.ContainsFunc(before, holds) && !slices.ContainsFunc(after, holds) {
-		c.WithoutAccess = true
-		c.losses = append(c.losses, lossOf(lostAnything, who.Connection, who.Person, access.Assignment{}))
-	}
-	return c
-}
-
-// holdingOf is an assignment as people read it.
-func holdingOf(p *mapping.Policy, a access.Assignment) PlannedHolding {
-	s, _ := p.Tree().Scope(a.Scope)
-	h := PlannedHolding{Is: p.Describe(a.Grant, a.Scope), Standing: a.Standing, Flags: a.Flags, Risk: p.Catalogue().RiskOf(s.Level, a.Grant, a.Flags), Until: a.Until, LastUsed: a.LastUsed}
-	for _, s := range a.Sources {
-		by := s.ID
-		if s.Kind != access.SourceRule {
-			by = string(s.Kind) + ":" + s.ID
-		}
-		if !slices.Contains(h.Rules, by) {
-			h.Rules = append(h.Rules, by)
-		}
-	}
-	return h
-}
-
-// differences are what was different, and whether any of it is lost.
-func differences(from, to access.Assignment) (was []string, narrows bool) {
-	if from.Standing != to.Standing {
-		was = append(was, string(from.Standing))
-		narrows = narrows || from.Standing == access.Primary
-	}
-	if from.Flags.Events != to.Flags.Events {
-		was = append(was, "events "+from.Flags.Events.String())
-	}
-	if from.Flags.Video != to.Flags.Video {
-		was = append(was, "video "+strconv.FormatBool(from.Flags.Video))
-	}
-	if !from.Until.Equal(to.Until) {
-		until := "no end"
-		if !from.Until.IsZero() {
-			until = "until " + from.Until.UTC().Format(time.RFC3339)
-		}
-		was = append(was, until)
-	}
-	if !from.NotBefore.Equal(to.NotBefore) {
-		since := "begun"
-		if !from.NotBefore.IsZero() {
-			since = "from " + from.NotBefore.UTC().Format(time.RFC3339)
-		}
-		was = append(was, since)
-	}
-	sooner := !to.Until.IsZero() && (from.Until.IsZero() || to.Until.Before(from.Until))
-	return was, narrows || sooner || to.NotBefore.After(from.NotBefore) || from.Flags.Union(to.Flags) != to.Flags
-}
-
 // sessions counts those that would end or have to choose.
 func (w *planWorker) sessions(v *store.View, moved map[access.ConnectionID]map[access.PersonID]touched, changes []PersonChange) error {
 	for conn, people := range moved {
@@ -799,12 +410,16 @@ func (w *planWorker) finish() planTally {
 	return w.tally
 }
 
-// hashOf names a plan: what it was compared with, the policy, and exactly what is
-// lost, in order.
-func hashOf(base int64, policy string, losses []loss) string {
-	var b bytes.Buffer
-	b.WriteString("drawbridge plan 1\n" + strconv.FormatInt(base, 10) + "\n" + policy + "\n")
-	b.Write(lossBytes(losses))
-	sum := sha256.Sum256(b.Bytes())
-	return hexOf(sum[:planHashBytes])
+// planPeople plans for some people of one connection, inside a transaction or a view:
+// what becomes of them, every loss of it, and the numbers that they add. Ids that are
+// nobody's are left out.
+func (p *planner) planPeople(v *store.View, conn access.ConnectionID, ids []access.PersonID) (planned, error) {
+	rows, err := p.census.Of(v, conn, ids, p.docs)
+	if err != nil {
+		return planned{}, err
+	}
+	w := p.worker()
+	out, err := w.judge(v, rows)
+	out.tally.add(w.finish())
+	return out, err
 }

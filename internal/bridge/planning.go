@@ -1,18 +1,12 @@
 package bridge
 
 import (
-	"bytes"
 	"cmp"
 	"context"
-	"encoding/binary"
-	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"maps"
-	"runtime"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
@@ -123,41 +117,6 @@ func (r *planRun) part(id access.ConnectionID) *planLosers {
 	return r.parts[id]
 }
 
-// PersonName is somebody as an operator names them.
-type PersonName struct {
-	Connection access.ConnectionID `json:"connection"`
-	Person     access.PersonID     `json:"person"`
-	UserName   string              `json:"user_name"`
-}
-
-func compareNames(a, b PersonName) int {
-	return cmp.Or(cmp.Compare(a.Connection, b.Connection), cmp.Compare(a.UserName, b.UserName), cmp.Compare(a.Person, b.Person))
-}
-
-func (c PersonChange) name() PersonName { return PersonName{c.Connection, c.Person, c.UserName} }
-
-// firsts keeps the first of many in an order, in bounded memory.
-type firsts[T any] struct {
-	most    int
-	compare func(a, b T) int
-	kept    []T
-}
-
-func (f *firsts[T]) add(x T) {
-	if f.kept = append(f.kept, x); len(f.kept) > 2*f.most {
-		f.trim()
-	}
-}
-
-func (f *firsts[T]) trim() []T {
-	slices.SortFunc(f.kept, f.compare)
-	if len(f.kept) > f.most {
-		clear(f.kept[f.most:])
-		f.kept = f.kept[:f.most]
-	}
-	return f.kept
-}
-
 // begin reads what is in force and compiles what is to be.
 func (r *planRun) begin(ctx context.Context, src mapping.PolicySource) error {
 	const op = "bridge.PlanPolicy"
@@ -244,118 +203,6 @@ func (r *planRun) meetGroups(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// pages hands out parts of everybody, in order, and no more of them than may wait for
-// one before them.
-type pages struct {
-	mu    sync.Mutex
-	after store.PersonKey
-	next  int
-	ended bool
-}
-
-// numbered is a page's place among all, and what came of it.
-type numbered struct {
-	at int
-	planned
-}
-
-// everybody judges all people, a page at a time on every processor, and takes in what
-// comes of it in order.
-func (r *planRun) everybody(ctx context.Context) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	var p pages
-	var workers sync.WaitGroup
-	ahead := make(chan struct{}, planAhead)
-	results := make(chan numbered)
-	tallies := make(chan planTally, runtime.GOMAXPROCS(0))
-	for range cap(tallies) {
-		workers.Go(func() {
-			w := r.planner.worker()
-			if err := r.work(ctx, w, &p, ahead, results); err != nil {
-				cancel(err)
-			}
-			tallies <- w.finish()
-		})
-	}
-	go func() { workers.Wait(); close(results) }() // ends with the workers, who end with ctx
-	waiting, next := map[int]planned{}, 0
-	for page := range results {
-		waiting[page.at] = page.planned
-		for now, ready := waiting[next]; ready; now, ready = waiting[next] {
-			delete(waiting, next)
-			next++
-			if err := r.take(now); err != nil {
-				cancel(err)
-			}
-			<-ahead
-		}
-	}
-	close(tallies)
-	for t := range tallies {
-		r.tally.add(t)
-	}
-	if err := context.Cause(ctx); err != nil {
-		var known *fault.Error
-		if errors.As(err, &known) {
-			return err
-		}
-		return fault.Wrap(fault.Unavailable, "bridge.PlanPolicy", err)
-	}
-	return nil
-}
-
-// work judges page after page until there is none left.
-func (r *planRun) work(ctx context.Context, w *planWorker, p *pages, ahead chan struct{}, results chan<- numbered) error {
-	for {
-		select {
-		case ahead <- struct{}{}:
-		case <-ctx.Done():
-			return nil
-		}
-		var page numbered
-		more := false
-		err := r.store.View(ctx, func(v *store.View) error {
-			after, upTo, at, err := p.turn(v, r.planner.census)
-			if err != nil || upTo == 0 {
-				return err
-			}
-			more, page.at = true, at
-			people, err := r.planner.census.People(v, after, upTo, r.planner.docs)
-			if err != nil {
-				return err
-			}
-			page.planned, err = w.judge(v, people)
-			return err
-		})
-		if err != nil || !more {
-			<-ahead
-			return err
-		}
-		select {
-		case results <- page:
-		case <-ctx.Done():
-			return nil
-		}
-	}
-}
-
-// turn is the next page.
-func (p *pages) turn(v *store.View, census *store.Census) (after, upTo store.PersonKey, at int, err error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.ended {
-		return 0, 0, 0, nil
-	}
-	after, at = p.after, p.next
-	if upTo, err = census.Next(v, after, planPage); err != nil {
-		return 0, 0, 0, err
-	}
-	p.ended = upTo == 0
-	p.after, p.next = upTo, at+1
-	return after, upTo, at, nil
 }
 
 // take takes in what came of one page.
@@ -541,47 +388,4 @@ func (b *Bridge) forgetPlans(ctx context.Context) error {
 		}
 	}
 	return err
-}
-
-// lossBytes are losses as they are stored: 8 bytes each, in order.
-func lossBytes(losses []loss) []byte {
-	b := make([]byte, 0, 8*len(losses))
-	for _, l := range losses {
-		b = binary.BigEndian.AppendUint64(b, uint64(l))
-	}
-	return b
-}
-
-// shownLosses are the losses that a plan showed.
-type shownLosses []byte
-
-// has reports whether the plan showed it.
-func (s shownLosses) has(l loss) bool {
-	want := binary.BigEndian.AppendUint64(nil, uint64(l))
-	lo, hi := 0, len(s)/8
-	for lo < hi {
-		mid := (lo + hi) / 2
-		if bytes.Compare(s[8*mid:8*mid+8], want) < 0 {
-			lo = mid + 1
-		} else {
-			hi = mid
-		}
-	}
-	return lo < len(s)/8 && bytes.Equal(s[8*lo:8*lo+8], want)
-}
-
-func hexOf(b []byte) string { return hex.EncodeToString(b) }
-
-// planPeople plans for some people of one connection, inside a transaction or a view:
-// what becomes of them, every loss of it, and the numbers that they add. Ids that are
-// nobody's are left out.
-func (p *planner) planPeople(v *store.View, conn access.ConnectionID, ids []access.PersonID) (planned, error) {
-	rows, err := p.census.Of(v, conn, ids, p.docs)
-	if err != nil {
-		return planned{}, err
-	}
-	w := p.worker()
-	out, err := w.judge(v, rows)
-	out.tally.add(w.finish())
-	return out, err
 }

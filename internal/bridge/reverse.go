@@ -37,13 +37,13 @@ const MostHolders = 1000
 
 // Holders is who holds something, counted first and then by pages.
 type Holders struct {
-	At      time.Time    `json:"at"`
-	Scope   *Sight       `json:"scope,omitempty"`
-	Total   int64        `json:"total" doc:"how many assignments there are; on the first page alone"`
+	At      time.Time     `json:"at"`
+	Scope   *Sight        `json:"scope,omitempty"`
+	Total   int64         `json:"total" doc:"how many assignments there are; on the first page alone"`
 	Counts  []HolderCount `json:"counts" doc:"by grant and scope; on the first page alone"`
-	Holders []HolderView `json:"holders"`
-	Next    string       `json:"next,omitzero" doc:"ask for the next page with after"`
-	Notes   []string     `json:"notes,omitempty"`
+	Holders []HolderView  `json:"holders"`
+	Next    string        `json:"next,omitzero" doc:"ask for the next page with after"`
+	Notes   []string      `json:"notes,omitempty"`
 }
 
 // HolderCount is how many assignments of a grant are held at a scope.
