@@ -96,6 +96,7 @@ func TestI8_WhatIsHeldIsWhatASecondReadingOfTheRulesSays(t *testing.T) {
 			"members again":   l.joins,
 			"rules":           l.rewrites,
 			"the tree":        l.grows,
+			"the tree again":  l.grows,
 			"the ceiling":     l.lowers,
 			"time":            l.waits,
 			"to the instant":  l.waitsFor,
@@ -126,10 +127,20 @@ func (l *life) begin() {
 	for range 3 {
 		l.comes(l.r)
 	}
-	for range 2 {
+	for range 4 {
 		l.forms(l.r)
 	}
-	l.rewrites(l.r)
+	l.policy("the first rules", l.src, []refRule{
+		{id: "fleets", how: "one", level: access.Fleet, asks: []refAsk{{before: "GL ", after: " Managers", captures: true}}, gives: []refGive{{grant: access.Standard, scope: l.at("southern/banksia"), captures: true, standing: access.Primary}}},
+		{id: "crews", how: "any", level: access.Account, asks: []refAsk{{before: "Crew ", captures: true}}, gives: []refGive{{grant: access.Elevated, scope: l.at("southern"), captures: true, standing: access.Guest}}},
+		{id: "plain", how: "one", asks: []refAsk{{name: "alpha"}}, gives: []refGive{{grant: access.Administrator, scope: l.at("southern/reefline"), standing: access.Primary}}, none: []refAsk{{name: "Contractors"}}},
+	}, true)
+}
+
+func (l *life) at(path string) access.ScopeID {
+	tree := treeOf(l.src.Scopes)
+	at := slices.IndexFunc(l.src.Scopes, func(s access.Scope) bool { return tree.path(s.ID) == path })
+	return l.src.Scopes[at].ID
 }
 
 const (
@@ -153,7 +164,7 @@ func (l *life) reading() *secondReading {
 
 func (l *life) comes(*rapid.T) {
 	if len(l.people) == 5 {
-		return
+		l.r.Skip("there are enough")
 	}
 	l.made++
 	p := &refPerson{name: fmt.Sprintf("p%d@southern.example", l.made), active: !l.chance(5), department: draw(l, "", "", "Support", "Sales", "Yard"), level: draw(l, "Trainer", "Trainer", "None", "")}
@@ -238,7 +249,7 @@ func (l *life) goes(*rapid.T) {
 
 // groupName is the name of a group that some rule may ask for.
 func (l *life) groupName() string {
-	form := draw(l, "Alpha", "ALPHA", "Béta", "Contractors", "GL %s Managers", "gl %s MANAGERS", "Crew %s", "Crew %s")
+	form := draw(l, "Alpha", "ALPHA", "Béta", "Contractors", "GL %s Managers", "gl %s MANAGERS", "GL %s Managers", "Crew %s", "Crew %s")
 	if !strings.Contains(form, "%s") {
 		return form
 	}
@@ -253,7 +264,7 @@ func (l *life) groupName() string {
 
 func (l *life) some() (ids []string) {
 	for _, p := range l.people {
-		if rapid.Bool().Draw(l.r, "in") {
+		if !l.chance(3) {
 			ids = append(ids, p.id)
 		}
 	}
@@ -262,7 +273,7 @@ func (l *life) some() (ids []string) {
 
 func (l *life) forms(*rapid.T) {
 	if len(l.groups) == 7 {
-		return
+		l.r.Skip("there are enough")
 	}
 	g := &refGroup{name: l.groupName(), external: draw(l, "", "", "x-1", "x-2"), since: map[string]time.Time{}}
 	members := l.some()
@@ -332,7 +343,7 @@ func (l *life) dissolves(*rapid.T) {
 
 func (l *life) joins(*rapid.T) {
 	g, ids := l.group(), l.some()
-	verb := draw(l, "add", "add", "remove", "replace")
+	verb := draw(l, "add", "add", "add", "remove", "replace")
 	l.step("members of %q: %s %v", g.name, verb, l.names(ids))
 	if len(ids) == 0 {
 		return
@@ -362,16 +373,16 @@ func (l *life) rewrites(*rapid.T) {
 
 func (l *life) rule() refRule {
 	l.made++
-	r := refRule{id: fmt.Sprint("r", l.made), how: draw(l, "one", "one", "any", "all"), when: rapid.IntRange(0, len(refConditions)-1).Draw(l.r, "when") * rapid.IntRange(0, 1).Draw(l.r, "asks"),
+	r := refRule{id: fmt.Sprint("r", l.made), how: draw(l, "one", "one", "any", "all"), when: rapid.IntRange(0, len(refConditions)-1).Draw(l.r, "when") * max(0, rapid.IntRange(-1, 1).Draw(l.r, "asks")),
 		flags: access.Flags{Events: draw(l, access.EventsNone, access.EventsStandard), Video: rapid.Bool().Draw(l.r, "video")},
-		lasts: draw(l, 0, 0, time.Hour, 5*24*time.Hour), shadow: l.chance(6), level: draw(l, 0, 0, access.Fleet, access.Fleet, access.Account)}
+		lasts: draw(l, 0, 0, 0, time.Hour, 5*24*time.Hour), shadow: l.chance(6), level: draw(l, 0, 0, access.Fleet, access.Fleet, access.Account)}
 	begins := l.clock.Now().Truncate(time.Hour)
-	if l.chance(4) {
+	if l.chance(6) {
 		begins = l.soon()
 		r.notBefore = begins
 	}
 	for _, end := range []*time.Time{&r.until, &r.expires} {
-		if l.chance(4) {
+		if l.chance(6) {
 			*end = begins.Add(time.Duration(rapid.IntRange(1, 9*24).Draw(l.r, "hours")) * time.Hour)
 		}
 	}
@@ -392,7 +403,7 @@ func (l *life) rule() refRule {
 		if i == 0 && !l.chance(5) {
 			g.standing = access.Primary
 		}
-		g.scope = l.place(r.level, false)
+		g.scope = l.place(r.level, l.chance(8))
 		r.gives = append(r.gives, g)
 	}
 	slices.SortStableFunc(r.gives, func(a, b refGive) int { return strings.Compare(string(b.standing), string(a.standing)) }) // primary is said first
@@ -403,7 +414,8 @@ func (l *life) rule() refRule {
 func (l *life) place(captured access.Level, any bool) access.ScopeID {
 	var ids []access.ScopeID
 	for _, s := range l.src.Scopes {
-		if (captured == 0 || s.Level == captured-1) && (any || l.reading().tree.live(s.ID)) {
+		ref := l.reading()
+		if (captured == 0 || s.Level == captured-1) && (any || ref.tree.live(s.ID) && ref.tree.in(ref.ceiling.Scope, s.ID)) {
 			ids = append(ids, s.ID)
 		}
 	}
@@ -434,9 +446,19 @@ func (l *life) grows(*rapid.T) {
 	}
 	s := &src.Scopes[at]
 	l.made++
+	verbs := []string{}
+	for verb, fits := range map[string]bool{"add": s.Level < access.Fleet && len(src.Scopes) < 14, "rename": s.Level != access.Host, "move": s.Level > access.ServiceProvider,
+		"retire": s.Level != access.Host && s.Retired.IsZero(), "restore": !s.Retired.IsZero()} {
+		if fits {
+			verbs = append(verbs, verb)
+		}
+	}
+	if slices.Sort(verbs); len(verbs) == 0 {
+		l.r.Skip("not of that scope")
+	}
 	what := ""
-	switch verb := draw(l, "add", "rename", "move", "retire", "restore"); {
-	case verb == "add" && s.Level < access.Fleet && len(src.Scopes) < 14:
+	switch draw(l, verbs...) {
+	case "add":
 		fresh := access.Scope{Slug: fmt.Sprint("s", l.made), Level: s.Level + 1, Parent: s.ID, Name: draw(l, "North", "Luleå", "Hobart Depot", fmt.Sprint("Place ", l.made))}
 		fresh.ID = mapping.ProvisionalID(strings.TrimPrefix(treeOf(src.Scopes).path(s.ID)+"/"+fresh.Slug, "./"))
 		if fresh.Level == access.Fleet {
@@ -444,7 +466,7 @@ func (l *life) grows(*rapid.T) {
 		}
 		what = fmt.Sprintf("a %s %q called %q comes below %s", fresh.Level, fresh.Slug, fresh.Name, treeOf(src.Scopes).path(s.ID))
 		src.Scopes = append(src.Scopes, fresh)
-	case verb == "rename" && s.Level != access.Host:
+	case "rename":
 		what = fmt.Sprintf("%s is now s%d", treeOf(src.Scopes).path(s.ID), l.made)
 		s.Was = append(slices.Clone(s.Was), s.Slug)
 		s.Slug = fmt.Sprint("s", l.made)
@@ -452,18 +474,16 @@ func (l *life) grows(*rapid.T) {
 			s.Name = draw(l, "North", "LULEÅ", "Depot")
 			what += fmt.Sprintf(", called %q", s.Name)
 		}
-	case verb == "move" && s.Level > access.ServiceProvider:
+	case "move":
 		to := l.place(s.Level, true)
 		what = fmt.Sprintf("%s moves below %s", treeOf(src.Scopes).path(s.ID), treeOf(src.Scopes).path(to))
 		s.Parent = to
-	case verb == "retire" && s.Level != access.Host && s.Retired.IsZero() && l.chance(2):
+	case "retire":
 		what = treeOf(src.Scopes).path(s.ID) + " is retired"
 		s.Retired = l.clock.Now()
-	case verb == "restore" && !s.Retired.IsZero():
+	default:
 		what = treeOf(src.Scopes).path(s.ID) + " lives again"
 		s.Retired = time.Time{}
-	default:
-		l.r.Skip("not of that scope")
 	}
 	l.policy(what, src, l.rules, l.chance(3))
 }
@@ -473,8 +493,11 @@ func (l *life) lowers(*rapid.T) {
 	src.Connections = slices.Clone(src.Connections)
 	for i := range src.Connections {
 		if c := &src.Connections[i]; c.ID == southern {
-			c.Ceiling = access.Ceiling{Scope: l.place(0, true), Grants: access.Grants()}
-			if l.chance(3) {
+			c.Ceiling = access.Ceiling{Scope: c.Root, Grants: access.Grants()}
+			if l.chance(2) {
+				c.Ceiling.Scope = l.place(0, true)
+			}
+			if l.chance(4) {
 				c.Ceiling.Grants = []access.Grant{access.Standard, access.Technician}
 			}
 			l.policy(fmt.Sprintf("the ceiling is %v of %s", c.Ceiling.Grants, treeOf(src.Scopes).path(c.Ceiling.Scope)), src, l.rules, l.chance(3))
