@@ -2,8 +2,10 @@
 // pure core (mapping, session, credential) to the store and the hot engine, and
 // speaks to the protocol fronts through the interfaces they declare.
 //
-// Two walks are worth following: a leaver, from users.Patch through change and
-// decide to the commit; and a sign-in, from SignIn through Issue and Redeem to mint.
+// Four walks are worth following: a leaver, from users.Patch through change and
+// decide to the commit; a sign-in, from SignIn through Issue and Redeem to mint; a new
+// policy, from PlanPolicy through ApplyPlan and putIn to Recompute; and Explain.
+// docs/architecture.md takes them step by step.
 package bridge
 
 import (
