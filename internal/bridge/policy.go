@@ -90,7 +90,7 @@ func (b *Bridge) prepare(v *store.View, src mapping.PolicySource) (p prepared, e
 		return p, err
 	}
 	if p.next, err = mapping.Compile(src); err != nil {
-		return p, fault.Wrap(fault.Invalid, op, err)
+		return p, fault.New(fault.Invalid, op, "the policy does not hold: %v", err)
 	}
 	if p.body, err = json.Marshal(src.Stored()); err != nil {
 		return p, fault.Wrap(fault.Internal, op, err)

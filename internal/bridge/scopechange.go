@@ -184,7 +184,7 @@ func (b *Bridge) turnOf(ctx context.Context, edit func(*access.Tree) (treeEdit, 
 		return nil, now, err
 	}
 	if t.next, err = mapping.Compile(src); err != nil {
-		return nil, now, fault.Wrap(fault.Invalid, op, err)
+		return nil, now, fault.New(fault.Invalid, op, "the policy does not hold: %v", err)
 	}
 	if t.hash, err = policyHash(src); err != nil {
 		return nil, now, fault.Wrap(fault.Internal, op, err)

@@ -93,6 +93,20 @@ func TestATreeMovesIntoTheStoreAndChangesNothing(t *testing.T) {
 	}
 }
 
+// TestAFileThatNamesNoStoredScopeIsToldSo: check cannot know the stored tree, so the
+// refusal of serve's file is where its author learns what is wrong, and where.
+func TestAFileThatNamesNoStoredScopeIsToldSo(t *testing.T) {
+	t.Parallel()
+	w := stored(t)
+	src := samplePolicy(t)
+	inStore(t, &src)
+	src.Rules[0].Give = "administrator @ southern/nosuch"
+	_, err := w.bridge.Reload(w.ctx, bridge.PolicyFile{Source: src, Name: "drawbridge.yaml"})
+	if told := fault.DetailOf(err); !fault.Is(err, fault.Invalid) || !strings.Contains(told, "southern/nosuch") && !strings.Contains(told, `"nosuch"`) {
+		t.Errorf("refused with %q (%v)", told, err)
+	}
+}
+
 func TestAScopeIsAddedAndRenamedWhileTheBridgeRuns(t *testing.T) {
 	w := stored(t)
 	kim := w.person(banksia, "kim@banksia.example", "oid-kim")
