@@ -20,6 +20,7 @@ type loss uint64
 const (
 	lostAll      = "lost"     // an assignment
 	lostSome     = "narrowed" // flags, standing or time of one
+	lostSight    = "sight"    // what lay below the scope of one
 	lostAnything = "nothing"  // the person ends with nothing
 )
 

@@ -24,6 +24,7 @@ type planner struct {
 	conns   map[access.ConnectionID]*planConnection
 	docs    []access.ConnectionID // whose people's documents are looked at
 	groups  map[store.GroupKey]*planGroup
+	sight   map[access.ScopeID]sightChange // of scopes that will cover others than now
 }
 
 // planConnection is a connection under both policies.
@@ -65,6 +66,9 @@ func newPlanner(was, next *mapping.Policy, rows []store.ConnectionRow, census *s
 		if p.conns[row.ID] = c; len(c.looks)+len(c.looked) > 0 {
 			p.docs = append(p.docs, row.ID)
 		}
+	}
+	if was != nil {
+		p.sight = sightOf(was.Tree(), next.Tree())
 	}
 	src := next.Source()
 	shadow := false
@@ -210,7 +214,7 @@ func (w *planWorker) one(c *planConnection, x *store.CensusPerson, out *planned)
 		want.people++
 	}
 	settled := c.lives && w.settled(x)
-	if settled && w.asWanted(x, want) {
+	if settled && w.asWanted(x, want) && !w.sighted(x) {
 		if want != nil {
 			want.same++
 		}
@@ -248,7 +252,7 @@ func (w *planWorker) one(c *planConnection, x *store.CensusPerson, out *planned)
 		s.Holding++
 		w.tally.holding[x.Connection]++
 	}
-	if plan.Empty() {
+	if plan.Empty() && !w.sighted(x) {
 		return nil, touched{}, nil
 	}
 	change := w.change(x, plan, before, after, out)
@@ -372,6 +376,7 @@ func (w *planWorker) change(x *store.CensusPerson, plan mapping.Plan, before, af
 		old = w.next
 	}
 	c := changeOf(PersonName{x.Connection, x.ID, x.UserName}, old, w.next, plan, before, after, w.now)
+	w.see(&c, before, after)
 	out.losses = append(out.losses, c.losses...)
 	return c
 }

@@ -1,6 +1,7 @@
 package bridge_test
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 
@@ -68,6 +69,35 @@ func TestAMoveIsPlannedAndThenDone(t *testing.T) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
+}
+
+// TestAMoveSaysWhoSeesOtherThings: what people are given stays the same, and yet one
+// customer's people come to see another's fleet, and its own see it no longer.
+func TestAMoveSaysWhoSeesOtherThings(t *testing.T) {
+	t.Parallel()
+	w := stored(t)
+	w.group(banksia, "GL Account Admins", w.person(banksia, "ada@banksia.example", "oid-ada"))
+	w.group(banksia, "GL FIP Contacts", w.person(banksia, "noor@banksia.example", "oid-noor"))
+	w.group(tundra, "gl-safety", w.person(tundra, "liv@tundra.example", "oid-liv"))
+	w.policy(guardedBy(mapping.Guard{Losing: number(0)}, func(p *mapping.PolicySource) { inStore(t, p) }))
+	plan, err := w.bridge.PlanScope(w.ctx, bridge.ScopePlan{Do: bridge.MoveScope, At: "southern/banksia/geelong", Under: "boreal/tundra"}, bridge.PlanOptions{})
+	w.do(err)
+	var told []string
+	for _, p := range plan.People {
+		for _, h := range p.Alters {
+			told = append(told, fmt.Sprint(p.UserName, " ", h.Is, " ", h.Was, " ", h.Narrows))
+		}
+	}
+	want := []string{"ada@banksia.example administrator @ southern/banksia [with southern/banksia/geelong below it] true",
+		"liv@tundra.example elevated @ boreal/tundra [without boreal/tundra/geelong below it] false"}
+	if !slices.Equal(told, want) || plan.Summary.Losing != 1 || plan.Summary.Altered != 2 || plan.Summary.WithoutAccess != 0 {
+		t.Errorf("the plan says %q, %+v", told, plan.Summary)
+	}
+	_, err = w.bridge.ApplyPlan(w.ctx, plan.Hash, bridge.ApplyOptions{})
+	w.refusedAs(err, fault.Denied, bridge.ReasonGuard, nil)
+	w.group(southern, "Service Desk", w.person(southern, "max@southern.example", "oid-max"))
+	_, err = w.bridge.ApplyPlan(w.ctx, plan.Hash, accepting(plan))
+	w.refusedAs(err, fault.Stale, bridge.ReasonUnreviewed, []string{"max@southern.example"})
 }
 
 // TestOneOfTwoChangesAtOnceIsStale: a plan is against one tree.
