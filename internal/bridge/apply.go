@@ -283,7 +283,7 @@ func (r *planRun) touched(v *store.View) (map[access.ConnectionID]map[access.Per
 
 // harmless are the families of events that no decision looks at. A policy that came
 // between is seen by its version.
-var harmless = []string{"session", "sign_in", "code", "refresh", "scim_token", "scim_client", "client_secret", "signing_key", "policy"}
+var harmless = []string{"session", "sign_in", "code", "refresh", "scim_token", "scim_client", "client_secret", "signing_key", "policy", "alarm"}
 
 func membersOf(v *store.View, conn access.ConnectionID, id access.GroupID, add func(access.ConnectionID, access.PersonID)) error {
 	dir, err := v.In(conn)
