@@ -191,7 +191,7 @@ func lastRequest(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 func planned(ts *testscript.TestScript, neg bool, args []string) {
-	found := regexp.MustCompile(`(?m)^Plan ([0-9a-f]{12}), `).FindStringSubmatch(ts.ReadFile("stdout"))
+	found := regexp.MustCompile(`(?m)^Plan ([0-9a-f]{32}), `).FindStringSubmatch(ts.ReadFile("stdout"))
 	if neg || len(args) != 1 || found == nil {
 		ts.Fatalf("usage: planned VAR, after plan")
 	}

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"reflect"
 	"strings"
@@ -139,6 +140,23 @@ func (a *api) planError(ctx context.Context, err error) *huma.ErrorModel {
 	return &huma.ErrorModel{Title: http.StatusText(p.GetStatus()), Status: p.GetStatus(), Detail: p.Error()}
 }
 
+// readWithin is how long a client may take for a line: it holds up everybody who wants
+// to plan meanwhile.
+const readWithin = 30 * time.Second
+
+// prompt is an answer in lines, each of which has its own time.
+type prompt struct {
+	w     http.ResponseWriter
+	limit *http.ResponseController
+}
+
+func (p prompt) Write(line []byte) (int, error) {
+	if err := p.limit.SetWriteDeadline(time.Now().Add(readWithin)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return 0, err
+	}
+	return p.w.Write(line)
+}
+
 // progressEvery is how often a line tells how far the plan has come.
 const progressEvery = 250 * time.Millisecond
 
@@ -147,7 +165,7 @@ func (a *api) planByLines(c huma.Context, o bridge.PlanOptions, full bool, make 
 	stayOpen(w)
 	w.Header().Set("Content-Type", NDJSON)
 	w.WriteHeader(http.StatusOK)
-	lines, flush := json.NewEncoder(w), http.NewResponseController(w)
+	lines, flush := json.NewEncoder(prompt{w, http.NewResponseController(w)}), http.NewResponseController(w)
 	if full {
 		o.Each = func(p bridge.PersonChange) error { return lines.Encode(PlanLine{Change: &p}) }
 	}

@@ -38,7 +38,7 @@ const (
 	planPage      = 2000      // people in one short read
 	planAhead     = 8         // pages that may wait for one before them
 	planGroups    = 5000      // groups in one short read
-	planHashBytes = 6         // of a plan's name
+	planHashBytes = 16        // of a plan's name: no two can be made alike
 	planPart      = 512 << 10 // bytes of a stored plan in one transaction
 
 	// PlansKept is how many plans are kept, each for PlanLife at most.
