@@ -14,6 +14,7 @@ import (
 	"github.com/drawbridge-id/drawbridge/internal/event"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
 	"github.com/drawbridge-id/drawbridge/internal/store"
+	"github.com/drawbridge-id/drawbridge/oidc/upstream"
 )
 
 // examine makes doctor's findings anew.
@@ -53,9 +54,12 @@ func (a *app) examineConnection(ctx context.Context, c bridge.ConnectionView, sa
 		say(api.LevelOK, "", "%s: heard of %s ago, %d people in %d groups", c.ID, time.Since(c.LastSCIM).Round(time.Second), c.People, c.Groups)
 	}
 	a.examineSpeech(ctx, c, say)
-	if err := a.upstreams.Probe(ctx, c.ID); err != nil {
+	switch err := a.upstreams.Probe(ctx, c.ID); {
+	case fault.ReasonOf(err) == upstream.ReasonUnknown:
+		say(api.LevelWarn, "give it sign_in, once its people are to sign in", "%s: nobody can sign in through it", c.ID)
+	case err != nil:
 		say(api.LevelFail, "check sign_in.issuer, and that this machine may reach it", "%s: sign-in: %s", c.ID, cmp.Or(fault.DetailOf(err), "the identity provider does not answer"))
-	} else {
+	default:
 		say(api.LevelOK, "", "%s: the identity provider's discovery document answers", c.ID)
 	}
 	a.examineAlarms(ctx, c.ID, say)

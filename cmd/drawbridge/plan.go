@@ -468,9 +468,14 @@ func tellPlan(w io.Writer, plan bridge.PolicyPlan, file string) {
 		fmt.Fprintf(w, "Guard %s: %s.\n", g.Guard, g.Message)
 	}
 	fmt.Fprintf(w, "Plan %s, compared with version %d. It is kept for a day, and holds until the rules change or somebody would lose more.\n", plan.Hash, plan.Base)
-	if len(mapping.FailedTests(plan.Tests)) == 0 {
-		fmt.Fprintf(w, "Apply it: drawbridge %s --plan %s\n", applying(plan, file), plan.Hash)
+	if len(mapping.FailedTests(plan.Tests)) > 0 {
+		return
 	}
+	how := "Apply it"
+	if len(plan.Guards) > 0 {
+		how = "Apply it all the same"
+	}
+	fmt.Fprintf(w, "%s: drawbridge %s --plan %s%s\n", how, applying(plan, file), plan.Hash, approving(plan.Guards))
 }
 
 // applying is the command that applies a plan.
