@@ -20,7 +20,7 @@ import (
 )
 
 // lives is how many random lives are lived where nobody asks for a number by -rapid.checks.
-const lives = 8
+const lives = 5
 
 // within reports what a world finds to rapid, which looks for a shorter life then.
 type within struct {

@@ -81,7 +81,7 @@ func wordsOf(e bridge.Explanation) string {
 // who is not.
 func TestThePastIsWhatWasHeldThen(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(2) {
+	for seed := range uint64(1) {
 		h := &history{world: newWorld(t), r: rand.New(rand.NewPCG(seed, 13))}
 		type moment struct {
 			at   time.Time
