@@ -341,7 +341,7 @@ func TestAPlanIsNamedByWhatIsLost(t *testing.T) {
 		return plan.Hash
 	}
 	first := name()
-	if again := name(); again != first || len(first) != 12 {
+	if again := name(); again != first || len(first) != 32 {
 		t.Errorf("the same plan is called %s and %s", first, again)
 	}
 	w.clock.Add(time.Hour)
