@@ -2,8 +2,10 @@ package config
 
 import (
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/credential"
@@ -14,6 +16,9 @@ import (
 
 // maxSecret bounds a file that a secret stands in.
 const maxSecret = 4 << 10
+
+// maxRefresh is how long a refresh family may live.
+const maxRefresh = 90 * 24 * time.Hour
 
 func (l *loader) clients(root block) []Client {
 	f, ok := root.get("clients")
@@ -33,41 +38,100 @@ func (l *loader) clients(root block) []Client {
 }
 
 func (l *loader) client(f field) (Client, bool) {
-	b, ok := f.open("id", "name", "public", "secret", "secret_file", "secret_env", "redirect_uris",
-		"post_logout_redirect_uris", "audience", "grants", "scopes", "id_token_alg")
+	b, ok := f.open("id", "name", "public", "secret", "secret_file", "secret_env", "jwks_file", "jwks_uri", "redirect_uris",
+		"post_logout_redirect_uris", "origins", "backchannel_logout_uri", "frontchannel_logout_uri", "grant_types", "grants", "scopes",
+		"service_scopes", "offline_access", "resources", "insecure_no_pkce", "require_par", "require_dpop", "consent", "audience",
+		"id_token_alg", "access_token_alg", "access_token", "refresh", "pairwise_sector")
 	if !ok {
 		return Client{}, false
 	}
-	c := Client{
-		ID: access.ClientID(b.needText("id")), Name: b.needText("name"), Public: b.truth("public"),
-		Audience: b.text("audience"), IDTokenAlg: b.oneOf("id_token_alg", "ES256", "RS256"),
-		RedirectURIs: b.redirects("redirect_uris"), PostLogoutRedirectURIs: b.redirects("post_logout_redirect_uris"),
-		Grants: b.grants("grants"), OAuthScopes: b.workflows("scopes"),
-	}
+	c := Client{Client: oidc.Client{ID: access.ClientID(b.needText("id")), Name: b.needText("name")}}
+	b.clientPlaces(&c.Client)
+	b.clientRights(&c.Client)
+	b.clientTokens(&c.Client)
 	if id, ok := b.get("id"); ok && !plainID(string(c.ID)) {
 		id.say("an id is made of letters, digits, hyphens, dots and underscores, at most 64")
 	}
 	if id, ok := b.get("id"); ok && credential.NamesSCIMClient(string(c.ID)) {
 		id.say("ids that begin so are made by the bridge, for SCIM clients")
 	}
-	if _, ok := b.need("redirect_uris"); ok && len(c.RedirectURIs) == 0 {
-		b.say("redirect_uris is empty: nobody could come back from signing in")
-	}
+	l.clientProof(b, &c)
+	b.clientSense(c.Client)
+	return c, c.ID != ""
+}
+
+// clientPlaces reads where an application lives.
+func (b block) clientPlaces(c *oidc.Client) {
+	c.RedirectURIs, c.PostLogoutRedirectURIs = b.redirects("redirect_uris"), b.redirects("post_logout_redirect_uris")
+	c.Origins = b.origins("origins")
+	c.BackchannelLogoutURI, c.FrontchannelLogoutURI = b.address("backchannel_logout_uri"), b.address("frontchannel_logout_uri")
+}
+
+// clientRights reads what an application may ask for, and how.
+func (b block) clientRights(c *oidc.Client) {
+	c.GrantTypes = b.among("grant_types", "grant type", oidc.GrantTypes())
+	c.Grants, c.OAuthScopes = b.grants("grants"), b.workflows("scopes")
+	c.ServiceScopes = b.among("service_scopes", "scope of a service", oidc.ServiceScopes())
+	c.Offline, c.Resources = b.truth("offline_access"), b.resources("resources")
+	c.InsecureNoPKCE, c.RequirePAR = b.truth("insecure_no_pkce"), b.truth("require_par")
+	c.RequireDPoP, c.Consent = b.truth("require_dpop"), b.truth("consent")
 	for i, g := range c.Grants {
 		if g.Known() && !g.MaySignIn() {
 			at, _ := b.get("grants")
 			at.items()[i].say("%s never signs in", g)
 		}
 	}
-	var has bool
-	c.Secret, has = l.secret(b, "secret")
-	switch {
-	case c.Public && has:
-		b.say("a public client has no secret")
-	case !c.Public && !has:
-		b.say("a client needs secret_env or secret_file, or public: true if it cannot keep one")
+}
+
+// clientTokens reads what an application's tokens are like.
+func (b block) clientTokens(c *oidc.Client) {
+	c.Audience, c.Sector = b.text("audience"), b.text("pairwise_sector")
+	c.IDTokenAlg, c.AccessTokenAlg = b.oneOf("id_token_alg", "ES256", "RS256"), b.oneOf("access_token_alg", "ES256", "RS256")
+	c.AccessTokenLife = b.duration("access_token", 0, credential.MaxLife)
+	c.RefreshLife = b.duration("refresh", 0, maxRefresh)
+	if at, ok := b.get("pairwise_sector"); ok && (c.Sector == "" || !plainID(strings.ToLower(c.Sector)) || strings.ToLower(c.Sector) != c.Sector) {
+		at.say("a sector is a host name in lower case, such as fleet.example")
 	}
-	return c, c.ID != ""
+}
+
+// clientProof reads how an application proves that it is itself: by a secret, by its
+// keys, or not at all.
+func (l *loader) clientProof(b block, c *Client) {
+	public := b.truth("public")
+	var has bool
+	if c.Secret, has = l.secret(b, "secret"); has {
+		c.SecretDigest = credential.DigestOf(c.Secret.Reveal())
+	}
+	c.Trust = l.signedBy(b, "")
+	switch {
+	case public && (has || !c.Trust.Empty()):
+		b.say("a public client has no secret and no keys")
+	case has && !c.Trust.Empty():
+		b.say("a client has a secret or keys, not both")
+	case !public && !has && c.Trust.Empty():
+		b.say("a client needs secret_env or secret_file, jwks_uri or jwks_file, or public: true if it can keep neither")
+	}
+}
+
+// clientSense reports what does not go together.
+func (b block) clientSense(c oidc.Client) {
+	signsIn := c.MayUse(oidc.GrantTypeCode)
+	if at, ok := b.get("redirect_uris"); signsIn && len(c.RedirectURIs) == 0 {
+		if ok {
+			at.say("redirect_uris is empty: nobody could come back from signing in")
+		} else {
+			b.say("redirect_uris is missing")
+		}
+	}
+	if at, ok := b.get("insecure_no_pkce"); ok && c.InsecureNoPKCE && c.Public() {
+		at.say("a public client cannot go without PKCE: nothing else would protect its codes")
+	}
+	if at, ok := b.get("service_scopes"); ok && c.Public() {
+		at.say("a public client has nothing for itself: everybody could take it")
+	}
+	if at, ok := b.get("service_scopes"); ok && !c.MayUse(oidc.GrantTypeClientCredentials) {
+		at.say("they are had by client_credentials, which grant_types does not list")
+	}
 }
 
 func plainID(s string) bool {
@@ -80,6 +144,40 @@ func plainID(s string) bool {
 }
 
 func (b block) redirects(name string) []string {
+	return b.each(name, func(s string) string {
+		if err := oidc.CheckRedirectURI(s); err != nil {
+			return err.Error() // not s, which may carry a password
+		}
+		return ""
+	})
+}
+
+// origins reads a list of web origins: what a browser sends as Origin, byte for byte.
+func (b block) origins(name string) []string {
+	return b.each(name, func(s string) string {
+		u, err := url.Parse(s)
+		if err != nil || u.Host == "" || u.Scheme+"://"+u.Host != s || strings.ToLower(s) != s || u.Scheme != "https" && !isLoopbackURL(s) {
+			return "an origin is https:// with a host in lower case, and a port if it is not 443, without a path; http only on this machine"
+		}
+		return ""
+	})
+}
+
+// resources reads a list of absolute URIs (RFC 8707 section 2).
+func (b block) resources(name string) []string {
+	return b.each(name, func(s string) string {
+		if u, err := url.Parse(s); err != nil || !u.IsAbs() || strings.ContainsAny(s, "# \t") || len(s) > maxResource {
+			return fmt.Sprintf("a resource is an absolute URI without a fragment, at most %d bytes", maxResource)
+		}
+		return ""
+	})
+}
+
+// maxResource bounds a resource's URI in bytes.
+const maxResource = 512
+
+// each reads a list of texts that are all different; wrong says what is wrong with one.
+func (b block) each(name string, wrong func(string) string) []string {
 	f, ok := b.get(name)
 	if !ok {
 		return nil
@@ -90,11 +188,28 @@ func (b block) redirects(name string) []string {
 		if !ok {
 			continue
 		}
-		if err := oidc.CheckRedirectURI(s); err != nil {
-			item.say("%v", err) // not s, which may carry a password
+		if why := wrong(s); why != "" {
+			item.say("%s", why)
 		}
 		if slices.Contains(all, s) {
 			item.say("%q is listed twice", s)
+		}
+		all = append(all, s)
+	}
+	return all
+}
+
+// among reads a list whose members are known; what it is of stands in the messages.
+func (b block) among(name, what string, known []string) []string {
+	f, ok := b.get(name)
+	if !ok {
+		return nil
+	}
+	var all []string
+	for _, item := range f.items() {
+		s, ok := item.text()
+		if ok && !slices.Contains(known, s) {
+			item.hint(suggest.Closest(s, known), "%q is not a %s; there are %s", s, what, strings.Join(known, ", "))
 		}
 		all = append(all, s)
 	}
@@ -123,23 +238,11 @@ func (b block) grants(name string) []access.Grant {
 }
 
 func (b block) workflows(name string) []string {
-	f, ok := b.get(name)
-	if !ok {
-		return nil
-	}
 	var known []string
 	for _, w := range access.Workflows() {
 		known = append(known, string(w))
 	}
-	var all []string
-	for _, item := range f.items() {
-		s, ok := item.text()
-		if ok && !slices.Contains(known, s) {
-			item.hint(suggest.Closest(s, known), "%q is not a workflow; there are %s", s, strings.Join(known, ", "))
-		}
-		all = append(all, s)
-	}
-	return all
+	return b.among(name, "workflow", known)
 }
 
 // secret reads name, name_file or name_env: one of the three. A literal is only

@@ -22,6 +22,7 @@ import (
 	"github.com/drawbridge-id/drawbridge/internal/assertion"
 	"github.com/drawbridge-id/drawbridge/internal/secret"
 	"github.com/drawbridge-id/drawbridge/mapping"
+	"github.com/drawbridge-id/drawbridge/oidc"
 )
 
 // Config is a checked configuration.
@@ -72,16 +73,8 @@ type Sessions struct {
 
 // Client is a registered application.
 type Client struct {
-	ID                     access.ClientID
-	Name                   string
-	Secret                 secret.String // empty only if Public
-	Public                 bool
-	RedirectURIs           []string
-	PostLogoutRedirectURIs []string
-	Audience               string         // "": the client id
-	Grants                 []access.Grant // empty: all that may sign in
-	OAuthScopes            []string       // workflows; empty: all
-	IDTokenAlg             string         // ES256 or RS256
+	oidc.Client
+	Secret secret.String // what SecretDigest is of; empty if it has none
 }
 
 // Connection is a customer's link to its identity provider.

@@ -167,7 +167,7 @@ func TestSecretsComeFromOutside(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.Clients[0].Secret.Reveal() != "from env" || c.Clients[1].Secret.Reveal() != "from /run/b" || !c.Clients[2].Public || !c.Clients[2].Secret.Empty() {
+	if c.Clients[0].Secret.Reveal() != "from env" || c.Clients[1].Secret.Reveal() != "from /run/b" || !c.Clients[2].Public() || !c.Clients[2].Secret.Empty() {
 		t.Errorf("%+v", c.Clients)
 	}
 	if c.Clients[0].IDTokenAlg != "ES256" || c.Clients[2].IDTokenAlg != "RS256" {

@@ -75,12 +75,29 @@ type formClient struct {
 	Secret                 string         `json:"secret"`
 	SecretFile             string         `json:"secret_file"`
 	SecretEnv              string         `json:"secret_env"`
-	RedirectURIs           []string       `json:"redirect_uris" jsonschema:"required"`
+	JWKSFile               string         `json:"jwks_file"`
+	JWKSURI                string         `json:"jwks_uri" jsonschema:"format=uri"`
+	RedirectURIs           []string       `json:"redirect_uris"`
 	PostLogoutRedirectURIs []string       `json:"post_logout_redirect_uris"`
-	Audience               string         `json:"audience"`
+	Origins                []string       `json:"origins"`
+	BackchannelLogoutURI   string         `json:"backchannel_logout_uri" jsonschema:"format=uri"`
+	FrontchannelLogoutURI  string         `json:"frontchannel_logout_uri" jsonschema:"format=uri"`
+	GrantTypes             []string       `json:"grant_types"`
 	Grants                 []formGrant    `json:"grants"`
 	Scopes                 []formWorkflow `json:"scopes"`
+	ServiceScopes          []string       `json:"service_scopes"`
+	OfflineAccess          bool           `json:"offline_access"`
+	Resources              []string       `json:"resources"`
+	InsecureNoPKCE         bool           `json:"insecure_no_pkce"`
+	RequirePAR             bool           `json:"require_par"`
+	RequireDPoP            bool           `json:"require_dpop"`
+	Consent                bool           `json:"consent"`
+	Audience               string         `json:"audience"`
 	IDTokenAlg             string         `json:"id_token_alg" jsonschema:"enum=ES256,enum=RS256"`
+	AccessTokenAlg         string         `json:"access_token_alg" jsonschema:"enum=ES256,enum=RS256"`
+	AccessToken            formDuration   `json:"access_token"`
+	Refresh                formDuration   `json:"refresh"`
+	PairwiseSector         string         `json:"pairwise_sector"`
 }
 
 // formScope has the keys of every scope.

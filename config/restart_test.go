@@ -9,6 +9,7 @@ import (
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/assertion"
+	"github.com/drawbridge-id/drawbridge/oidc"
 )
 
 // TestWhatTakesEffectAtARestart changes every field of a configuration, one at a time:
@@ -30,7 +31,7 @@ func TestWhatTakesEffectAtARestart(t *testing.T) {
 		"Server.SCIMRate":       {func(c *Config) { c.Server.SCIMRate.Burst = 7 }, []string{"server.scim_rate"}},
 		"Server.SCIMLog":        {func(c *Config) { c.Server.SCIMLog = 7 }, []string{"server.scim_log"}},
 		"Sessions":              {func(c *Config) { c.Sessions.Absolute = time.Hour }, []string{"sessions"}},
-		"Clients":               {func(c *Config) { c.Clients = []Client{{ID: "b"}} }, []string{"clients.a", "clients.b"}},
+		"Clients":               {func(c *Config) { c.Clients = []Client{{Client: oidc.Client{ID: "b"}}} }, []string{"clients.a", "clients.b"}},
 		"Connections.Connection": {func(c *Config) {
 			c.Connections = append(c.Connections, Connection{Connection: access.Connection{ID: "boreal-okta"}})
 		}, live},
@@ -42,7 +43,7 @@ func TestWhatTakesEffectAtARestart(t *testing.T) {
 		"Text":   {func(c *Config) { c.Text = "x" }, live},
 	}
 	base := func() *Config {
-		return &Config{Clients: []Client{{ID: "a"}}, Connections: []Connection{{Connection: access.Connection{ID: "southern-entra"}}}}
+		return &Config{Clients: []Client{{Client: oidc.Client{ID: "a"}}}, Connections: []Connection{{Connection: access.Connection{ID: "southern-entra"}}}}
 	}
 	for _, name := range fieldsOf(reflect.TypeFor[Config](), "", "Server", "Connections") {
 		f, known := fields[name]

@@ -50,7 +50,7 @@ func discoveryDocument(issuer string) []byte {
 		EndSession:    issuer + pathEndSession,
 		Scopes:        []string{scopeOpenID, scopeProfile, scopeEmail, ScopeSCIM},
 		ResponseTypes: []string{"code"}, ResponseModes: []string{"query"},
-		GrantTypes:   []string{grantCode, grantRefresh, grantService},
+		GrantTypes:   []string{GrantTypeCode, GrantTypeRefresh, GrantTypeClientCredentials},
 		SubjectTypes: []string{"public"}, IDTokenAlgs: []string{"ES256", "RS256"},
 		TokenAuth: append(withPublic, "private_key_jwt"), TokenAuthAlgs: assertion.Algorithms(), IntrospectionAuth: confidential, RevocationAuth: withPublic,
 		CodeChallengeMethods: []string{"S256"},

@@ -54,7 +54,7 @@ type introspection struct {
 // (RFC 7662 section 2.1). An error means that nobody knows: that is never "active".
 func (p *Provider) inspect(ctx context.Context, f form, c Client) (any, error) {
 	kinds := [...]func(context.Context, string, Client) (any, error){p.inspectAccess, p.inspectRefresh}
-	if f.get("token_type_hint") == grantRefresh {
+	if f.get("token_type_hint") == GrantTypeRefresh {
 		kinds[0], kinds[1] = kinds[1], kinds[0]
 	}
 	for _, ask := range kinds {

@@ -9,24 +9,51 @@ import (
 	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/internal/assertion"
 	"github.com/drawbridge-id/drawbridge/internal/credential"
 	"github.com/drawbridge-id/drawbridge/internal/hot"
 	"github.com/drawbridge-id/drawbridge/internal/secret"
 	"github.com/drawbridge-id/drawbridge/internal/session"
 )
 
-// Client is a registered application (RFC 6749 section 2). The zero Client may do
-// nothing.
+// Client is a registered application (RFC 6749 section 2, OpenID Connect Dynamic
+// Client Registration 1.0 section 2). The zero Client may do nothing.
 type Client struct {
-	ID                     access.ClientID
-	Name                   string
-	SecretDigest           credential.Digest // zero: a public client
-	RedirectURIs           []string          // compared byte for byte
-	PostLogoutRedirectURIs []string          // compared byte for byte
-	Audience               string            // aud of access tokens; the client id if empty
-	Grants                 []access.Grant    // which grants it accepts; empty: all that may sign in
-	OAuthScopes            []string          // workflows it may be granted; empty: all
-	IDTokenAlg             string            // "ES256" (default) or "RS256"
+	ID   access.ClientID
+	Name string
+
+	// How it authenticates: by one of these, or it is public.
+	SecretDigest credential.Digest // of client_secret_basic and client_secret_post
+	Trust        assertion.Trust   // private_key_jwt: the keys that sign its assertions (RFC 7523)
+
+	// Where it lives.
+	RedirectURIs           []string // compared byte for byte
+	PostLogoutRedirectURIs []string // compared byte for byte
+	Origins                []string // web origins whose scripts may call the endpoints (CORS); compared byte for byte
+	BackchannelLogoutURI   string   // is told that a session ended (Back-Channel Logout 1.0); "" if it is not
+	FrontchannelLogoutURI  string   // is opened in the browser that signs out (Front-Channel Logout 1.0); "" if it is not
+
+	// What it may ask for.
+	GrantTypes    []string       // OAuth grant types of the token endpoint; empty: authorization_code and refresh_token
+	Grants        []access.Grant // which grants it accepts; empty: all that may sign in
+	OAuthScopes   []string       // workflows it may be granted; empty: all
+	ServiceScopes []string       // OAuth scopes that it may have for itself, by client_credentials
+	Offline       bool           // offline_access outlives the browser's session
+	Resources     []string       // RFC 8707: audiences it may ask for beside Audience
+
+	// What its requests must be like.
+	InsecureNoPKCE bool // a confidential client may leave out code_challenge
+	RequirePAR     bool // RFC 9126: only pushed authorization requests
+	RequireDPoP    bool // RFC 9449: no bearer tokens
+	Consent        bool // a person is asked once what it may have, and with prompt=consent
+
+	// What its tokens are like.
+	Audience        string        // aud of access tokens; the client id if empty
+	IDTokenAlg      string        // "ES256" (default) or "RS256"
+	AccessTokenAlg  string        // "ES256" (default) or "RS256"
+	AccessTokenLife time.Duration // at most credential.MaxLife; 0: as all
+	RefreshLife     time.Duration // of a refresh family; 0: as all
+	Sector          string        // pairwise subjects (OpenID Connect Core section 8.1) of this sector; "" for public ones
 }
 
 // TokenAudience is the aud of the client's access tokens: Audience, or else its id.
@@ -49,8 +76,42 @@ func (c Client) MayHave(oauthScope string) bool {
 		(len(c.OAuthScopes) == 0 || slices.Contains(c.OAuthScopes, oauthScope))
 }
 
-// Public reports whether the client has no secret.
-func (c Client) Public() bool { return c.SecretDigest.IsZero() }
+// The OAuth grant types of the token endpoint.
+const (
+	GrantTypeCode              = "authorization_code"
+	GrantTypeRefresh           = "refresh_token"
+	GrantTypeTokenExchange     = "urn:ietf:params:oauth:grant-type:token-exchange" // RFC 8693
+	GrantTypeClientCredentials = "client_credentials"
+)
+
+// GrantTypes are all that a client may be allowed.
+func GrantTypes() []string {
+	return []string{GrantTypeCode, GrantTypeRefresh, GrantTypeTokenExchange, GrantTypeClientCredentials}
+}
+
+// The OAuth scopes that a client may have for itself, by client_credentials.
+const (
+	ScopeSignalsRead   = "ssf.read"    // reads its stream of security events
+	ScopeSignalsManage = "ssf.manage"  // makes, changes and removes it
+	ScopeAuthZEN       = "authzen"     // asks what somebody may do
+	ScopeRevocations   = "revocations" // follows what has ended
+)
+
+// ServiceScopes are all of these.
+func ServiceScopes() []string {
+	return []string{ScopeSignalsRead, ScopeSignalsManage, ScopeAuthZEN, ScopeRevocations}
+}
+
+// MayUse reports whether the client may use an OAuth grant type.
+func (c Client) MayUse(grantType string) bool {
+	if len(c.GrantTypes) == 0 {
+		return grantType == GrantTypeCode || grantType == GrantTypeRefresh
+	}
+	return slices.Contains(c.GrantTypes, grantType)
+}
+
+// Public reports whether the client can prove nothing about itself.
+func (c Client) Public() bool { return c.SecretDigest.IsZero() && c.Trust.Empty() }
 
 // Clients finds registered applications: fault.NotFound if there is none by that id.
 type Clients interface {

@@ -10,13 +10,6 @@ import (
 	"github.com/drawbridge-id/drawbridge/internal/credential"
 )
 
-// The grant types of the token endpoint.
-const (
-	grantCode    = "authorization_code"
-	grantRefresh = "refresh_token"
-	grantService = "client_credentials"
-)
-
 // token is the token endpoint (RFC 6749 section 3.2).
 func (p *Provider) token(w http.ResponseWriter, r *http.Request) {
 	f, who, err := presentedForm(w, r, "grant_type", "code", "redirect_uri", "code_verifier", "refresh_token", "scope")
@@ -43,11 +36,11 @@ func (p *Provider) token(w http.ResponseWriter, r *http.Request) {
 
 func (p *Provider) exchange(ctx context.Context, f form, c Client) (TokenSet, error) {
 	switch f.get("grant_type") {
-	case grantCode:
+	case GrantTypeCode:
 		return p.redeem(ctx, f, c)
-	case grantRefresh:
+	case GrantTypeRefresh:
 		return p.refresh(ctx, f, c)
-	case grantService:
+	case GrantTypeClientCredentials:
 		return TokenSet{}, unauthorized("client_credentials is for SCIM clients; an application acts for a person who signed in.")
 	}
 	return TokenSet{}, noSuchGrant(f)
@@ -69,7 +62,7 @@ func unauthorized(description string) *Error {
 // isService reports whether a SCIM client asks: its id says so, or it proves itself by
 // an assertion, which no application does.
 func isService(f form, who presented) bool {
-	return credential.NamesSCIMClient(string(who.id)) || who.assertion != "" && f.get("grant_type") == grantService
+	return credential.NamesSCIMClient(string(who.id)) || who.assertion != "" && f.get("grant_type") == GrantTypeClientCredentials
 }
 
 // serviceToken is the client credentials grant (RFC 6749 section 4.4). There is no
@@ -90,8 +83,8 @@ func (p *Provider) serviceToken(w http.ResponseWriter, r *http.Request, f form, 
 
 func (p *Provider) service(r *http.Request, f form, who presented) (TokenSet, error) {
 	switch f.get("grant_type") {
-	case grantService:
-	case grantCode, grantRefresh:
+	case GrantTypeClientCredentials:
+	case GrantTypeCode, GrantTypeRefresh:
 		return TokenSet{}, unauthorized("A SCIM client uses client_credentials.")
 	default:
 		return TokenSet{}, noSuchGrant(f)

@@ -17,9 +17,12 @@ import (
 	"github.com/drawbridge-id/drawbridge/config"
 	"github.com/drawbridge-id/drawbridge/examples"
 	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/internal/assertion"
+	"github.com/drawbridge-id/drawbridge/internal/credential"
 	"github.com/drawbridge-id/drawbridge/internal/demo"
 	"github.com/drawbridge-id/drawbridge/internal/httpserver"
 	"github.com/drawbridge-id/drawbridge/internal/secret"
+	"github.com/drawbridge-id/drawbridge/oidc"
 )
 
 // demoFolder is where a demo without --data leaves its address for other terminals;
@@ -180,10 +183,10 @@ func (d *demoRun) adapt() {
 	at := slices.IndexFunc(d.cfg.Clients, func(c config.Client) bool { return c.ID == fleetWeb })
 	if at < 0 {
 		at = len(d.cfg.Clients)
-		d.cfg.Clients = append(d.cfg.Clients, config.Client{ID: fleetWeb, Name: "Fleet Web"})
+		d.cfg.Clients = append(d.cfg.Clients, config.Client{Client: oidc.Client{ID: fleetWeb, Name: "Fleet Web"}})
 	}
 	app := &d.cfg.Clients[at]
-	app.Secret, app.Public = secret.New(d.secrets.ClientSecret), false
+	app.Secret, app.SecretDigest, app.Trust = secret.New(d.secrets.ClientSecret), credential.DigestOf(d.secrets.ClientSecret), assertion.Trust{}
 	app.RedirectURIs, app.PostLogoutRedirectURIs = []string{d.servers.AppRedirectURI()}, []string{d.servers.AppPostLogoutURI()}
 }
 

@@ -255,11 +255,7 @@ func support(s config.Support) string {
 func clients(cfg *config.Config) []oidc.Client {
 	out := make([]oidc.Client, len(cfg.Clients))
 	for i, c := range cfg.Clients {
-		out[i] = oidc.Client{ID: c.ID, Name: c.Name, RedirectURIs: c.RedirectURIs, PostLogoutRedirectURIs: c.PostLogoutRedirectURIs,
-			Audience: c.Audience, Grants: c.Grants, OAuthScopes: c.OAuthScopes, IDTokenAlg: c.IDTokenAlg}
-		if !c.Public {
-			out[i].SecretDigest = credential.DigestOf(c.Secret.Reveal())
-		}
+		out[i] = c.Client
 	}
 	return out
 }

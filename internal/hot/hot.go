@@ -8,6 +8,7 @@ package hot
 
 import (
 	"context"
+	"encoding/json"
 	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
@@ -24,8 +25,13 @@ type AuthRequest struct {
 	RedirectURI   string
 	State         string
 	Nonce         string
-	CodeChallenge string // S256; always present
+	CodeChallenge string // S256; "" only for a client that goes without PKCE
+	DPoPKey       string // RFC 9449 section 10: the thumbprint of the key that must redeem the code; "" if none was named
 	OAuthScopes   []string
+	Resources     []string            // RFC 8707: whom the access token is for; nil: the client's own audience
+	Claims        json.RawMessage     // the claims parameter (OpenID Connect Core section 5.5), checked; nil: none
+	ACRValues     []string            // in order of preference; nil: not asked
+	UILocales     []string            // in order of preference; nil: not asked
 	Grant         access.AssignmentID // asked for by scope=grant:<id>, "" if none
 	Prompt        []string
 	MaxAge        time.Duration // < 0: not asked
@@ -46,11 +52,11 @@ const MaxLegs = 10
 const ReasonLegs = "too_many_attempts"
 
 // Redemption is what redeeming a code needs of the request: the client, where it
-// listens, its challenge, the scopes and the nonce. What else the browser sent has
+// listens, its challenge and key, the scopes, resources, claims and nonce. What else the browser sent has
 // done its work by then and would only take room.
 func (r AuthRequest) Redemption() AuthRequest {
-	return AuthRequest{Client: r.Client, RedirectURI: r.RedirectURI, CodeChallenge: r.CodeChallenge,
-		OAuthScopes: r.OAuthScopes, Nonce: r.Nonce}
+	return AuthRequest{Client: r.Client, RedirectURI: r.RedirectURI, CodeChallenge: r.CodeChallenge, DPoPKey: r.DPoPKey,
+		OAuthScopes: r.OAuthScopes, Resources: r.Resources, Claims: r.Claims, Nonce: r.Nonce}
 }
 
 // Upstream is the leg to the identity provider. State is single use.
@@ -86,7 +92,10 @@ type Family struct {
 	ID          string
 	Bound       credential.Bound // the integers it was made under
 	Active      access.AssignmentID
-	OAuthScopes []string // originally granted
+	OAuthScopes []string        // originally granted
+	Resources   []string        // RFC 8707, originally granted; nil: the client's own audience
+	Claims      json.RawMessage // the claims parameter of the request; nil: none
+	DPoPKey     string          // the thumbprint that its tokens are bound to (RFC 9449); "" if they are bearer tokens
 	AuthTime    time.Time
 	Nonce       string
 	N           int64     // the live token's number, from 1

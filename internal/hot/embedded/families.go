@@ -203,6 +203,6 @@ func (s *stripe) keepLocked(x hot.Family) {
 }
 
 func ownFamily(x hot.Family) hot.Family {
-	x.OAuthScopes = slices.Clone(x.OAuthScopes)
+	x.OAuthScopes, x.Resources, x.Claims = slices.Clone(x.OAuthScopes), slices.Clone(x.Resources), slices.Clone(x.Claims)
 	return x
 }

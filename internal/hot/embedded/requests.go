@@ -124,15 +124,18 @@ func notUnderWay(op string) error {
 
 // ownRequest shares no memory with a.
 func ownRequest(a hot.AuthRequest) hot.AuthRequest {
-	a.OAuthScopes, a.Prompt = slices.Clone(a.OAuthScopes), slices.Clone(a.Prompt)
+	for _, list := range []*[]string{&a.OAuthScopes, &a.Prompt, &a.Resources, &a.ACRValues, &a.UILocales} {
+		*list = slices.Clone(*list)
+	}
+	a.Claims = slices.Clone(a.Claims)
 	return a
 }
 
 // requestBytes estimates what a request holds: its texts, and a fixed part for the
 // struct, the map and the heap.
 func requestBytes(a hot.AuthRequest) int {
-	n := 768 + texts(a.OAuthScopes) + texts(a.Prompt) + len(a.ID)*3
-	for _, s := range []string{string(a.Client), a.RedirectURI, a.State, a.Nonce, a.CodeChallenge, string(a.Grant),
+	n := 1024 + texts(a.OAuthScopes) + texts(a.Prompt) + texts(a.Resources) + texts(a.ACRValues) + texts(a.UILocales) + len(a.Claims) + len(a.ID)*3
+	for _, s := range []string{string(a.Client), a.RedirectURI, a.State, a.Nonce, a.CodeChallenge, a.DPoPKey, string(a.Grant),
 		a.LoginHint, string(a.Connection), string(a.Upstream.Connection), a.Upstream.State, a.Upstream.Nonce, a.Upstream.CodeVerifier} {
 		n += len(s)
 	}

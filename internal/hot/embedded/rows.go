@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"strings"
 	"time"
@@ -21,24 +22,26 @@ func insert(q sqlitedb.Querier, x hot.Family) error {
 	}
 	b := x.Bound
 	_, err = q.Exec(`INSERT INTO families (id, n, rotated, expires, salt, connection, client, person, session,
-		host_epoch, connection_epoch, client_epoch, person_epoch, session_version, bound_until, active, scopes, auth_time, nonce)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		host_epoch, connection_epoch, client_epoch, person_epoch, session_version, bound_until, active, scopes, auth_time, nonce,
+		resources, claims, dpop_key) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		x.ID, x.N, nanos(x.Rotated), nanos(x.Expires), x.Salt,
 		string(b.Subject.Connection), string(b.Subject.Client), string(b.Subject.Person), string(b.Subject.Session),
 		b.Epochs.Host, b.Epochs.Connection, b.Epochs.Client, b.Epochs.Person, b.Epochs.Session, nanos(b.Expires),
-		string(x.Active), strings.Join(x.OAuthScopes, " "), nanos(x.AuthTime), x.Nonce)
+		string(x.Active), strings.Join(x.OAuthScopes, " "), nanos(x.AuthTime), x.Nonce,
+		strings.Join(x.Resources, " "), string(x.Claims), x.DPoPKey)
 	return err
 }
 
 // read finds a family by id.
 func read(q sqlitedb.Querier, id string) (x hot.Family, found bool, err error) {
 	var rotated, expires, until, authTime int64
-	var scopes string
+	var scopes, resources, claims string
 	s, e := &x.Bound.Subject, &x.Bound.Epochs
 	err = q.QueryRow(`SELECT id, n, rotated, expires, salt, connection, client, person, session,
-		host_epoch, connection_epoch, client_epoch, person_epoch, session_version, bound_until, active, scopes, auth_time, nonce
-		FROM families WHERE id = ?`, id).Scan(&x.ID, &x.N, &rotated, &expires, &x.Salt, &s.Connection, &s.Client, &s.Person,
-		&s.Session, &e.Host, &e.Connection, &e.Client, &e.Person, &e.Session, &until, &x.Active, &scopes, &authTime, &x.Nonce)
+		host_epoch, connection_epoch, client_epoch, person_epoch, session_version, bound_until, active, scopes, auth_time, nonce,
+		resources, claims, dpop_key FROM families WHERE id = ?`, id).Scan(&x.ID, &x.N, &rotated, &expires, &x.Salt, &s.Connection, &s.Client, &s.Person,
+		&s.Session, &e.Host, &e.Connection, &e.Client, &e.Person, &e.Session, &until, &x.Active, &scopes, &authTime, &x.Nonce,
+		&resources, &claims, &x.DPoPKey)
 	if errors.Is(err, sql.ErrNoRows) {
 		return hot.Family{}, false, nil
 	}
@@ -47,6 +50,12 @@ func read(q sqlitedb.Querier, id string) (x hot.Family, found bool, err error) {
 	}
 	x.Rotated, x.Expires, x.Bound.Expires, x.AuthTime = instant(rotated), instant(expires), instant(until), instant(authTime)
 	x.OAuthScopes = strings.Fields(scopes)
+	if resources != "" { // a URI has no space in it
+		x.Resources = strings.Fields(resources)
+	}
+	if claims != "" {
+		x.Claims = json.RawMessage(claims)
+	}
 	return x, true, nil
 }
 

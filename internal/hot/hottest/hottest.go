@@ -3,6 +3,7 @@
 package hottest
 
 import (
+	"encoding/json"
 	"fmt"
 	"testing"
 	"time"
@@ -60,7 +61,8 @@ func request(id string) hot.AuthRequest {
 	return hot.AuthRequest{
 		ID: id, Browser: credential.DigestOf("cookie of " + id), Client: "fleet-web",
 		RedirectURI: "https://fleet.example/callback", State: "st", Nonce: "no", CodeChallenge: "challenge",
-		OAuthScopes: []string{"openid", "live_view"}, Prompt: []string{"login"}, MaxAge: -1,
+		DPoPKey: "thumbprint", Resources: []string{"https://api.fleet.example"}, Claims: json.RawMessage(`{"userinfo":{"name":null}}`),
+		ACRValues: []string{"phr"}, UILocales: []string{"nb", "en"}, OAuthScopes: []string{"openid", "live_view"}, Prompt: []string{"login"}, MaxAge: -1,
 		LoginHint: "mara@ironbark.example", Created: instant(), Expires: instant().Add(10 * time.Minute),
 	}
 }
@@ -82,6 +84,7 @@ func code(n int) (credential.Digest, hot.CodeGrant) {
 
 func family(id string) hot.Family {
 	return hot.Family{ID: id, Bound: bound(), Active: "asg_1", OAuthScopes: []string{"openid", "live_view"},
+		Resources: []string{"https://api.fleet.example"}, Claims: json.RawMessage(`{"userinfo":{"name":null}}`), DPoPKey: "thumbprint",
 		AuthTime: instant().Add(-time.Minute), Nonce: "no", N: 1, Rotated: instant(),
 		Expires: instant().Add(8 * time.Hour), Salt: "salt of " + id}
 }
