@@ -152,24 +152,3 @@ func (b *Bridge) Switch(ctx context.Context, cookie string, to access.Assignment
 	out, err := b.browser(ctx, s)
 	return next, out, err
 }
-
-// SignOut ends a session, its tokens and its refresh families.
-func (b *Bridge) SignOut(ctx context.Context, id session.ID, reason string) error {
-	var row store.SessionRow
-	err := b.store.View(ctx, func(v *store.View) error {
-		var err error
-		row, err = v.Session(id)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	return b.change(ctx, row.Connection, event.ByPerson, func(c *change) error {
-		now, err := c.tx.Session(id)
-		if err != nil || now.State == session.Ended {
-			return err
-		}
-		next, events := session.Revoke(now.Session, reason, c.now)
-		return c.keep(next, events)
-	})
-}

@@ -190,13 +190,7 @@ func (c *change) endSessions(p store.Person, reason string) error {
 	if err != nil {
 		return err
 	}
-	for _, row := range rows {
-		next, events := session.Revoke(row.Session, reason, c.now)
-		if err := c.keep(next, events); err != nil {
-			return err
-		}
-	}
-	return nil
+	return c.end(rows, reason)
 }
 
 func (c *change) keep(s session.Session, events []event.Event) error {

@@ -3,6 +3,9 @@ package bridge_test
 import (
 	"testing"
 	"time"
+
+	"github.com/drawbridge-id/drawbridge/internal/event"
+	"github.com/drawbridge-id/drawbridge/internal/session"
 )
 
 // TestI1_TheEndOfOneSessionEndsItsCredentials: what ends one session's tokens ends
@@ -12,7 +15,10 @@ func TestI1_TheEndOfOneSessionEndsItsCredentials(t *testing.T) {
 		do      func(w *world, s visit)
 		browser bool // the browser's own session lives on
 	}{
-		"signed out":      {func(w *world, s visit) { w.do(w.bridge.SignOut(w.ctx, s.browser.Session.ID, "signed_out")) }, false},
+		"signed out": {func(w *world, s visit) { w.do(w.bridge.SignOut(w.ctx, s.browser.Session.ID, "signed_out")) }, false},
+		"ended by an administrator": {func(w *world, s visit) {
+			w.do(w.bridge.EndSession(w.ctx, s.browser.Session.ID, session.EndAdministrator, event.ByAdministrator))
+		}, false},
 		"over":            {func(w *world, _ visit) { w.clock.Add(12 * time.Hour) }, false},
 		"refresh revoked": {func(w *world, s visit) { w.do(w.bridge.Revoke(w.ctx, s.tokens.RefreshToken, w.web.ID)) }, true},
 		"access revoked":  {func(w *world, s visit) { w.do(w.bridge.Revoke(w.ctx, s.tokens.AccessToken, w.web.ID)) }, true},

@@ -97,6 +97,11 @@ func endings() map[string]say {
 		session.EndRefreshReused: {titleSignedOut, "For your safety you were signed out: something signed in as you was used twice. Sign in again."},
 		session.EndSubject:       {titleSignedOut, "{customer} has changed your account. Sign in again."},
 		session.EndAdministrator: {titleSignedOut, "An administrator has signed you out."},
+		session.EndElsewhere:     {titleSignedOut, "You ended this sign-in from another browser."},
+		session.EndIdPLogout:     {titleSignedOut, "You have signed out at {customer}, which ended your sign-in here. Sign in again to go on."},
+		session.EndIdPRevoked:    {titleSignedOut, "{customer} has ended all your sign-ins. Sign in again to go on."},
+		session.EndIdPExpired:    {titleSignedOut, "Your sign-in at {customer} has run out. Sign in again to go on."},
+		session.EndIdPRefused:    {titleSignedOut, "{customer} no longer confirms your sign-in. Sign in again to go on."},
 	}
 }
 

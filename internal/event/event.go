@@ -67,12 +67,13 @@ const (
 	ClientSecretRevoked Type = "client_secret.revoked"
 )
 
-// Actor says who did it: "scim", "person", "administrator", "rules" or "bridge".
+// Actor says who did it: "scim", "idp", "person", "administrator", "rules" or "bridge".
 type Actor string
 
 // The actors.
 const (
 	ByScim          Actor = "scim"
+	ByIdP           Actor = "idp" // the identity provider, by other ways than SCIM
 	ByPerson        Actor = "person"
 	ByAdministrator Actor = "administrator"
 	ByRules         Actor = "rules"

@@ -70,4 +70,9 @@ const (
 	EndRefreshReused = "refresh_reused"
 	EndSubject       = "subject_changed"
 	EndAdministrator = "administrator"
+	EndElsewhere     = "signed_out_elsewhere" // by the person, from another browser
+	EndIdPLogout     = "idp_logout"           // the identity provider said that its own session ended
+	EndIdPRevoked    = "idp_revoked"          // it asked to end all that the person has
+	EndIdPExpired    = "idp_session_expired"  // the lifetime that it gave is over
+	EndIdPRefused    = "idp_refused"          // asked again, it gave no more
 )
