@@ -30,6 +30,7 @@ var layers = []struct {
 	{"internal/fault", nil},
 	{"internal/access", nil},
 	{"internal/suggest", nil},
+	{"internal/jwtclaims", nil},
 	{"internal/event", []string{"internal/access"}},
 	// L1: decisions, pure but for the key handling of credential
 	{"internal/session", []string{"internal/access", "internal/event", "internal/fault"}},
@@ -46,9 +47,9 @@ var layers = []struct {
 	{"internal/hot", []string{"internal/access", "internal/credential", "internal/session"}},
 	{"scim", []string{"scim/admission", "scim/dialect", "scim/filter", "scim/patch", "scim/schema", "scim/traffic"}},
 	{"scim/scimtest", nil}, // judges any server: nothing of ours
-	{"internal/assertion", []string{"internal/fault"}},
+	{"internal/assertion", []string{"internal/fault", "internal/jwtclaims"}},
 	{"oidc", []string{"internal/access", "internal/assertion", "internal/credential", "internal/fault", "internal/hot", "internal/secret", "internal/session"}},
-	{"oidc/upstream", []string{"internal/access", "internal/fault", "internal/secret"}},
+	{"oidc/upstream", []string{"internal/access", "internal/assertion", "internal/fault", "internal/jwtclaims", "internal/secret"}},
 	// L3: use cases
 	{"internal/bridge", []string{"internal/access", "internal/assertion", "internal/credential", "internal/event", "internal/fault", "internal/hot", "internal/secret", "internal/session", "internal/store", "internal/suggest", "mapping", "oidc", "oidc/upstream", "scim", "scim/admission", "scim/dialect", "scim/patch", "scim/schema", "scim/traffic"}},
 	// L4: engines
@@ -78,7 +79,7 @@ var layers = []struct {
 var suites = []string{"internal/store/storetest", "internal/hot/hottest"}
 
 // pure packages take the instant as an argument and reach for nothing.
-var pure = []string{"internal/access", "internal/suggest", "internal/event", "internal/fault", "internal/session", "mapping", "scim/schema", "scim/filter", "scim/patch", "scim/dialect", "scim/traffic"}
+var pure = []string{"internal/access", "internal/suggest", "internal/jwtclaims", "internal/event", "internal/fault", "internal/session", "mapping", "scim/schema", "scim/filter", "scim/patch", "scim/dialect", "scim/traffic"}
 
 type listed struct {
 	ImportPath string
@@ -205,7 +206,7 @@ var smallParsers = []string{"scim/schema.ParseBool", "scim/scimtest.ParseSeverit
 // TestEveryParserIsFuzzed: a package that reads what strangers send has a fuzz target,
 // and what is called Parse, Decode or Compile and takes text is called by one.
 func TestEveryParserIsFuzzed(t *testing.T) {
-	readers := []string{"scim", "scim/schema", "scim/filter", "scim/patch", "scim/scimtest", "scim/traffic", "mapping", "config", "oidc", "oidc/upstream", "internal/access", "internal/assertion", "internal/credential",
+	readers := []string{"scim", "scim/schema", "scim/filter", "scim/patch", "scim/scimtest", "scim/traffic", "mapping", "config", "oidc", "oidc/upstream", "internal/access", "internal/assertion", "internal/credential", "internal/jwtclaims",
 		"internal/console", "internal/egress", "internal/httpserver", "internal/idp", "internal/store"}
 	for _, p := range list(t) {
 		name := strings.TrimPrefix(p.ImportPath, module)

@@ -564,3 +564,34 @@ func FuzzParseKeys(f *testing.F) {
 		}
 	})
 }
+
+// A header that asks to be understood is not: what it asks for might change what is signed.
+func TestAHeaderThatMustBeUnderstoodIsRefused(t *testing.T) {
+	s := ecKey(t, "a", elliptic.P256(), jose.ES256)
+	for _, head := range []map[jose.HeaderKey]any{
+		{"crit": []string{"exp"}, "exp": 1}, {"crit": []string{"b64"}, "b64": true}, {"crit": []string{}}, {"crit": "x"}, {"typ": 7},
+	} {
+		raw := s.signRaw(t, []byte(`{}`), head)
+		if token, err := ParseToken(raw, MaxLength, "ES256"); err == nil {
+			t.Errorf("%v was read as %+v", head, token)
+		}
+	}
+}
+
+func FuzzParseToken(f *testing.F) {
+	s := ecKey(f, "a", elliptic.P256(), jose.ES256)
+	f.Add(s.sign(f, good()))
+	f.Add("eyJhbGciOiJub25lIn0.e30.")
+	f.Fuzz(func(t *testing.T, raw string) {
+		token, err := ParseToken(raw, 512, "ES256")
+		if err != nil {
+			return
+		}
+		if token.Algorithm != "ES256" || len(raw) > 512 {
+			t.Errorf("%q was read as %+v", raw, token)
+		}
+		if _, _, err := token.by(nil); err == nil {
+			t.Errorf("%q is signed by nobody and holds", raw)
+		}
+	})
+}

@@ -22,9 +22,10 @@ const (
 	maxKeySet  = 1 << 20
 )
 
-// keySet is one published key set. Tokens with made-up key ids make it ask its
-// publisher once a minute, and no more.
-type keySet struct {
+// KeySet is the key set that somebody publishes at an address. Tokens with made-up key
+// ids make it ask its publisher once a minute, and no more. Its methods may be called
+// from many goroutines.
+type KeySet struct {
 	uri    string
 	client *http.Client
 	busy   chan struct{} // one fetch at a time
@@ -36,13 +37,15 @@ type keySet struct {
 	filled  time.Time
 }
 
-func newKeySet(uri string, client *http.Client) *keySet {
-	return &keySet{uri: uri, client: client, busy: make(chan struct{}, 1), spare: fetchBurst}
+// NewKeySet prepares a key set; nothing is fetched before it is needed. client is the
+// one egress client.
+func NewKeySet(uri string, client *http.Client) *KeySet {
+	return &KeySet{uri: uri, client: client, busy: make(chan struct{}, 1), spare: fetchBurst}
 }
 
 // matching gives the keys that may have signed, fetching the set anew if none does or
 // it is old. fault.Unavailable if there are no keys to judge by.
-func (s *keySet) matching(ctx context.Context, kid, algorithm string, now time.Time) ([]Key, error) {
+func (s *KeySet) matching(ctx context.Context, kid, algorithm string, now time.Time) ([]Key, error) {
 	found, age := s.look(kid, algorithm, now)
 	if len(found) > 0 && age < freshFor {
 		return found, nil
@@ -60,7 +63,7 @@ func (s *keySet) matching(ctx context.Context, kid, algorithm string, now time.T
 }
 
 // present says whether the set can be read, reading it if it is old.
-func (s *keySet) present(ctx context.Context, now time.Time) error {
+func (s *KeySet) present(ctx context.Context, now time.Time) error {
 	fresh := func() bool { _, age := s.look("", "", now); return age < freshFor }
 	if fresh() {
 		return nil
@@ -68,7 +71,7 @@ func (s *keySet) present(ctx context.Context, now time.Time) error {
 	return fault.Wrap(fault.Unavailable, "assertion.Probe", s.refresh(ctx, now, fresh))
 }
 
-func (s *keySet) look(kid, algorithm string, now time.Time) (found []Key, age time.Duration) {
+func (s *KeySet) look(kid, algorithm string, now time.Time) (found []Key, age time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.fetched.IsZero() {
@@ -86,7 +89,7 @@ func (s *keySet) look(kid, algorithm string, now time.Time) (found []Key, age ti
 }
 
 // refresh fetches the set, unless done says that somebody else just did.
-func (s *keySet) refresh(ctx context.Context, now time.Time, done func() bool) error {
+func (s *KeySet) refresh(ctx context.Context, now time.Time, done func() bool) error {
 	select {
 	case s.busy <- struct{}{}:
 		defer func() { <-s.busy }()
@@ -111,7 +114,7 @@ func (s *keySet) refresh(ctx context.Context, now time.Time, done func() bool) e
 	return nil
 }
 
-func (s *keySet) take(now time.Time) bool {
+func (s *KeySet) take(now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.filled.IsZero() {
@@ -128,7 +131,7 @@ func (s *keySet) take(now time.Time) bool {
 	return true
 }
 
-func (s *keySet) fetch(ctx context.Context) (_ []Key, err error) {
+func (s *KeySet) fetch(ctx context.Context) (_ []Key, err error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, s.uri, nil)
 	if err != nil {
 		return nil, err

@@ -1,7 +1,8 @@
-// Package assertion verifies the signed statements by which a SCIM client proves
-// itself without a secret (RFC 7523 section 2.2): signed by a key that the connection
-// names, or by its identity provider about one of its own services (workload identity
-// federation).
+// Package assertion verifies what others signed. A KeySet is the keys that somebody
+// publishes, and a Token what they may have signed with them. A Verifier judges the
+// statements by which a client proves itself without a secret (RFC 7523 section 2.2):
+// signed by a key that the connection names, or by its identity provider about one of
+// its own services (workload identity federation).
 //
 // Algorithms are chosen by us, never taken from a token or a key set; every claim that
 // counts must be there; keys are fetched by the client it is given, cached, and

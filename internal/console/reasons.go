@@ -76,6 +76,8 @@ func noSignIn() map[string]say {
 		upstream.ReasonMixUp:   {titleNoSignIn, "The answer did not belong to this sign-in, so it was not used. Start again from the application."},
 		upstream.ReasonToken:   {titleNoSignIn, "What the sign-in page of {customer} sent could not be verified, so it was not used."},
 		upstream.ReasonStale:   {titleNoSignIn, "{application} asks you to sign in afresh, and the sign-in page of {customer} did not confirm that you did."},
+		upstream.ReasonWeak:    {titleNoSignIn, "{product} asks for a stronger sign-in than the one that {customer} let you through with, such as one with a second step. An administrator of {customer} can set that up."},
+		upstream.ReasonOver:    {titleNoSignIn, "Your sign-in at {customer} is over. Sign in there again, then come back."},
 		upstream.ReasonSetUp:   {titleNoSignIn, "Sign-in between {customer} and {product} is not set up correctly. An administrator must look at it."},
 		upstream.ReasonDown:    {"Sign-in does not answer", "The sign-in page of {customer} does not answer at the moment. Your access is not lost."},
 		hot.ReasonLegs:         {"Too many tries", "This sign-in was tried too often. Go back to the application and start again."},

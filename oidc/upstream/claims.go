@@ -2,77 +2,62 @@ package upstream
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
-	"math"
-	"net/url"
-	"strings"
+	"slices"
 	"time"
-	"unicode"
 
-	gooidc "github.com/coreos/go-oidc/v3/oidc"
-	jsonv2 "github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
-
+	"github.com/drawbridge-id/drawbridge/internal/assertion"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
+	"github.com/drawbridge-id/drawbridge/internal/jwtclaims"
 )
 
 const (
-	skew       = 60 * time.Second
-	subjectMax = 255 // OpenID Connect Core 2: sub
-	// lastInstant is the end of the year 9999; a later time is not a time.
-	lastInstant = 253402300799
+	skew = jwtclaims.Skew
+	// tokenMax is in bytes: an ID token that lists two hundred groups stays below half of it.
+	tokenMax = 32 << 10
 )
 
-// claims is an ID token's payload, its members still raw. Duplicate names were refused.
-type claims map[string]jsontext.Value
+// signingAlgs are the algorithms an ID token may be signed with. No HMAC, no none,
+// and nothing taken from the provider's metadata.
+func signingAlgs() []string { return []string{"RS256", "PS256", "ES256", "EdDSA"} }
+
+// claims is the payload of a token that the provider signed.
+type claims struct{ jwtclaims.Claims }
 
 // verify checks the ID token (OpenID Connect Core 3.1.3.7), every step on its own,
 // and gives the identity. Signature and algorithm first.
-func (l *link) verify(ctx context.Context, found *discovery, leg Leg, raw string) (Identity, error) {
-	keys := &watched{next: found.keys}
-	token, err := gooidc.NewVerifier(l.provider.Issuer, keys, &gooidc.Config{
-		ClientID: l.provider.ClientID, SupportedSigningAlgs: signingAlgs(), SkipExpiryCheck: true, // times are checked below, with our skew
-	}).Verify(l.withClient(ctx), raw)
+func (l *link) verify(ctx context.Context, found *discovery, leg Leg, got answered) (Identity, error) {
+	token, c, err := l.signed(ctx, found, got.idToken)
 	if err != nil {
-		return Identity{}, l.verifyFault(err, keys.err)
-	}
-	var payload json.RawMessage
-	if err := token.Claims(&payload); err != nil {
-		return Identity{}, notProven(err)
-	}
-	var c claims
-	if err := unmarshalClaims(payload, &c); err != nil {
-		return Identity{}, notProven(err)
+		return Identity{}, err
 	}
 	if err := l.checkClaims(c, leg); err != nil {
 		return Identity{}, err
 	}
+	for name, what := range map[string]string{"at_hash": got.accessToken, "c_hash": got.code} {
+		if err := c.hash(name, what, token.Algorithm); err != nil {
+			return Identity{}, err
+		}
+	}
 	return l.identity(c, leg)
 }
 
-// watched remembers why a signature could not be checked: go-oidc flattens the
-// error to text, and a provider that is down is not a forged token.
-type watched struct {
-	next gooidc.KeySet
-	err  error
-}
-
-func (w *watched) VerifySignature(ctx context.Context, jwt string) ([]byte, error) {
-	payload, err := w.next.VerifySignature(ctx, jwt)
-	w.err = err
-	return payload, err
-}
-
-// verifyFault tells a provider that does not publish its keys from a token that
-// does not hold.
-func (l *link) verifyFault(err, cause error) error {
-	var network *url.Error
-	if errors.As(cause, &network) && !errors.Is(cause, errRefetch) {
-		return l.down("upstream.Finish", cause)
+// signed gives what a token says if the provider's published keys made its signature.
+func (l *link) signed(ctx context.Context, found *discovery, raw string) (assertion.Token, claims, error) {
+	token, err := assertion.ParseToken(raw, tokenMax, signingAlgs()...)
+	if err != nil {
+		return token, claims{}, notProven(err)
 	}
-	return notProven(err)
+	c, err := token.Verified(ctx, found.keys, l.now())
+	switch {
+	case fault.Is(err, fault.Unavailable) && ctx.Err() != nil:
+		return token, claims{}, fault.Wrap(fault.Unavailable, "upstream.Finish", ctx.Err())
+	case fault.Is(err, fault.Unavailable): // a provider that is down is not a forged token
+		return token, claims{}, l.down("upstream.Finish", err)
+	case err != nil:
+		return token, claims{}, notProven(err)
+	}
+	return token, claims{c}, nil
 }
 
 func notProven(err error) error {
@@ -81,123 +66,57 @@ func notProven(err error) error {
 	return e
 }
 
-// unmarshalClaims refuses duplicate names and invalid UTF-8, which encoding/json lets pass.
-func unmarshalClaims(payload []byte, c *claims) error { return jsonv2.Unmarshal(payload, c) }
+// proven is notProven where there is an error.
+func proven(err error) error {
+	if err == nil {
+		return nil
+	}
+	return notProven(err)
+}
 
 func (l *link) checkClaims(c claims, leg Leg) error {
-	now := l.now()
 	return errors.Join(
-		c.equals("iss", l.provider.Issuer),
-		c.audience(l.provider.ClientID),
-		c.times(now),
-		c.nonce(leg.Nonce),
-		c.tenant(l.provider.TenantID),
+		proven(c.Equals("iss", l.provider.Issuer)),
+		proven(c.Audience(l.provider.ClientID)),
+		proven(c.party(l.provider.ClientID)),
+		proven(c.Times(l.now(), jwtclaims.Limits{Issued: true})),
+		proven(c.nonce(leg.Nonce)),
+		proven(c.tenant(l.provider.TenantID)),
 	)
 }
 
 // identity reads who signed in. An e-mail address is not among it.
 func (l *link) identity(c claims, leg Leg) (Identity, error) {
 	id := Identity{Connection: l.provider.Connection, Issuer: l.provider.Issuer}
-	if _, err := c.subject("sub"); err != nil {
+	_, errSub := c.Identifier("sub")
+	subject, errSubject := c.Identifier(l.provider.SubjectClaim)
+	id.Subject = subject
+	err := errors.Join(errSub, errSubject, c.Optional("sid", &id.Session), c.Optional("acr", &id.ACR), c.Optional("amr", &id.AMR))
+	if err != nil {
+		return Identity{}, notProven(err)
+	}
+	if id.AuthTime, err = l.authTime(c, leg); err != nil {
 		return Identity{}, err
 	}
-	var err error
-	if id.Subject, err = c.subject(l.provider.SubjectClaim); err != nil {
+	if id.Until, err = c.sessionExpiry(l.now()); err != nil {
 		return Identity{}, err
 	}
-	if id.AuthTime, err = c.authTime(leg, l.now()); err != nil {
-		return Identity{}, err
-	}
-	if err := errors.Join(c.optional("sid", &id.Session), c.optional("acr", &id.ACR), c.optional("amr", &id.AMR)); err != nil {
-		return Identity{}, err
-	}
-	return id, nil
+	return id, l.strong(id)
 }
 
-func broken(format string, args ...any) error { return notProven(fmt.Errorf(format, args...)) }
-
-// text reads a claim that must be a string.
-func (c claims) text(name string) (string, error) {
-	raw, ok := c[name]
-	if !ok {
-		return "", broken("no %s", name)
+// party wants azp, where there is one, to be this client (Core 3.1.3.7, 4 and 5).
+func (c claims) party(client string) error {
+	if !c.Has("azp") {
+		return nil
 	}
-	var s string
-	if raw.Kind() != '"' || jsonv2.Unmarshal(raw, &s) != nil {
-		return "", broken("%s is not a string", name)
-	}
-	return s, nil
+	return c.Equals("azp", client)
 }
 
-func (c claims) equals(name, want string) error {
-	got, err := c.text(name)
-	if err == nil && got != want {
-		err = broken("%s is not the expected one", name)
-	}
-	return err
-}
-
-// audience wants exactly this client: another audience could use the same token,
-// and we know of none that we trust (Core 3.1.3.7, 3 to 5).
-func (c claims) audience(client string) error {
-	raw := c["aud"]
-	one, list := "", []string(nil)
-	switch {
-	case raw.Kind() == '"' && jsonv2.Unmarshal(raw, &one) == nil:
-		list = []string{one}
-	case raw.Kind() != '[' || jsonv2.Unmarshal(raw, &list) != nil:
-		return broken("aud is missing or not text")
-	}
-	if len(list) != 1 || list[0] != client {
-		return broken("aud is not this client alone")
-	}
-	if _, ok := c["azp"]; ok {
-		return c.equals("azp", client)
-	}
-	return nil
-}
-
-// instant reads a NumericDate; the zero time if there is none.
-func (c claims) instant(name string) (time.Time, error) {
-	raw, ok := c[name]
-	if !ok {
-		return time.Time{}, nil
-	}
-	var n float64
-	if raw.Kind() != '0' || jsonv2.Unmarshal(raw, &n) != nil || n <= 0 || n > lastInstant {
-		return time.Time{}, broken("%s is not a time", name)
-	}
-	return time.Unix(int64(math.Floor(n)), 0), nil
-}
-
-// times wants exp and iat, and honours nbf, with at most a minute between the clocks.
-func (c claims) times(now time.Time) error {
-	exp, errExp := c.instant("exp")
-	iat, errIat := c.instant("iat")
-	nbf, errNbf := c.instant("nbf")
-	if err := errors.Join(errExp, errIat, errNbf); err != nil {
-		return err
-	}
-	switch {
-	case exp.IsZero():
-		return broken("no exp")
-	case iat.IsZero():
-		return broken("no iat")
-	case !now.Before(exp.Add(skew)):
-		return broken("it expired at %s", exp.UTC().Format(time.RFC3339))
-	case now.Add(skew).Before(iat):
-		return broken("it was issued in the future")
-	case now.Add(skew).Before(nbf):
-		return broken("it is not valid yet")
-	}
-	return nil
-}
-
-// nonce ties the token to this sign-in; go-oidc leaves the comparison to us.
+// nonce ties the token to this sign-in.
 func (c claims) nonce(want string) error {
-	got, err := c.text("nonce")
+	got, err := c.Text("nonce")
 	if err == nil && !same(got, want) {
-		err = broken("the nonce is not the one that was sent")
+		err = errors.New("the nonce is not the one that was sent")
 	}
 	return err
 }
@@ -206,27 +125,16 @@ func (c claims) tenant(want string) error {
 	if want == "" {
 		return nil
 	}
-	return c.equals("tid", want)
-}
-
-// subject reads a stable identifier: 1 to 255 bytes of printable text.
-func (c claims) subject(name string) (string, error) {
-	s, err := c.text(name)
-	if err != nil {
-		return "", err
-	}
-	if s == "" || len(s) > subjectMax || strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {
-		return "", broken("%s is empty, longer than %d bytes or not printable", name, subjectMax)
-	}
-	return s, nil
+	return c.Equals("tid", want)
 }
 
 // authTime reads when the person proved who they are, and holds it against what
 // was asked: a provider that ignores max_age or prompt=login is not believed.
-func (c claims) authTime(leg Leg, now time.Time) (time.Time, error) {
-	at, err := c.instant("auth_time")
+func (l *link) authTime(c claims, leg Leg) (time.Time, error) {
+	now := l.now()
+	at, err := l.authInstant(c)
 	if err != nil {
-		return time.Time{}, err
+		return time.Time{}, notProven(err)
 	}
 	asked := leg.MaxAge >= 0 || leg.Prompt == "login"
 	stale := leg.MaxAge >= 0 && now.Sub(at) > leg.MaxAge+skew ||
@@ -237,14 +145,42 @@ func (c claims) authTime(leg Leg, now time.Time) (time.Time, error) {
 	return at, nil
 }
 
-// optional reads a claim into v where there is one.
-func (c claims) optional(name string, v any) error {
-	raw, ok := c[name]
-	if !ok || raw.Kind() == 'n' {
-		return nil
+// authInstant is the claim that stands for auth_time, and where the connection says so
+// and there is none, the instant at which the token was made.
+func (l *link) authInstant(c claims) (time.Time, error) {
+	name := l.provider.AuthTimeClaim
+	if name == "" {
+		name = "auth_time"
 	}
-	if err := jsonv2.Unmarshal(raw, v); err != nil {
-		return broken("%s has an unexpected form", name)
+	at, err := c.Instant(name)
+	if err == nil && at.IsZero() && l.provider.InsecureAuthTimeFromIat {
+		return c.Instant("iat")
+	}
+	return at, err
+}
+
+// sessionExpiry reads until when the provider lets a session last (OpenID IPSIE SL1:
+// session_expiry); the zero time if it does not say. One that is over is no session.
+func (c claims) sessionExpiry(now time.Time) (time.Time, error) {
+	until, err := c.Instant("session_expiry")
+	if err != nil {
+		return time.Time{}, notProven(err)
+	}
+	if !until.IsZero() && !now.Before(until) {
+		return time.Time{}, fault.New(fault.Denied, "upstream.Finish", "The session at the identity provider is over.").Because(ReasonOver)
+	}
+	return until, nil
+}
+
+// strong holds how the person signed in against what the connection requires.
+func (l *link) strong(id Identity) error {
+	p := l.provider
+	known := func(method string) bool { return slices.Contains(p.RequireAMR, method) }
+	switch {
+	case len(p.RequireACR) > 0 && !slices.Contains(p.RequireACR, id.ACR):
+		return fault.New(fault.Denied, "upstream.Finish", "The identity provider did not say that the sign-in was of a class (acr) that the connection requires.").Because(ReasonWeak)
+	case len(p.RequireAMR) > 0 && !slices.ContainsFunc(id.AMR, known):
+		return fault.New(fault.Denied, "upstream.Finish", "The identity provider did not name a method (amr) that the connection requires.").Because(ReasonWeak)
 	}
 	return nil
 }

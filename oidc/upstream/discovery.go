@@ -14,6 +14,7 @@ import (
 	"golang.org/x/oauth2"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/internal/assertion"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
 )
 
@@ -45,7 +46,8 @@ func (o *Outage) Unwrap() error { return o.Err }
 type discovery struct {
 	issuer    string
 	endpoint  oauth2.Endpoint
-	keys      gooidc.KeySet
+	jwks      string
+	keys      *assertion.KeySet
 	wantsIss  bool // RFC 9207: the answer must carry iss
 	fetchedAt time.Time
 }
@@ -153,8 +155,8 @@ func (l *link) down(op string, err error) error {
 	return l.failLocked(err).fault(op)
 }
 
-// answered records that the provider is there.
-func (l *link) answered() {
+// up records that the provider is there.
+func (l *link) up() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.outage, l.wait = nil, 0
@@ -191,7 +193,7 @@ func (l *link) discover(ctx context.Context) (*discovery, error) {
 		}
 	}
 	endpoint.AuthStyle = l.authStyle(more.AuthMethods)
-	return &discovery{issuer: l.provider.Issuer, endpoint: endpoint, keys: l.keys(more.JWKS), wantsIss: more.WantsIss, fetchedAt: l.now()}, nil
+	return &discovery{issuer: l.provider.Issuer, endpoint: endpoint, jwks: more.JWKS, keys: l.keys(more.JWKS), wantsIss: more.WantsIss, fetchedAt: l.now()}, nil
 }
 
 // unacceptable is a provider that answers, but not as what was configured.
@@ -213,17 +215,15 @@ func (l *link) authStyle(supported []string) oauth2.AuthStyle {
 	return oauth2.AuthStyleInParams
 }
 
-// keys are the provider's published keys, fetched when one is missing, within limits.
-func (l *link) keys(jwks string) gooidc.KeySet {
-	client := *l.client
-	client.Transport = newRefetchLimit(l.client.Transport, l.now)
-	return gooidc.NewRemoteKeySet(gooidc.ClientContext(context.Background(), &client), jwks)
-}
-
-// signingAlgs are the algorithms an ID token may be signed with. No HMAC, no none,
-// and nothing taken from the provider's metadata.
-func signingAlgs() []string {
-	return []string{gooidc.RS256, gooidc.PS256, gooidc.ES256, gooidc.EdDSA}
+// keys are the provider's published keys. Metadata that is read anew and names the
+// same place keeps what is known, and the limit on asking again.
+func (l *link) keys(jwks string) *assertion.KeySet {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.found != nil && l.found.jwks == jwks {
+		return l.found.keys
+	}
+	return assertion.NewKeySet(jwks, l.client)
 }
 
 // belongs reports whether an endpoint may be trusted with what is meant for the

@@ -33,6 +33,7 @@ type idp struct {
 	metadata map[string]any
 	tokens   func(w http.ResponseWriter, r *http.Request) bool // true: it has answered
 	asked    url.Values                                        // the last token request
+	keys     any                                               // what is published; nil: the keys of all kinds
 
 	rsa       *rsa.PrivateKey
 	keyFetch  atomic.Int64
@@ -48,10 +49,7 @@ const (
 
 func newIdP(t *testing.T) *idp {
 	t.Helper()
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		t.Fatal(err)
-	}
+	key := rsaKey()
 	now := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 	p := &idp{rsa: key, clock: func() time.Time { return now }}
 	mux := http.NewServeMux()
@@ -91,6 +89,12 @@ func (p *idp) serveMetadata(w http.ResponseWriter, _ *http.Request) {
 
 func (p *idp) serveKeys(w http.ResponseWriter, _ *http.Request) {
 	p.keyFetch.Add(1)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.keys != nil {
+		writeJSON(w, p.keys)
+		return
+	}
 	writeJSON(w, jose.JSONWebKeySet{Keys: []jose.JSONWebKey{
 		{Key: p.rsa.Public(), KeyID: "rsa", Use: "sig"},
 		{Key: ecKey().Public(), KeyID: "ec", Use: "sig"},
@@ -143,7 +147,8 @@ func (p *idp) sign(k jose.SigningKey) func([]byte) string {
 }
 
 var (
-	ecKey = sync.OnceValue(func() *ecdsa.PrivateKey {
+	rsaKey = sync.OnceValue(newRSAKey)
+	ecKey  = sync.OnceValue(func() *ecdsa.PrivateKey {
 		k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 		if err != nil {
 			panic(err)
@@ -158,6 +163,14 @@ var (
 		return k
 	})
 )
+
+func newRSAKey() *rsa.PrivateKey {
+	k, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		panic(err)
+	}
+	return k
+}
 
 // provider is the bridge's configuration for the test provider, as for Entra.
 func (p *idp) provider() Provider {

@@ -23,6 +23,15 @@ type Provider struct {
 	SubjectClaim string   // the claim that equals the SCIM externalId: "oid" for Entra, "sub" for Okta
 	TenantID     string   // Entra: the tid that must be present and equal; "" elsewhere
 	OAuthScopes  []string // beside openid
+	Prompt       string   // sent where a sign-in asks for none: "", "login" or "select_account"
+	ACRValues    []string // sent where a sign-in asks for none, in order of preference
+	RequireACR   []string // the token's acr must be one of these; nil: any
+	RequireAMR   []string // one of the token's amr must be one of these; nil: any
+	// AuthTimeClaim says when the person signed in, for providers that call it otherwise; "": auth_time.
+	AuthTimeClaim string
+	// InsecureAuthTimeFromIat takes a token that does not say when the person signed in
+	// as if that had been when the token was made: a fresh sign-in is then not proven.
+	InsecureAuthTimeFromIat bool
 }
 
 // Leg is one trip to the identity provider. State, Nonce and CodeVerifier are
@@ -34,6 +43,8 @@ type Leg struct {
 	RedirectURL  string
 	LoginHint    string
 	Prompt       string        // "", "login" or "select_account"
+	ACRValues    []string      // in order of preference; nil: the connection's own
+	UILocales    []string      // in order of preference
 	MaxAge       time.Duration // < 0: not asked; whole seconds
 	Started      time.Time     // with Prompt "login": auth_time must not lie before it
 }
@@ -47,6 +58,7 @@ type Identity struct {
 	AuthTime   time.Time
 	AMR        []string
 	ACR        string
+	Until      time.Time // the provider's own end of the session; zero: it names none
 }
 
 // The reasons for which a sign-in is refused before there is an identity. Each is
@@ -56,6 +68,8 @@ const (
 	ReasonMixUp   = "idp_mix_up"        // the answer belongs to another provider or request
 	ReasonToken   = "idp_token_invalid" // the ID token could not be verified
 	ReasonStale   = "idp_login_stale"   // a fresh sign-in was asked for and not proven
+	ReasonWeak    = "idp_login_weak"    // the sign-in is not of the kind that the connection requires
+	ReasonOver    = "idp_session_over"  // the provider says that its session has ended already
 	ReasonSetUp   = "idp_set_up"        // the provider refuses our own credentials or its metadata is not acceptable
 	ReasonDown    = "idp_unavailable"   // the provider does not answer
 	ReasonUnknown = "idp_unknown"       // the connection has no provider to sign in with

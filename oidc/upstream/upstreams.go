@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"reflect"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -120,7 +121,19 @@ func (u *Upstreams) Start(ctx context.Context, c access.ConnectionID, leg Leg) (
 	if err != nil {
 		return "", err
 	}
+	leg = l.own(leg)
 	return l.oauth(found, leg).AuthCodeURL(leg.State, leg.options()...), nil
+}
+
+// own fills in what the connection always asks for where this sign-in asks for nothing.
+func (l *link) own(leg Leg) Leg {
+	if leg.Prompt == "" {
+		leg.Prompt = l.provider.Prompt
+	}
+	if len(leg.ACRValues) == 0 {
+		leg.ACRValues = l.provider.ACRValues
+	}
+	return leg
 }
 
 func (leg Leg) options() []oauth2.AuthCodeOption {
@@ -130,6 +143,12 @@ func (leg Leg) options() []oauth2.AuthCodeOption {
 	}
 	if leg.Prompt != "" {
 		opts = append(opts, oauth2.SetAuthURLParam("prompt", leg.Prompt))
+	}
+	if len(leg.ACRValues) > 0 {
+		opts = append(opts, oauth2.SetAuthURLParam("acr_values", strings.Join(leg.ACRValues, " ")))
+	}
+	if len(leg.UILocales) > 0 {
+		opts = append(opts, oauth2.SetAuthURLParam("ui_locales", strings.Join(leg.UILocales, " ")))
 	}
 	switch {
 	case leg.MaxAge >= 0:
@@ -159,11 +178,11 @@ func (u *Upstreams) Finish(ctx context.Context, c access.ConnectionID, leg Leg, 
 	if err != nil {
 		return Identity{}, err
 	}
-	raw, err := l.exchange(ctx, found, leg, code)
+	got, err := l.exchange(ctx, found, leg, code)
 	if err != nil {
 		return Identity{}, err
 	}
-	return l.verify(ctx, found, leg, raw)
+	return l.verify(ctx, found, leg, got)
 }
 
 func (l *link) oauth(found *discovery, leg Leg) *oauth2.Config {
@@ -183,20 +202,24 @@ func (l *link) oauthScopes() []string {
 	return scopes
 }
 
-// exchange redeems the code for the raw ID token. The access token is not kept:
-// the bridge asks the provider nothing about people.
-func (l *link) exchange(ctx context.Context, found *discovery, leg Leg, code string) (string, error) {
+// answered is what the token endpoint gave for a code.
+type answered struct{ code, idToken, accessToken string }
+
+// exchange redeems the code. The access token is not kept: the bridge asks the
+// provider nothing about people.
+func (l *link) exchange(ctx context.Context, found *discovery, leg Leg, code string) (answered, error) {
 	const op = "upstream.Finish"
 	tokens, err := l.oauth(found, leg).Exchange(l.withClient(ctx), code, oauth2.VerifierOption(leg.CodeVerifier))
 	if err != nil {
-		return "", l.exchangeFault(ctx, err)
+		return answered{}, l.exchangeFault(ctx, err)
 	}
-	l.answered()
-	raw, ok := tokens.Extra("id_token").(string)
-	if !ok || raw == "" {
-		return "", fault.New(fault.Denied, op, "The identity provider sent no ID token.").Because(ReasonToken)
+	l.up()
+	got := answered{code: code, accessToken: tokens.AccessToken}
+	var ok bool
+	if got.idToken, ok = tokens.Extra("id_token").(string); !ok || got.idToken == "" {
+		return answered{}, fault.New(fault.Denied, op, "The identity provider sent no ID token.").Because(ReasonToken)
 	}
-	return raw, nil
+	return got, nil
 }
 
 // exchangeFault classifies a failed exchange. The provider's answer may hold
