@@ -26,11 +26,13 @@ import (
 	"github.com/drawbridge-id/drawbridge/internal/bridge"
 	"github.com/drawbridge-id/drawbridge/internal/console"
 	"github.com/drawbridge-id/drawbridge/internal/credential"
+	"github.com/drawbridge-id/drawbridge/internal/deliver"
 	"github.com/drawbridge-id/drawbridge/internal/egress"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
 	"github.com/drawbridge-id/drawbridge/internal/hot/embedded"
 	"github.com/drawbridge-id/drawbridge/internal/httpserver"
 	"github.com/drawbridge-id/drawbridge/internal/keys"
+	"github.com/drawbridge-id/drawbridge/internal/outbox"
 	"github.com/drawbridge-id/drawbridge/internal/recorder"
 	"github.com/drawbridge-id/drawbridge/internal/secret"
 	"github.com/drawbridge-id/drawbridge/internal/store"
@@ -52,6 +54,8 @@ type app struct {
 	assertions *assertion.Verifier
 	sealer     *audit.Sealer
 	recorder   *recorder.Recorder
+	relay      *outbox.Relay
+	deliver    *deliver.Worker
 	metrics    *metrics
 	takings    takings
 	beside     []func(context.Context) // what goes on beside the bridge's own background work
@@ -102,6 +106,7 @@ func open(ctx context.Context, cfg *config.Config, s setting) (_ *app, err error
 	if err := a.openBridge(ctx, ring, client); err != nil {
 		return nil, err
 	}
+	a.openDeliveries()
 	a.sealer = audit.NewSealer(a.store, sealEvery, func(err error) { a.log.Warn("audit sealer", zap.Error(err)) })
 	return a, a.route(ring)
 }
@@ -162,6 +167,14 @@ func (a *app) route(ring *keys.Ring) error {
 	return nil
 }
 
+// openDeliveries puts together who is told what happened: translators say to whom, senders how.
+func (a *app) openDeliveries() {
+	a.deliver = deliver.New(deliver.Config{Store: a.store, Now: time.Now, Senders: map[string]deliver.Sender{},
+		Observe: func(err error) { a.log.Warn("delivery", zap.Error(err)) }})
+	a.relay = outbox.New(outbox.Config{Store: a.store, Now: time.Now, Written: a.deliver.Wake,
+		Observe: func(err error) { a.log.Warn("outbox", zap.Error(err)) }})
+}
+
 // besideMux sends what is addressed to SCIM there as it was sent. ServeMux would
 // redirect a path with a double slash or dots, in HTML and before anybody is
 // authenticated; the front answers it in the protocol's own words.
@@ -216,6 +229,8 @@ func (a *app) work(ctx context.Context) {
 		}
 	})
 	beside.Go(func() { a.recorder.Run(ctx) })
+	beside.Go(func() { a.relay.Run(ctx) })
+	beside.Go(func() { a.deliver.Run(ctx) })
 	beside.Go(func() { a.bridge.WatchShadow(ctx) })
 	for _, fn := range a.beside {
 		beside.Go(func() { fn(ctx) })

@@ -58,6 +58,8 @@ var layers = []struct {
 	{"internal/hot/embedded", []string{"internal/access", "internal/credential", "internal/fault", "internal/hot", "internal/session", "internal/sqlitedb"}},
 	{"internal/keys", []string{"internal/credential", "internal/event", "internal/fault", "internal/store"}},
 	{"internal/egress", []string{"internal/fault"}},
+	{"internal/outbox", []string{"internal/event", "internal/fault", "internal/store"}},
+	{"internal/deliver", []string{"internal/event", "internal/fault", "internal/store"}},
 	{"internal/recorder", []string{"internal/access", "internal/credential", "internal/fault", "internal/store", "scim", "scim/traffic"}},
 	{"internal/audit", []string{"internal/access", "internal/event", "internal/fault", "internal/store"}},
 	// L5: files, sockets, pages

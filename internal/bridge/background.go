@@ -38,8 +38,8 @@ func (b *Bridge) Run(ctx context.Context) {
 	}
 }
 
-// outboxKept is how long an event waits to be told. Nothing receives events yet in
-// this version; the audit trail keeps them for good.
+// outboxKept is how long an event stays in the outbox after the relay has read it. What
+// it has not read stays for as long as that takes. The audit trail keeps all for good.
 const outboxKept = 7 * 24 * time.Hour
 
 func (b *Bridge) trimOutbox(ctx context.Context) error {

@@ -57,6 +57,8 @@ const (
 	GroupRestored      Type = "group.restored"
 	ConnectionRestored Type = "connection.restored"
 
+	DeliveryAbandoned Type = "delivery.abandoned" // somebody is not told of something any more
+
 	AlarmMassGain     Type = "alarm.mass_gain"
 	AlarmGroupDeleted Type = "alarm.group_deleted"
 	AlarmGroupShrunk  Type = "alarm.group_shrunk"
@@ -65,6 +67,16 @@ const (
 	SCIMClientRevoked   Type = "scim_client.revoked"
 	ClientSecretCreated Type = "client_secret.created"
 	ClientSecretRevoked Type = "client_secret.revoked"
+)
+
+// The reasons for which a delivery is abandoned.
+const (
+	AbandonedTooOld       = "too_old"          // it could not be sent for as long as it is kept
+	AbandonedTooMany      = "too_many"         // more waits for the receiver than is kept
+	AbandonedRefused      = "refused"          // the receiver answered that it will not have it
+	AbandonedKeepsFailing = "keeps_failing"    // what came behind it arrives
+	AbandonedReceiverGone = "receiver_gone"    // there is no such receiver any more
+	AbandonedUnreadable   = "not_translatable" // nobody could tell what it means
 )
 
 // Actor says who did it: "scim", "idp", "person", "administrator", "rules" or "bridge".

@@ -33,6 +33,7 @@ func (tx *Tx) Append(events ...event.Event) error {
 		if _, err := tx.exec(op, `insert into outbox (id, at) values ($1, $2)`, id, ms(e.At)); err != nil {
 			return err
 		}
+		tx.appended = true
 	}
 	return nil
 }
@@ -180,9 +181,10 @@ func (v *View) Outbox(after int64, limit int) ([]OutboxRow, error) {
 // trimAtOnce is how many outbox rows one transaction removes: some milliseconds.
 const trimAtOnce = 1000
 
-// TrimOutbox removes rows older than before, at most 1,000 of them: call it until it
-// returns 0. Rows are in the order of time, give or take what one clock reading
-// per use case allows.
+// TrimOutbox removes rows older than before that the relay has read, at most 1,000 of
+// them: call it until it returns 0. Rows are in the order of time, give or take what one
+// clock reading per use case allows.
 func (tx *Tx) TrimOutbox(before time.Time) (removed int64, err error) {
-	return tx.exec("store.TrimOutbox", `delete from outbox where id in (select id from (select id, at from outbox order by id limit $1) o where o.at < $2)`, trimAtOnce, ms(before))
+	return tx.exec("store.TrimOutbox", `delete from outbox where id in (select id from (select id, at from outbox order by id limit $1) o where o.at < $2)
+		and id <= (select mark from relay)`, trimAtOnce, ms(before))
 }

@@ -95,6 +95,7 @@ type Store struct {
 	window  *window
 	defined *definitions
 	scans   *admission.Turnstile // where searches that no index serves take turns
+	heard   listeners
 }
 
 // New makes a Store over an engine whose schema is in place.
@@ -136,7 +137,12 @@ func (s *Store) update(ctx context.Context, lane access.ConnectionID, fn func(*T
 			return err
 		}
 		return tx.lost // statements after it would have run outside any transaction
-	}, func() { s.window.apply(tx.touched) })
+	}, func() {
+		s.window.apply(tx.touched)
+		if tx.appended {
+			s.heard.wake()
+		}
+	})
 }
 
 // View runs fn on a snapshot.
@@ -199,6 +205,7 @@ type Tx struct {
 	lastID      access.ConnectionID // the connection opened last, for Append
 	lastKey     int64
 	savepoints  bool   // steps have them
+	appended    bool   // events
 	scratch     []byte // what events are written in
 	lost        error  // the database has given up the transaction: nothing more may be done in it
 }

@@ -42,7 +42,7 @@ type explainer struct {
 }
 
 // scanned is a step that reads a whole table. What may be scanned is small: the
-// connections, the clients, the secrets of SCIM clients, the keys, the one-row tables, JSON lists, subqueries,
+// connections, the clients, the receivers, the secrets of SCIM clients, the keys, the one-row tables, JSON lists, subqueries,
 // and the outbox up to a limit. reread is one that reads a whole index, or all that a
 // connection has in it: those of what a connection has few of may be read so, those of
 // rows that wait for something, and the findings of drift, of which there is a limit.
@@ -50,7 +50,7 @@ var (
 	scanned = regexp.MustCompile(`^SCAN (\w+)( USING.*)?`)
 	reread  = regexp.MustCompile(`^(SCAN \w+ USING|SEARCH \w+ USING .*\(conn=\?\)$)`)
 	few     = regexp.MustCompile(` (connections_id|scim_tokens_connection|scim_clients_connection|groups_changing|groups_fenced|people_emails_unknown|member_drift_age|scopes_gone|scope_ancestors_retired|sqlite_autoindex_audit_heads_1)( |$)|^SEARCH (ceilings|m|member_drift) USING PRIMARY KEY `)
-	small   = regexp.MustCompile(`^(connections|c|clients|scim_client_secrets|signing_keys|policy|host|audit_sealed|outbox|json_each|CONSTANT|k|m|o|s\d+|e\d+|\d+)$`)
+	small   = regexp.MustCompile(`^(connections|c|clients|receivers|r|relay|scim_client_secrets|signing_keys|policy|host|audit_sealed|outbox|json_each|CONSTANT|k|m|o|s\d+|e\d+|\d+)$`)
 )
 
 func (q explainer) look(query string, args []any) {
@@ -176,6 +176,7 @@ func walk(t *testing.T, s *store.Store) {
 		_, err = d.TrimTraffic(false, 10)
 		_, err2 = tx.TrimTrafficBefore(crashDay)
 		did.add(err, err2)
+		did.add(deliver(tx))
 		did.add(tx.PutAlarm(store.Alarm{Connection: crashConn, At: crashDay}), d.KeepFormer(g, true, crashDay))
 		_, err = tx.TrimFormer(crashDay)
 		_, err2 = tx.OutboxBefore(crashDay)
@@ -220,6 +221,25 @@ func walk(t *testing.T, s *store.Store) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// deliver does everything with a delivery.
+func deliver(tx *store.Tx) error {
+	const to = "logout:app"
+	mark, err := tx.RelayMark()
+	_, err2 := tx.Deliveries(to, 0, 10)
+	_, err3 := tx.ReadyReceivers(crashDay, 10)
+	if err = errors.Join(err, err2, err3, tx.MoveRelayMark(mark, mark), tx.PutDeliveries([]store.Delivery{{Receiver: to, Kind: "logout", JTI: "j", Event: 1, Body: []byte("{}"), At: crashDay}}),
+		tx.DeliveryFailed(to, "j", "down", crashDay, crashDay), tx.PauseReceiver(to, "logout", false), tx.RetryReceiver(to)); err != nil {
+		return err
+	}
+	_, err = tx.Receiver(to)
+	_, err2 = tx.Receivers()
+	_, _, err3 = tx.Abandon(to, crashDay, 10)
+	_, err4 := tx.DeliveryRefused(to, []string{"j"}, "no", crashDay)
+	_, err5 := tx.Delivered(to, []string{"j"}, crashDay)
+	_, err6 := tx.DropReceiver(to)
+	return errors.Join(err, err2, err3, err4, err5, err6)
 }
 
 func read(v *store.View, d *store.Directory, p store.Person, g store.Group) error {
