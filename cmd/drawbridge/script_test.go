@@ -19,6 +19,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/drawbridge-id/drawbridge/examples"
+	_ "github.com/drawbridge-id/drawbridge/internal/rsakey/rsakeytest" // no new keys for each test
 )
 
 // TestMain lets the test binary be the program: scripts run it as a process.

@@ -32,9 +32,11 @@ var layers = []struct {
 	{"internal/suggest", nil},
 	{"internal/jwtclaims", nil},
 	{"internal/event", []string{"internal/access"}},
-	// L1: decisions, pure but for the key handling of credential
+	// L1: decisions, pure but for credential and rsakey, which handle keys
 	{"internal/session", []string{"internal/access", "internal/event", "internal/fault"}},
-	{"internal/credential", []string{"internal/access", "internal/fault", "internal/secret", "internal/session"}},
+	{"internal/rsakey/internal/source", nil},
+	{"internal/rsakey", []string{"internal/rsakey/internal/source"}},
+	{"internal/credential", []string{"internal/access", "internal/fault", "internal/rsakey", "internal/secret", "internal/session"}},
 	{"scim/schema", nil},
 	{"mapping", []string{"internal/access", "internal/suggest", "scim/schema"}},
 	{"scim/filter", []string{"scim/schema"}},
@@ -70,7 +72,7 @@ var layers = []struct {
 	{"internal/console", []string{"internal/access", "internal/credential", "internal/fault", "internal/hot", "internal/secret", "internal/session", "oidc", "oidc/upstream"}},
 	{"internal/idp", []string{"internal/secret"}},
 	{"internal/drive", []string{"internal/idp", "internal/secret"}},
-	{"oidc/oidctest", []string{"internal/idp", "internal/secret"}},
+	{"oidc/oidctest", []string{"internal/idp", "internal/rsakey", "internal/secret"}},
 	{"internal/demo/fleetweb", nil}, // could be anyone's application: nothing of ours
 	{"examples", nil},
 	{"internal/demo", []string{"internal/demo/fleetweb", "internal/secret", "oidc/oidctest"}},
@@ -78,7 +80,7 @@ var layers = []struct {
 }
 
 // suites are contract suites and test helpers: only tests import them.
-var suites = []string{"internal/store/storetest", "internal/hot/hottest"}
+var suites = []string{"internal/rsakey/rsakeytest", "internal/store/storetest", "internal/hot/hottest"}
 
 // pure packages take the instant as an argument and reach for nothing.
 var pure = []string{"internal/access", "internal/suggest", "internal/jwtclaims", "internal/event", "internal/fault", "internal/session", "mapping", "scim/schema", "scim/filter", "scim/patch", "scim/dialect", "scim/traffic"}
@@ -152,6 +154,20 @@ func TestImportsPointDown(t *testing.T) {
 				return below.pkg == imp
 			}) {
 				t.Errorf("%s may import %s, which does not lie below it", l.pkg, imp)
+			}
+		}
+	}
+}
+
+// No program may link what is made for tests: the keys of rsakeytest are public.
+func TestOnlyTestsImportWhatIsMadeForTests(t *testing.T) {
+	for _, p := range list(t) {
+		if slices.Contains(suites, strings.TrimPrefix(p.ImportPath, module)) {
+			continue
+		}
+		for _, imp := range p.Imports {
+			if imp == "testing" || slices.Contains(suites, strings.TrimPrefix(imp, module)) {
+				t.Errorf("%s imports %s outside its tests", p.ImportPath, imp)
 			}
 		}
 	}

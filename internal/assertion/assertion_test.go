@@ -7,7 +7,6 @@ import (
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/rsa"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -22,6 +21,8 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	"github.com/drawbridge-id/drawbridge/internal/fault"
+	"github.com/drawbridge-id/drawbridge/internal/rsakey"
+	_ "github.com/drawbridge-id/drawbridge/internal/rsakey/rsakeytest" // no new keys for each test
 )
 
 const (
@@ -84,7 +85,7 @@ func ecKey(t testing.TB, kid string, curve elliptic.Curve, alg jose.SignatureAlg
 
 func rsaKey(t testing.TB, kid string, bits int, alg jose.SignatureAlgorithm) signer {
 	t.Helper()
-	k, err := rsa.GenerateKey(rand.Reader, bits)
+	k, err := rsakey.Generate(bits)
 	if err != nil {
 		t.Fatal(err)
 	}

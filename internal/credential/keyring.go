@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
+
+	"github.com/drawbridge-id/drawbridge/internal/rsakey"
 )
 
 // The signature algorithms of our tokens. A verifier takes the algorithm from the
@@ -73,7 +75,7 @@ func generate(algorithm string) (crypto.Signer, error) {
 	case ES256:
 		return ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	case RS256:
-		return rsa.GenerateKey(rand.Reader, rsaBits)
+		return rsakey.Generate(rsaBits)
 	}
 	return nil, fmt.Errorf("credential: %q is not an algorithm of ours", algorithm)
 }

@@ -3,7 +3,6 @@ package oidctest
 import (
 	"crypto"
 	"crypto/rand"
-	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
@@ -18,6 +17,8 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/jwt"
+
+	"github.com/drawbridge-id/drawbridge/internal/rsakey"
 )
 
 const (
@@ -59,7 +60,7 @@ type issued struct {
 }
 
 func newProvider(i *IdP) (*provider, error) {
-	key, err := rsa.GenerateKey(rand.Reader, rsaBits)
+	key, err := rsakey.Generate(rsaBits)
 	if err != nil {
 		return nil, fmt.Errorf("oidctest: make a signing key: %w", err)
 	}
