@@ -69,6 +69,7 @@ type Sessions struct {
 	AccessToken time.Duration // at most 5 minutes: the longest an offline check can be wrong
 	Absolute    time.Duration // of a browser session
 	Refresh     time.Duration // of a refresh family; never past the session's
+	DPoPNonce   bool          // DPoP proofs must carry a nonce of ours
 }
 
 // Client is a registered application.
@@ -278,11 +279,12 @@ func (l *loader) sessions(root block) Sessions {
 	if !ok {
 		return usual
 	}
-	b, _ := f.open("access_token", "absolute", "refresh")
+	b, _ := f.open("access_token", "absolute", "refresh", "dpop_nonce")
 	s := Sessions{
 		AccessToken: b.duration("access_token", usual.AccessToken, 5*time.Minute),
 		Absolute:    b.duration("absolute", usual.Absolute, 30*24*time.Hour),
 	}
+	s.DPoPNonce = b.oneOf("dpop_nonce", "optional", "required") == "required"
 	s.Refresh = b.duration("refresh", s.Absolute, 30*24*time.Hour)
 	if r, ok := b.get("refresh"); ok && s.Refresh > s.Absolute {
 		r.say("a refresh token cannot outlive the session, which ends after %s", short(s.Absolute))

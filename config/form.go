@@ -66,6 +66,7 @@ type formSessions struct {
 	AccessToken formDuration `json:"access_token"`
 	Absolute    formDuration `json:"absolute"`
 	Refresh     formDuration `json:"refresh"`
+	DPoPNonce   string       `json:"dpop_nonce" jsonschema:"enum=optional,enum=required"`
 }
 
 type formClient struct {

@@ -29,6 +29,7 @@ type metadataDocument struct {
 	TokenAuthAlgs         []string `json:"token_endpoint_auth_signing_alg_values_supported"`
 	IntrospectionAuth     []string `json:"introspection_endpoint_auth_methods_supported"`
 	RevocationAuth        []string `json:"revocation_endpoint_auth_methods_supported"`
+	ProofAlgs             []string `json:"dpop_signing_alg_values_supported"`
 	CodeChallengeMethods  []string `json:"code_challenge_methods_supported"`
 	Prompts               []string `json:"prompt_values_supported"`
 	ClaimTypes            []string `json:"claim_types_supported"`
@@ -53,6 +54,7 @@ func discoveryDocument(issuer string) []byte {
 		GrantTypes:   []string{GrantTypeCode, GrantTypeRefresh, GrantTypeClientCredentials},
 		SubjectTypes: []string{"public"}, IDTokenAlgs: []string{"ES256", "RS256"},
 		TokenAuth: append(withPublic, "private_key_jwt"), TokenAuthAlgs: assertion.Algorithms(), IntrospectionAuth: confidential, RevocationAuth: withPublic,
+		ProofAlgs:            ProofAlgorithms(),
 		CodeChallengeMethods: []string{"S256"},
 		Prompts:              []string{PromptNone, PromptLogin, promptConsent, PromptSelectAccount},
 		ClaimTypes:           []string{"normal"},

@@ -17,6 +17,7 @@ type Error struct {
 	Code        string
 	Description string
 	challenge   string // WWW-Authenticate, "" if none
+	nonce       string // DPoP-Nonce, "" if none
 }
 
 func (e *Error) Error() string { return "oidc: " + e.Code + ": " + e.Description }
@@ -82,10 +83,16 @@ func redeemError(err error) *Error {
 	return &Error{Status: http.StatusBadRequest, Code: "invalid_grant", Description: why}
 }
 
+// Write renders the error as JSON, as the provider's own endpoints do.
+func (e *Error) Write(w http.ResponseWriter) { writeError(w, e) }
+
 // writeError renders an error as JSON.
 func writeError(w http.ResponseWriter, e *Error) {
 	if e.challenge != "" {
 		w.Header().Set("WWW-Authenticate", e.challenge)
+	}
+	if e.nonce != "" {
+		w.Header().Set("DPoP-Nonce", e.nonce)
 	}
 	if e.Status == http.StatusTooManyRequests || e.Status == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", "1") // second

@@ -33,6 +33,12 @@ type inactive struct {
 	Active bool `json:"active"`
 }
 
+// confirmation is the cnf member of a token that is bound to a DPoP key (RFC 9449
+// section 6.2).
+type confirmation struct {
+	Thumbprint string `json:"jkt"`
+}
+
 // introspection is the answer about a token that counts now.
 type introspection struct {
 	Active    bool            `json:"active"`
@@ -46,6 +52,7 @@ type introspection struct {
 	SessionID string          `json:"sid"`
 	JTI       string          `json:"jti,omitzero"`
 	TokenType string          `json:"token_type,omitzero"`
+	Confirm   *confirmation   `json:"cnf,omitempty"`
 	AuthTime  int64           `json:"auth_time"`
 	Grant     json.RawMessage `json:"active_grant,omitempty"`
 }
@@ -77,7 +84,10 @@ func (p *Provider) inspectAccess(ctx context.Context, token string, c Client) (a
 		return inactive{}, nil
 	}
 	answer := p.describe(a)
-	answer.TokenType = "Bearer"
+	answer.TokenType = tokenType(a.DPoPKey)
+	if a.DPoPKey != "" {
+		answer.Confirm = &confirmation{a.DPoPKey}
+	}
 	return answer, nil
 }
 

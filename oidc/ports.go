@@ -224,6 +224,7 @@ type CodeExchange struct {
 	Code         string
 	RedirectURI  string
 	CodeVerifier string
+	DPoPKey      string // the thumbprint of the key that the request proves, "" if none
 	Client       Client // authenticated
 }
 
@@ -231,6 +232,7 @@ type CodeExchange struct {
 type RefreshExchange struct {
 	RefreshToken string
 	OAuthScopes  []string // nil: as before
+	DPoPKey      string   // the thumbprint of the key that the request proves, "" if none
 	Client       Client   // authenticated
 }
 
@@ -241,6 +243,7 @@ type TokenSet struct {
 	RefreshToken string
 	ExpiresIn    time.Duration
 	OAuthScopes  []string
+	DPoPKey      string // what the access token is bound to; "" for a bearer token
 }
 
 // Accepted is a credential of ours that counts at this moment.
@@ -249,6 +252,7 @@ type Accepted struct {
 	Grant       json.RawMessage // the active_grant claim, as it was signed or would be
 	OAuthScopes []string
 	Audience    string
+	DPoPKey     string // the thumbprint of the key that must be proved with it; "" for a bearer token
 	IssuedAt    time.Time
 	AuthTime    time.Time
 	JTI         string

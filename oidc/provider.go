@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Config is what a Provider uses. All fields but Observe are needed.
+// Config is what a Provider uses. All fields but Proofs and Observe are needed.
 type Config struct {
 	Issuer   string // origin, without a trailing slash; https but on loopback
 	Clients  Clients
@@ -20,6 +20,7 @@ type Config struct {
 	Profiles Profiles
 	Codes    Codes
 	Services Services
+	Proofs   *Proofs // nil: no DPoP
 	// ClientAddr is the address that a request counts as coming from.
 	ClientAddr  func(*http.Request) netip.Addr
 	Interaction Interaction
@@ -30,7 +31,8 @@ type Config struct {
 	Observe func(ctx context.Context, err error)
 }
 
-// Provider serves the OpenID Provider's endpoints. It holds no state of its own.
+// Provider serves the OpenID Provider's endpoints. It holds no state of its own but
+// the proofs it has seen.
 type Provider struct {
 	Config
 	secure    bool // cookies are sent over https only

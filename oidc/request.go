@@ -41,7 +41,7 @@ func AboutPerson(oauthScope string) bool {
 // authorizeParams are the parameters that the endpoint knows: none may repeat.
 var authorizeParams = [...]string{"client_id", "redirect_uri", "response_type", "response_mode", "scope", "state", "nonce",
 	"code_challenge", "code_challenge_method", "prompt", "max_age", "login_hint", "id_token_hint", "connection",
-	"request", "request_uri", "ui_locales", "acr_values", "claims", "claims_locales", "display"}
+	"request", "request_uri", "ui_locales", "acr_values", "claims", "claims_locales", "display", "dpop_jkt"}
 
 // registered finds the client and checks the redirect URI, byte for byte against
 // the registered ones. Until both are good nothing is redirected (RFC 6749
@@ -75,7 +75,7 @@ func parseRequest(f form, c Client, redirectURI string) (hot.AuthRequest, error)
 		req.State = f.get("state") // also for the errors below
 	}
 	for _, check := range []func(form, Client, *hot.AuthRequest) error{
-		checkShape, checkResponse, checkPKCE, readScope, readPrompt, readMaxAge,
+		checkShape, checkResponse, checkPKCE, checkDPoPKey, readScope, readPrompt, readMaxAge,
 	} {
 		if err := check(f, c, &req); err != nil {
 			return req, err
@@ -128,6 +128,16 @@ func checkPKCE(f form, _ Client, req *hot.AuthRequest) error {
 	}
 	if len(req.CodeChallenge) != 43 || strings.ContainsFunc(req.CodeChallenge, notBase64URL) {
 		return invalid("The code_challenge is not the base64url of a SHA-256 digest: 43 characters without padding.")
+	}
+	return nil
+}
+
+// checkDPoPKey reads the thumbprint of the key that must redeem the code (RFC 9449
+// section 10), if the request names one.
+func checkDPoPKey(f form, _ Client, req *hot.AuthRequest) error {
+	req.DPoPKey = f.get("dpop_jkt")
+	if req.DPoPKey != "" && (len(req.DPoPKey) != 43 || strings.ContainsFunc(req.DPoPKey, notBase64URL)) {
+		return invalid("The dpop_jkt is not the base64url of a SHA-256 thumbprint: 43 characters without padding.")
 	}
 	return nil
 }

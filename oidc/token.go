@@ -26,7 +26,8 @@ func (p *Provider) token(w http.ResponseWriter, r *http.Request) {
 		p.refuse(w, r, err, oauthError)
 		return
 	}
-	set, err := p.exchange(r.Context(), f, c)
+	set, err := p.exchange(r, f, c)
+	p.Proofs.Announce(w)
 	if err != nil {
 		p.refuse(w, r, err, redeemError)
 		return
@@ -34,12 +35,19 @@ func (p *Provider) token(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, tokenAnswer(set))
 }
 
-func (p *Provider) exchange(ctx context.Context, f form, c Client) (TokenSet, error) {
+func (p *Provider) exchange(r *http.Request, f form, c Client) (TokenSet, error) {
+	key, err := p.Proofs.Key(r, "")
+	if err != nil {
+		return TokenSet{}, err
+	}
+	if key == "" && c.RequireDPoP {
+		return TokenSet{}, badProof("This application sends a DPoP proof with every token request (RFC 9449).")
+	}
 	switch f.get("grant_type") {
 	case GrantTypeCode:
-		return p.redeem(ctx, f, c)
+		return p.redeem(r.Context(), f, c, key)
 	case GrantTypeRefresh:
-		return p.refresh(ctx, f, c)
+		return p.refresh(r.Context(), f, c, key)
 	case GrantTypeClientCredentials:
 		return TokenSet{}, unauthorized("client_credentials is for SCIM clients; an application acts for a person who signed in.")
 	}
@@ -99,11 +107,11 @@ func (p *Provider) service(r *http.Request, f form, who presented) (TokenSet, er
 		OAuthScopes: strings.Fields(f.get("scope")), From: p.ClientAddr(r)})
 }
 
-func (p *Provider) redeem(ctx context.Context, f form, c Client) (TokenSet, error) {
+func (p *Provider) redeem(ctx context.Context, f form, c Client, dpopKey string) (TokenSet, error) {
 	if err := f.within(limit{"code", maxToken}, limit{"redirect_uri", maxRedirectURI}); err != nil {
 		return TokenSet{}, err
 	}
-	x := CodeExchange{Code: f.get("code"), RedirectURI: f.get("redirect_uri"), CodeVerifier: f.get("code_verifier"), Client: c}
+	x := CodeExchange{Code: f.get("code"), RedirectURI: f.get("redirect_uri"), CodeVerifier: f.get("code_verifier"), DPoPKey: dpopKey, Client: c}
 	if x.Code == "" || x.RedirectURI == "" {
 		return TokenSet{}, invalid("The parameters code and redirect_uri are both needed.")
 	}
@@ -118,11 +126,11 @@ func isVerifier(s string) bool {
 	return len(s) >= 43 && len(s) <= 128 && !strings.ContainsFunc(s, bad)
 }
 
-func (p *Provider) refresh(ctx context.Context, f form, c Client) (TokenSet, error) {
+func (p *Provider) refresh(ctx context.Context, f form, c Client, dpopKey string) (TokenSet, error) {
 	if err := f.within(limit{"refresh_token", maxToken}, limit{"scope", maxScope}); err != nil {
 		return TokenSet{}, err
 	}
-	x := RefreshExchange{RefreshToken: f.get("refresh_token"), OAuthScopes: strings.Fields(f.get("scope")), Client: c}
+	x := RefreshExchange{RefreshToken: f.get("refresh_token"), OAuthScopes: strings.Fields(f.get("scope")), DPoPKey: dpopKey, Client: c}
 	if x.RefreshToken == "" {
 		return TokenSet{}, invalid("The parameter refresh_token is missing.")
 	}
@@ -149,8 +157,16 @@ type tokenJSON struct {
 }
 
 func tokenAnswer(s TokenSet) tokenJSON {
-	return tokenJSON{AccessToken: s.AccessToken, TokenType: "Bearer", ExpiresIn: int64(s.ExpiresIn / time.Second),
+	return tokenJSON{AccessToken: s.AccessToken, TokenType: tokenType(s.DPoPKey), ExpiresIn: int64(s.ExpiresIn / time.Second),
 		RefreshToken: s.RefreshToken, IDToken: s.IDToken, Scope: scopeText(s.OAuthScopes)}
+}
+
+// tokenType is how an access token is sent: as DPoP if it is bound to a key.
+func tokenType(dpopKey string) string {
+	if dpopKey == "" {
+		return "Bearer"
+	}
+	return "DPoP"
 }
 
 // scopeText joins OAuth scopes; grant:<id> asks for something and is never echoed.

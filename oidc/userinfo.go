@@ -3,20 +3,24 @@ package oidc
 import (
 	"net/http"
 	"slices"
-	"strings"
 )
 
 // userinfo tells about the person behind an access token (OpenID Connect Core
-// section 5.3, RFC 6750).
+// section 5.3, RFC 6750, RFC 9449 section 7).
 func (p *Provider) userinfo(w http.ResponseWriter, r *http.Request) {
-	token, err := bearer(w, r)
+	p.Proofs.Announce(w)
+	shown, err := p.shown(w, r)
 	if err != nil {
 		p.refuse(w, r, err, oauthError)
 		return
 	}
-	a, err := p.Tokens.Accept(r.Context(), token)
+	a, err := p.Tokens.Accept(r.Context(), shown.Token)
 	if err != nil {
 		p.refuse(w, r, err, bearerError)
+		return
+	}
+	if !a.Shows(shown) {
+		p.refuse(w, r, notShown(a), bearerError)
 		return
 	}
 	if !slices.Contains(a.OAuthScopes, scopeOpenID) {
@@ -32,10 +36,9 @@ func (p *Provider) userinfo(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, userinfoAnswer(a, profile))
 }
 
-// bearer finds the access token in the header or the form of a POST, in one place
+// shown finds the access token in the header or the form of a POST, in one place
 // only, and never in the address (RFC 6750 section 2.3 discourages it).
-func bearer(w http.ResponseWriter, r *http.Request) (string, error) {
-	header := r.Header["Authorization"]
+func (p *Provider) shown(w http.ResponseWriter, r *http.Request) (Presented, error) {
 	var posted string
 	if r.Method == http.MethodPost && isForm(r.Header.Get("Content-Type")) {
 		f, err := readBody(w, r)
@@ -43,25 +46,17 @@ func bearer(w http.ResponseWriter, r *http.Request) (string, error) {
 			err = f.once("access_token")
 		}
 		if err != nil {
-			return "", err
+			return Presented{}, err
 		}
 		posted = f.get("access_token")
 	}
-	if len(header) > 1 || len(header) == 1 && posted != "" {
-		return "", invalid("Send one access token, in the header or in the form.")
+	if posted == "" {
+		return p.Proofs.Present(r)
 	}
-	if posted != "" {
-		return posted, nil
+	if len(r.Header["Authorization"]) > 0 {
+		return Presented{}, invalid("Send one access token, in the header or in the form.")
 	}
-	if len(header) == 0 { // no error code where nothing was tried (RFC 6750 section 3.1)
-		return "", &Error{Status: http.StatusUnauthorized, Code: "invalid_token", challenge: `Bearer realm="oauth2"`,
-			Description: "Send an access token: Authorization: Bearer <token>."}
-	}
-	scheme, token, _ := strings.Cut(header[0], " ")
-	if token = strings.TrimSpace(token); !strings.EqualFold(scheme, "Bearer") || token == "" {
-		return "", noToken()
-	}
-	return token, nil
+	return Presented{Token: posted}, nil
 }
 
 func noToken() *Error {

@@ -43,6 +43,7 @@ type world struct {
 	begun    []hot.AuthRequest
 	asked    []SignOutForm
 	services []ServiceExchange
+	proofs   *Proofs
 	change   func(*Config) // nil: all ports are the world
 }
 
@@ -51,6 +52,7 @@ type codeRow struct {
 	s      session.Session
 	active json.RawMessage
 	used   bool
+	key    string // of DPoP
 }
 
 const (
@@ -62,7 +64,7 @@ const (
 )
 
 func newWorld() *world {
-	return &world{
+	w := &world{
 		issuer: "https://id.drawbridge.example",
 		now:    time.Unix(1_800_000_000, 0),
 		clients: map[access.ClientID]Client{
@@ -76,6 +78,20 @@ func newWorld() *world {
 		requests: map[string]hot.AuthRequest{}, browsers: map[string]Browser{}, codes: map[string]*codeRow{},
 		tokens: map[string]Accepted{}, refresh: map[string]Accepted{}, hints: map[string]Hint{},
 	}
+	w.proofs = NewProofs(ProofConfig{Issuer: w.issuer, Nonces: nonceKey(), Now: func() time.Time { return w.now }})
+	return w
+}
+
+func nonceKey() credential.NonceKey {
+	root, err := credential.ParseRootKey([]byte(credential.NewRootKey().Reveal()))
+	if err != nil {
+		panic(err)
+	}
+	k, err := root.NonceKey()
+	if err != nil {
+		panic(err)
+	}
+	return k
 }
 
 // person puts a signed-in browser into the world and gives its cookie.
@@ -185,15 +201,19 @@ func (w *world) Redeem(_ context.Context, x CodeExchange) (TokenSet, error) {
 		return TokenSet{}, stale("world.Redeem")
 	}
 	row.used = true
+	if row.req.DPoPKey != "" && row.req.DPoPKey != x.DPoPKey {
+		return TokenSet{}, stale("world.Redeem")
+	}
+	row.key = x.DPoPKey
 	return w.mint(row, x.Client), nil
 }
 
 func (w *world) mint(row *codeRow, c Client) TokenSet {
-	a := Accepted{Grant: row.active, OAuthScopes: row.req.OAuthScopes, Audience: c.TokenAudience(), IssuedAt: w.now,
+	a := Accepted{Grant: row.active, OAuthScopes: row.req.OAuthScopes, Audience: c.TokenAudience(), DPoPKey: row.key, IssuedAt: w.now,
 		AuthTime: row.s.AuthTime, JTI: w.serial("jti"),
 		Bound: credential.Bound{Subject: credential.Subject{Client: c.ID, Person: row.s.Person, Session: row.s.ID}, Expires: w.now.Add(5 * time.Minute)}}
 	set := TokenSet{AccessToken: w.serial("access"), RefreshToken: w.serial("refresh"), IDToken: w.serial("id"),
-		ExpiresIn: 5 * time.Minute, OAuthScopes: append(row.req.OAuthScopes, "grant:asg_home")}
+		ExpiresIn: 5 * time.Minute, DPoPKey: row.key, OAuthScopes: append(row.req.OAuthScopes, "grant:asg_home")}
 	w.tokens[set.AccessToken], w.refresh[set.RefreshToken] = a, a
 	w.hints[set.IDToken] = Hint{Session: row.s.ID, Person: row.s.Person, Client: c.ID}
 	return set
@@ -206,7 +226,7 @@ func (w *world) Refresh(_ context.Context, x RefreshExchange) (TokenSet, error) 
 		return TokenSet{}, w.down
 	}
 	a, ok := w.refresh[x.RefreshToken]
-	if !ok || a.Bound.Subject.Client != x.Client.ID {
+	if !ok || a.Bound.Subject.Client != x.Client.ID || a.DPoPKey != "" && (x.DPoPKey == "" || x.Client.Public() && x.DPoPKey != a.DPoPKey) {
 		return TokenSet{}, stale("world.Refresh")
 	}
 	scopes := a.OAuthScopes
@@ -219,7 +239,7 @@ func (w *world) Refresh(_ context.Context, x RefreshExchange) (TokenSet, error) 
 		scopes = x.OAuthScopes
 	}
 	delete(w.refresh, x.RefreshToken)
-	row := &codeRow{req: hot.AuthRequest{OAuthScopes: scopes}, active: a.Grant,
+	row := &codeRow{key: x.DPoPKey, req: hot.AuthRequest{OAuthScopes: scopes}, active: a.Grant,
 		s: session.Session{ID: a.Bound.Subject.Session, Person: a.Bound.Subject.Person, AuthTime: a.AuthTime}}
 	return w.mint(row, x.Client), nil
 }
@@ -288,7 +308,7 @@ func (w *world) SignedOut(rw http.ResponseWriter, _ *http.Request) {
 // serve opens the endpoints on the world.
 func (w *world) serve() *http.ServeMux {
 	mux := http.NewServeMux()
-	c := Config{Issuer: w.issuer, Clients: w, Requests: w, Browsers: w, Switcher: w, Tokens: w, Profiles: w, Codes: w, Interaction: w, Services: w, ClientAddr: httpAddr,
+	c := Config{Issuer: w.issuer, Clients: w, Requests: w, Browsers: w, Switcher: w, Tokens: w, Profiles: w, Codes: w, Interaction: w, Services: w, Proofs: w.proofs, ClientAddr: httpAddr,
 		JWKS: func() []byte { return []byte(`{"keys":[]}`) }, Now: func() time.Time { return w.now }, CookieName: cookieName,
 		Observe: func(_ context.Context, err error) { w.observed = append(w.observed, err) }}
 	if w.change != nil {

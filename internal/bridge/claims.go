@@ -61,10 +61,13 @@ func (b *Bridge) Profile(ctx context.Context, a oidc.Accepted) (oidc.Profile, er
 
 // Grants says what the person behind an access token may choose now at the token's
 // application, and which assignment the token stands on.
-func (b *Bridge) Grants(ctx context.Context, accessToken string) (access.AssignmentID, []oidc.ActiveGrant, error) {
-	a, err := b.Accept(ctx, accessToken)
+func (b *Bridge) Grants(ctx context.Context, shown oidc.Presented) (access.AssignmentID, []oidc.ActiveGrant, error) {
+	a, err := b.Accept(ctx, shown.Token)
 	if err != nil {
 		return "", nil, err
+	}
+	if !a.Shows(shown) {
+		return "", nil, oidc.NotShown("bridge.Grants")
 	}
 	var row store.SessionRow
 	err = b.store.View(ctx, func(v *store.View) error {

@@ -10,6 +10,7 @@ import (
 	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/session"
 	"github.com/drawbridge-id/drawbridge/mapping"
+	"github.com/drawbridge-id/drawbridge/oidc"
 )
 
 // limits are all that can end what rules give, or begin it, at an instant.
@@ -100,7 +101,7 @@ func (w *timed) through() map[string]error {
 	}
 	said["userinfo"] = err
 	_, said["introspection of a refresh token"] = w.bridge.AcceptRefresh(w.ctx, w.doors.tokens.RefreshToken)
-	_, _, said["/me/grants"] = w.bridge.Grants(w.ctx, token)
+	_, _, said["/me/grants"] = w.bridge.Grants(w.ctx, oidc.Presented{Token: token})
 	_, said["/me"] = w.bridge.Browser(w.ctx, w.doors.cookie)
 	if rec := w.with(token, southern, "GET", "/Me", ""); rec.Code != 200 {
 		said["SCIM /Me"] = fmt.Errorf("%d", rec.Code)

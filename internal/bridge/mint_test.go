@@ -47,7 +47,10 @@ func (s *scene) ways() map[string]func() error {
 		"switch":        func() error { _, _, err := w.bridge.Switch(w.ctx, s.swap.cookie, guestPlace(s.swap)); return err },
 		"browser":       func() error { _, err := w.bridge.Browser(w.ctx, s.held.cookie); return err },
 		"accept":        func() error { _, err := w.bridge.Accept(w.ctx, s.held.tokens.AccessToken); return err },
-		"grants":        func() error { _, _, err := w.bridge.Grants(w.ctx, s.held.tokens.AccessToken); return err },
+		"grants": func() error {
+			_, _, err := w.bridge.Grants(w.ctx, oidc.Presented{Token: s.held.tokens.AccessToken})
+			return err
+		},
 		"introspection of a refresh token": func() error {
 			_, err := w.bridge.AcceptRefresh(w.ctx, s.held.tokens.RefreshToken)
 			return err

@@ -11,6 +11,7 @@ import (
 	"github.com/drawbridge-id/drawbridge/internal/event"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
 	"github.com/drawbridge-id/drawbridge/internal/store"
+	"github.com/drawbridge-id/drawbridge/oidc"
 	"github.com/drawbridge-id/drawbridge/scim"
 	"github.com/drawbridge-id/drawbridge/scim/schema"
 )
@@ -26,6 +27,9 @@ func (b *Bridge) OpenSelf(ctx context.Context, connection, accessToken string) (
 	a, err := b.Accept(ctx, accessToken)
 	if err != nil {
 		return scim.Self{}, edge(err)
+	}
+	if !a.Shows(oidc.Presented{Token: accessToken}) {
+		return scim.Self{}, scim.Unauthorized(oidc.NotShown(op))
 	}
 	sub := a.Bound.Subject
 	if string(sub.Connection) != connection {

@@ -75,7 +75,10 @@ func (b *Bridge) Redeem(ctx context.Context, x oidc.CodeExchange) (oidc.TokenSet
 	if !pkce(g.Request.CodeChallenge, x.CodeVerifier) {
 		return oidc.TokenSet{}, notGranted(op, "code_verifier does not match the code_challenge of the sign-in")
 	}
-	return b.firstTokens(ctx, g, x.Client, now)
+	if g.Request.DPoPKey != "" && g.Request.DPoPKey != x.DPoPKey {
+		return oidc.TokenSet{}, notGranted(op, "the sign-in named the key that redeems this code as dpop_jkt, and the request does not prove it")
+	}
+	return b.firstTokens(ctx, g, x, now)
 }
 
 // pkce is RFC 7636 section 4.6 with S256, the only method there is.
@@ -84,20 +87,20 @@ func pkce(challenge, verifier string) bool {
 	return subtle.ConstantTimeCompare([]byte(base64.RawURLEncoding.EncodeToString(sum[:])), []byte(challenge)) == 1
 }
 
-func (b *Bridge) firstTokens(ctx context.Context, g hot.CodeGrant, client oidc.Client, now time.Time) (oidc.TokenSet, error) {
+func (b *Bridge) firstTokens(ctx context.Context, g hot.CodeGrant, x oidc.CodeExchange, now time.Time) (oidc.TokenSet, error) {
 	w, err := b.warrant(ctx, g.Bound, g.Active)
 	if err != nil {
 		return oidc.TokenSet{}, err
 	}
-	family := hot.Family{ID: g.Family, Bound: g.Bound, Active: g.Active, OAuthScopes: g.Request.OAuthScopes, AuthTime: w.session.AuthTime,
+	family := hot.Family{ID: g.Family, Bound: g.Bound, Active: g.Active, OAuthScopes: g.Request.OAuthScopes, DPoPKey: x.DPoPKey, AuthTime: w.session.AuthTime,
 		Nonce: g.Request.Nonce, N: 1, Rotated: now, Expires: earliest(now.Add(b.lives.Refresh), w.session.Expires), Salt: credential.NewID("salt")}
 	if err := b.hot.PutFamily(ctx, family); err != nil {
 		return oidc.TokenSet{}, err
 	}
-	if err := b.noteClient(ctx, w.session.ID, client.ID); err != nil {
+	if err := b.noteClient(ctx, w.session.ID, x.Client.ID); err != nil {
 		return oidc.TokenSet{}, err
 	}
-	return b.mint(w, family, client, g.Request.Nonce, now)
+	return b.mint(w, family, x.Client, g.Request.Nonce, now)
 }
 
 // noteClient remembers which applications a session reaches, for whoever must tell
@@ -147,12 +150,15 @@ func (b *Bridge) Refresh(ctx context.Context, x oidc.RefreshExchange) (oidc.Toke
 	if f.Bound.Subject.Client != x.Client.ID {
 		return oidc.TokenSet{}, notGranted(op, "this refresh token was given to another application")
 	}
+	if err := provesKey(f, x); err != nil {
+		return oidc.TokenSet{}, err
+	}
 	scopes, err := narrowed(f.OAuthScopes, x.OAuthScopes)
 	if err != nil {
 		return oidc.TokenSet{}, err
 	}
 	ctx = context.WithoutCancel(ctx) // a theft that was seen is dealt with, also when the caller hangs up
-	f, outcome, err := b.hot.Rotate(ctx, hot.Rotation{Family: f.ID, Client: x.Client.ID, N: r.N, Now: now, Grace: b.lives.RefreshGrace, Verified: true})
+	f, outcome, err := b.hot.Rotate(ctx, hot.Rotation{Family: f.ID, Client: x.Client.ID, N: r.N, Now: now, Grace: b.lives.RefreshGrace, DPoPKey: x.DPoPKey, Verified: true})
 	if err != nil {
 		return oidc.TokenSet{}, err
 	}
@@ -189,6 +195,16 @@ func (b *Bridge) family(ctx context.Context, token string, now time.Time) (hot.F
 		return hot.Family{}, r, notGranted(op, "this refresh token is not one of ours")
 	}
 	return f, r, nil
+}
+
+// provesKey holds a refresh to the key of its family (RFC 9449 section 5). Nothing but
+// the key says that a public client is the one the token was given to; a client that
+// authenticates may use another key, but not go back to bearer tokens.
+func provesKey(f hot.Family, x oidc.RefreshExchange) error {
+	if f.DPoPKey == "" || x.DPoPKey == f.DPoPKey || x.DPoPKey != "" && !x.Client.Public() {
+		return nil
+	}
+	return notGranted("bridge.Refresh", "this refresh token is bound to a key that the request does not prove")
 }
 
 // narrowed is RFC 6749 section 6: a refresh may ask for less, never for more.
@@ -236,7 +252,7 @@ func (b *Bridge) Accept(ctx context.Context, accessToken string) (oidc.Accepted,
 	if err != nil {
 		return oidc.Accepted{}, err
 	}
-	return oidc.Accepted{Bound: claims.Bound, Grant: claims.Grant, OAuthScopes: scopes, Audience: claims.Audience,
+	return oidc.Accepted{Bound: claims.Bound, Grant: claims.Grant, OAuthScopes: scopes, Audience: claims.Audience, DPoPKey: claims.DPoPKey,
 		IssuedAt: claims.IssuedAt, AuthTime: claims.AuthTime, JTI: claims.JTI}, nil
 }
 

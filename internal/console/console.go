@@ -19,6 +19,7 @@ type Config struct {
 	SignIns  SignIns
 	Finder   Finder
 	Grants   Grants
+	Proofs   *oidc.Proofs // judges how access tokens are shown; nil: no DPoP
 	Requests Requests
 	Clients  oidc.Clients
 	Codes    oidc.Codes

@@ -489,10 +489,10 @@ func TestGrantsListsWhatTheTokenMayChoose(t *testing.T) {
 		status        int
 		challenge     string
 	}{
-		{nil, http.StatusUnauthorized, `Bearer realm="drawbridge"`},
-		{[]string{"Basic good"}, http.StatusUnauthorized, `Bearer realm="drawbridge"`},
-		{[]string{"Bearer good", "Bearer good"}, http.StatusUnauthorized, `Bearer realm="drawbridge"`},
-		{[]string{"Bearer bad"}, http.StatusUnauthorized, `Bearer realm="drawbridge", error="invalid_token"`},
+		{nil, http.StatusUnauthorized, `Bearer realm="oauth2"`},
+		{[]string{"Basic good"}, http.StatusUnauthorized, `Bearer realm="oauth2", error="invalid_token"`},
+		{[]string{"Bearer good", "Bearer good"}, http.StatusBadRequest, ""},
+		{[]string{"Bearer bad"}, http.StatusUnauthorized, `Bearer realm="oauth2", error="invalid_token"`},
 		{[]string{"Bearer down"}, http.StatusServiceUnavailable, ""},
 	} {
 		got := ask(c.authorization...)

@@ -2,8 +2,8 @@ package console
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
-	"strings"
 
 	"github.com/drawbridge-id/drawbridge/internal/fault"
 	"github.com/drawbridge-id/drawbridge/oidc"
@@ -16,19 +16,17 @@ type choice struct {
 	Active bool `json:"active"`
 }
 
-const bearerMax = 8 << 10
-
 // grants is GET /me/grants: what the person behind an access token may choose now,
 // primary first, for an application's own switcher. To switch, send the person to
 // /oauth2/authorize with scope=grant:<id>.
 func (c *Console) grants(w http.ResponseWriter, r *http.Request) {
-	token, ok := bearer(r)
-	if !ok {
-		challenge(w, http.StatusUnauthorized, "")
-		c.writeJSON(w, r, http.StatusUnauthorized, map[string]any{"error_description": "Send one access token as Authorization: Bearer."})
+	c.Proofs.Announce(w)
+	shown, err := c.Proofs.Present(r)
+	if e, ok := errors.AsType[*oidc.Error](err); ok {
+		e.Write(w)
 		return
 	}
-	active, choices, err := c.Config.Grants.Grants(r.Context(), token)
+	active, choices, err := c.Config.Grants.Grants(r.Context(), shown)
 	if err != nil {
 		c.refuseJSON(w, r, err)
 		return
@@ -40,25 +38,9 @@ func (c *Console) grants(w http.ResponseWriter, r *http.Request) {
 	c.writeJSON(w, r, http.StatusOK, map[string]any{"grants": list})
 }
 
-// bearer reads the token from the Authorization header, the only place we take one
-// from (RFC 6750 2.1).
-func bearer(r *http.Request) (string, bool) {
-	values := r.Header.Values("Authorization")
-	if len(values) != 1 || len(values[0]) > bearerMax {
-		return "", false
-	}
-	scheme, token, _ := strings.Cut(values[0], " ")
-	return token, strings.EqualFold(scheme, "Bearer") && token != "" && !strings.Contains(token, " ")
-}
-
-// challenge is the answer to a missing or bad token (RFC 6750 3): no error code
-// where no token was sent.
-func challenge(w http.ResponseWriter, status int, code string) {
-	value := `Bearer realm="drawbridge"`
-	if code != "" {
-		value += `, error="` + code + `"`
-	}
-	w.Header().Set("WWW-Authenticate", value)
+// challenge is the answer to a bad token (RFC 6750 section 3).
+func challenge(w http.ResponseWriter, code string) {
+	w.Header().Set("WWW-Authenticate", `Bearer realm="oauth2", error="`+code+`"`)
 }
 
 // refuseJSON renders an error for an application (RFC 6750 3.1).
@@ -77,7 +59,7 @@ func (c *Console) refuseJSON(w http.ResponseWriter, r *http.Request, err error) 
 	}
 	switch status {
 	case http.StatusUnauthorized, http.StatusForbidden:
-		challenge(w, status, code)
+		challenge(w, code)
 	case http.StatusServiceUnavailable, http.StatusTooManyRequests:
 		w.Header().Set("Retry-After", "5")
 	}

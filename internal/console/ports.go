@@ -43,8 +43,9 @@ type Finder interface {
 // Grants answers GET /me/grants.
 type Grants interface {
 	// Grants says what the person behind an access token may choose now, and which
-	// one the token stands on; fault.Unauthenticated if the token does not count.
-	Grants(ctx context.Context, accessToken string) (active access.AssignmentID, choices []oidc.ActiveGrant, err error)
+	// one the token stands on; fault.Unauthenticated if the token does not count, or
+	// may not be shown like that.
+	Grants(ctx context.Context, shown oidc.Presented) (active access.AssignmentID, choices []oidc.ActiveGrant, err error)
 }
 
 // Requests is what the pages need of hot.Engine.

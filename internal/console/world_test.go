@@ -302,8 +302,8 @@ func (c clients) Client(_ context.Context, id access.ClientID) (oidc.Client, err
 
 type bearers struct{ w *world }
 
-func (b bearers) Grants(_ context.Context, token string) (access.AssignmentID, []oidc.ActiveGrant, error) {
-	switch token {
+func (b bearers) Grants(_ context.Context, shown oidc.Presented) (access.AssignmentID, []oidc.ActiveGrant, error) {
+	switch shown.Token {
 	case "good":
 		return cairns.ID, []oidc.ActiveGrant{perth, cairns}, nil
 	case "down":

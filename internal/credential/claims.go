@@ -18,6 +18,8 @@ type AccessClaims struct {
 	Audience    string
 	OAuthScopes []string
 	Grant       json.RawMessage // the active_grant claim
+	Family      string          // the refresh family it came with
+	DPoPKey     string          // cnf.jkt (RFC 9449 section 6.1): the thumbprint of the key that must be proved with it; "" for a bearer token
 	IssuedAt    time.Time
 	AuthTime    time.Time
 }
@@ -51,6 +53,20 @@ type accessWire struct {
 	AMR        []string            `json:"amr,omitempty"`
 	ACR        string              `json:"acr,omitempty"`
 	Grant      json.RawMessage     `json:"active_grant,omitempty"`
+	Family     string              `json:"family,omitempty"`
+	Confirm    *confirmation       `json:"cnf,omitempty"`
+}
+
+// confirmation is the cnf claim (RFC 7800) of a token that is bound to a DPoP key.
+type confirmation struct {
+	Thumbprint string `json:"jkt"`
+}
+
+func confirm(thumbprint string) *confirmation {
+	if thumbprint == "" {
+		return nil
+	}
+	return &confirmation{thumbprint}
 }
 
 func (w accessWire) epochs() Epochs {
@@ -62,15 +78,20 @@ func (e Epochs) wire() []int64 { return []int64{e.Host, e.Connection, e.Client, 
 // complete reports whether every claim that we always write is there.
 func (w accessWire) complete(issuer string) bool {
 	return w.Issuer == issuer && w.Audience != "" && w.ClientID != "" && w.Subject != "" && w.Session != "" &&
-		w.JTI != "" && w.IssuedAt > 0 && w.Expires > w.IssuedAt && w.Connection != "" && len(w.Epochs) == 5
+		w.JTI != "" && w.IssuedAt > 0 && w.Expires > w.IssuedAt && w.Connection != "" && len(w.Epochs) == 5 &&
+		(w.Confirm == nil || w.Confirm.Thumbprint != "")
 }
 
 func (w accessWire) claims() AccessClaims {
+	var key string
+	if w.Confirm != nil {
+		key = w.Confirm.Thumbprint
+	}
 	return AccessClaims{
 		Bound: Bound{
 			Subject: Subject{Connection: w.Connection, Client: w.ClientID, Person: w.Subject, Session: w.Session},
 			Epochs:  w.epochs(), Expires: instant(w.Expires)},
-		JTI: w.JTI, Audience: w.Audience, OAuthScopes: strings.Fields(w.Scope), Grant: w.Grant,
+		JTI: w.JTI, Audience: w.Audience, OAuthScopes: strings.Fields(w.Scope), Grant: w.Grant, Family: w.Family, DPoPKey: key,
 		IssuedAt: instant(w.IssuedAt), AuthTime: instant(w.AuthTime),
 	}
 }
@@ -102,7 +123,7 @@ type idWire struct {
 func reserved(claim string) bool {
 	switch claim {
 	case "iss", "sub", "aud", "exp", "iat", "nbf", "jti", "auth_time", "nonce", "sid", "at_hash", "c_hash", "amr", "acr",
-		"azp", "active_grant", "client_id", "scope", "epochs", "connection", "events", "cnf", "act", "may_act":
+		"azp", "active_grant", "client_id", "scope", "epochs", "connection", "family", "events", "cnf", "act", "may_act":
 		return true
 	}
 	return false

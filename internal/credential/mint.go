@@ -38,6 +38,8 @@ type Order struct {
 	GrantUntil  time.Time       // when the active assignment ends; zero: no end
 	Audience    string          // aud of the access token
 	OAuthScopes []string
+	Family      string   // the refresh family that the tokens belong to
+	DPoPKey     string   // the thumbprint of the key that the access token is bound to; "" for a bearer token
 	SessionAMR  []string // how the person proved who they are, as the upstream said
 	ACR         string
 	AuthTime    time.Time
@@ -145,6 +147,7 @@ func (i *Issuer) signAccess(o Order, m *Minted) error {
 		Session: o.Subject.Session, JTI: m.JTI, IssuedAt: o.Now.Unix(), Expires: m.Expires.Unix(),
 		AuthTime: seconds(o.AuthTime), Scope: strings.Join(o.OAuthScopes, " "), Connection: o.Subject.Connection,
 		Epochs: m.Bound.Epochs.wire(), AMR: o.SessionAMR, ACR: o.ACR, Grant: o.Grant,
+		Family: o.Family, Confirm: confirm(o.DPoPKey),
 	}
 	payload, err := json.Marshal(w)
 	if err != nil {

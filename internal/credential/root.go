@@ -15,8 +15,8 @@ import (
 )
 
 // RootKey is the one secret of a deployment that is not in the database: private
-// keys at rest are sealed under it, and the refresh key and the cursor key are
-// derived from it. The zero RootKey opens nothing and seals nothing.
+// keys at rest are sealed under it, and the keys for refresh tokens, cursors, marks
+// and nonces are derived from it. The zero RootKey opens nothing and seals nothing.
 type RootKey struct{ key hidden }
 
 const rootPrefix = "drb_root_"

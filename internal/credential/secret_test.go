@@ -27,6 +27,10 @@ func TestSecretsDoNotPrint(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	nonces, err := root.NonceKey()
+	if err != nil {
+		t.Fatal(err)
+	}
 	sealed, err := root.GenerateKey(ES256, KeyActive, noon())
 	if err != nil {
 		t.Fatal(err)
@@ -56,7 +60,7 @@ func TestSecretsDoNotPrint(t *testing.T) {
 		t.Fatal(err)
 	}
 	var spellings []string
-	for _, raw := range [][]byte{root.key()[:], key.key()[:], cursors.key()[:], parsed.mac()[:], private[36:68]} {
+	for _, raw := range [][]byte{root.key()[:], key.key()[:], cursors.key()[:], nonces.key()[:], parsed.mac()[:], private[36:68]} {
 		spellings = append(spellings, string(raw), fmt.Sprint(raw), fmt.Sprintf("%x", raw), fmt.Sprintf("%X", raw),
 			strings.Trim(fmt.Sprintf("%#v", raw), "[]byte{}"), base64.RawURLEncoding.EncodeToString(raw), base64.StdEncoding.EncodeToString(raw))
 	}
@@ -73,11 +77,12 @@ func TestSecretsDoNotPrint(t *testing.T) {
 		cursors CursorKey
 		access  SCIMAccessKey
 		marks   MarkKey
+		nonces  NonceKey
 		refresh Refresh
 		ring    *Keyring
 	}
-	shy := holder{root, key, cursors, access, marks, parsed, ring}
-	for _, held := range []any{text, root, &root, key, &key, cursors, &cursors, parsed, &parsed, ring, refresh, code, scim, clientSecret, scimAccess, access, &access, marks, &marks, shy, &shy} {
+	shy := holder{root, key, cursors, access, marks, nonces, parsed, ring}
+	for _, held := range []any{text, root, &root, key, &key, cursors, &cursors, parsed, &parsed, ring, refresh, code, scim, clientSecret, scimAccess, access, &access, marks, &marks, nonces, &nonces, shy, &shy} {
 		for _, shown := range []any{held, wrapped{held}, []any{held}, map[string]any{"k": held}} {
 			var out []string
 			for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d"} {

@@ -95,7 +95,7 @@ type Family struct {
 	OAuthScopes []string        // originally granted
 	Resources   []string        // RFC 8707, originally granted; nil: the client's own audience
 	Claims      json.RawMessage // the claims parameter of the request; nil: none
-	DPoPKey     string          // the thumbprint that its tokens are bound to (RFC 9449); "" if they are bearer tokens
+	DPoPKey     string          // the thumbprint that its latest tokens are bound to (RFC 9449); "" if they are bearer tokens
 	AuthTime    time.Time
 	Nonce       string
 	N           int64     // the live token's number, from 1
@@ -122,6 +122,10 @@ type Rotation struct {
 	N      int64
 	Now    time.Time
 	Grace  time.Duration // a retry of N-1 within it is Retried; 0: none
+	// DPoPKey is the thumbprint of the key that the request proved, "" if none: the
+	// family's from now on. A retry by another key is Unknown, and so is a rotation of
+	// a family that has a key without one: nothing changes by them.
+	DPoPKey string
 	// Verified says that the caller has checked the token's MAC against the family's
 	// salt. A verified N above the live number proves that the engine lost its last
 	// rotations (a power cut): the family moves forward to N+1. Unverified, such a

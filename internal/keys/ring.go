@@ -33,6 +33,7 @@ type Ring struct {
 	cursors credential.CursorKey
 	scim    credential.SCIMAccessKey
 	marks   credential.MarkKey
+	nonces  credential.NonceKey
 	rows    Rows
 	current atomic.Pointer[credential.Keyring]
 }
@@ -71,6 +72,9 @@ func Open(ctx context.Context, rootFile string, rows Rows, now time.Time) (*Ring
 	if r.marks, err = root.MarkKey(); err != nil {
 		return nil, fault.Wrap(fault.Invalid, op, err)
 	}
+	if r.nonces, err = root.NonceKey(); err != nil {
+		return nil, fault.Wrap(fault.Invalid, op, err)
+	}
 	if err := r.use(held); err != nil {
 		return nil, fault.Wrap(fault.Invalid, op, err)
 	}
@@ -94,6 +98,9 @@ func (r *Ring) SCIMAccessKey() credential.SCIMAccessKey { return r.scim }
 
 // MarkKey makes marks of names.
 func (r *Ring) MarkKey() credential.MarkKey { return r.marks }
+
+// NonceKey makes the nonces of DPoP proofs.
+func (r *Ring) NonceKey() credential.NonceKey { return r.nonces }
 
 // JWKS is the published key set. Do not change it.
 func (r *Ring) JWKS() []byte { return r.Keyring().JWKS() }

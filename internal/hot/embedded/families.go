@@ -106,7 +106,7 @@ func (f *families) Rotate(ctx context.Context, r hot.Rotation) (hot.Family, hot.
 // judge says what a rotation of a live family is, and changes nothing.
 func judge(x hot.Family, r hot.Rotation) hot.Outcome {
 	switch {
-	case r.Client != x.Bound.Subject.Client || r.N < 1:
+	case r.Client != x.Bound.Subject.Client || r.N < 1 || x.DPoPKey != "" && r.DPoPKey == "":
 		return hot.Unknown
 	case r.N == x.N:
 		return hot.OK
@@ -116,6 +116,9 @@ func judge(x hot.Family, r hot.Rotation) hot.Outcome {
 		return hot.Unknown
 	case r.N == x.N-1 && r.Now.Sub(x.Rotated).Abs() < r.Grace:
 		// Abs: of two requests at once, the one that read the clock first may come last.
+		if r.DPoPKey != x.DPoPKey {
+			return hot.Unknown
+		}
 		return hot.Retried
 	}
 	return hot.Replayed
@@ -124,7 +127,7 @@ func judge(x hot.Family, r hot.Rotation) hot.Outcome {
 // advanceLocked moves the family to r.N+1, in the file first.
 func (f *families) advanceLocked(ctx context.Context, s *stripe, x hot.Family, r hot.Rotation) (hot.Family, hot.Outcome, error) {
 	was := x.N
-	x.N, x.Rotated = r.N+1, r.Now.Round(0).UTC()
+	x.N, x.Rotated, x.DPoPKey = r.N+1, r.Now.Round(0).UTC(), r.DPoPKey
 	moved := false
 	err := f.db.Update(ctx, func(q sqlitedb.Querier) (err error) {
 		moved, err = advance(q, x, was)

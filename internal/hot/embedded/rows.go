@@ -61,7 +61,7 @@ func read(q sqlitedb.Querier, id string) (x hot.Family, found bool, err error) {
 
 // advance moves a family on from number was; false if it is not there any more.
 func advance(q sqlitedb.Querier, x hot.Family, was int64) (bool, error) {
-	rows, err := q.Exec(`UPDATE families SET n = ?, rotated = ? WHERE id = ? AND n = ?`, x.N, nanos(x.Rotated), x.ID, was)
+	rows, err := q.Exec(`UPDATE families SET n = ?, rotated = ?, dpop_key = ? WHERE id = ? AND n = ?`, x.N, nanos(x.Rotated), x.DPoPKey, x.ID, was)
 	return rows == 1, err
 }
 

@@ -99,6 +99,35 @@ func chain(t *testing.T, e hot.Engine) {
 	}
 }
 
+// keys: a family follows the key of its last rotation; a retry by another key, or a
+// rotation by none, changes nothing.
+func keys(t *testing.T, e hot.Engine) {
+	must(t, e.PutFamily(t.Context(), family("fam_1")))
+	by := func(key string, n int64) hot.Rotation {
+		r := rotation("fam_1", n)
+		r.Grace, r.DPoPKey = 10*time.Second, key
+		return r
+	}
+	rotate(t, e, by("", 1), hot.Unknown)
+	if f := rotate(t, e, by("another", 1), hot.OK); f.DPoPKey != "another" || f.N != 2 {
+		t.Errorf("the family is #%d of %q", f.N, f.DPoPKey)
+	}
+	rotate(t, e, by("thumbprint", 1), hot.Unknown)
+	rotate(t, e, by("", 1), hot.Unknown)
+	if f := rotate(t, e, by("another", 1), hot.Retried); f.DPoPKey != "another" || f.N != 2 {
+		t.Errorf("the retry gave #%d of %q", f.N, f.DPoPKey)
+	}
+	bearer := family("fam_2")
+	bearer.DPoPKey = ""
+	must(t, e.PutFamily(t.Context(), bearer))
+	r := rotation("fam_2", 1)
+	r.DPoPKey = ""
+	rotate(t, e, r, hot.OK)
+	if f := rotate(t, e, rotation("fam_2", 2), hot.OK); f.DPoPKey != "thumbprint" {
+		t.Errorf("a family that is shown a key is bound to %q", f.DPoPKey)
+	}
+}
+
 func graceRetries(t *testing.T, e hot.Engine) {
 	must(t, e.PutFamily(t.Context(), family("fam_1")))
 	r := rotation("fam_1", 1)

@@ -41,6 +41,7 @@ func Run(t *testing.T, open func(t *testing.T) hot.Engine) {
 		{"one live leaf per family", OneLiveLeafPerFamily},
 		{"a rotation chain moves one by one", chain},
 		{"a retry inside the grace is told apart", graceRetries},
+		{"a retry is by the same key, and a key is never given up", keys},
 		{"reuse ends the family", reuseEnds},
 		{"another client changes nothing", otherClient},
 		{"a number from the future needs its proof", forward},
@@ -95,7 +96,7 @@ func ofSession(f hot.Family, s session.ID) hot.Family {
 }
 
 func rotation(id string, n int64) hot.Rotation {
-	return hot.Rotation{Family: id, Client: access.ClientID("fleet-web"), N: n, Now: instant().Add(time.Minute)}
+	return hot.Rotation{Family: id, Client: access.ClientID("fleet-web"), N: n, Now: instant().Add(time.Minute), DPoPKey: "thumbprint"}
 }
 
 func must(t *testing.T, err error) {

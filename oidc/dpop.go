@@ -1,0 +1,348 @@
+package oidc
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/ed25519"
+	"crypto/rsa"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+
+	"github.com/drawbridge-id/drawbridge/internal/credential"
+	"github.com/drawbridge-id/drawbridge/internal/fault"
+)
+
+// Limits of a proof.
+const (
+	maxProof    = 8 << 10 // bytes; an RSA key of 4096 bits takes one
+	maxProofJTI = 256     // bytes
+	maxRSAKey   = 4096    // bits: what more would cost us is the sender's to choose
+	minRSAKey   = 2048
+)
+
+// proofWindow is how far a proof's iat may lie from our clock, on either side.
+const proofWindow = time.Minute
+
+// Proof is what a DPoP proof says of itself (RFC 9449 section 4.2): its signature was
+// made by the key that it names, and no more is known.
+type Proof struct {
+	Key       string // the thumbprint of the key (RFC 7638, SHA-256)
+	Method    string // htm
+	Address   string // htu
+	TokenHash string // ath, "" if it names no access token
+	Nonce     string
+	JTI       string
+	IssuedAt  time.Time
+}
+
+// ProofAlgorithms are the algorithms that proofs are signed with: asymmetric ones.
+func ProofAlgorithms() []string {
+	names := make([]string, 0, len(proofAlgorithms))
+	for _, a := range proofAlgorithms {
+		names = append(names, string(a))
+	}
+	return names
+}
+
+var proofAlgorithms = [...]jose.SignatureAlgorithm{jose.ES256, jose.ES384, jose.ES512, jose.EdDSA, jose.PS256, jose.RS256}
+
+// ParseProof checks a proof's shape and signature: one compact JWS of type dpop+jwt,
+// signed by the public key in its own header (RFC 9449 section 4.3, points 2 to 7).
+// The error is what the client is told.
+func ParseProof(text string) (Proof, error) {
+	if len(text) > maxProof {
+		return Proof{}, badProof("The DPoP proof is longer than 8 KiB.")
+	}
+	jws, err := jose.ParseSignedCompact(text, proofAlgorithms[:])
+	if err != nil || len(jws.Signatures) != 1 {
+		return Proof{}, badProof("The DPoP proof is not a JWT that is signed by one of " + strings.Join(ProofAlgorithms(), ", ") + ".")
+	}
+	header := jws.Signatures[0].Protected
+	if typ, _ := header.ExtraHeaders[jose.HeaderType].(string); typ != "dpop+jwt" {
+		return Proof{}, badProof("The DPoP proof is not of the type dpop+jwt.")
+	}
+	key := header.JSONWebKey
+	if key == nil || !key.IsPublic() || !strong(key.Key) {
+		return Proof{}, badProof("The DPoP proof must carry the public key that signed it as jwk; an RSA key has 2048 to 4096 bits.")
+	}
+	body, err := jws.Verify(key)
+	if err != nil {
+		return Proof{}, badProof("The DPoP proof was not signed by the key that it carries.")
+	}
+	thumbprint, err := key.Thumbprint(crypto.SHA256)
+	if err != nil {
+		return Proof{}, badProof("The key of the DPoP proof has no thumbprint.")
+	}
+	p, err := readProof(body)
+	p.Key = base64.RawURLEncoding.EncodeToString(thumbprint)
+	return p, err
+}
+
+// strong reports whether a key is of a kind and size that proves something and costs
+// us a bounded amount of work.
+func strong(key any) bool {
+	if k, ok := key.(*rsa.PublicKey); ok {
+		return k.N.BitLen() >= minRSAKey && k.N.BitLen() <= maxRSAKey && k.E < 1<<31
+	}
+	if k, ok := key.(ed25519.PublicKey); ok {
+		return len(k) == ed25519.PublicKeySize
+	}
+	return true // elliptic curves come in three sizes
+}
+
+// readProof reads the claims of a proof: htm, htu, jti and iat must be there.
+func readProof(body []byte) (Proof, error) {
+	var c struct {
+		Method    string   `json:"htm"`
+		Address   string   `json:"htu"`
+		JTI       string   `json:"jti"`
+		IssuedAt  *float64 `json:"iat"`
+		TokenHash string   `json:"ath"`
+		Nonce     string   `json:"nonce"`
+	}
+	if err := json.NewDecoder(bytes.NewReader(body)).Decode(&c); err != nil {
+		return Proof{}, badProof("The claims of the DPoP proof are not a JSON object of the members that RFC 9449 section 4.2 lists.")
+	}
+	if c.Method == "" || c.Address == "" || c.JTI == "" || c.IssuedAt == nil {
+		return Proof{}, badProof("The DPoP proof needs htm, htu, jti and iat.")
+	}
+	if len(c.JTI) > maxProofJTI || *c.IssuedAt < 0 || *c.IssuedAt > 1<<40 {
+		return Proof{}, badProof("The jti of a DPoP proof has at most 256 bytes, and its iat is in seconds since 1970.")
+	}
+	return Proof{Method: c.Method, Address: c.Address, JTI: c.JTI, IssuedAt: time.Unix(int64(*c.IssuedAt), 0), TokenHash: c.TokenHash, Nonce: c.Nonce}, nil
+}
+
+// ProofConfig is what Proofs are judged by.
+type ProofConfig struct {
+	Issuer       string              // origin, without a trailing slash
+	Nonces       credential.NonceKey //
+	RequireNonce bool                // a proof must carry a nonce of ours (RFC 9449 section 8)
+	Now          func() time.Time
+}
+
+// Proofs judges DPoP proofs (RFC 9449). It remembers those it has seen, on this node
+// alone. A nil Proofs finds none good. It is safe for concurrent use.
+type Proofs struct {
+	ProofConfig
+	seen seenProofs
+}
+
+// NewProofs makes a Proofs that has seen nothing.
+func NewProofs(c ProofConfig) *Proofs { return &Proofs{ProofConfig: c} }
+
+// Key is the thumbprint of the key that a request proves, "" if it sends no proof.
+// accessToken is the token that the proof must have been made for, "" if none was
+// sent. The error is an *Error.
+func (q *Proofs) Key(r *http.Request, accessToken string) (string, error) {
+	sent := r.Header.Values("DPoP")
+	switch {
+	case len(sent) == 0:
+		return "", nil
+	case len(sent) > 1:
+		return "", badProof("Send one DPoP header.")
+	case q == nil:
+		return "", badProof("DPoP is not available here.")
+	}
+	p, err := ParseProof(sent[0])
+	if err != nil {
+		return "", err
+	}
+	if err := q.judge(p, r, accessToken); err != nil {
+		return "", err
+	}
+	return p.Key, nil
+}
+
+// judge is RFC 9449 section 4.3, points 8 to 12. A proof is remembered last: one that
+// is refused for something else has not been used.
+func (q *Proofs) judge(p Proof, r *http.Request, accessToken string) error {
+	now := q.Now()
+	switch {
+	case p.Method != r.Method || !sameAddress(p.Address, q.Issuer+r.URL.Path):
+		return badProof("The DPoP proof was made for another request: htm and htu are the method and the address of this one.")
+	case accessToken == "" && p.TokenHash != "" || accessToken != "" && p.TokenHash != tokenHash(accessToken):
+		return badProof("The DPoP proof was made for another access token: ath is the base64url of the token's SHA-256.")
+	case p.Nonce == "" && q.RequireNonce, p.Nonce != "" && !q.Nonces.Good(p.Nonce, now):
+		return q.useNonce(now)
+	case now.Sub(p.IssuedAt).Abs() > proofWindow:
+		return badProof("The DPoP proof was not made within the last minute. Make one for each request, by a clock that is right.")
+	}
+	switch q.seen.add(p, now) {
+	case proofNew:
+		return nil
+	case proofSeen:
+		return badProof("The DPoP proof was used before. Make one for each request.")
+	}
+	return &Error{Status: http.StatusTooManyRequests, Code: "temporarily_unavailable", Description: "Too many proofs came within a short time. Try again a little later."}
+}
+
+func (q *Proofs) useNonce(now time.Time) *Error {
+	return &Error{Status: http.StatusBadRequest, Code: "use_dpop_nonce", nonce: q.Nonces.Nonce(now),
+		Description: "Make the DPoP proof with the nonce that is in the header DPoP-Nonce."}
+}
+
+// Announce tells the next nonce in an answer, where proofs must carry one.
+func (q *Proofs) Announce(w http.ResponseWriter) {
+	if q != nil && q.RequireNonce {
+		w.Header().Set("DPoP-Nonce", q.Nonces.Nonce(q.Now()))
+	}
+}
+
+func badProof(description string) *Error {
+	return &Error{Status: http.StatusBadRequest, Code: "invalid_dpop_proof", Description: description}
+}
+
+func tokenHash(accessToken string) string {
+	sum := sha256.Sum256([]byte(accessToken))
+	return base64.RawURLEncoding.EncodeToString(sum[:])
+}
+
+// sameAddress compares an htu with the address it must name: scheme and host in any
+// case, the usual port left out or not, the query and the fragment ignored (RFC 9449
+// section 4.3 point 9, RFC 3986 section 6.2). ours is written the usual way.
+func sameAddress(htu, ours string) bool {
+	a, errA := url.Parse(htu)
+	b, errB := url.Parse(ours)
+	if errA != nil || errB != nil || a.User != nil || a.Opaque != "" {
+		return false
+	}
+	return strings.EqualFold(a.Scheme, b.Scheme) && hostPort(a) == hostPort(b) && a.Path == b.Path
+}
+
+// hostPort is the host in lower case, with the port even where it is the usual one.
+func hostPort(u *url.URL) string {
+	port := u.Port()
+	if port == "" {
+		port = map[string]string{"https": "443", "http": "80"}[strings.ToLower(u.Scheme)]
+	}
+	return strings.ToLower(u.Hostname()) + ":" + port
+}
+
+// seenProofs remembers used proofs for as long as their iat lets them be good. There
+// are two generations: the older one is dropped when the younger is as old as that.
+type seenProofs struct {
+	mu         sync.Mutex // guards what follows
+	young, old map[[16]byte]struct{}
+	since      time.Time // when the younger generation began
+}
+
+// proofMemory is how long a proof may be good after it was first seen: it may come
+// from a clock that is a window ahead.
+const proofMemory = 2 * proofWindow
+
+// maxProofsSeen bounds a generation, at some 30 bytes each. It is twice what two cores
+// can verify in that time.
+const maxProofsSeen = 1 << 20
+
+type proofOutcome uint8
+
+const (
+	proofRefused proofOutcome = iota // there is no room to remember it
+	proofNew
+	proofSeen
+)
+
+func (s *seenProofs) add(p Proof, now time.Time) proofOutcome {
+	sum := sha256.Sum256([]byte(p.Key + " " + p.JTI)) // a thumbprint has no space
+	id := [16]byte(sum[:16])
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if age := now.Sub(s.since); s.young == nil || age >= proofMemory {
+		s.old = s.young
+		if age >= 2*proofMemory {
+			s.old = nil
+		}
+		s.young, s.since = map[[16]byte]struct{}{}, now
+	}
+	_, young := s.young[id]
+	_, old := s.old[id]
+	switch {
+	case young || old:
+		return proofSeen
+	case len(s.young) >= maxProofsSeen:
+		return proofRefused
+	}
+	s.young[id] = struct{}{}
+	return proofNew
+}
+
+// Presented is an access token as a request shows it.
+type Presented struct {
+	Token   string
+	DPoPKey string // the thumbprint of the key that was proved with it; "" if it came as a bearer token
+}
+
+// Shows reports whether a may be used as it was shown: a token that is bound to a key
+// by the proof of that key, another one as a bearer token.
+func (a Accepted) Shows(p Presented) bool { return a.DPoPKey == p.DPoPKey }
+
+// Present finds the access token in a request's Authorization header, as Bearer or,
+// with a proof, as DPoP (RFC 6750 section 2.1, RFC 9449 section 7.1). The error is an
+// *Error, with its challenge.
+func (q *Proofs) Present(r *http.Request) (Presented, error) {
+	header := r.Header.Values("Authorization")
+	if len(header) == 0 { // no error code where nothing was tried (RFC 6750 section 3.1)
+		return Presented{}, &Error{Status: http.StatusUnauthorized, Code: "invalid_token", challenge: `Bearer realm="oauth2"`,
+			Description: "Send an access token: Authorization: Bearer <token>."}
+	}
+	if len(header) > 1 {
+		return Presented{}, invalid("Send one access token, in the header or in the form.")
+	}
+	scheme, token, _ := strings.Cut(header[0], " ")
+	token = strings.TrimSpace(token)
+	switch {
+	case token == "" || len(token) > maxToken:
+		return Presented{}, noToken()
+	case strings.EqualFold(scheme, "Bearer"):
+		return Presented{Token: token}, nil
+	case !strings.EqualFold(scheme, "DPoP"):
+		return Presented{}, noToken()
+	}
+	key, err := q.Key(r, token)
+	if err != nil {
+		return Presented{}, challenged(err)
+	}
+	if key == "" {
+		return Presented{}, challenged(badProof("A token that is sent as DPoP needs a proof in the header DPoP."))
+	}
+	return Presented{Token: token, DPoPKey: key}, nil
+}
+
+// challenged makes what is wrong with a proof the answer of a protected resource
+// (RFC 9449 section 7.1).
+func challenged(err error) error {
+	e, ok := err.(*Error) //nolint:errorlint // made here, never wrapped
+	if !ok || e.Status != http.StatusBadRequest {
+		return err
+	}
+	c := *e
+	c.Status, c.challenge = http.StatusUnauthorized, dpopChallenge(e.Code)
+	return &c
+}
+
+func dpopChallenge(code string) string {
+	return `DPoP realm="oauth2", error="` + code + `", algs="` + strings.Join(ProofAlgorithms(), " ") + `"`
+}
+
+// notShown is the answer to a token that counts, shown in a way that it may not be.
+func notShown(a Accepted) *Error {
+	e := noToken()
+	if a.DPoPKey != "" {
+		e.Description = "The access token is bound to a key: send it as DPoP, with a proof of that key."
+		e.challenge = dpopChallenge("invalid_token")
+	}
+	return e
+}
+
+// NotShown is the fault for a token that was not shown as it must be.
+func NotShown(op string) error {
+	return fault.New(fault.Unauthenticated, op, "the access token is bound to another key, or to none")
+}
