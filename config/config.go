@@ -91,8 +91,16 @@ type SignIn struct {
 	Issuer       string
 	ClientID     string
 	ClientSecret secret.String
-	SubjectClaim string // "oid" for Entra, "sub" elsewhere, unless named
-	TenantID     string // Entra's directory id
+	SubjectClaim string   // "oid" for Entra, "sub" elsewhere, unless named
+	TenantID     string   // Entra's directory id
+	Scopes       []string // beside openid
+	Prompt       string   // "", "login" or "select_account"
+	ACRValues    []string // asked for at each sign-in
+	RequireACR   []string // one of them must be proven; nil: any
+	RequireAMR   []string // likewise
+
+	AuthTimeClaim           string // "" for auth_time
+	InsecureAuthTimeFromIat bool
 }
 
 // Load reads the configuration: a file, or every *.yaml of a directory. environ is

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
@@ -20,9 +21,8 @@ func (l *loader) connections(root block, tree *access.Tree) (all []Connection, s
 	if !ok {
 		sound = nil
 	}
-	finds := map[string]access.ConnectionID{}
 	for _, id := range b.order {
-		c, ok := l.connection(b.fields[id], access.ConnectionID(id), tree, finds)
+		c, ok := l.connection(b.fields[id], access.ConnectionID(id), tree)
 		if sound != nil {
 			sound[c.ID] = ok
 		}
@@ -31,7 +31,7 @@ func (l *loader) connections(root block, tree *access.Tree) (all []Connection, s
 	return all, sound
 }
 
-func (l *loader) connection(f field, id access.ConnectionID, tree *access.Tree, finds map[string]access.ConnectionID) (c Connection, sound bool) {
+func (l *loader) connection(f field, id access.ConnectionID, tree *access.Tree) (c Connection, sound bool) {
 	c = Connection{Connection: access.Connection{ID: id}}
 	opened := len(l.list)
 	b, ok := f.open("idp", "name", "domains", "root", "ceiling", "contact", "trust", "scim", "sign_in")
@@ -46,7 +46,7 @@ func (l *loader) connection(f field, id access.ConnectionID, tree *access.Tree, 
 		c.IdP = b.oneOf("idp", dialect.Names()...)
 	}
 	c.Name, c.Contact = b.needText("name"), b.email("contact")
-	c.Domains = l.domains(b, id, finds)
+	c.Domains = domains(b)
 	before := len(l.list)
 	if at, ok := b.need("ceiling"); ok {
 		c.Ceiling = l.ceiling(at, tree)
@@ -83,7 +83,7 @@ func (l *loader) ceiling(f field, tree *access.Tree) access.Ceiling {
 	return c
 }
 
-func (l *loader) domains(b block, id access.ConnectionID, finds map[string]access.ConnectionID) []string {
+func domains(b block) []string {
 	f, ok := b.get("domains")
 	if !ok {
 		return nil
@@ -97,10 +97,9 @@ func (l *loader) domains(b block, id access.ConnectionID, finds map[string]acces
 		if d != strings.ToLower(d) || !strings.Contains(d, ".") || strings.ContainsAny(d, "@/: *") || strings.HasPrefix(d, ".") || strings.HasSuffix(d, ".") {
 			item.say("%q is not a domain in lower case, such as customer.example", d)
 		}
-		if other, taken := finds[d]; taken {
-			item.say("the domain %s already finds the connection %s", d, other)
+		if slices.Contains(all, d) {
+			item.say("the domain %s is listed twice", d)
 		}
-		finds[d] = id
 		all = append(all, d)
 	}
 	return all
@@ -121,37 +120,4 @@ func (l *loader) trusts(b block) bool {
 		}
 	}
 	return trusted
-}
-
-// SubjectClaim is the claim that means a person for good, unless the file names
-// another.
-func SubjectClaim(idp string) string {
-	d, _ := dialect.Named(idp)
-	return d.SubjectClaim
-}
-
-func (l *loader) signIn(f field, idp string) *SignIn {
-	b, ok := f.open("issuer", "client_id", "client_secret", "client_secret_file", "client_secret_env", "subject_claim", "tenant_id")
-	if !ok {
-		return nil
-	}
-	s := &SignIn{Issuer: b.needText("issuer"), ClientID: b.needText("client_id"), SubjectClaim: b.text("subject_claim"), TenantID: b.text("tenant_id")}
-	if at, ok := b.get("issuer"); ok && s.Issuer != "" {
-		if u, err := checkURL(s.Issuer); err != nil {
-			at.say("%v", err)
-		} else if u.RawQuery != "" {
-			at.say("an issuer has no query")
-		}
-	}
-	var has bool
-	if s.ClientSecret, has = l.secret(b, "client_secret"); !has {
-		b.say("client_secret_env or client_secret_file is missing")
-	}
-	if s.SubjectClaim == "" {
-		s.SubjectClaim = SubjectClaim(idp)
-	}
-	if s.SubjectClaim == "oid" && s.TenantID == "" {
-		b.say("tenant_id is missing: an oid means a person only within its directory")
-	}
-	return s
 }

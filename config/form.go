@@ -185,6 +185,14 @@ type formSignIn struct {
 	ClientSecretEnv  string `json:"client_secret_env"`
 	SubjectClaim     string `json:"subject_claim"`
 	TenantID         string `json:"tenant_id"`
+
+	Scopes                  []string `json:"scopes"`
+	Prompt                  string   `json:"prompt" jsonschema:"enum=login,enum=select_account"`
+	ACRValues               []string `json:"acr_values"`
+	RequireACR              []string `json:"require_acr"`
+	RequireAMR              []string `json:"require_amr"`
+	AuthTimeClaim           string   `json:"auth_time_claim"`
+	InsecureAuthTimeFromIat bool     `json:"insecure_auth_time_from_iat"`
 }
 
 type formAttribute struct {

@@ -211,11 +211,11 @@ func TestCapturesThatCouldMeanVeryMuchCostNothing(t *testing.T) {
 
 func TestConnectionsAreChecked(t *testing.T) {
 	conns := append(connections(),
-		access.Connection{ID: "narrow-okta", Root: "gone", Ceiling: access.Ceiling{Scope: "gone", Grants: []access.Grant{"viewer"}}, Domains: []string{"IRONBARK.example"}})
+		access.Connection{ID: "narrow-okta", Root: "gone", Ceiling: access.Ceiling{Scope: "gone", Grants: []access.Grant{"viewer"}}})
 	_, err := Compile(PolicySource{Scopes: pacific(), Connections: conns})
 	var faults Faults
-	if !errors.As(err, &faults) || len(faults) != 5 {
-		t.Errorf("an id, a root, a ceiling, a grant and a domain: %v", err)
+	if !errors.As(err, &faults) || len(faults) != 4 {
+		t.Errorf("an id, a root, a ceiling and a grant: %v", err)
 	}
 }
 

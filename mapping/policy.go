@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
-	"github.com/drawbridge-id/drawbridge/scim/schema"
 )
 
 // Policy is a compiled policy: immutable, safe for any number of readers.
@@ -130,7 +129,6 @@ func joinedFaults(err error) Faults {
 
 func (p *Policy) addConnections() Faults {
 	var faults Faults
-	finds := map[string]access.ConnectionID{}
 	for _, c := range p.source.Connections {
 		say := func(format string, args ...any) {
 			faults = append(faults, Fault{Message: fmt.Sprintf("connection %q: ", c.ID) + fmt.Sprintf(format, args...)})
@@ -148,13 +146,6 @@ func (p *Policy) addConnections() Faults {
 			if !g.Known() {
 				say("its ceiling allows %q, which is not a grant", g)
 			}
-		}
-		for _, d := range c.Domains {
-			if other, taken := finds[schema.Fold(d)]; taken {
-				say("the domain %s already finds connection %q", d, other)
-				continue
-			}
-			finds[schema.Fold(d)] = c.ID
 		}
 		p.connections[c.ID] = c
 		p.rules[c.ID] = newRuleset()

@@ -284,16 +284,18 @@ func providers(cfg *config.Config) []upstream.Provider {
 		}
 		out = append(out, upstream.Provider{Connection: c.ID, Issuer: c.SignIn.Issuer, ClientID: c.SignIn.ClientID,
 			ClientSecret: c.SignIn.ClientSecret, SubjectClaim: c.SignIn.SubjectClaim, TenantID: c.SignIn.TenantID,
-			OAuthScopes: upstreamScopes(c.SignIn.SubjectClaim)})
+			OAuthScopes: upstreamScopes(c.SignIn), Prompt: c.SignIn.Prompt, ACRValues: c.SignIn.ACRValues,
+			RequireACR: c.SignIn.RequireACR, RequireAMR: c.SignIn.RequireAMR,
+			AuthTimeClaim: c.SignIn.AuthTimeClaim, InsecureAuthTimeFromIat: c.SignIn.InsecureAuthTimeFromIat})
 	}
 	return out
 }
 
 // upstreamScopes is what an identity provider is asked for beside openid: Entra
 // puts oid and tid into an ID token only with profile.
-func upstreamScopes(subjectClaim string) []string {
-	if subjectClaim == "oid" {
-		return []string{"profile"}
+func upstreamScopes(s *config.SignIn) []string {
+	if s.SubjectClaim == "oid" && !slices.Contains(s.Scopes, "profile") {
+		return append([]string{"profile"}, s.Scopes...)
 	}
-	return nil
+	return s.Scopes
 }

@@ -317,3 +317,15 @@ func TestATokenThatIsNoSignInIsVerifiedByTheProvidersKeys(t *testing.T) {
 		t.Errorf("a connection without a provider: %v", err)
 	}
 }
+
+// A connection that always asks for a fresh sign-in is always given the proof of one.
+func TestAConnectionThatAlwaysAsksForAFreshSignInHoldsItToThat(t *testing.T) {
+	p := newIdP(t)
+	u := p.upstreamsOf(t, func(p *Provider) { p.Prompt = "login" })
+	if _, err := p.finish(t, u, map[string]any{"auth_time": p.clock().Add(-time.Hour).Unix()}); fault.ReasonOf(err) != ReasonStale {
+		t.Errorf("got %v", err)
+	}
+	if _, err := p.finish(t, u, nil); err != nil {
+		t.Error(err)
+	}
+}

@@ -170,6 +170,7 @@ func (u *Upstreams) Finish(ctx context.Context, c access.ConnectionID, leg Leg, 
 	if err != nil {
 		return Identity{}, err
 	}
+	leg = l.own(leg)
 	found, err := l.discovered(ctx)
 	if err != nil {
 		return Identity{}, err
