@@ -34,6 +34,7 @@ func (c *Console) callback(w http.ResponseWriter, r *http.Request) {
 		c.refuse(w, r, err, c.about(r, req, conn))
 		return
 	}
+	c.remember(w, conn)
 	c.arrive(w, r, req, cookie, b)
 }
 

@@ -71,6 +71,7 @@ const (
 func (c *Console) routes() map[string]methods {
 	return map[string]methods{
 		pathSignIn:                       {http.MethodGet: c.signIn, http.MethodPost: c.address},
+		pathSignIn + "/{connection}":     {http.MethodGet: c.companyLink},
 		"/connect/{connection}/callback": {http.MethodGet: c.callback},
 		pathMe + "{$}":                   {http.MethodGet: c.me},
 		pathChoose:                       {http.MethodGet: c.choose, http.MethodPost: c.chosen},

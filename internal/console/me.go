@@ -115,6 +115,7 @@ func (c *Console) signOut(w http.ResponseWriter, r *http.Request) {
 // SignedOut says that the browser is signed out here.
 func (c *Console) SignedOut(w http.ResponseWriter, r *http.Request) {
 	setHeaders(w.Header(), c.secure, "")
+	c.forget(w)
 	s := sentence(session.EndSignedOut, names{Product: c.Product})
 	c.page(w, r, http.StatusOK, pageNotice, s.Title, notice{Sentence: s.Sentence, Access: pathMe})
 }

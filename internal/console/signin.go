@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
-	"github.com/drawbridge-id/drawbridge/internal/credential"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
 	"github.com/drawbridge-id/drawbridge/internal/hot"
 	"github.com/drawbridge-id/drawbridge/internal/session"
@@ -39,11 +38,14 @@ type customer struct {
 }
 
 // continueView leads to the identity provider. A form's answer may not redirect
-// there (form-action), so this is a page with a link that follows itself.
+// there (form-action), so this is a page with a link that follows itself, unless it asks.
 type continueView struct {
-	Customer Public
-	Link     href
-	Restart  href
+	Customer    Public
+	Application Public
+	Link        href
+	Restart     href
+	Again       bool // it asks whether the company is that of the last time
+	Leaves      bool // it asks whether to leave another company's session
 }
 
 // Begin answers with what the stored request needs next. The browser's binding was
@@ -129,16 +131,12 @@ func (c *Console) browser(r *http.Request) (oidc.Browser, error) {
 	return c.SignIns.Browser(r.Context(), cookie)
 }
 
-// connectionOf is the connection that the application named, or the only one that
-// the hint's domain finds; "" means that the person must be asked.
+// connectionOf is the connection that the application or a link named, or the only one
+// that the hint's domain finds, or the one of those that the browser was last signed in
+// through; "" means that the person must be asked.
 func (c *Console) connectionOf(r *http.Request, req hot.AuthRequest, another bool) (access.ConnectionID, error) {
 	if req.Connection != "" {
-		found, err := c.Finder.Connection(r.Context(), req.Connection)
-		if fault.Is(err, fault.NotFound) {
-			e := fault.New(fault.NotFound, "console.connection", "the application names a connection that there is not").Because(upstream.ReasonUnknown)
-			e.Err = err
-			return "", e
-		}
+		found, err := c.named(r, req.Connection)
 		return found.ID, err
 	}
 	domain, err := domainOf(req.LoginHint)
@@ -146,10 +144,17 @@ func (c *Console) connectionOf(r *http.Request, req hot.AuthRequest, another boo
 		return "", nil
 	}
 	found, err := c.Finder.ByDomain(r.Context(), domain)
-	if err != nil || len(found) != 1 {
+	if err != nil || len(found) == 0 {
 		return "", err
 	}
-	return found[0].ID, nil
+	if len(found) == 1 {
+		return found[0].ID, nil
+	}
+	last, err := c.remembered(r)
+	if err != nil || !slices.ContainsFunc(found, func(k access.Connection) bool { return k.ID == last.ID }) {
+		return "", err
+	}
+	return last.ID, nil
 }
 
 // leave starts the trip to the identity provider and gives the address it begins at.
@@ -212,12 +217,28 @@ func (c *Console) signIn(w http.ResponseWriter, r *http.Request) {
 		c.refuse(w, r, err, place{})
 		return
 	}
+	if q.Has("connection") && req.Connection == "" {
+		c.pick(w, r, req, access.ConnectionID(q.Get("connection")))
+		return
+	}
 	another := q.Get("another") == "1"
 	if q.Get("ask") != "1" || req.Connection != "" { // what the application chose is not asked
 		c.proceed(w, r, req, another)
 		return
 	}
-	c.ask(w, r, http.StatusOK, req, addressView{Another: another, Email: hinted(req, another)})
+	v := addressView{Another: another, Email: hinted(req, another)}
+	if v.Email == "" && !another {
+		last, err := c.remembered(r)
+		if err != nil {
+			c.refuse(w, r, err, c.about(r, req, ""))
+			return
+		}
+		if last.ID != "" {
+			c.welcome(w, r, req, last)
+			return
+		}
+	}
+	c.ask(w, r, http.StatusOK, req, v)
 }
 
 func hinted(req hot.AuthRequest, another bool) Public {
@@ -229,15 +250,11 @@ func hinted(req hot.AuthRequest, another bool) Public {
 
 // begin starts a sign-in whose end is the person's own access page.
 func (c *Console) begin(w http.ResponseWriter, r *http.Request) {
-	value, now := credential.NewOpaque(credential.KindRequest).Reveal(), c.Now()
-	req := hot.AuthRequest{
-		ID: credential.NewID("req"), Browser: credential.DigestOf(value), MaxAge: -1, Created: now, Expires: now.Add(oidc.RequestLife),
-	}
-	if err := c.Requests.PutAuthRequest(r.Context(), req); err != nil {
+	req, err := c.newRequest(w, r, "")
+	if err != nil {
 		c.refuse(w, r, err, place{})
 		return
 	}
-	c.setCookie(w, oidc.RequestCookie(c.secure, req.ID), value, req.Expires)
 	see(w, c.addressPath(req, false))
 }
 
