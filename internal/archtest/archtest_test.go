@@ -52,6 +52,7 @@ var layers = []struct {
 	{"internal/assertion", []string{"internal/fault", "internal/jwtclaims"}},
 	{"oidc", []string{"internal/access", "internal/assertion", "internal/credential", "internal/fault", "internal/hot", "internal/secret", "internal/session"}},
 	{"oidc/upstream", []string{"internal/access", "internal/assertion", "internal/fault", "internal/jwtclaims", "internal/secret"}},
+	{"oidc/ssf", []string{"internal/access", "internal/fault", "internal/secret", "oidc"}},
 	// L3: use cases
 	{"internal/bridge", []string{"internal/access", "internal/assertion", "internal/credential", "internal/event", "internal/fault", "internal/hot", "internal/secret", "internal/session", "internal/store", "internal/suggest", "mapping", "oidc", "oidc/upstream", "scim", "scim/admission", "scim/dialect", "scim/patch", "scim/schema", "scim/traffic"}},
 	// L4: engines
