@@ -121,9 +121,15 @@ func (tx *Tx) UpdateSession(s session.Session, newCookie *credential.Digest) err
 	return nil
 }
 
-// AddSessionClient records that an application was signed in to.
+// AddSessionClient records that an application was signed in to, and that it knows the
+// person from now on.
 func (tx *Tx) AddSessionClient(id session.ID, client access.ClientID) error {
-	_, err := tx.exec("store.AddSessionClient", `insert into session_clients (session, client) values ($1, $2) on conflict do nothing`, string(id), string(client))
+	const op = "store.AddSessionClient"
+	n, err := tx.exec(op, `insert into session_clients (session, client) values ($1, $2) on conflict do nothing`, string(id), string(client))
+	if err != nil || n == 0 {
+		return err
+	}
+	_, err = tx.exec(op, `insert into client_people (client, conn, person) select $1, s.conn, s.person from sessions s where s.id = $2 on conflict do nothing`, string(client), string(id))
 	return err
 }
 

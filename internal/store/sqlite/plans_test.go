@@ -158,6 +158,11 @@ func walk(t *testing.T, s *store.Store) {
 		row := store.SessionRow{Session: session.Session{ID: "ses_1", Connection: crashConn, Person: p.ID, State: session.Active, Version: 1}, Cookie: credential.Digest{1}}
 		did.add(tx.InsertSession(row), tx.UpdateSession(row.Session, &credential.Digest{2}), tx.AddSessionClient("ses_1", "app"),
 			tx.Append(event.Event{Connection: crashConn, Person: p.ID, At: crashDay}), read(&tx.View, &d.Directory, p, g))
+		stream := store.Stream{ID: "str_1", Client: "app", Status: "enabled"}
+		did.add(tx.InsertStream(stream), tx.UpdateStream(stream), tx.Mute("str_1", "x", crashDay), tx.Unmute("str_1", "x"), readStream(&tx.View, &d.Directory),
+			tx.DeleteStream("str_1"), d.PutSCIMResult(store.SCIMResult{Txn: "t", Body: []byte("{}")}))
+		_, err = tx.TrimSCIMResults(crashDay)
+		did.add(err)
 		did.add(d.BeginEdits(&g, []store.MemberEdit{{Add: []store.PersonKey{p.Key}}}, crashDay))
 		did.add(d.NoteDrift(&g, []string{"per_7"}, crashDay), d.ForgetDrift(&g, []string{"per_7"}, false), d.ForgetDrift(&g, nil, true))
 		planned := store.PlanRow{Hash: "h", Summary: []byte(`{}`), Created: crashDay}
@@ -239,6 +244,19 @@ func deliver(tx *store.Tx) error {
 	_, err4 := tx.DeliveryRefused(to, []string{"j"}, "no", crashDay)
 	_, err5 := tx.Delivered(to, []string{"j"}, crashDay)
 	_, err6 := tx.DropReceiver(to)
+	return errors.Join(err, err2, err3, err4, err5, err6)
+}
+
+func readStream(v *store.View, d *store.Directory) error {
+	_, err := v.Stream("str_1")
+	_, err2 := v.StreamOf("app")
+	_, err3 := v.Muted("str_1", []string{"x"})
+	_, err4 := v.Knows("app", crashConn, "per_1")
+	_, err5 := v.KnowsAnybody("app", crashConn)
+	_, err6 := d.SCIMResult("none")
+	if fault.Is(err6, fault.NotFound) {
+		err6 = nil
+	}
 	return errors.Join(err, err2, err3, err4, err5, err6)
 }
 
