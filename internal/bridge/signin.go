@@ -92,7 +92,7 @@ func (c *change) signIn(id upstream.Identity, life time.Duration, cookie secret.
 	s, events, err := session.Start(session.Opening{ID: session.ID(credential.NewID("ses")), Connection: c.conn, Person: p.ID, Held: held,
 		Upstream: session.Upstream{Issuer: id.Issuer, Subject: id.Subject, Session: id.Session, AMR: id.AMR, ACR: id.ACR},
 		Epochs:   session.Epochs{Host: host, Connection: c.dir.Row().Epoch, Person: p.Epoch},
-		AuthTime: id.AuthTime, Now: c.now, Expires: c.now.Add(life)})
+		AuthTime: id.AuthTime, Now: c.now, Expires: sessionEnd(c.now.Add(life), id.Until)})
 	if err != nil {
 		return err
 	}
@@ -101,6 +101,15 @@ func (c *change) signIn(id upstream.Identity, life time.Duration, cookie secret.
 	}
 	c.add(events)
 	return c.tx.InsertSession(store.SessionRow{Session: s, Cookie: credential.DigestOf(cookie.Reveal())})
+}
+
+// sessionEnd is the end of a session: ours, or the identity provider's where it names one
+// that comes first.
+func sessionEnd(ours, theirs time.Time) time.Time {
+	if !theirs.IsZero() && theirs.Before(ours) {
+		return theirs
+	}
+	return ours
 }
 
 // pin binds the person to the subject at the first sign-in.

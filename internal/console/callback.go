@@ -80,9 +80,11 @@ func (c *Console) enter(w http.ResponseWriter, r *http.Request, req hot.AuthRequ
 }
 
 // serves reports whether a session that the browser has is as good as a new one:
-// the same identity, and what the request asks for.
+// the same identity, what the request asks for, and no longer than the provider lets it
+// last now.
 func serves(s session.Session, req hot.AuthRequest, id upstream.Identity) bool {
-	return s.Connection == id.Connection && s.Upstream.Issuer == id.Issuer && s.Upstream.Subject == id.Subject && suits(s, req)
+	longer := !id.Until.IsZero() && s.Expires.After(id.Until)
+	return s.Connection == id.Connection && s.Upstream.Issuer == id.Issuer && s.Upstream.Subject == id.Subject && !longer && suits(s, req)
 }
 
 // arrive ends the sign-in: at the person's own page, at the chooser, or back in the

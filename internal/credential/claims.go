@@ -116,13 +116,14 @@ type idWire struct {
 	AtHash   string          `json:"at_hash,omitempty"`
 	AMR      []string        `json:"amr,omitempty"`
 	ACR      string          `json:"acr,omitempty"`
+	Until    int64           `json:"session_expiry,omitempty"` // when the session ends at the latest (OpenID IPSIE SL1)
 	Grant    json.RawMessage `json:"active_grant,omitempty"`
 }
 
 // reserved are the claims that only mint writes, in either token.
 func reserved(claim string) bool {
 	switch claim {
-	case "iss", "sub", "aud", "exp", "iat", "nbf", "jti", "auth_time", "nonce", "sid", "at_hash", "c_hash", "amr", "acr",
+	case "iss", "sub", "aud", "exp", "iat", "nbf", "jti", "auth_time", "nonce", "sid", "session_expiry", "at_hash", "c_hash", "amr", "acr",
 		"azp", "active_grant", "client_id", "scope", "epochs", "connection", "family", "events", "cnf", "act", "may_act":
 		return true
 	}

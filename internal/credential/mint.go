@@ -174,7 +174,7 @@ func (i *Issuer) signID(o Order, m *Minted) error {
 	payload, err := idWire{
 		Issuer: i.url, Subject: o.Subject.Person, Audience: o.Subject.Client, Expires: m.Expires.Unix(),
 		IssuedAt: o.Now.Unix(), AuthTime: seconds(o.AuthTime), Nonce: o.ID.Nonce, Session: o.Subject.Session,
-		AtHash: atHash(m.AccessToken), AMR: slices.Clone(o.SessionAMR), ACR: o.ACR, Grant: o.Grant,
+		AtHash: atHash(m.AccessToken), AMR: slices.Clone(o.SessionAMR), ACR: o.ACR, Until: seconds(o.Current.SessionExpires), Grant: o.Grant,
 	}.payload(o.ID.Claims)
 	if err != nil {
 		return err

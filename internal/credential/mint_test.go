@@ -79,7 +79,7 @@ func TestMintedTokensSayWhatWasOrdered(t *testing.T) {
 	want = map[string]any{
 		"iss": issuerURL, "aud": "fleet-web", "sub": "per_mara", "sid": "ses_1", "iat": 1772452800.0, "exp": 1772453100.0,
 		"auth_time": 1772449200.0, "nonce": "n-1", "at_hash": atHash(m.AccessToken), "amr": []any{"pwd", "mfa"}, "acr": "2",
-		"active_grant": grant, "name": "Mara Lindt", "email": "mara@ironbark.example",
+		"session_expiry": float64(alive().SessionExpires.Unix()), "active_grant": grant, "name": "Mara Lindt", "email": "mara@ironbark.example",
 	}
 	if got := payload(t, m.IDToken); !reflect.DeepEqual(got, want) {
 		t.Errorf("ID token\ngot  %v\nwant %v", got, want)
