@@ -151,7 +151,7 @@ func TestRequestsThatMustPass(t *testing.T) {
 			w := newWorld()
 			query := ask(row.change...).Encode()
 			if row.name == "resource may repeat" {
-				query += "&resource=https%3A%2F%2Fa.example&resource=https%3A%2F%2Fb.example"
+				query += "&resource=https%3A%2F%2Fapi.fleet.example%2Fv1&resource=urn:fleet:video"
 			}
 			wantSent(t, w.do(call{path: pathAuthorize, query: query, cookie: w.person("ada")}), "")
 		})

@@ -23,6 +23,7 @@ type metadataDocument struct {
 	ResponseTypes         []string `json:"response_types_supported"`
 	ResponseModes         []string `json:"response_modes_supported"`
 	GrantTypes            []string `json:"grant_types_supported"`
+	DetailTypes           []string `json:"authorization_details_types_supported"`
 	SubjectTypes          []string `json:"subject_types_supported"`
 	IDTokenAlgs           []string `json:"id_token_signing_alg_values_supported"`
 	TokenAuth             []string `json:"token_endpoint_auth_methods_supported"`
@@ -51,7 +52,7 @@ func discoveryDocument(issuer string) []byte {
 		EndSession:    issuer + pathEndSession,
 		Scopes:        []string{scopeOpenID, scopeProfile, scopeEmail, ScopeSCIM},
 		ResponseTypes: []string{"code"}, ResponseModes: []string{"query"},
-		GrantTypes:   []string{GrantTypeCode, GrantTypeRefresh, GrantTypeClientCredentials},
+		GrantTypes: GrantTypes(), DetailTypes: []string{DetailActiveGrant},
 		SubjectTypes: []string{"public"}, IDTokenAlgs: []string{"ES256", "RS256"},
 		TokenAuth: append(withPublic, "private_key_jwt"), TokenAuthAlgs: assertion.Algorithms(), IntrospectionAuth: confidential, RevocationAuth: withPublic,
 		ProofAlgs:            ProofAlgorithms(),

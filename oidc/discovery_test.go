@@ -40,7 +40,7 @@ func TestOIDCCDiscoveryEndpointVerification(t *testing.T) {
 	}
 	for member, want := range map[string]string{
 		"response_types_supported": "code", "response_modes_supported": "query", "code_challenge_methods_supported": "S256",
-		"grant_types_supported": "authorization_code refresh_token client_credentials", "id_token_signing_alg_values_supported": "ES256 RS256",
+		"grant_types_supported": "authorization_code refresh_token urn:ietf:params:oauth:grant-type:token-exchange client_credentials", "authorization_details_types_supported": "active_grant", "dpop_signing_alg_values_supported": "ES256 ES384 ES512 EdDSA PS256 RS256", "id_token_signing_alg_values_supported": "ES256 RS256",
 		"subject_types_supported": "public", "token_endpoint_auth_methods_supported": "none client_secret_basic client_secret_post private_key_jwt",
 		"introspection_endpoint_auth_methods_supported": "client_secret_basic client_secret_post",
 		"prompt_values_supported":                       "none login consent select_account",

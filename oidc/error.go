@@ -55,7 +55,7 @@ func errorOfKind(k fault.Kind) *Error {
 		return &Error{Status: http.StatusBadRequest, Code: "invalid_grant", Description: noGrant}
 	case fault.Unsupported:
 		return &Error{Status: http.StatusBadRequest, Code: "unsupported_grant_type",
-			Description: "Use authorization_code, refresh_token or, for SCIM, client_credentials."}
+			Description: "Use authorization_code, refresh_token, token-exchange or client_credentials."}
 	case fault.Limited:
 		return &Error{Status: http.StatusTooManyRequests, Code: "temporarily_unavailable", Description: "Try again a little later."}
 	case fault.Unavailable:

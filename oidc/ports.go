@@ -175,6 +175,7 @@ type Switcher interface {
 type Tokens interface {
 	Redeem(ctx context.Context, x CodeExchange) (TokenSet, error)
 	Refresh(ctx context.Context, x RefreshExchange) (TokenSet, error)
+	Exchange(ctx context.Context, x TokenExchange) (TokenSet, error)
 	// Accept verifies an access token of ours and compares its integers now.
 	Accept(ctx context.Context, accessToken string) (Accepted, error)
 	// AcceptRefresh says what a refresh token stands for now, without using it.
@@ -224,6 +225,7 @@ type CodeExchange struct {
 	Code         string
 	RedirectURI  string
 	CodeVerifier string
+	Resource     string // whom the access token is for; "": the first that was granted
 	DPoPKey      string // the thumbprint of the key that the request proves, "" if none
 	Client       Client // authenticated
 }
@@ -232,6 +234,7 @@ type CodeExchange struct {
 type RefreshExchange struct {
 	RefreshToken string
 	OAuthScopes  []string // nil: as before
+	Resource     string   // whom the access token is for; "": the first that was granted
 	DPoPKey      string   // the thumbprint of the key that the request proves, "" if none
 	Client       Client   // authenticated
 }
@@ -243,7 +246,10 @@ type TokenSet struct {
 	RefreshToken string
 	ExpiresIn    time.Duration
 	OAuthScopes  []string
-	DPoPKey      string // what the access token is bound to; "" for a bearer token
+	DPoPKey      string              // what the access token is bound to; "" for a bearer token
+	Active       access.AssignmentID // what the tokens stand on
+	Details      bool                // Active was asked for by authorization_details
+	IssuedType   string              // what a token exchange gave; "" if it was none
 }
 
 // Accepted is a credential of ours that counts at this moment.

@@ -41,7 +41,7 @@ func AboutPerson(oauthScope string) bool {
 // authorizeParams are the parameters that the endpoint knows: none may repeat.
 var authorizeParams = [...]string{"client_id", "redirect_uri", "response_type", "response_mode", "scope", "state", "nonce",
 	"code_challenge", "code_challenge_method", "prompt", "max_age", "login_hint", "id_token_hint", "connection",
-	"request", "request_uri", "ui_locales", "acr_values", "claims", "claims_locales", "display", "dpop_jkt"}
+	"request", "request_uri", "ui_locales", "acr_values", "claims", "claims_locales", "display", "dpop_jkt", "authorization_details"}
 
 // registered finds the client and checks the redirect URI, byte for byte against
 // the registered ones. Until both are good nothing is redirected (RFC 6749
@@ -75,7 +75,7 @@ func parseRequest(f form, c Client, redirectURI string) (hot.AuthRequest, error)
 		req.State = f.get("state") // also for the errors below
 	}
 	for _, check := range []func(form, Client, *hot.AuthRequest) error{
-		checkShape, checkResponse, checkPKCE, checkDPoPKey, readScope, readPrompt, readMaxAge,
+		checkShape, checkResponse, checkPKCE, checkDPoPKey, readScope, readDetails, readResources, readPrompt, readMaxAge,
 	} {
 		if err := check(f, c, &req); err != nil {
 			return req, err

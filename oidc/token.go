@@ -12,7 +12,8 @@ import (
 
 // token is the token endpoint (RFC 6749 section 3.2).
 func (p *Provider) token(w http.ResponseWriter, r *http.Request) {
-	f, who, err := presentedForm(w, r, "grant_type", "code", "redirect_uri", "code_verifier", "refresh_token", "scope")
+	f, who, err := presentedForm(w, r, "grant_type", "code", "redirect_uri", "code_verifier", "refresh_token", "scope",
+		"subject_token", "subject_token_type", "actor_token", "actor_token_type", "requested_token_type", "authorization_details")
 	if err != nil {
 		p.refuse(w, r, err, oauthError)
 		return
@@ -43,7 +44,13 @@ func (p *Provider) exchange(r *http.Request, f form, c Client) (TokenSet, error)
 	if key == "" && c.RequireDPoP {
 		return TokenSet{}, badProof("This application sends a DPoP proof with every token request (RFC 9449).")
 	}
-	switch f.get("grant_type") {
+	grantType := f.get("grant_type")
+	if slices.Contains(GrantTypes(), grantType) && grantType != GrantTypeClientCredentials && !c.MayUse(grantType) {
+		return TokenSet{}, unauthorized("This application is not registered for this grant_type.")
+	}
+	switch grantType {
+	case GrantTypeTokenExchange:
+		return p.exchangeToken(r, f, c, key)
 	case GrantTypeCode:
 		return p.redeem(r.Context(), f, c, key)
 	case GrantTypeRefresh:
@@ -59,7 +66,7 @@ func noSuchGrant(f form) *Error {
 	if f.get("grant_type") == "" {
 		return invalid("The parameter grant_type is missing.")
 	}
-	return &Error{Status: http.StatusBadRequest, Code: "unsupported_grant_type", Description: "Use authorization_code, refresh_token or, for SCIM, client_credentials."}
+	return &Error{Status: http.StatusBadRequest, Code: "unsupported_grant_type", Description: "Use authorization_code, refresh_token, token-exchange or client_credentials."}
 }
 
 // unauthorized is the error for a grant type that another kind of client may use.
@@ -118,6 +125,10 @@ func (p *Provider) redeem(ctx context.Context, f form, c Client, dpopKey string)
 	if !isVerifier(x.CodeVerifier) {
 		return TokenSet{}, invalid("The code_verifier is needed: 43 to 128 letters, digits and the characters -._~ (RFC 7636 section 4.1).")
 	}
+	var err error
+	if x.Resource, err = f.target(c, "resource"); err != nil {
+		return TokenSet{}, err
+	}
 	return p.Tokens.Redeem(ctx, x)
 }
 
@@ -141,6 +152,10 @@ func (p *Provider) refresh(ctx context.Context, f form, c Client, dpopKey string
 	if len(x.OAuthScopes) == 0 {
 		x.OAuthScopes = nil
 	}
+	var err error
+	if x.Resource, err = f.target(c, "resource"); err != nil {
+		return TokenSet{}, err
+	}
 	return p.Tokens.Refresh(ctx, x)
 }
 
@@ -148,17 +163,23 @@ func isGrantScope(s string) bool { return strings.HasPrefix(s, scopeGrantPrefix)
 
 // tokenJSON is the whole answer: custom members would be claims, not members.
 type tokenJSON struct {
-	AccessToken  string `json:"access_token"`
-	TokenType    string `json:"token_type"`
-	ExpiresIn    int64  `json:"expires_in"` // seconds
-	RefreshToken string `json:"refresh_token,omitzero"`
-	IDToken      string `json:"id_token,omitzero"`
-	Scope        string `json:"scope"`
+	AccessToken  string   `json:"access_token"`
+	TokenType    string   `json:"token_type"`
+	ExpiresIn    int64    `json:"expires_in"` // seconds
+	RefreshToken string   `json:"refresh_token,omitzero"`
+	IDToken      string   `json:"id_token,omitzero"`
+	Scope        string   `json:"scope"`
+	IssuedType   string   `json:"issued_token_type,omitzero"`      // RFC 8693
+	Details      []detail `json:"authorization_details,omitempty"` // RFC 9396
 }
 
 func tokenAnswer(s TokenSet) tokenJSON {
-	return tokenJSON{AccessToken: s.AccessToken, TokenType: tokenType(s.DPoPKey), ExpiresIn: int64(s.ExpiresIn / time.Second),
-		RefreshToken: s.RefreshToken, IDToken: s.IDToken, Scope: scopeText(s.OAuthScopes)}
+	a := tokenJSON{AccessToken: s.AccessToken, TokenType: tokenType(s.DPoPKey), ExpiresIn: int64(s.ExpiresIn / time.Second),
+		RefreshToken: s.RefreshToken, IDToken: s.IDToken, Scope: scopeText(s.OAuthScopes), IssuedType: s.IssuedType}
+	if s.Details {
+		a.Details = []detail{{DetailActiveGrant, s.Active}}
+	}
+	return a
 }
 
 // tokenType is how an access token is sent: as DPoP if it is bound to a key.

@@ -170,7 +170,7 @@ func TestTokenRequestsThatAreRefused(t *testing.T) {
 		{"no grant type", []string{"grant_type", ""}, "invalid_request"},
 		{"password", []string{"grant_type", "password"}, "unsupported_grant_type"},
 		{"client credentials", []string{"grant_type", "client_credentials"}, "unauthorized_client"},
-		{"token exchange", []string{"grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"}, "unsupported_grant_type"},
+		{"a token exchange of nothing", []string{"grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"}, "invalid_request"},
 		{"no code", []string{"code", ""}, "invalid_request"},
 		{"long code", []string{"code", strings.Repeat("c", maxToken+1)}, "invalid_request"},
 		{"unknown code", []string{"code", "code-999"}, "invalid_grant"},

@@ -27,24 +27,26 @@ import (
 // world is everything behind the ports, in memory: small, but it keeps the promises
 // that the ports make.
 type world struct {
-	mu       sync.Mutex
-	issuer   string
-	now      time.Time
-	down     error // what every port answers while it is set
-	clients  map[access.ClientID]Client
-	requests map[string]hot.AuthRequest
-	browsers map[string]Browser // by cookie
-	codes    map[string]*codeRow
-	tokens   map[string]Accepted // access tokens
-	refresh  map[string]Accepted
-	hints    map[string]Hint
-	n        int
-	observed []error
-	begun    []hot.AuthRequest
-	asked    []SignOutForm
-	services []ServiceExchange
-	proofs   *Proofs
-	change   func(*Config) // nil: all ports are the world
+	mu        sync.Mutex
+	issuer    string
+	now       time.Time
+	down      error // what every port answers while it is set
+	clients   map[access.ClientID]Client
+	requests  map[string]hot.AuthRequest
+	browsers  map[string]Browser // by cookie
+	codes     map[string]*codeRow
+	tokens    map[string]Accepted // access tokens
+	refresh   map[string]Accepted
+	hints     map[string]Hint
+	n         int
+	observed  []error
+	begun     []hot.AuthRequest
+	asked     []SignOutForm
+	services  []ServiceExchange
+	exchanges []TokenExchange
+	redeemed  []CodeExchange
+	proofs    *Proofs
+	change    func(*Config) // nil: all ports are the world
 }
 
 type codeRow struct {
@@ -69,7 +71,8 @@ func newWorld() *world {
 		now:    time.Unix(1_800_000_000, 0),
 		clients: map[access.ClientID]Client{
 			"fleet-web": {ID: "fleet-web", SecretDigest: credential.DigestOf(webSecret), RedirectURIs: []string{webURI, "https://fleet.example/cb?app=1"},
-				PostLogoutRedirectURIs: []string{"https://fleet.example/bye"}, Audience: "fleet-api"},
+				PostLogoutRedirectURIs: []string{"https://fleet.example/bye"}, Audience: "fleet-api", Resources: []string{"https://api.fleet.example/v1", "urn:fleet:video"},
+				GrantTypes: []string{GrantTypeCode, GrantTypeRefresh, GrantTypeTokenExchange}},
 			"fleet-api":   {ID: "fleet-api", SecretDigest: credential.DigestOf("api-secret")},
 			"other-web":   {ID: "other-web", SecretDigest: credential.DigestOf("a +:%secret"), RedirectURIs: []string{"https://other.example/callback"}},
 			"native":      {ID: "native", RedirectURIs: []string{"http://127.0.0.1:7777/cb", "example.fleet:/cb"}, OAuthScopes: []string{"live_view"}},
@@ -195,6 +198,7 @@ func (w *world) Redeem(_ context.Context, x CodeExchange) (TokenSet, error) {
 	if w.down != nil {
 		return TokenSet{}, w.down
 	}
+	w.redeemed = append(w.redeemed, x)
 	row, sum := w.codes[x.Code], sha256.Sum256([]byte(x.CodeVerifier))
 	if row == nil || row.used || row.req.Client != x.Client.ID || row.req.RedirectURI != x.RedirectURI ||
 		row.req.CodeChallenge != base64.RawURLEncoding.EncodeToString(sum[:]) {
@@ -242,6 +246,27 @@ func (w *world) Refresh(_ context.Context, x RefreshExchange) (TokenSet, error) 
 	row := &codeRow{key: x.DPoPKey, req: hot.AuthRequest{OAuthScopes: scopes}, active: a.Grant,
 		s: session.Session{ID: a.Bound.Subject.Session, Person: a.Bound.Subject.Person, AuthTime: a.AuthTime}}
 	return w.mint(row, x.Client), nil
+}
+
+// Exchange knows the tokens it gave, and who may be switched to what.
+func (w *world) Exchange(_ context.Context, x TokenExchange) (TokenSet, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.exchanges = append(w.exchanges, x)
+	a, ok := w.tokens[x.SubjectToken]
+	switch {
+	case w.down != nil:
+		return TokenSet{}, w.down
+	case !ok || a.Bound.Subject.Client != x.Client.ID || a.DPoPKey != "" && a.DPoPKey != x.DPoPKey:
+		return TokenSet{}, fault.New(fault.NotFound, "world.Exchange", "the subject_token does not count")
+	case x.Grant != "" && x.Grant != "asg_visit":
+		return TokenSet{}, fault.New(fault.Denied, "world.Exchange", "not held").Because("invalid_target")
+	}
+	row := &codeRow{key: x.DPoPKey, req: hot.AuthRequest{OAuthScopes: a.OAuthScopes}, active: a.Grant,
+		s: session.Session{ID: a.Bound.Subject.Session, Person: a.Bound.Subject.Person, AuthTime: a.AuthTime}}
+	set := w.mint(row, x.Client)
+	set.Active = x.Grant
+	return set, nil
 }
 
 func (w *world) Accept(_ context.Context, t string) (Accepted, error) { return w.accept(w.tokens, t) }

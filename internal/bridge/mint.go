@@ -68,7 +68,7 @@ func (b *Bridge) warrant(ctx context.Context, bd credential.Bound, active access
 
 // mint orders the tokens of one session, client and assignment. OAuth scopes are
 // what was granted, as far as the client may have it and the assignment opens it now.
-func (b *Bridge) mint(w warrant, f hot.Family, client oidc.Client, nonce string, now time.Time) (oidc.TokenSet, error) {
+func (b *Bridge) mint(w warrant, f hot.Family, client oidc.Client, audience, nonce string, now time.Time) (oidc.TokenSet, error) {
 	conn, _ := w.policy.Connection(f.Bound.Subject.Connection)
 	if !w.policy.Tree().Live(w.active.Scope) {
 		return oidc.TokenSet{}, notGranted("bridge.mint", "the scope of the active grant was retired")
@@ -82,7 +82,7 @@ func (b *Bridge) mint(w warrant, f hot.Family, client oidc.Client, nonce string,
 		return oidc.TokenSet{}, err
 	}
 	order := credential.Order{Current: w.current, Subject: f.Bound.Subject, Grant: claim, GrantUntil: w.active.Until,
-		Audience: client.TokenAudience(), OAuthScopes: scopes, Family: f.ID, DPoPKey: f.DPoPKey, SessionAMR: w.session.Upstream.AMR, ACR: w.session.Upstream.ACR,
+		Audience: audience, OAuthScopes: scopes, Family: f.ID, DPoPKey: f.DPoPKey, SessionAMR: w.session.Upstream.AMR, ACR: w.session.Upstream.ACR,
 		AuthTime: f.AuthTime, Now: now, Life: b.lives.AccessToken}
 	if slices.Contains(scopes, "openid") {
 		order.ID = &credential.IDOrder{Alg: client.IDTokenAlg, Nonce: nonce, Claims: w.profile.Claims(scopes)}
@@ -93,7 +93,7 @@ func (b *Bridge) mint(w warrant, f hot.Family, client oidc.Client, nonce string,
 	}
 	b.uses.note(f.Bound.Subject.Connection, w.active.ID, now)
 	return oidc.TokenSet{AccessToken: m.AccessToken, IDToken: m.IDToken, ExpiresIn: m.Expires.Sub(now).Truncate(time.Second),
-		RefreshToken: b.refresh.Seal(f.ID, f.N, f.Salt).Reveal(), OAuthScopes: scopes, DPoPKey: f.DPoPKey}, nil
+		RefreshToken: b.refresh.Seal(f.ID, f.N, f.Salt).Reveal(), OAuthScopes: scopes, DPoPKey: f.DPoPKey, Active: w.active.ID}, nil
 }
 
 // grantClaim is the active_grant claim of what w stands on.

@@ -20,6 +20,7 @@ type scene struct {
 	person, group string
 	issue, swap   visit
 	refresh, held visit
+	trade         visit
 	code          string
 }
 
@@ -29,6 +30,7 @@ func newScene(t *testing.T, options ...func(*world)) *scene {
 	s := &scene{w: w}
 	s.person, s.group = w.kim()
 	s.issue, s.swap, s.refresh, s.held = w.session(southern, "oid-kim"), w.session(southern, "oid-kim"), w.session(southern, "oid-kim"), w.session(southern, "oid-kim")
+	s.trade = w.session(southern, "oid-kim")
 	var err error
 	if s.code, err = w.code(s.held.browser); err != nil {
 		t.Fatal(err)
@@ -47,6 +49,10 @@ func (s *scene) ways() map[string]func() error {
 		"switch":        func() error { _, _, err := w.bridge.Switch(w.ctx, s.swap.cookie, guestPlace(s.swap)); return err },
 		"browser":       func() error { _, err := w.bridge.Browser(w.ctx, s.held.cookie); return err },
 		"accept":        func() error { _, err := w.bridge.Accept(w.ctx, s.held.tokens.AccessToken); return err },
+		"token exchange": func() error {
+			_, err := w.exchange(s.trade.tokens.AccessToken, guestPlace(s.trade))
+			return err
+		},
 		"grants": func() error {
 			_, _, err := w.bridge.Grants(w.ctx, oidc.Presented{Token: s.held.tokens.AccessToken})
 			return err
@@ -86,7 +92,7 @@ func ends() []end {
 		{"client removed", func(s *scene) { s.w.apply() }, browserOnly},
 		{"client removed and put back", func(s *scene) { s.w.apply(); s.w.apply(s.w.web) }, append([]string{"issue"}, browserOnly...)},
 		{"session ended", func(s *scene) {
-			for _, v := range []visit{s.issue, s.swap, s.refresh, s.held} {
+			for _, v := range []visit{s.issue, s.swap, s.refresh, s.trade, s.held} {
 				s.w.do(s.w.bridge.SignOut(s.w.ctx, v.browser.Session.ID, "signed_out"))
 			}
 		}, []string{"sign-in"}},

@@ -88,11 +88,15 @@ func pkce(challenge, verifier string) bool {
 }
 
 func (b *Bridge) firstTokens(ctx context.Context, g hot.CodeGrant, x oidc.CodeExchange, now time.Time) (oidc.TokenSet, error) {
+	aud, err := target(x.Client, g.Request.Resources, x.Resource)
+	if err != nil {
+		return oidc.TokenSet{}, err
+	}
 	w, err := b.warrant(ctx, g.Bound, g.Active)
 	if err != nil {
 		return oidc.TokenSet{}, err
 	}
-	family := hot.Family{ID: g.Family, Bound: g.Bound, Active: g.Active, OAuthScopes: g.Request.OAuthScopes, DPoPKey: x.DPoPKey, AuthTime: w.session.AuthTime,
+	family := hot.Family{ID: g.Family, Bound: g.Bound, Active: g.Active, OAuthScopes: g.Request.OAuthScopes, Resources: g.Request.Resources, Claims: g.Request.Claims, DPoPKey: x.DPoPKey, AuthTime: w.session.AuthTime,
 		Nonce: g.Request.Nonce, N: 1, Rotated: now, Expires: earliest(now.Add(b.lives.Refresh), w.session.Expires), Salt: credential.NewID("salt")}
 	if err := b.hot.PutFamily(ctx, family); err != nil {
 		return oidc.TokenSet{}, err
@@ -100,7 +104,9 @@ func (b *Bridge) firstTokens(ctx context.Context, g hot.CodeGrant, x oidc.CodeEx
 	if err := b.noteClient(ctx, w.session.ID, x.Client.ID); err != nil {
 		return oidc.TokenSet{}, err
 	}
-	return b.mint(w, family, x.Client, g.Request.Nonce, now)
+	set, err := b.mint(w, family, x.Client, aud, g.Request.Nonce, now)
+	set.Details = g.Request.Details
+	return set, err
 }
 
 // noteClient remembers which applications a session reaches, for whoever must tell
@@ -157,6 +163,10 @@ func (b *Bridge) Refresh(ctx context.Context, x oidc.RefreshExchange) (oidc.Toke
 	if err != nil {
 		return oidc.TokenSet{}, err
 	}
+	aud, err := target(x.Client, f.Resources, x.Resource)
+	if err != nil {
+		return oidc.TokenSet{}, err
+	}
 	ctx = context.WithoutCancel(ctx) // a theft that was seen is dealt with, also when the caller hangs up
 	f, outcome, err := b.hot.Rotate(ctx, hot.Rotation{Family: f.ID, Client: x.Client.ID, N: r.N, Now: now, Grace: b.lives.RefreshGrace, DPoPKey: x.DPoPKey, Verified: true})
 	if err != nil {
@@ -174,7 +184,7 @@ func (b *Bridge) Refresh(ctx context.Context, x oidc.RefreshExchange) (oidc.Toke
 		return oidc.TokenSet{}, b.endRefused(ctx, f, err)
 	}
 	f.OAuthScopes = scopes
-	return b.mint(w, f, x.Client, "", now)
+	return b.mint(w, f, x.Client, aud, "", now)
 }
 
 // family finds the family of a refresh token that this bridge sealed.
@@ -280,7 +290,11 @@ func (b *Bridge) AcceptRefresh(ctx context.Context, refreshToken string) (oidc.A
 	if err != nil {
 		return oidc.Accepted{}, err
 	}
-	return oidc.Accepted{Bound: bd, Grant: claim, Audience: client.TokenAudience(),
+	aud, err := target(client, f.Resources, "")
+	if err != nil {
+		return oidc.Accepted{}, err
+	}
+	return oidc.Accepted{Bound: bd, Grant: claim, Audience: aud,
 		OAuthScopes: opened(w.policy, f.OAuthScopes, client, w.active), IssuedAt: f.Rotated, AuthTime: f.AuthTime}, nil
 }
 

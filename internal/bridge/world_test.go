@@ -359,9 +359,16 @@ func (w *world) mustSignIn(c access.ConnectionID, subject string) (string, oidc.
 // code issues an authorization code for the browser's session.
 func (w *world) code(b oidc.Browser, scopes ...string) (string, error) {
 	w.t.Helper()
+	return w.codeFor(hot.AuthRequest{OAuthScopes: append([]string{"openid"}, scopes...)}, b)
+}
+
+// codeFor issues a code for what a request asks for; the rest of it is made up.
+func (w *world) codeFor(req hot.AuthRequest, b oidc.Browser) (string, error) {
+	w.t.Helper()
 	sum := sha256.Sum256([]byte(verifier))
-	redirect, err := w.bridge.Issue(w.ctx, hot.AuthRequest{ID: credential.NewID("req"), Client: w.web.ID, RedirectURI: w.web.RedirectURIs[0],
-		CodeChallenge: base64.RawURLEncoding.EncodeToString(sum[:]), OAuthScopes: append([]string{"openid"}, scopes...), Expires: w.clock.Now().Add(time.Minute)}, b.Session)
+	req.ID, req.Client, req.RedirectURI = credential.NewID("req"), w.web.ID, w.web.RedirectURIs[0]
+	req.CodeChallenge, req.Expires = base64.RawURLEncoding.EncodeToString(sum[:]), w.clock.Now().Add(time.Minute)
+	redirect, err := w.bridge.Issue(w.ctx, req, b.Session)
 	if err != nil {
 		return "", err
 	}

@@ -33,6 +33,7 @@ type AuthRequest struct {
 	ACRValues     []string            // in order of preference; nil: not asked
 	UILocales     []string            // in order of preference; nil: not asked
 	Grant         access.AssignmentID // asked for by scope=grant:<id>, "" if none
+	Details       bool                // Grant was asked for by authorization_details (RFC 9396): the token answer has them too
 	Prompt        []string
 	MaxAge        time.Duration // < 0: not asked
 	LoginHint     string
@@ -56,7 +57,7 @@ const ReasonLegs = "too_many_attempts"
 // done its work by then and would only take room.
 func (r AuthRequest) Redemption() AuthRequest {
 	return AuthRequest{Client: r.Client, RedirectURI: r.RedirectURI, CodeChallenge: r.CodeChallenge, DPoPKey: r.DPoPKey,
-		OAuthScopes: r.OAuthScopes, Resources: r.Resources, Claims: r.Claims, Nonce: r.Nonce}
+		OAuthScopes: r.OAuthScopes, Resources: r.Resources, Claims: r.Claims, Details: r.Details, Nonce: r.Nonce}
 }
 
 // Upstream is the leg to the identity provider. State is single use.
