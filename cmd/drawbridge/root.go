@@ -109,6 +109,7 @@ func (c *cli) root() *cobra.Command {
 		c.restore(),
 		c.connection(),
 		c.tokens(),
+		c.session(),
 		c.scope(),
 		c.scim(),
 		c.drive(),

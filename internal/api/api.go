@@ -72,6 +72,7 @@ func New(c Config) http.Handler {
 	a.replayRoutes(h)
 	a.planRoutes(h)
 	a.applicationRoutes(h)
+	a.sessionRoutes(h)
 	register(a, h, http.MethodPut, "/connections/{connection}/people/{person}/certification", "Record what the vendor's register says of a technician; it outranks the identity provider", http.StatusNoContent, a.certify)
 	mux.HandleFunc("/", nothingThere)
 	return a.guard(mux)

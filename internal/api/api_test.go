@@ -71,6 +71,7 @@ func TestTheDescriptionNamesEveryRoute(t *testing.T) {
 		"/connections/{connection}/people/{person}/certification": "put", "/connections/{connection}/drift": "get",
 		"/scim/requests": "get", "/scim/requests/{request}": "get", "/simulate": "post", "/policy/replays": "post",
 		"/scopes": "get", "/scope": "get", "/scope/rename": "post", "/scope/plans": "post",
+		"/sessions": "get", "/sessions/{session}": "get", "/sessions/end": "post",
 		"/connections/{connection}/restore-plans": "post", "/connections/{connection}/restores": "post",
 		"/policy/plans": "post", "/policy/applications": "post", "/policy/applications/{version}": "get", "/policy/applications/{version}/plans": "post", "/policy/diff": "get",
 		"/scopes/imports": "post", "/scopes/imports/{import}/scopes": "post", "/scopes/imports/{import}/commit": "post"}

@@ -28,6 +28,7 @@ func (b *Bridge) Run(ctx context.Context) {
 		case <-tidy.C:
 			b.note("bridge.trimOutbox", b.trimOutbox(ctx))
 			b.note("bridge.trimPast", b.trimPast(ctx))
+			b.note("bridge.TrimSessions", b.TrimSessions(ctx))
 		case <-ctx.Done():
 			b.note("bridge.writeTouches", b.writeTouches(context.WithoutCancel(ctx)))
 			b.note("bridge.writeSpeech", b.writeSpeech(context.WithoutCancel(ctx), true))
@@ -82,6 +83,7 @@ func (b *Bridge) work(ctx context.Context) {
 		more = err == nil && done > 0
 	}
 	b.note("bridge.indexEmails", b.indexEmails(ctx))
+	b.note("bridge.Sweep", b.Sweep(ctx))
 	if ctx.Err() != nil {
 		return // Run writes the rest, at its end
 	}

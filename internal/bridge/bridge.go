@@ -92,6 +92,7 @@ type Bridge struct {
 	started     time.Time
 	raisedAlarm func(conn access.ConnectionID, kind string)
 	watching    watch
+	swept       swept
 
 	refusals   refusals
 	attempts   attempts

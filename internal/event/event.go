@@ -38,6 +38,9 @@ const (
 	SessionMustChoose  Type = "session.must_choose"
 	SessionChanged     Type = "session.changed" // what the active assignment means has changed; its tokens are dead
 	SessionRevoked     Type = "session.revoked"
+	SessionClientEnded Type = "session.client_ended" // an application was signed out of a session that lives on
+	ClientEnded        Type = "client.ended"         // all that an application was given is dead
+	EverythingEnded    Type = "everything.ended"     // all that anybody was given is dead
 	SignInRefused      Type = "sign_in.refused"
 	CodeReplayed       Type = "code.replayed"
 	RefreshReused      Type = "refresh.reused"

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/credential"
+	"github.com/drawbridge-id/drawbridge/internal/fault"
 	"github.com/drawbridge-id/drawbridge/internal/session"
 	"github.com/drawbridge-id/drawbridge/internal/store"
 )
@@ -226,5 +228,109 @@ func testSessions(t *testing.T, f *fixture) {
 	ghost := newSession("ses_2", store.Person{ID: "per_9", Connection: north})
 	if err := f.Update(t.Context(), func(tx *store.Tx) error { return tx.InsertSession(ghost) }); err == nil {
 		t.Error("a session of nobody was stored")
+	}
+}
+
+// testSessionEnds: sessions that are over, behind, or of one application are found, and
+// what ended long ago is forgotten.
+func testSessionEnds(t *testing.T, f *fixture) {
+	p := f.person(north, "per_1", "one@north.example")
+	other := f.person(south, "per_2", "two@south.example")
+	for i, s := range []store.SessionRow{newSession("ses_1", p), newSession("ses_2", p), newSession("ses_3", p), newSession("ses_4", other)} {
+		s.Expires = day.Add(time.Duration(10-i) * time.Hour)
+		s.Epochs = session.Epochs{Host: 1, Connection: 1, Person: 1}
+		f.update(func(tx *store.Tx) error {
+			if err := tx.PutClient("app", true); err != nil {
+				return err
+			}
+			if err := tx.InsertSession(s); err != nil {
+				return err
+			}
+			return tx.AddSessionClient(s.ID, "app")
+		})
+	}
+	ids := func(rows []store.SessionRow, err error) string {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		out := ""
+		for _, r := range rows {
+			out += strings.TrimPrefix(string(r.ID), "ses_")
+		}
+		return out
+	}
+	f.view(func(v *store.View) error {
+		d, err := v.In(north)
+		if err != nil {
+			return err
+		}
+		for _, row := range []struct{ name, got, want string }{
+			{"over, the longest over first", ids(v.SessionsOver(day.Add(9*time.Hour), 10)), "432"},
+			{"over, a chunk", ids(v.SessionsOver(day.Add(9*time.Hour), 1)), "4"},
+			{"of the application", ids(v.SessionsOf("app", "", 10)), "1234"},
+			{"of the application, the next", ids(v.SessionsOf("app", "ses_2", 1)), "3"},
+			{"of another application", ids(v.SessionsOf("other", "", 10)), ""},
+			{"live", ids(d.LiveSessions(day, 10)), "123"},
+			{"live, not begun later", ids(d.LiveSessions(day.Add(-time.Second), 10)), ""},
+			{"behind nothing", ids(d.SessionsBehind(1, 10)), ""},
+			{"behind the host", ids(d.SessionsBehind(2, 10)), "123"},
+		} {
+			if row.got != row.want {
+				t.Errorf("%s: %q, want %q", row.name, row.got, row.want)
+			}
+		}
+		return nil
+	})
+	f.update(func(tx *store.Tx) error { return tx.EndConnection(north, day) })
+	ended := newSession("ses_1", p)
+	ended.State, ended.EndedAt, ended.EndReason, ended.Version = session.Ended, day, session.EndSignedOut, 2
+	f.update(func(tx *store.Tx) error { return tx.UpdateSession(ended.Session, nil) })
+	f.read(north, func(d *store.Directory) error {
+		if got := ids(d.SessionsBehind(1, 10)); got != "23" {
+			t.Errorf("behind the connection: %q", got)
+		}
+		return nil
+	})
+	f.update(func(tx *store.Tx) error {
+		if err := tx.DropSessionClient("ses_3", "app"); err != nil {
+			return err
+		}
+		if n, err := tx.TrimSessions(day); n != 0 || err != nil {
+			t.Errorf("forgot %d that ended just now (%v)", n, err)
+		}
+		if n, err := tx.TrimSessions(day.Add(time.Second)); n != 1 || err != nil {
+			t.Errorf("forgot %d (%v)", n, err)
+		}
+		return nil
+	})
+	f.view(func(v *store.View) error {
+		if got := ids(v.SessionsOf("app", "", 10)); got != "24" {
+			t.Errorf("of the application, afterwards: %q", got)
+		}
+		_, err := v.Session("ses_1")
+		if !fault.Is(err, fault.NotFound) {
+			t.Errorf("an old session is remembered: %v", err)
+		}
+		return nil
+	})
+}
+
+// testBumpClient: everything an application was given before is refused.
+func testBumpClient(t *testing.T, f *fixture) {
+	p := f.person(north, "per_1", "one@north.example")
+	f.update(func(tx *store.Tx) error { return tx.PutClient("app", true) })
+	sub := credential.Subject{Connection: north, Client: "app", Person: p.ID}
+	before, err := f.Current(t.Context(), sub)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.update(func(tx *store.Tx) error { return tx.BumpClient("app") })
+	after, err := f.Current(t.Context(), sub)
+	if err != nil || !after.Alive || after.Epochs.Client != before.Epochs.Client+1 {
+		t.Errorf("%+v became %+v (%v)", before, after, err)
+	}
+	if err := f.Update(t.Context(), func(tx *store.Tx) error { return tx.BumpClient("nobody") }); !fault.Is(err, fault.NotFound) {
+		t.Errorf("an application that is not there: %v", err)
 	}
 }
