@@ -110,3 +110,28 @@ func TestValuesComeBackAsTheyWent(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// Views that come one after the other are all read by one connection: a statement is
+// prepared once, not once on each of them.
+func TestOneAfterTheOtherIsReadByOneConnection(t *testing.T) {
+	d := open(t)
+	const query = `select 1`
+	for range 20 {
+		err := d.View(t.Context(), func(q Querier) error {
+			var one int
+			return q.QueryRow(query).Scan(&one)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	prepared := 0
+	for _, s := range d.all {
+		if s.stmts[query] != nil {
+			prepared++
+		}
+	}
+	if prepared != 1 {
+		t.Errorf("20 views of one statement prepared it %d times", prepared)
+	}
+}

@@ -81,7 +81,7 @@ type Row = interface{ Scan(dest ...any) error }
 // DB is one open file. Every method is safe for concurrent use.
 type DB struct {
 	writer  *writer
-	readers chan *session
+	readers *readers
 	all     []*session
 	lock    *os.File
 	closed  chan struct{}
@@ -116,13 +116,13 @@ func Open(ctx context.Context, o Options) (_ *DB, err error) {
 	if err := migrate(ctx, o.Path, o.Migrations); err != nil {
 		return nil, err
 	}
-	d.readers = make(chan *session, o.Readers)
+	d.readers = newReaders(o.Readers)
 	for range o.Readers {
 		r, err := d.connect(o, "query_only=ON", "cache_size=-4096")
 		if err != nil {
 			return nil, err
 		}
-		d.readers <- r
+		d.readers.give(r)
 	}
 	d.writer = startWriter(s)
 	return d, nil
@@ -199,8 +199,9 @@ func (d *DB) reading(ctx context.Context, fn func(*session) error) error {
 	default:
 	}
 	select {
-	case s := <-d.readers:
-		defer func() { d.readers <- s }()
+	case <-d.readers.free:
+		s := d.readers.take()
+		defer d.readers.give(s)
 		return fn(s)
 	case <-ctx.Done():
 		return fault.Wrap(fault.Unavailable, op+".View", ctx.Err())
@@ -233,8 +234,8 @@ func (d *DB) Close() error {
 	d.once.Do(func() {
 		d.writer.stop()
 		close(d.closed)
-		for range cap(d.readers) {
-			<-d.readers // waits for views that are under way
+		for range cap(d.readers.free) {
+			<-d.readers.free // waits for views that are under way
 		}
 		d.ended = d.release()
 	})
