@@ -102,6 +102,9 @@ func (r *Ring) MarkKey() credential.MarkKey { return r.marks }
 // NonceKey makes the nonces of DPoP proofs.
 func (r *Ring) NonceKey() credential.NonceKey { return r.nonces }
 
+// UpstreamKey seals what identity providers hand us.
+func (r *Ring) UpstreamKey() credential.UpstreamKey { return r.root.UpstreamKey() }
+
 // JWKS is the published key set. Do not change it.
 func (r *Ring) JWKS() []byte { return r.Keyring().JWKS() }
 
