@@ -42,6 +42,7 @@ func Run(t *testing.T, open func(t *testing.T) *store.Store) {
 		{"queues of deliveries", testDeliveries},
 		{"who may be sent something now", testReadyReceivers},
 		{"deliveries are given up", testAbandon},
+		{"identity providers are asked about live sessions", testUpstreamTokens},
 		{"what was not read is not trimmed", testRelayMark},
 		{"what a group was is known", testFormer},
 		{"members are restored", testRestoreMembers},
