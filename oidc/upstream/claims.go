@@ -39,7 +39,11 @@ func (l *link) verify(ctx context.Context, found *discovery, leg Leg, got answer
 			return Identity{}, err
 		}
 	}
-	return l.identity(c, leg)
+	id, err := l.identity(c, leg)
+	if err == nil {
+		id.Refresh = got.refresh
+	}
+	return id, err
 }
 
 // signed gives what a token says if the provider's published keys made its signature.

@@ -32,6 +32,10 @@ type Provider struct {
 	// InsecureAuthTimeFromIat takes a token that does not say when the person signed in
 	// as if that had been when the token was made: a fresh sign-in is then not proven.
 	InsecureAuthTimeFromIat bool
+	// ProbeEvery is how often the provider is asked whether a session still stands, by the
+	// refresh token that it is asked for then; 0: never. ProbeGrace is how long a session
+	// lives on while it does not say; 0: until its own end.
+	ProbeEvery, ProbeGrace time.Duration
 }
 
 // Leg is one trip to the identity provider. State, Nonce and CodeVerifier are
@@ -58,7 +62,8 @@ type Identity struct {
 	AuthTime   time.Time
 	AMR        []string
 	ACR        string
-	Until      time.Time // the provider's own end of the session; zero: it names none
+	Until      time.Time     // the provider's own end of the session; zero: it names none
+	Refresh    secret.String // the provider's refresh token; empty unless it was asked for and given
 }
 
 // The reasons for which a sign-in is refused before there is an identity. Each is
@@ -70,6 +75,7 @@ const (
 	ReasonStale   = "idp_login_stale"   // a fresh sign-in was asked for and not proven
 	ReasonWeak    = "idp_login_weak"    // the sign-in is not of the kind that the connection requires
 	ReasonOver    = "idp_session_over"  // the provider says that its session has ended already
+	ReasonRefused = "idp_refused"       // asked again, the provider no longer vouches for a sign-in
 	ReasonSetUp   = "idp_set_up"        // the provider refuses our own credentials or its metadata is not acceptable
 	ReasonDown    = "idp_unavailable"   // the provider does not answer
 	ReasonUnknown = "idp_unknown"       // the connection has no provider to sign in with

@@ -17,6 +17,7 @@ import (
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
+	"github.com/drawbridge-id/drawbridge/internal/secret"
 )
 
 // Upstreams is every connection's identity provider. Its methods may be called from
@@ -200,11 +201,17 @@ func (l *link) oauthScopes() []string {
 			scopes = append(scopes, s)
 		}
 	}
+	if l.provider.ProbeEvery > 0 {
+		scopes = append(scopes, gooidc.ScopeOfflineAccess)
+	}
 	return scopes
 }
 
 // answered is what the token endpoint gave for a code.
-type answered struct{ code, idToken, accessToken string }
+type answered struct {
+	code, idToken, accessToken string
+	refresh                    secret.String
+}
 
 // exchange redeems the code. The access token is not kept: the bridge asks the
 // provider nothing about people.
@@ -216,6 +223,9 @@ func (l *link) exchange(ctx context.Context, found *discovery, leg Leg, code str
 	}
 	l.up()
 	got := answered{code: code, accessToken: tokens.AccessToken}
+	if l.provider.ProbeEvery > 0 {
+		got.refresh = secret.New(tokens.RefreshToken)
+	}
 	var ok bool
 	if got.idToken, ok = tokens.Extra("id_token").(string); !ok || got.idToken == "" {
 		return answered{}, fault.New(fault.Denied, op, "The identity provider sent no ID token.").Because(ReasonToken)
