@@ -101,6 +101,8 @@ type SignIn struct {
 
 	AuthTimeClaim           string // "" for auth_time
 	InsecureAuthTimeFromIat bool
+
+	Probe, ProbeGrace time.Duration // 0: the provider is asked nothing; sessions live on unanswered
 }
 
 // Load reads the configuration: a file, or every *.yaml of a directory. environ is

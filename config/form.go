@@ -193,6 +193,8 @@ type formSignIn struct {
 	RequireAMR              []string `json:"require_amr"`
 	AuthTimeClaim           string   `json:"auth_time_claim"`
 	InsecureAuthTimeFromIat bool     `json:"insecure_auth_time_from_iat"`
+	Probe                   string   `json:"probe"`
+	ProbeGrace              string   `json:"probe_grace"`
 }
 
 type formAttribute struct {

@@ -2,6 +2,7 @@ package config
 
 import (
 	"strings"
+	"time"
 
 	"github.com/drawbridge-id/drawbridge/scim/dialect"
 )
@@ -15,7 +16,7 @@ func SubjectClaim(idp string) string {
 
 func (l *loader) signIn(f field, idp string) *SignIn {
 	b, ok := f.open("issuer", "client_id", "client_secret", "client_secret_file", "client_secret_env", "subject_claim", "tenant_id",
-		"scopes", "prompt", "acr_values", "require_acr", "require_amr", "auth_time_claim", "insecure_auth_time_from_iat")
+		"scopes", "prompt", "acr_values", "require_acr", "require_amr", "auth_time_claim", "insecure_auth_time_from_iat", "probe", "probe_grace")
 	if !ok {
 		return nil
 	}
@@ -39,7 +40,23 @@ func (l *loader) signIn(f field, idp string) *SignIn {
 	}
 	b.asked(s)
 	b.proof(s)
+	b.probing(s)
 	return s
+}
+
+// probing reads how often the provider is asked about sessions.
+func (b block) probing(s *SignIn) {
+	const least, most = time.Minute, 24 * time.Hour
+	s.Probe = b.duration("probe", 0, most)
+	s.ProbeGrace = b.duration("probe_grace", 0, 30*most)
+	if at, ok := b.get("probe"); ok && s.Probe > 0 && s.Probe < least {
+		at.say("a provider is asked once a minute at most")
+	}
+	if at, ok := b.get("probe_grace"); ok && s.ProbeGrace > 0 && s.ProbeGrace < 2*s.Probe {
+		at.say("this is at least twice probe: one answer may get lost")
+	} else if ok && s.Probe == 0 {
+		at.say("this says nothing without probe")
+	}
 }
 
 // asked reads what the provider is asked for.

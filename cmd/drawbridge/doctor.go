@@ -62,6 +62,7 @@ func (a *app) examineConnection(ctx context.Context, c bridge.ConnectionView, sa
 	default:
 		say(api.LevelOK, "", "%s: the identity provider's discovery document answers", c.ID)
 	}
+	a.examineProbes(ctx, c.ID, say)
 	a.examineAlarms(ctx, c.ID, say)
 	switch chain, err := audit.Verify(ctx, a.store, c.ID); {
 	case err != nil:

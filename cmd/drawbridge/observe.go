@@ -26,6 +26,12 @@ type metrics struct {
 	compared *prometheus.CounterVec
 	dropped  *prometheus.CounterVec
 	alarms   *prometheus.CounterVec
+	probes   *prometheus.CounterVec
+}
+
+// asked counts the questions about sessions that identity providers were asked.
+func (m *metrics) asked(conn access.ConnectionID, outcome string) {
+	m.probes.WithLabelValues(string(conn), outcome).Inc()
 }
 
 // alarmed counts the alarms that were raised since the start.
@@ -55,7 +61,9 @@ func newMetrics(r prometheus.Registerer) *metrics {
 	build.WithLabelValues(version()).Set(1)
 	m.alarms = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "drawbridge_alarms_total",
 		Help: "Alarms about what an identity provider did at large, by connection and kind."}, []string{"connection", "kind"})
-	r.MustRegister(m.alarms, m.scim, m.duration, m.fixups, m.dropped, m.compared, build)
+	m.probes = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "drawbridge_idp_probes_total",
+		Help: "Questions to identity providers whether a session stands, by connection and outcome."}, []string{"connection", "outcome"})
+	r.MustRegister(m.alarms, m.probes, m.scim, m.duration, m.fixups, m.dropped, m.compared, build)
 	return m
 }
 

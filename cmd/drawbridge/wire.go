@@ -122,6 +122,8 @@ func (a *app) openBridge(ctx context.Context, ring *keys.Ring, client *http.Clie
 	lives.AccessToken, lives.Session, lives.Refresh = a.cfg.Sessions.AccessToken, a.cfg.Sessions.Absolute, a.cfg.Sessions.Refresh
 	a.bridge, err = bridge.New(bridge.Config{Store: a.store, Hot: a.hot, Issuer: issuer, Refresh: ring.RefreshKey(), Cursors: ring.CursorKey(), Marks: ring.MarkKey(), SCIMAccess: ring.SCIMAccessKey(),
 		Assertions: a.assertions, Trust: trusts, URL: a.cfg.Server.PublicURL,
+		Probes: bridge.Probes{Voucher: a.upstreams, Key: ring.UpstreamKey(),
+			Asked: func(c access.ConnectionID, outcome string) { a.metrics.asked(c, outcome) }},
 		Clients: clients(a.cfg), Lives: lives, Now: time.Now,
 		Observe: func(op string, err error) { a.log.Warn("background work", zap.String("op", op), zap.Error(err)) },
 		Alarmed: func(conn access.ConnectionID, kind string) { a.metrics.alarmed(conn, kind) }}) // background work, which begins when all is open
@@ -141,7 +143,7 @@ func (a *app) route(ring *keys.Ring) error {
 	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	metrics := newMetrics(reg)
 	a.metrics = metrics
-	reg.MustRegister(newEnds(a.bridge), newRuleMetrics(a.bridge))
+	reg.MustRegister(newEnds(a.bridge), newRuleMetrics(a.bridge), newUnproved(a.bridge))
 	reg.MustRegister(reloadMetrics(&a.takings)...)
 	from := httpserver.Proxies(a.cfg.Server.TrustedProxies).Client
 	a.recorder = recorder.New(recorder.Config{Store: a.store, Marks: ring.MarkKey(), Keep: a.cfg.Server.SCIMLog, Now: time.Now,
@@ -233,6 +235,7 @@ func (a *app) work(ctx context.Context) {
 	beside.Go(func() { a.relay.Run(ctx) })
 	beside.Go(func() { a.deliver.Run(ctx) })
 	beside.Go(func() { a.bridge.WatchShadow(ctx) })
+	beside.Go(func() { a.bridge.RunProbes(ctx) })
 	for _, fn := range a.beside {
 		beside.Go(func() { fn(ctx) })
 	}
@@ -286,7 +289,8 @@ func providers(cfg *config.Config) []upstream.Provider {
 			ClientSecret: c.SignIn.ClientSecret, SubjectClaim: c.SignIn.SubjectClaim, TenantID: c.SignIn.TenantID,
 			OAuthScopes: upstreamScopes(c.SignIn), Prompt: c.SignIn.Prompt, ACRValues: c.SignIn.ACRValues,
 			RequireACR: c.SignIn.RequireACR, RequireAMR: c.SignIn.RequireAMR,
-			AuthTimeClaim: c.SignIn.AuthTimeClaim, InsecureAuthTimeFromIat: c.SignIn.InsecureAuthTimeFromIat})
+			AuthTimeClaim: c.SignIn.AuthTimeClaim, InsecureAuthTimeFromIat: c.SignIn.InsecureAuthTimeFromIat,
+			ProbeEvery: c.SignIn.Probe, ProbeGrace: c.SignIn.ProbeGrace})
 	}
 	return out
 }

@@ -54,10 +54,12 @@ type Config struct {
 	// Assertions verifies the signed proofs of SCIM clients, and Trust says whose count.
 	Assertions *assertion.Verifier
 	Trust      map[access.ConnectionID]assertion.Trust
-	URL        string // the issuer's own URL, for iss and redirects
-	Clients    []oidc.Client
-	Lives      Lives
-	Now        func() time.Time
+	// Probes are how identity providers are asked about sessions.
+	Probes  Probes
+	URL     string // the issuer's own URL, for iss and redirects
+	Clients []oidc.Client
+	Lives   Lives
+	Now     func() time.Time
 	// Observe is told what background work could not do; nil: nobody listens.
 	Observe func(op string, err error)
 	// Alarmed is told of every alarm that was raised since New; nil: nobody listens.
@@ -75,6 +77,7 @@ type Bridge struct {
 	scimAccess credential.SCIMAccessKey
 	assertions *assertion.Verifier
 	trust      map[access.ConnectionID]assertion.Trust
+	probes     Probes
 	url        string
 	clients    map[access.ClientID]oidc.Client
 	lives      Lives
@@ -126,7 +129,7 @@ func New(c Config) (*Bridge, error) {
 	if l.AccessToken <= 0 || l.AccessToken > credential.MaxLife || l.Session <= 0 || l.Refresh <= 0 || l.RefreshGrace < 0 || l.RefreshGrace > 10*time.Second {
 		return nil, fault.New(fault.Invalid, op, "access tokens live at most 5 minutes, the refresh grace is at most 10 seconds, and nothing lives for ever")
 	}
-	b := &Bridge{store: c.Store, hot: c.Hot, issuer: c.Issuer, refresh: c.Refresh, cursors: c.Cursors, marks: c.Marks, scimAccess: c.SCIMAccess, assertions: c.Assertions, trust: c.Trust, url: c.URL, lives: l, now: c.Now,
+	b := &Bridge{store: c.Store, hot: c.Hot, issuer: c.Issuer, refresh: c.Refresh, cursors: c.Cursors, marks: c.Marks, scimAccess: c.SCIMAccess, assertions: c.Assertions, trust: c.Trust, probes: c.Probes, url: c.URL, lives: l, now: c.Now,
 		observe: c.Observe, started: c.Now(), raisedAlarm: c.Alarmed, clients: make(map[access.ClientID]oidc.Client, len(c.Clients)),
 		wake: make(chan struct{}, 1), planning: make(chan struct{}, 1), heavy: admission.NewTurnstile(1, 1, math.MaxInt), used: map[string]time.Time{}, usedClients: map[store.ClientUse]time.Time{}}
 	if b.observe == nil {

@@ -33,7 +33,7 @@ func (b *Bridge) SignIn(ctx context.Context, id upstream.Identity) (secret.Strin
 	var refused error
 	err := b.change(ctx, id.Connection, event.ByPerson, func(c *change) error {
 		refused = nil // fn may run again
-		err := c.signIn(id, b.lives.Session, cookie)
+		err := c.signIn(id, b.lives.Session, cookie, b.probes)
 		if fault.Is(err, fault.Denied) {
 			refused = err
 			c.refuse(id, fault.ReasonOf(err))
@@ -73,7 +73,7 @@ func (b *Bridge) freshen(ctx context.Context, id upstream.Identity) error {
 	return b.settle(ctx, id.Connection, who)
 }
 
-func (c *change) signIn(id upstream.Identity, life time.Duration, cookie secret.String) error {
+func (c *change) signIn(id upstream.Identity, life time.Duration, cookie secret.String, probes Probes) error {
 	p, err := findPerson(&c.dir.Directory, id)
 	if err != nil {
 		return err
@@ -100,7 +100,10 @@ func (c *change) signIn(id upstream.Identity, life time.Duration, cookie secret.
 		return err
 	}
 	c.add(events)
-	return c.tx.InsertSession(store.SessionRow{Session: s, Cookie: credential.DigestOf(cookie.Reveal())})
+	if err := c.tx.InsertSession(store.SessionRow{Session: s, Cookie: credential.DigestOf(cookie.Reveal())}); err != nil {
+		return err
+	}
+	return c.keepUpstreamToken(probes, s.ID, id.Refresh)
 }
 
 // sessionEnd is the end of a session: ours, or the identity provider's where it names one

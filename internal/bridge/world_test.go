@@ -56,6 +56,7 @@ type world struct {
 	clients []oidc.Client // the applications of the configuration
 	lives   bridge.Lives
 	trust   map[access.ConnectionID]assertion.Trust // whose signed word counts; assemble again after a change
+	probes  bridge.Probes                           // how identity providers are asked about sessions
 	// Tests put something between the engines and the bridge; nil: nothing.
 	aroundStore func(store.Engine) store.Engine
 	aroundHot   func(hot.Engine) hot.Engine
@@ -198,7 +199,7 @@ func (w *world) assemble() {
 	var err error
 	w.bridge, err = bridge.New(bridge.Config{Store: w.store, Hot: h, Issuer: credential.NewIssuer("http://127.0.0.1:8443", w.ring.Keyring),
 		Refresh: w.ring.RefreshKey(), Cursors: w.ring.CursorKey(), Marks: w.ring.MarkKey(), SCIMAccess: w.ring.SCIMAccessKey(),
-		Assertions: assertion.NewVerifier(egress.New(egress.Options{InsecureAllowLoopback: true}), slices.Collect(maps.Values(w.trust))...), Trust: w.trust, URL: "http://127.0.0.1:8443", Clients: w.clients, Lives: w.lives, Now: w.clock.Now,
+		Assertions: assertion.NewVerifier(egress.New(egress.Options{InsecureAllowLoopback: true}), slices.Collect(maps.Values(w.trust))...), Trust: w.trust, Probes: w.probes, URL: "http://127.0.0.1:8443", Clients: w.clients, Lives: w.lives, Now: w.clock.Now,
 		Observe: func(op string, err error) { w.t.Logf("background: %s: %v", op, err) }})
 	if err != nil {
 		w.t.Fatal(err)

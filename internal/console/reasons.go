@@ -104,6 +104,7 @@ func endings() map[string]say {
 		session.EndIdPRevoked:    {titleSignedOut, "{customer} has ended all your sign-ins. Sign in again to go on."},
 		session.EndIdPExpired:    {titleSignedOut, "Your sign-in at {customer} has run out. Sign in again to go on."},
 		session.EndIdPRefused:    {titleSignedOut, "{customer} no longer confirms your sign-in. Sign in again to go on."},
+		session.EndIdPSilent:     {titleSignedOut, "{customer} could not be asked for a while whether your sign-in still stands. Sign in again to go on."},
 	}
 }
 

@@ -75,4 +75,5 @@ const (
 	EndIdPRevoked    = "idp_revoked"          // it asked to end all that the person has
 	EndIdPExpired    = "idp_session_expired"  // the lifetime that it gave is over
 	EndIdPRefused    = "idp_refused"          // asked again, it gave no more
+	EndIdPSilent     = "idp_silent"           // asked again, it has not answered for too long
 )
