@@ -69,6 +69,7 @@ type Sessions struct {
 	AccessToken time.Duration // at most 5 minutes: the longest an offline check can be wrong
 	Absolute    time.Duration // of a browser session
 	Refresh     time.Duration // of a refresh family; never past the session's
+	Offline     time.Duration // of a session that outlives the browser's, for an application with offline_access
 	DPoPNonce   bool          // DPoP proofs must carry a nonce of ours
 }
 
@@ -284,16 +285,17 @@ func (l *loader) vendor(root block) Vendor {
 }
 
 func (l *loader) sessions(root block) Sessions {
-	usual := Sessions{AccessToken: 5 * time.Minute, Absolute: 12 * time.Hour, Refresh: 12 * time.Hour}
+	usual := Sessions{AccessToken: 5 * time.Minute, Absolute: 12 * time.Hour, Refresh: 12 * time.Hour, Offline: 30 * 24 * time.Hour}
 	f, ok := root.get("sessions")
 	if !ok {
 		return usual
 	}
-	b, _ := f.open("access_token", "absolute", "refresh", "dpop_nonce")
+	b, _ := f.open("access_token", "absolute", "refresh", "offline", "dpop_nonce")
 	s := Sessions{
 		AccessToken: b.duration("access_token", usual.AccessToken, 5*time.Minute),
 		Absolute:    b.duration("absolute", usual.Absolute, 30*24*time.Hour),
 	}
+	s.Offline = b.duration("offline", usual.Offline, maxRefresh)
 	s.DPoPNonce = b.oneOf("dpop_nonce", "optional", "required") == "required"
 	s.Refresh = b.duration("refresh", s.Absolute, 30*24*time.Hour)
 	if r, ok := b.get("refresh"); ok && s.Refresh > s.Absolute {

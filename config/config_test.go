@@ -119,7 +119,7 @@ func TestASmallFileIsComplete(t *testing.T) {
 	if !reflect.DeepEqual(c.Server, want) {
 		t.Errorf("%+v", c.Server)
 	}
-	if c.Sessions != (Sessions{AccessToken: 5 * time.Minute, Absolute: 12 * time.Hour, Refresh: 12 * time.Hour}) {
+	if c.Sessions != (Sessions{AccessToken: 5 * time.Minute, Absolute: 12 * time.Hour, Refresh: 12 * time.Hour, Offline: 30 * 24 * time.Hour}) {
 		t.Errorf("%+v", c.Sessions)
 	}
 }

@@ -66,6 +66,7 @@ type formSessions struct {
 	AccessToken formDuration `json:"access_token"`
 	Absolute    formDuration `json:"absolute"`
 	Refresh     formDuration `json:"refresh"`
+	Offline     formDuration `json:"offline"`
 	DPoPNonce   string       `json:"dpop_nonce" jsonschema:"enum=optional,enum=required"`
 }
 

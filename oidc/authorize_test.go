@@ -144,7 +144,7 @@ func TestRequestsThatMustPass(t *testing.T) {
 		{"oidcc-claims-essential", []string{"claims", `{"userinfo":{"name":{"essential":true}}}`}},
 		{"oidcc-ensure-request-with-valid-pkce-succeeds", nil},
 		{"no state", []string{"state", ""}},
-		{"offline_access is ignored", []string{"scope", "openid offline_access"}},
+		{"offline_access is ignored unless registered", []string{"scope", "openid offline_access"}},
 		{"resource may repeat", nil},
 	} {
 		t.Run(row.name, func(t *testing.T) {

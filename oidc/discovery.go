@@ -50,7 +50,7 @@ func discoveryDocument(issuer string) []byte {
 		Authorization: issuer + pathAuthorize, Token: issuer + PathToken, Userinfo: issuer + pathUserinfo,
 		JWKS: issuer + pathKeys, Introspection: issuer + pathIntrospect, Revocation: issuer + pathRevoke,
 		EndSession:    issuer + pathEndSession,
-		Scopes:        []string{scopeOpenID, scopeProfile, scopeEmail, ScopeSCIM},
+		Scopes:        []string{scopeOpenID, scopeProfile, scopeEmail, ScopeOffline, ScopeSCIM},
 		ResponseTypes: []string{"code"}, ResponseModes: []string{"query"},
 		GrantTypes: GrantTypes(), DetailTypes: []string{DetailActiveGrant},
 		SubjectTypes: []string{"public"}, IDTokenAlgs: []string{"ES256", "RS256"},

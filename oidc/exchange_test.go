@@ -174,6 +174,21 @@ func TestAnApplicationUsesTheGrantTypesItIsRegisteredFor(t *testing.T) {
 	}
 }
 
+// TestOfflineAccessIsForApplicationsThatAreRegisteredForIt: without it the scope is left
+// out, and nobody is asked (OpenID Connect Core section 11).
+func TestOfflineAccessIsForApplicationsThatAreRegisteredForIt(t *testing.T) {
+	for _, registered := range []bool{false, true} {
+		w := newWorld()
+		c := w.clients["fleet-web"]
+		c.Offline = registered
+		w.clients["fleet-web"] = c
+		code := wantSent(t, w.authorize(w.person("ada"), "scope", "openid offline_access"), "").Get("code")
+		if got := slices.Contains(w.codes[code].req.OAuthScopes, ScopeOffline); got != registered {
+			t.Errorf("registered %t, granted %t", registered, got)
+		}
+	}
+}
+
 func FuzzAuthorizationDetails(f *testing.F) {
 	f.Add(visitDetails, "")
 	f.Add(`[{"type":"active_grant","id":1}]`, "asg_home")

@@ -72,6 +72,9 @@ func (c Client) Accepts(g access.Grant) bool {
 
 // MayHave reports whether the client may be granted an OAuth scope at all.
 func (c Client) MayHave(oauthScope string) bool {
+	if oauthScope == ScopeOffline {
+		return c.Offline
+	}
 	return AboutPerson(oauthScope) || slices.Contains(access.Workflows(), access.Workflow(oauthScope)) &&
 		(len(c.OAuthScopes) == 0 || slices.Contains(c.OAuthScopes, oauthScope))
 }

@@ -32,6 +32,11 @@ const (
 	scopeGrantPrefix = "grant:"
 )
 
+// ScopeOffline asks for a session that outlives the browser's (OpenID Connect Core
+// section 11). A client has it by its registration, which is the consent: without it
+// the scope is left out of the answer.
+const ScopeOffline = "offline_access"
+
 // AboutPerson reports whether an OAuth scope is about the person: it names no
 // workflow, so no grant opens it and every client may have it.
 func AboutPerson(oauthScope string) bool {

@@ -120,6 +120,7 @@ func (a *app) openBridge(ctx context.Context, ring *keys.Ring, client *http.Clie
 	issuer := credential.NewIssuer(a.cfg.Server.PublicURL, ring.Keyring)
 	lives := bridge.DefaultLives()
 	lives.AccessToken, lives.Session, lives.Refresh = a.cfg.Sessions.AccessToken, a.cfg.Sessions.Absolute, a.cfg.Sessions.Refresh
+	lives.Offline = a.cfg.Sessions.Offline
 	a.bridge, err = bridge.New(bridge.Config{Store: a.store, Hot: a.hot, Issuer: issuer, Refresh: ring.RefreshKey(), Cursors: ring.CursorKey(), Marks: ring.MarkKey(), SCIMAccess: ring.SCIMAccessKey(),
 		Assertions: a.assertions, Trust: trusts, URL: a.cfg.Server.PublicURL,
 		Probes: bridge.Probes{Voucher: a.upstreams, Key: ring.UpstreamKey(),

@@ -32,12 +32,13 @@ type Lives struct {
 	AccessToken  time.Duration // at most 5 minutes: the longest an offline check can be wrong
 	Session      time.Duration // absolute end of a browser session
 	Refresh      time.Duration // absolute end of a refresh family; never past the session's
+	Offline      time.Duration // absolute end of a session that outlives the browser's
 	RefreshGrace time.Duration // a retry with the previous token inside it gets the same answer; at most 10 s
 }
 
 // DefaultLives are the durations when configuration names none.
 func DefaultLives() Lives {
-	return Lives{AccessToken: credential.MaxLife, Session: 12 * time.Hour, Refresh: 12 * time.Hour, RefreshGrace: 10 * time.Second}
+	return Lives{AccessToken: credential.MaxLife, Session: 12 * time.Hour, Refresh: 12 * time.Hour, Offline: 30 * 24 * time.Hour, RefreshGrace: 10 * time.Second}
 }
 
 // Config is what a Bridge works with. Every field is required, but for
@@ -126,7 +127,7 @@ func New(c Config) (*Bridge, error) {
 		return nil, fault.New(fault.Internal, op, "whoever is trusted needs a verifier of assertions")
 	}
 	l := c.Lives
-	if l.AccessToken <= 0 || l.AccessToken > credential.MaxLife || l.Session <= 0 || l.Refresh <= 0 || l.RefreshGrace < 0 || l.RefreshGrace > 10*time.Second {
+	if l.AccessToken <= 0 || l.AccessToken > credential.MaxLife || l.Session <= 0 || l.Refresh <= 0 || l.Offline <= 0 || l.RefreshGrace < 0 || l.RefreshGrace > 10*time.Second {
 		return nil, fault.New(fault.Invalid, op, "access tokens live at most 5 minutes, the refresh grace is at most 10 seconds, and nothing lives for ever")
 	}
 	b := &Bridge{store: c.Store, hot: c.Hot, issuer: c.Issuer, refresh: c.Refresh, cursors: c.Cursors, marks: c.Marks, scimAccess: c.SCIMAccess, assertions: c.Assertions, trust: c.Trust, probes: c.Probes, url: c.URL, lives: l, now: c.Now,

@@ -29,7 +29,7 @@ func activeGrant(t *access.Tree, a access.Assignment) oidc.ActiveGrant {
 func opened(p *activePolicy, granted []string, client oidc.Client, a access.Assignment) []string {
 	workflows := p.Catalogue().Opens(a.Grant, a.Flags, a.Standing)
 	return slices.DeleteFunc(slices.Clone(granted), func(s string) bool {
-		return !client.MayHave(s) || !oidc.AboutPerson(s) && !slices.Contains(workflows, access.Workflow(s))
+		return !client.MayHave(s) || !oidc.AboutPerson(s) && s != oidc.ScopeOffline && !slices.Contains(workflows, access.Workflow(s))
 	})
 }
 

@@ -76,6 +76,9 @@ func (b *Bridge) mint(w warrant, f hot.Family, client oidc.Client, audience, non
 	if !client.Accepts(w.active.Grant) || !withinCeiling(w, conn) {
 		return oidc.TokenSet{}, notGranted("bridge.mint", "this application does not accept the active grant")
 	}
+	if w.session.Offline != "" && !client.Offline {
+		return oidc.TokenSet{}, notGranted("bridge.mint", "this application may no longer act while the person is away")
+	}
 	scopes := opened(w.policy, f.OAuthScopes, client, w.active)
 	claim, err := grantClaim(w)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"slices"
 	"time"
 
@@ -96,10 +97,20 @@ func (b *Bridge) firstTokens(ctx context.Context, g hot.CodeGrant, x oidc.CodeEx
 	if err != nil {
 		return oidc.TokenSet{}, err
 	}
-	family := hot.Family{ID: g.Family, Bound: g.Bound, Active: g.Active, OAuthScopes: g.Request.OAuthScopes, Resources: g.Request.Resources, Claims: g.Request.Claims, DPoPKey: x.DPoPKey, AuthTime: w.session.AuthTime,
-		Nonce: g.Request.Nonce, N: 1, Rotated: now, Expires: earliest(now.Add(b.lives.Refresh), w.session.Expires), Salt: credential.NewID("salt")}
+	bd, expires := g.Bound, earliest(now.Add(b.lives.Refresh), w.session.Expires)
+	if x.Client.Offline && slices.Contains(g.Request.OAuthScopes, oidc.ScopeOffline) {
+		if bd, err = b.goOffline(ctx, g); err != nil {
+			return oidc.TokenSet{}, err
+		}
+		if w, err = b.warrant(ctx, bd, g.Active); err != nil {
+			return oidc.TokenSet{}, err
+		}
+		expires = w.session.Expires
+	}
+	family := hot.Family{ID: g.Family, Bound: bd, Active: g.Active, OAuthScopes: g.Request.OAuthScopes, Resources: g.Request.Resources, Claims: g.Request.Claims, DPoPKey: x.DPoPKey, AuthTime: w.session.AuthTime,
+		Nonce: g.Request.Nonce, N: 1, Rotated: now, Expires: expires, Salt: credential.NewID("salt")}
 	if err := b.hot.PutFamily(ctx, family); err != nil {
-		return oidc.TokenSet{}, err
+		return oidc.TokenSet{}, errors.Join(err, b.endOffline(ctx, g))
 	}
 	if err := b.noteClient(ctx, w.session.ID, x.Client.ID); err != nil {
 		return oidc.TokenSet{}, err
@@ -121,6 +132,9 @@ func (b *Bridge) replayed(ctx context.Context, g hot.CodeGrant) error {
 	if err := b.supersede(ctx, g.Bound.Subject, event.CodeReplayed); err != nil {
 		return err
 	}
+	if err := b.endOffline(ctx, g); err != nil {
+		return err
+	}
 	if err := b.hot.EndFamily(ctx, g.Family); err != nil {
 		return err
 	}
@@ -128,7 +142,8 @@ func (b *Bridge) replayed(ctx context.Context, g hot.CodeGrant) error {
 }
 
 // supersede raises a session's version, so that every token made from it is dead,
-// and records why. The browser's own session lives on.
+// and records why. The browser's own session lives on; an offline one is nothing but
+// its tokens, and ends.
 func (b *Bridge) supersede(ctx context.Context, sub credential.Subject, why event.Type) error {
 	return b.change(ctx, sub.Connection, event.ByBridge, func(c *change) error {
 		row, err := c.tx.Session(sub.Session)
@@ -138,6 +153,9 @@ func (b *Bridge) supersede(ctx context.Context, sub credential.Subject, why even
 		e := fact(why, c.by, c.conn, sub.Person, c.now, map[string]string{"client": string(sub.Client)})
 		e.Session = string(sub.Session)
 		c.events = append(c.events, e)
+		if row.Offline != "" {
+			return c.end([]store.SessionRow{row}, map[bool]string{true: session.EndSignedOut, false: session.EndRefreshReused}[why == event.SessionChanged])
+		}
 		row.Version++
 		return c.keep(row.Session, nil)
 	})

@@ -73,6 +73,22 @@ func Start(o Opening) (Session, []event.Event, error) {
 	return s, []event.Event{s.event(event.SessionStarted, event.ByPerson, o.Now, map[string]string{"assignment": string(s.Active)})}, nil
 }
 
+// GoOffline opens a session that outlives the browser's, for one application that may
+// act while the person is away (OpenID Connect Core section 11): on the assignment that
+// from stands on, under the same epochs. The end of the provider's own session is the
+// browser's matter and does not end it. The error is fault.Denied.
+func GoOffline(from Session, id ID, client access.ClientID, held []access.Assignment, now, expires time.Time) (Session, []event.Event, error) {
+	may := slices.ContainsFunc(held, func(a access.Assignment) bool { return a.ID == from.Active && a.MaySignIn(now) })
+	if from.State != Active || !from.LiveAt(now) || from.Offline != "" || client == "" || !may {
+		return Session{}, nil, fault.New(fault.Denied, "session.GoOffline", "the session stands on nothing that is held now").Because(ReasonNotHeld)
+	}
+	s := Session{ID: id, Connection: from.Connection, Person: from.Person, State: Active, Active: from.Active, Version: 1,
+		Epochs: from.Epochs, AuthTime: from.AuthTime, Created: now, Expires: expires, Upstream: from.Upstream, Offline: client}
+	s.Upstream.Session = ""
+	return s, []event.Event{s.event(event.SessionStarted, event.ByPerson, now,
+		map[string]string{"assignment": string(s.Active), "kind": "offline", "client": string(client)})}, nil
+}
+
 // Refusal says why nothing that is held may sign in, nil if something may: what will
 // begin before what is over, both before the grants that never sign in.
 func Refusal(held []access.Assignment, now time.Time) error {
@@ -119,8 +135,9 @@ func Switch(s Session, held []access.Assignment, to access.AssignmentID, now tim
 // Reconcile brings a session in line with what its person holds after a change.
 // Only the active assignment matters: if it means something else now, the tokens
 // minted for it die; if it is lost, the person must choose among what may still
-// sign in, or the session ends. The loss of another assignment changes nothing,
-// and no session is ever moved to another assignment.
+// sign in, or the session ends, as an offline one does: nobody is there to choose.
+// The loss of another assignment changes nothing, and no session is ever moved to
+// another assignment.
 func Reconcile(s Session, before, after []access.Assignment, now time.Time) (Session, []event.Event) {
 	if s.State == Ended {
 		return s, nil
@@ -135,6 +152,9 @@ func Reconcile(s Session, before, after []access.Assignment, now time.Time) (Ses
 	is := func(a access.Assignment) bool { return a.ID == s.Active }
 	data := map[string]string{"assignment": string(s.Active)}
 	at := slices.IndexFunc(may, is)
+	if at < 0 && s.Offline != "" {
+		return Revoke(s, EndNoAssignment, now)
+	}
 	if at < 0 {
 		s.State, s.Active = MustChoose, ""
 		s.Version++

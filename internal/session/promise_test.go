@@ -74,6 +74,8 @@ func do(t *testing.T, what string, s Session, before, after []access.Assignment)
 	case "reconcile":
 		s, events := Reconcile(s, before, after, noon)
 		return s, events, nil
+	case "offline":
+		return GoOffline(s, "ses_1", access.ClientID(arg), before, noon, noon.Add(24*time.Hour))
 	case "revoke":
 		s, events := Revoke(s, arg, noon)
 		return s, events, nil
@@ -86,6 +88,10 @@ func do(t *testing.T, what string, s Session, before, after []access.Assignment)
 func readSession(t *testing.T, text string) Session {
 	t.Helper()
 	s := Session{ID: "ses_1", Connection: "ironbark-entra", Person: "per_1", Version: 3, Expires: noon.Add(time.Hour)}
+	text, offline := strings.CutPrefix(text, "offline ")
+	if offline {
+		s.Offline = "app"
+	}
 	state, on, _ := strings.Cut(text, " ")
 	s.Active = access.AssignmentID(on)
 	switch state {
@@ -143,6 +149,9 @@ func showSession(s Session) string {
 		text += " " + string(s.Active)
 	}
 	text += fmt.Sprintf(", version %d", s.Version)
+	if s.Offline != "" {
+		text += ", offline for " + string(s.Offline)
+	}
 	if s.EndReason != "" {
 		text += ", because " + s.EndReason
 	}

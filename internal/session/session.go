@@ -42,7 +42,8 @@ type Session struct {
 	Created    time.Time
 	Expires    time.Time // absolute end
 	EndedAt    time.Time
-	EndReason  string // stable code, "" while live
+	EndReason  string          // stable code, "" while live
+	Offline    access.ClientID // the application whose session it is, which outlives the browser's; "" for a browser's session
 	Upstream   Upstream
 }
 

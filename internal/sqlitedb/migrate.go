@@ -26,7 +26,7 @@ func migrate(ctx context.Context, path string, files fs.FS) (err error) {
 	}
 	db.SetMaxOpenConns(1)
 	defer func() { err = errors.Join(err, fault.Wrap(fault.Unavailable, where, db.Close())) }()
-	p, err := goose.NewProvider(goose.DialectSQLite3, db, files, goose.WithDisableGlobalRegistry(true))
+	p, err := goose.NewProvider(goose.DialectSQLite3, db, files, goose.WithDisableGlobalRegistry(true), goose.WithAllowOutofOrder(true))
 	if err != nil {
 		return fault.Wrap(fault.Internal, where, err)
 	}
@@ -38,7 +38,11 @@ func migrate(ctx context.Context, path string, files fs.FS) (err error) {
 		return fault.New(fault.Unsupported, where,
 			"the data was written by a newer version (schema %d, this program knows %d): run that version, or restore a backup", current, target)
 	}
-	if current == target {
+	pending, err := p.HasPending(ctx) // also one with a lower number, which came to the program later
+	if err != nil {
+		return fault.Wrap(fault.Unavailable, where, err)
+	}
+	if !pending {
 		return nil
 	}
 	_, err = p.Up(ctx)

@@ -12,7 +12,7 @@ import (
 )
 
 const sessionColumns = `s.id, c.id, s.person, s.state, s.active, s.version, s.host_epoch, s.connection_epoch, s.person_epoch,
-	s.auth_at, s.created_at, s.expires_at, s.ended_at, s.end_reason, s.upstream, s.cookie
+	s.auth_at, s.created_at, s.expires_at, s.ended_at, s.end_reason, s.upstream, s.cookie, s.offline
 	from sessions s join connections c on c.key = s.conn`
 
 func scanSession(r Row) (SessionRow, error) {
@@ -21,7 +21,7 @@ func scanSession(r Row) (SessionRow, error) {
 	var upstream string
 	var cookie []byte
 	err := r.Scan(&s.ID, &s.Connection, &s.Person, &state, &s.Active, &s.Version, &s.Epochs.Host, &s.Epochs.Connection, &s.Epochs.Person,
-		&auth, &created, &expires, &ended, &s.EndReason, &upstream, &cookie)
+		&auth, &created, &expires, &ended, &s.EndReason, &upstream, &cookie, &s.Offline)
 	if err != nil {
 		return SessionRow{}, err
 	}
@@ -81,12 +81,12 @@ func (tx *Tx) InsertSession(s SessionRow) error {
 		return fault.Wrap(fault.Internal, op, err)
 	}
 	n, err := tx.exec(op, `insert into sessions (id, conn, person, state, active, version, host_epoch, connection_epoch, person_epoch,
-		auth_at, created_at, expires_at, ended_at, end_reason, upstream, cookie)
-		select $1, p.conn, p.id, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16
+		auth_at, created_at, expires_at, ended_at, end_reason, upstream, cookie, offline)
+		select $1, p.conn, p.id, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17
 		from connections c join people p on p.conn = c.key where c.id = $2 and p.id = $3`,
 		string(s.ID), string(s.Connection), string(s.Person), int64(s.State), string(s.Active), s.Version,
 		s.Epochs.Host, s.Epochs.Connection, s.Epochs.Person, ms(s.AuthTime), ms(s.Created), ms(s.Expires), ms(s.EndedAt),
-		s.EndReason, string(upstream), s.Cookie[:])
+		s.EndReason, string(upstream), s.Cookie[:], string(s.Offline))
 	if err == nil && n == 0 {
 		return fault.New(fault.NotFound, op, "there is no such person")
 	}

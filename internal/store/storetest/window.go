@@ -45,6 +45,7 @@ func newSession(id session.ID, p store.Person) store.SessionRow {
 		Epochs: session.Epochs{Host: 1, Connection: 1, Person: p.Epoch}, AuthTime: day, Created: day, Expires: day.Add(12 * time.Hour),
 		Upstream: session.Upstream{Issuer: "https://idp.example", Subject: "s", AMR: []string{"mfa"}}}}
 	copy(s.Cookie[:], id)
+	s.Offline = "fleet-mobile"
 	return s
 }
 
