@@ -55,6 +55,9 @@ func TestOIDCCDiscoveryEndpointVerification(t *testing.T) {
 // accepted, every grant type known.
 func TestDiscoveryTellsTheTruth(t *testing.T) {
 	w := newWorld()
+	c := w.clients["fleet-web"]
+	c.Offline = true // a scope that is had by registration
+	w.clients["fleet-web"] = c
 	m := w.metadata(t, "/.well-known/openid-configuration")
 	mux := w.serve()
 	for member, v := range m {

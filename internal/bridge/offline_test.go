@@ -10,6 +10,7 @@ import (
 	"github.com/drawbridge-id/drawbridge/internal/session"
 	"github.com/drawbridge-id/drawbridge/internal/store"
 	"github.com/drawbridge-id/drawbridge/oidc"
+	"github.com/drawbridge-id/drawbridge/oidc/upstream"
 )
 
 // away lets the world's application act while the person is away.
@@ -68,6 +69,24 @@ func TestOfflineAccessOutlivesTheBrowser(t *testing.T) {
 		if _, err := w.refresh(next.RefreshToken); err == nil {
 			t.Errorf("%s: it is refreshed after its end", name)
 		}
+	}
+}
+
+// TestOfflineAccessEndsWhenTheIdentityProviderWants it to, if it says so.
+func TestOfflineAccessEndsWhenTheIdentityProviderWants(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, away)
+	w.kim()
+	until := w.clock.Now().Add(2 * time.Hour)
+	_, b, err := w.bridge.SignIn(w.ctx, upstream.Identity{Connection: southern, Issuer: "https://login.example/southern", Subject: "oid-kim", AuthTime: w.clock.Now(), Until: until})
+	w.do(err)
+	code, err := w.code(b, oidc.ScopeOffline)
+	w.do(err)
+	set, err := w.redeem(code)
+	w.do(err)
+	a, err := w.bridge.Accept(w.ctx, set.AccessToken)
+	if w.do(err); !w.row(a.Bound.Subject.Session).Expires.Equal(until) {
+		t.Errorf("it ends at %s, want %s", w.row(a.Bound.Subject.Session).Expires, until)
 	}
 }
 

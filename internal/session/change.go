@@ -75,12 +75,16 @@ func Start(o Opening) (Session, []event.Event, error) {
 
 // GoOffline opens a session that outlives the browser's, for one application that may
 // act while the person is away (OpenID Connect Core section 11): on the assignment that
-// from stands on, under the same epochs. The end of the provider's own session is the
-// browser's matter and does not end it. The error is fault.Denied.
+// from stands on, under the same epochs, and no longer than the provider wants. The end
+// of the provider's own session is the browser's matter and does not end it. The error
+// is fault.Denied.
 func GoOffline(from Session, id ID, client access.ClientID, held []access.Assignment, now, expires time.Time) (Session, []event.Event, error) {
 	may := slices.ContainsFunc(held, func(a access.Assignment) bool { return a.ID == from.Active && a.MaySignIn(now) })
 	if from.State != Active || !from.LiveAt(now) || from.Offline != "" || client == "" || !may {
 		return Session{}, nil, fault.New(fault.Denied, "session.GoOffline", "the session stands on nothing that is held now").Because(ReasonNotHeld)
+	}
+	if until := from.Upstream.Until; !until.IsZero() && until.Before(expires) {
+		expires = until
 	}
 	s := Session{ID: id, Connection: from.Connection, Person: from.Person, State: Active, Active: from.Active, Version: 1,
 		Epochs: from.Epochs, AuthTime: from.AuthTime, Created: now, Expires: expires, Upstream: from.Upstream, Offline: client}
