@@ -211,6 +211,32 @@ type ServiceExchange struct {
 	From        netip.Addr
 }
 
+// Applications is what the endpoints ask about applications that act for themselves.
+type Applications interface {
+	// ServiceToken gives an application, which has authenticated, an access token that
+	// stands for no person; the reason "invalid_scope" is answered by that name.
+	ServiceToken(ctx context.Context, x ServiceOrder) (TokenSet, error)
+	// Service accepts such a token now; fault.Unauthenticated if it does not count.
+	Service(ctx context.Context, accessToken string) (AcceptedService, error)
+}
+
+// ServiceOrder asks for an application's own access token.
+type ServiceOrder struct {
+	Client      Client   // authenticated
+	OAuthScopes []string // empty: all that it may have for itself
+	Key         string   // RFC 9449: the thumbprint of the key to bind it to; "" for a bearer token
+}
+
+// AcceptedService is an application's own access token that counts at this moment.
+type AcceptedService struct {
+	Client      Client
+	OAuthScopes []string
+	Key         string // RFC 9449: the thumbprint of the key that must be shown with it; "" for a bearer token
+	JTI         string
+	IssuedAt    time.Time
+	Expires     time.Time
+}
+
 // Profiles is what /userinfo asks beside Accept, which reads no rows.
 type Profiles interface {
 	Profile(ctx context.Context, a Accepted) (Profile, error)

@@ -122,6 +122,7 @@ func (a *app) openBridge(ctx context.Context, ring *keys.Ring, client *http.Clie
 	lives.AccessToken, lives.Session, lives.Refresh = a.cfg.Sessions.AccessToken, a.cfg.Sessions.Absolute, a.cfg.Sessions.Refresh
 	lives.Offline = a.cfg.Sessions.Offline
 	a.bridge, err = bridge.New(bridge.Config{Store: a.store, Hot: a.hot, Issuer: issuer, Refresh: ring.RefreshKey(), Cursors: ring.CursorKey(), Marks: ring.MarkKey(), SCIMAccess: ring.SCIMAccessKey(),
+		Services: ring.ServiceKey(), Names: ring.PairwiseKey(),
 		Assertions: a.assertions, Trust: trusts, URL: a.cfg.Server.PublicURL,
 		Probes: bridge.Probes{Voucher: a.upstreams, Key: ring.UpstreamKey(),
 			Asked: func(c access.ConnectionID, outcome string) { a.metrics.asked(c, outcome) }},

@@ -52,7 +52,12 @@ type Config struct {
 	Marks   credential.MarkKey
 	// SCIMAccess seals the access tokens of SCIM clients.
 	SCIMAccess credential.SCIMAccessKey
-	// Assertions verifies the signed proofs of SCIM clients, and Trust says whose count.
+	// Services seals the access tokens that applications have for themselves, and Names
+	// gives pairwise clients names of their own.
+	Services credential.ServiceKey
+	Names    credential.PairwiseKey
+	// Assertions verifies the signed proofs of SCIM clients and applications, and Trust
+	// says whose count for which connection.
 	Assertions *assertion.Verifier
 	Trust      map[access.ConnectionID]assertion.Trust
 	// Probes are how identity providers are asked about sessions.
@@ -76,6 +81,8 @@ type Bridge struct {
 	cursors    credential.CursorKey
 	marks      credential.MarkKey
 	scimAccess credential.SCIMAccessKey
+	services   credential.ServiceKey
+	names      credential.PairwiseKey
 	assertions *assertion.Verifier
 	trust      map[access.ConnectionID]assertion.Trust
 	probes     Probes
@@ -130,7 +137,7 @@ func New(c Config) (*Bridge, error) {
 	if l.AccessToken <= 0 || l.AccessToken > credential.MaxLife || l.Session <= 0 || l.Refresh <= 0 || l.Offline <= 0 || l.RefreshGrace < 0 || l.RefreshGrace > 10*time.Second {
 		return nil, fault.New(fault.Invalid, op, "access tokens live at most 5 minutes, the refresh grace is at most 10 seconds, and nothing lives for ever")
 	}
-	b := &Bridge{store: c.Store, hot: c.Hot, issuer: c.Issuer, refresh: c.Refresh, cursors: c.Cursors, marks: c.Marks, scimAccess: c.SCIMAccess, assertions: c.Assertions, trust: c.Trust, probes: c.Probes, url: c.URL, lives: l, now: c.Now,
+	b := &Bridge{store: c.Store, hot: c.Hot, issuer: c.Issuer, refresh: c.Refresh, cursors: c.Cursors, marks: c.Marks, scimAccess: c.SCIMAccess, services: c.Services, names: c.Names, assertions: c.Assertions, trust: c.Trust, probes: c.Probes, url: c.URL, lives: l, now: c.Now,
 		observe: c.Observe, started: c.Now(), raisedAlarm: c.Alarmed, clients: make(map[access.ClientID]oidc.Client, len(c.Clients)),
 		wake: make(chan struct{}, 1), planning: make(chan struct{}, 1), heavy: admission.NewTurnstile(1, 1, math.MaxInt), used: map[string]time.Time{}, usedClients: map[store.ClientUse]time.Time{}}
 	if b.observe == nil {
@@ -139,6 +146,9 @@ func New(c Config) (*Bridge, error) {
 	for _, client := range c.Clients {
 		if _, dup := b.clients[client.ID]; dup || client.ID == "" || credential.NamesSCIMClient(string(client.ID)) {
 			return nil, fault.New(fault.Invalid, op, "client id %q is empty, used twice, or a SCIM client's", client.ID)
+		}
+		if client.Sector != "" && c.Names.IsZero() || !client.Trust.Empty() && c.Assertions == nil {
+			return nil, fault.New(fault.Internal, op, "client %q needs a key for its names, or a verifier of assertions", client.ID)
 		}
 		b.clients[client.ID] = client
 	}

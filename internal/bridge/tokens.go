@@ -322,6 +322,9 @@ func (b *Bridge) AcceptRefresh(ctx context.Context, refreshToken string) (oidc.A
 // The family goes last: whoever got no answer and asks again must find it, since a
 // token that nobody knows counts as revoked.
 func (b *Bridge) Revoke(ctx context.Context, token string, client access.ClientID) error {
+	if credential.IsService(token) {
+		return b.revokeService(ctx, token, client)
+	}
 	now := b.now()
 	if f, _, err := b.family(ctx, token, now); err == nil {
 		if f.Bound.Subject.Client != client {

@@ -34,6 +34,8 @@ type Ring struct {
 	scim    credential.SCIMAccessKey
 	marks   credential.MarkKey
 	nonces  credential.NonceKey
+	service credential.ServiceKey
+	names   credential.PairwiseKey
 	rows    Rows
 	current atomic.Pointer[credential.Keyring]
 }
@@ -75,6 +77,12 @@ func Open(ctx context.Context, rootFile string, rows Rows, now time.Time) (*Ring
 	if r.nonces, err = root.NonceKey(); err != nil {
 		return nil, fault.Wrap(fault.Invalid, op, err)
 	}
+	if r.service, err = root.ServiceKey(); err != nil {
+		return nil, fault.Wrap(fault.Invalid, op, err)
+	}
+	if r.names, err = root.PairwiseKey(); err != nil {
+		return nil, fault.Wrap(fault.Invalid, op, err)
+	}
 	if err := r.use(held); err != nil {
 		return nil, fault.Wrap(fault.Invalid, op, err)
 	}
@@ -104,6 +112,12 @@ func (r *Ring) NonceKey() credential.NonceKey { return r.nonces }
 
 // UpstreamKey seals what identity providers hand us.
 func (r *Ring) UpstreamKey() credential.UpstreamKey { return r.root.UpstreamKey() }
+
+// ServiceKey seals the access tokens that applications have for themselves.
+func (r *Ring) ServiceKey() credential.ServiceKey { return r.service }
+
+// PairwiseKey gives pairwise clients names of their own.
+func (r *Ring) PairwiseKey() credential.PairwiseKey { return r.names }
 
 // JWKS is the published key set. Do not change it.
 func (r *Ring) JWKS() []byte { return r.Keyring().JWKS() }

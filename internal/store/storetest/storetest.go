@@ -85,6 +85,7 @@ func Run(t *testing.T, open func(t *testing.T) *store.Store) {
 		{"results of SCIM requests are kept", testSCIMResults},
 		{"what identifies somebody is read apart", testPersonalOf},
 		{"what a client was given is refused", testBumpClient},
+		{"what an application used up", testSpent},
 		{"current", testCurrent},
 		{"current of strangers", testCurrentOfStrangers},
 		{"the window is never stale", testWindowIsNeverStale},

@@ -124,6 +124,54 @@ func testClients(t *testing.T, f *fixture) {
 	})
 }
 
+// What an application used up stays used up until it ends, and is nobody else's.
+func testSpent(t *testing.T, f *fixture) {
+	f.update(func(tx *store.Tx) error { return errors.Join(tx.PutClient("a", true), tx.PutClient("b", false)) })
+	later := day.Add(time.Minute)
+	spend := func(client access.ClientID, n byte, ends, now time.Time) (first bool, err error) {
+		err = f.Update(t.Context(), func(tx *store.Tx) error { first, err = tx.Spend(client, credential.Digest{n}, ends, now); return err })
+		return first, err
+	}
+	for _, c := range []struct {
+		what   string
+		client access.ClientID
+		n      byte
+		now    time.Time
+		first  bool
+	}{
+		{"the first time", "a", 1, day, true},
+		{"again", "a", 1, day, false},
+		{"just before its end", "a", 1, later.Add(-time.Millisecond), false},
+		{"something else", "a", 2, day, true},
+		{"another client's", "b", 1, day, true},
+		{"when it has ended", "a", 1, later, true},
+	} {
+		if first, err := spend(c.client, c.n, later.Add(c.now.Sub(day)), c.now); err != nil || first != c.first {
+			t.Errorf("%s: first %t (%v), want %t", c.what, first, err, c.first)
+		}
+	}
+	f.view(func(v *store.View) error {
+		for _, c := range []struct {
+			client access.ClientID
+			n      byte
+			want   bool
+		}{{"a", 1, true}, {"b", 1, true}, {"b", 2, false}, {"a", 9, false}, {"unknown", 1, false}} {
+			if got, err := v.Spent(c.client, credential.Digest{c.n}); err != nil || got != c.want {
+				t.Errorf("%s %d is spent: %t (%v)", c.client, c.n, got, err)
+			}
+		}
+		return nil
+	})
+	if host, epoch, active := f.ClientNow("a"); host != 1 || epoch != 1 || !active {
+		t.Errorf("a is %d, %d, %t", host, epoch, active)
+	}
+	for _, id := range []access.ClientID{"b", "unknown"} {
+		if _, _, active := f.ClientNow(id); active {
+			t.Errorf("%s is active", id)
+		}
+	}
+}
+
 // Nobody is alive under another connection's, person's or nobody's session.
 func testCurrentOfStrangers(t *testing.T, f *fixture) {
 	p, q := f.person(north, "per_1", "one@north.example"), f.person(south, "per_1", "one@south.example")
