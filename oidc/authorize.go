@@ -28,6 +28,9 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	req, err := parseRequest(f, client, uri)
+	if err == nil {
+		err = p.readGrant(client, &req)
+	}
 	if err != nil {
 		p.answerError(w, r, req, err)
 		return
@@ -39,6 +42,15 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) {
 	if err := p.proceed(w, r, f, facts{req: req, client: client}); err != nil {
 		p.answerError(w, r, req, err)
 	}
+}
+
+// readGrant takes the assignment that was asked for by the client's own name for it.
+func (p *Provider) readGrant(c Client, req *hot.AuthRequest) error {
+	asked := req.Grant
+	if req.Grant = p.Clients.Assignment(c, asked); asked != "" && req.Grant == "" {
+		return &Error{Code: "invalid_target", Description: notHeld}
+	}
+	return nil
 }
 
 // mustComeBack reports whether the request is a POST from another site. Browsers

@@ -18,7 +18,8 @@ type presented struct {
 	id        access.ClientID
 	secret    secret.String
 	assertion string
-	basic     bool // in the Authorization header
+	endpoint  string // where it was sent: assertions may be made out to it
+	basic     bool   // in the Authorization header
 }
 
 // present reads the client's authentication: client_secret_basic, client_secret_post,
@@ -26,7 +27,7 @@ type presented struct {
 func present(r *http.Request, f form) (presented, error) {
 	header := r.Header["Authorization"]
 	if f.get("client_assertion") != "" || f.get("client_assertion_type") != "" {
-		return presentAssertion(f, len(header) > 0)
+		return presentAssertion(r, f, len(header) > 0)
 	}
 	if len(header) == 0 {
 		return presented{id: access.ClientID(f.get("client_id")), secret: secret.New(f.get("client_secret"))}, nil
@@ -44,8 +45,9 @@ func present(r *http.Request, f form) (presented, error) {
 	return presented{id: access.ClientID(id), secret: secret.New(pass), basic: true}, nil
 }
 
-// presentAssertion reads a JWT that stands for the client (RFC 7523 section 2.2).
-func presentAssertion(f form, hasHeader bool) (presented, error) {
+// presentAssertion reads a JWT that stands for the client (RFC 7523 section 2.2). The
+// form need not name the client that the JWT names (RFC 7521 section 4.2).
+func presentAssertion(r *http.Request, f form, hasHeader bool) (presented, error) {
 	if hasHeader || f.get("client_secret") != "" {
 		return presented{}, invalid("Authenticate by one method: client_assertion or a secret, not both.")
 	}
@@ -55,7 +57,11 @@ func presentAssertion(f form, hasHeader bool) (presented, error) {
 	if err := f.within(limit{"client_assertion", assertion.MaxLength}); err != nil {
 		return presented{}, err
 	}
-	return presented{id: access.ClientID(f.get("client_id")), assertion: f.get("client_assertion")}, nil
+	id := f.get("client_id")
+	if id == "" {
+		_, id = assertion.Claimed(f.get("client_assertion"))
+	}
+	return presented{id: access.ClientID(id), assertion: f.get("client_assertion"), endpoint: r.URL.Path}, nil
 }
 
 // basicAuth reads HTTP Basic as OAuth uses it: the id and the secret are form-encoded
@@ -75,12 +81,9 @@ func basicAuth(header string) (id, pass string, ok bool) {
 	return id, pass, found && okID && okPass && id != ""
 }
 
-// authenticate finds the client and compares its secret. An unknown client and a
-// wrong secret get the same answer for the same work.
+// authenticate finds the client and holds what it says against how it is registered.
+// An unknown client and a wrong secret get the same answer for the same work.
 func (p *Provider) authenticate(ctx context.Context, who presented) (Client, error) {
-	if who.assertion != "" {
-		return Client{}, unauthenticated(false, "Applications authenticate by client_secret_basic or client_secret_post.")
-	}
 	if who.id == "" || len(who.id) > maxClientID {
 		return Client{}, unauthenticated(who.basic, noClient)
 	}
@@ -88,13 +91,33 @@ func (p *Provider) authenticate(ctx context.Context, who presented) (Client, err
 	if err != nil && !fault.Is(err, fault.NotFound) {
 		return Client{}, err
 	}
-	same := credential.DigestOf(who.secret.Reveal()).Equal(c.SecretDigest)
-	public := c.Public() && who.secret.Empty() && !who.basic
-	if err != nil || !same && !public {
-		p.observe(ctx, fault.New(fault.Unauthenticated, "oidc.authenticate", "client %q did not authenticate", who.id))
+	if err == nil {
+		err = p.prove(ctx, c, who)
+	}
+	if err != nil && cannotAnswer(err) {
+		return Client{}, err
+	}
+	if err != nil {
+		refused := fault.New(fault.Unauthenticated, "oidc.authenticate", "client %q did not authenticate", who.id).Because(fault.ReasonOf(err))
+		refused.Err = err // why, for the log
+		p.observe(ctx, refused)
 		return Client{}, unauthenticated(who.basic, noClient)
 	}
 	return c, nil
+}
+
+// prove wants the one method that the client is registered for: a secret, an assertion,
+// or nothing at all.
+func (p *Provider) prove(ctx context.Context, c Client, who presented) error {
+	if who.assertion != "" && !c.Trust.Empty() {
+		return p.Applications.Prove(ctx, c, who.assertion, p.Issuer+who.endpoint)
+	}
+	same := credential.DigestOf(who.secret.Reveal()).Equal(c.SecretDigest)
+	public := c.Public() && who.secret.Empty() && !who.basic
+	if who.assertion != "" || !same && !public {
+		return fault.New(fault.Unauthenticated, "oidc.prove", "it proved nothing, or by another method than it is registered for")
+	}
+	return nil
 }
 
 // unauthenticated is invalid_client, with a challenge if the client used Basic

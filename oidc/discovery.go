@@ -29,7 +29,10 @@ type metadataDocument struct {
 	TokenAuth             []string `json:"token_endpoint_auth_methods_supported"`
 	TokenAuthAlgs         []string `json:"token_endpoint_auth_signing_alg_values_supported"`
 	IntrospectionAuth     []string `json:"introspection_endpoint_auth_methods_supported"`
+	IntrospectionAuthAlgs []string `json:"introspection_endpoint_auth_signing_alg_values_supported"`
+	IntrospectionAlgs     []string `json:"introspection_signing_alg_values_supported"` // RFC 9701 section 7
 	RevocationAuth        []string `json:"revocation_endpoint_auth_methods_supported"`
+	RevocationAuthAlgs    []string `json:"revocation_endpoint_auth_signing_alg_values_supported"`
 	ProofAlgs             []string `json:"dpop_signing_alg_values_supported"`
 	CodeChallengeMethods  []string `json:"code_challenge_methods_supported"`
 	Prompts               []string `json:"prompt_values_supported"`
@@ -43,7 +46,7 @@ type metadataDocument struct {
 
 // discoveryDocument is made once: it says nothing that changes while we run.
 func discoveryDocument(issuer string) []byte {
-	confidential := []string{"client_secret_basic", "client_secret_post"}
+	confidential := []string{"client_secret_basic", "client_secret_post", "private_key_jwt"}
 	withPublic := append([]string{"none"}, confidential...)
 	d := metadataDocument{
 		Issuer:        issuer,
@@ -53,8 +56,10 @@ func discoveryDocument(issuer string) []byte {
 		Scopes:        []string{scopeOpenID, scopeProfile, scopeEmail, ScopeOffline, ScopeSCIM},
 		ResponseTypes: []string{"code"}, ResponseModes: []string{"query"},
 		GrantTypes: GrantTypes(), DetailTypes: []string{DetailActiveGrant},
-		SubjectTypes: []string{"public"}, IDTokenAlgs: []string{"ES256", "RS256"},
-		TokenAuth: append(withPublic, "private_key_jwt"), TokenAuthAlgs: assertion.Algorithms(), IntrospectionAuth: confidential, RevocationAuth: withPublic,
+		SubjectTypes: []string{"public", "pairwise"}, IDTokenAlgs: []string{"ES256", "RS256"},
+		TokenAuth: withPublic, TokenAuthAlgs: assertion.Algorithms(),
+		IntrospectionAuth: confidential, IntrospectionAuthAlgs: assertion.Algorithms(), IntrospectionAlgs: []string{"ES256", "RS256"},
+		RevocationAuth: withPublic, RevocationAuthAlgs: assertion.Algorithms(),
 		ProofAlgs:            ProofAlgorithms(),
 		CodeChallengeMethods: []string{"S256"},
 		Prompts:              []string{PromptNone, PromptLogin, promptConsent, PromptSelectAccount},
@@ -66,6 +71,7 @@ func discoveryDocument(issuer string) []byte {
 	for _, w := range access.Workflows() {
 		d.Scopes = append(d.Scopes, string(w))
 	}
+	d.Scopes = append(d.Scopes, ServiceScopes()...)
 	body, err := json.Marshal(d)
 	if err != nil { // strings and booleans always encode
 		return []byte("{}")

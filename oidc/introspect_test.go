@@ -73,6 +73,53 @@ func TestATokenIsItsOwnClientsEvenWhenTheAudienceHasChanged(t *testing.T) {
 	}
 }
 
+// TestIntrospectionIsSignedForWhoAsksSo (RFC 9701), and plain for all others.
+func TestIntrospectionIsSignedForWhoAsksSo(t *testing.T) {
+	w := newWorld()
+	set, _ := w.signIn(t, "openid")
+	for accept, signed := range map[string]bool{
+		"application/token-introspection+jwt": true, "application/json, application/token-introspection+jwt;q=0.5": true, "Application/Token-Introspection+JWT": true,
+		"": false, "*/*": false, "application/*": false, "application/json": false, "application/jwt": false,
+		"application/token-introspection+jwt;q=0": false, "application/token-introspection+jwt;q=0.000": false, ";;,": false,
+	} {
+		for token, active := range map[string]string{set["access_token"].(string): "true", "never-was": "false"} {
+			rec := w.do(call{method: http.MethodPost, path: pathIntrospect, form: url.Values{"token": {token}}, basic: [2]string{"fleet-web", webSecret}, header: http.Header{"Accept": {accept}}})
+			isSigned := rec.Header().Get("Content-Type") == "application/token-introspection+jwt" && strings.HasPrefix(rec.Body.String(), `signed for fleet-web: {"active":`+active)
+			isPlain := rec.Header().Get("Content-Type") == "application/json" && strings.HasPrefix(rec.Body.String(), `{"active":`+active)
+			if rec.Code != http.StatusOK || isSigned != signed || isPlain == signed {
+				t.Errorf("%q: %d %v %s", accept, rec.Code, rec.Header(), rec.Body)
+			}
+		}
+	}
+	wantError(t, w.do(call{method: http.MethodPost, path: pathIntrospect, form: url.Values{"token": {"x"}}, header: http.Header{"Accept": {"application/token-introspection+jwt"}}}), http.StatusUnauthorized, "invalid_client")
+}
+
+// TestAPairwiseClientIsToldItsOwnNames: at userinfo and introspection, and takes its own
+// name of an assignment for the assignment.
+func TestAPairwiseClientIsToldItsOwnNames(t *testing.T) {
+	w := newWorld()
+	c := w.clients["fleet-web"]
+	c.Sector = "fleet.example"
+	w.clients["fleet-web"] = c
+	set, cookie := w.signIn(t, "openid")
+	token := set["access_token"].(string)
+	info := object(t, w.do(call{path: pathUserinfo, header: http.Header{"Authorization": {"Bearer " + token}}}))
+	if info["sub"] != "fleet.example:per_ada" {
+		t.Errorf("userinfo %v", info)
+	}
+	for _, by := range [][2]string{{"fleet-web", webSecret}, {"fleet-api", "api-secret"}} {
+		m := object(t, w.post(pathIntrospect, url.Values{"token": {token}}, by[0], by[1]))
+		if m["sub"] != "fleet.example:per_ada" || m["sid"] != "fleet.example:ses_ada" {
+			t.Errorf("%s is told %v", by[0], m)
+		}
+	}
+	for id, want := range map[string]string{"fleet.example:asg_visit": "", "asg_visit": "invalid_target", "other.example:asg_visit": "invalid_target"} {
+		if got := sent(w.authorize(cookie, "scope", "openid grant:"+id)).Get("error"); got != want {
+			t.Errorf("grant:%s: %q, want %q", id, got, want)
+		}
+	}
+}
+
 // TestNoGrantIsNotAnEmptyGrant: what is not known of a refresh token is left out.
 func TestNoGrantIsNotAnEmptyGrant(t *testing.T) {
 	w := newWorld()
@@ -80,7 +127,7 @@ func TestNoGrantIsNotAnEmptyGrant(t *testing.T) {
 	a.Bound.Subject.Client = "fleet-web"
 	w.refresh["r"] = a
 	m := object(t, w.post(pathIntrospect, url.Values{"token": {"r"}}, "fleet-web", webSecret))
-	for _, name := range []string{"active_grant", "aud", "iat", "jti", "token_type"} {
+	for _, name := range []string{"active_grant", "aud", "auth_time", "iat", "jti", "sid", "token_type"} {
 		if _, there := m[name]; there {
 			t.Errorf("%s is there: %v", name, m[name])
 		}
@@ -120,6 +167,17 @@ func TestRevocationEndsOnlyWhatIsTheClients(t *testing.T) {
 	wantError(t, w.post(pathRevoke, url.Values{"token": {"x"}}, "fleet-web", "wrong"), http.StatusUnauthorized, "invalid_client")
 	if rec := w.post(pathRevoke, url.Values{"token": {"x"}, "client_id": {"native"}}); rec.Code != http.StatusOK {
 		t.Errorf("a public client may revoke: %d %s", rec.Code, rec.Body)
+	}
+}
+
+// TestAnIDTokenCannotBeRevoked: RFC 7009 section 2.2.1. Whose it is, others are not told.
+func TestAnIDTokenCannotBeRevoked(t *testing.T) {
+	w := newWorld()
+	set, _ := w.signIn(t, "openid")
+	form := url.Values{"token": {set["id_token"].(string)}}
+	wantError(t, w.post(pathRevoke, form, "fleet-web", webSecret), http.StatusBadRequest, "unsupported_token_type")
+	if rec := w.post(pathRevoke, form, "other-web", "a +:%secret"); rec.Code != http.StatusOK {
+		t.Errorf("%d %s", rec.Code, rec.Body)
 	}
 }
 

@@ -119,6 +119,12 @@ func (c Client) Public() bool { return c.SecretDigest.IsZero() && c.Trust.Empty(
 // Clients finds registered applications: fault.NotFound if there is none by that id.
 type Clients interface {
 	Client(ctx context.Context, id access.ClientID) (Client, error)
+	// HasOrigin reports whether a web origin is registered for any of them.
+	HasOrigin(origin string) bool
+	// SubjectFor is the sub that a client knows a person by (OpenID Connect Core section 8).
+	SubjectFor(c Client, p access.PersonID) string
+	// Assignment is the assignment that a client means by an id; "" if it can mean none.
+	Assignment(c Client, named access.AssignmentID) access.AssignmentID
 }
 
 // Browser is one browser's session, as its cookie shows it, accepted now.
@@ -194,7 +200,7 @@ type Tokens interface {
 // ScopeSCIM is the OAuth scope of a SCIM client's access token.
 const ScopeSCIM = "scim"
 
-// Services is what the token endpoint asks for clients that act for nobody: a
+// Services is what the token endpoint asks for SCIM clients, which act for nobody: a
 // customer's identity provider, which provisions over SCIM. Whatever is wrong with
 // the client or its proof is one fault.Unauthenticated.
 type Services interface {
@@ -204,20 +210,26 @@ type Services interface {
 // ServiceExchange asks for an access token by what a client says of itself; nothing
 // of it is true yet but From.
 type ServiceExchange struct {
-	Client      string // "" if Assertion names it alone
+	Client      string // as it names itself
 	Secret      secret.String
 	Assertion   string // a JWT, instead of the secret
 	OAuthScopes []string
 	From        netip.Addr
 }
 
-// Applications is what the endpoints ask about applications that act for themselves.
+// Applications is what the endpoints ask about applications as such.
 type Applications interface {
+	// Prove holds an assertion that a client signed about itself, made out to the
+	// issuer, the token endpoint or the endpoint it was sent to (RFC 7523 section 3),
+	// against its keys: fault.Unauthenticated if it proves nothing or was used before.
+	Prove(ctx context.Context, c Client, assertion, endpoint string) error
 	// ServiceToken gives an application, which has authenticated, an access token that
 	// stands for no person; the reason "invalid_scope" is answered by that name.
 	ServiceToken(ctx context.Context, x ServiceOrder) (TokenSet, error)
 	// Service accepts such a token now; fault.Unauthenticated if it does not count.
 	Service(ctx context.Context, accessToken string) (AcceptedService, error)
+	// SignIntrospection signs an introspection answer to a client (RFC 9701 section 5).
+	SignIntrospection(c Client, answer json.RawMessage) (string, error)
 }
 
 // ServiceOrder asks for an application's own access token.
@@ -284,6 +296,7 @@ type TokenSet struct {
 // Accepted is a credential of ours that counts at this moment.
 type Accepted struct {
 	Bound       credential.Bound
+	Sub, SID    string          // the person and the session by the names that the token's client knows
 	Grant       json.RawMessage // the active_grant claim, as it was signed or would be
 	OAuthScopes []string
 	Audience    string

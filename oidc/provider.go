@@ -11,16 +11,17 @@ import (
 
 // Config is what a Provider uses. All fields but Proofs and Observe are needed.
 type Config struct {
-	Issuer   string // origin, without a trailing slash; https but on loopback
-	Clients  Clients
-	Requests Requests
-	Browsers Browsers
-	Switcher Switcher
-	Tokens   Tokens
-	Profiles Profiles
-	Codes    Codes
-	Services Services
-	Proofs   *Proofs // nil: no DPoP
+	Issuer       string // origin, without a trailing slash; https but on loopback
+	Clients      Clients
+	Requests     Requests
+	Browsers     Browsers
+	Switcher     Switcher
+	Tokens       Tokens
+	Profiles     Profiles
+	Codes        Codes
+	Services     Services
+	Applications Applications
+	Proofs       *Proofs // nil: no DPoP
 	// ClientAddr is the address that a request counts as coming from.
 	ClientAddr  func(*http.Request) netip.Addr
 	Interaction Interaction
@@ -67,35 +68,45 @@ func (p *Provider) Routes(mux *http.ServeMux) {
 	for _, e := range []struct {
 		path    string
 		methods []string
+		read    reading
 		serve   http.HandlerFunc
 	}{
-		{pathAuthorize, both, p.authorize},
-		{PathToken, post, p.token},
-		{pathIntrospect, post, p.introspect},
-		{pathRevoke, post, p.revoke},
-		{pathUserinfo, both, p.userinfo},
-		{pathEndSession, both, p.endSession},
-		{pathKeys, get, p.keys},
-		{"/.well-known/openid-configuration", get, p.metadata},
-		{"/.well-known/oauth-authorization-server", get, p.metadata},
+		{pathAuthorize, both, byNobody, p.authorize},
+		{PathToken, post, byRegistered, p.token},
+		{pathIntrospect, post, byNobody, p.introspect},
+		{pathRevoke, post, byRegistered, p.revoke},
+		{pathUserinfo, both, byRegistered, p.userinfo},
+		{pathEndSession, both, byNobody, p.endSession},
+		{pathKeys, get, byEverybody, p.keys},
+		{"/.well-known/openid-configuration", get, byEverybody, p.metadata},
+		{"/.well-known/oauth-authorization-server", get, byEverybody, p.metadata},
 	} {
-		mux.Handle(e.path, guard(e.methods, e.serve))
+		mux.Handle(e.path, p.guard(e.methods, e.read, e.serve))
 	}
 }
 
 // guard refuses other methods and sets the headers that every answer has.
-func guard(methods []string, next http.HandlerFunc) http.Handler {
+func (p *Provider) guard(methods []string, read reading, next http.HandlerFunc) http.Handler {
 	allow := strings.Join(methods, ", ")
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("Cache-Control", "no-store")
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("X-Content-Type-Options", "nosniff")
+		if read == byRegistered {
+			h.Set("Vary", "Origin")
+		}
+		if p.preflight(w, r, methods, read) {
+			return
+		}
 		if !slices.Contains(methods, r.Method) {
 			h.Set("Allow", allow)
 			writeError(w, &Error{Status: http.StatusMethodNotAllowed, Code: "invalid_request",
 				Description: "This endpoint takes " + allow + "."})
 			return
+		}
+		if read == byEverybody {
+			letEverybodyRead(w)
 		}
 		next(w, r)
 	})

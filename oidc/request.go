@@ -80,7 +80,7 @@ func parseRequest(f form, c Client, redirectURI string) (hot.AuthRequest, error)
 		req.State = f.get("state") // also for the errors below
 	}
 	for _, check := range []func(form, Client, *hot.AuthRequest) error{
-		checkShape, checkResponse, checkPKCE, checkDPoPKey, readScope, readDetails, readResources, readPrompt, readMaxAge,
+		checkGrantType, checkShape, checkResponse, checkPKCE, checkDPoPKey, readScope, readDetails, readResources, readPrompt, readMaxAge,
 	} {
 		if err := check(f, c, &req); err != nil {
 			return req, err
@@ -90,6 +90,13 @@ func parseRequest(f form, c Client, redirectURI string) (hot.AuthRequest, error)
 	req.LoginHint = f.get("login_hint")
 	req.Connection = access.ConnectionID(f.get("connection"))
 	return req, nil
+}
+
+func checkGrantType(_ form, c Client, _ *hot.AuthRequest) error {
+	if !c.MayUse(GrantTypeCode) {
+		return &Error{Code: "unauthorized_client", Description: "This application is not registered for the grant type authorization_code: nobody signs in to it."}
+	}
+	return nil
 }
 
 func checkShape(f form, _ Client, _ *hot.AuthRequest) error {

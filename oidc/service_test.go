@@ -2,13 +2,16 @@ package oidc
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/drawbridge-id/drawbridge/internal/assertion"
+	"github.com/drawbridge-id/drawbridge/internal/credential"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
 )
 
@@ -29,7 +32,7 @@ func TestASCIMClientGetsAToken(t *testing.T) {
 	for name, c := range map[string]call{
 		"client_secret_basic": {form: service("scope", "scim"), basic: [2]string{scimClient, scimSecret}},
 		"client_secret_post":  {form: service("client_id", scimClient, "client_secret", scimSecret)},
-		"private_key_jwt":     {form: service("client_assertion_type", assertion.Type, "client_assertion", "a.b.c")},
+		"private_key_jwt":     {form: service("client_assertion_type", assertion.Type, "client_assertion", signedBy(scimClient))},
 		"federation":          {form: service("client_id", scimClient, "client_assertion_type", assertion.Type, "client_assertion", "a.b.c", "scope", "scim")},
 	} {
 		w := newWorld()
@@ -58,7 +61,7 @@ func TestServiceRequestsThatAreRefused(t *testing.T) {
 		{name: "an unknown client", form: service("client_id", scimClient+"0", "client_secret", scimSecret), status: 401, want: "invalid_client"},
 		{name: "no secret", form: service("client_id", scimClient), status: 401, want: "invalid_client"},
 		{name: "a secret too long", form: service("client_id", scimClient, "client_secret", strings.Repeat("x", maxSecret+1)), status: 401, want: "invalid_client"},
-		{name: "an assertion that proves nothing", form: service("client_assertion_type", assertion.Type, "client_assertion", "x.y.z"), status: 401, want: "invalid_client"},
+		{name: "an assertion that proves nothing", form: service("client_id", scimClient, "client_assertion_type", assertion.Type, "client_assertion", "x.y.z"), status: 401, want: "invalid_client"},
 		{name: "another type of assertion", form: service("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:saml2-bearer", "client_assertion", "a.b.c"), status: 401, want: "invalid_client"},
 		{name: "an assertion without its type", form: service("client_assertion", "a.b.c"), status: 401, want: "invalid_client"},
 		{name: "an assertion too long", form: service("client_assertion_type", assertion.Type, "client_assertion", strings.Repeat("x", assertion.MaxLength+1)), status: 400, want: "invalid_request"},
@@ -68,6 +71,8 @@ func TestServiceRequestsThatAreRefused(t *testing.T) {
 		{name: "another grant type", form: service("grant_type", "password", "client_id", scimClient), status: 400, want: "unsupported_grant_type"},
 		{name: "a code", form: service("grant_type", "authorization_code", "client_id", scimClient), status: 400, want: "unauthorized_client"},
 		{name: "a refresh token", form: service("grant_type", "refresh_token", "client_id", scimClient), status: 400, want: "unauthorized_client"},
+		{name: "an assertion that names nobody", form: service("client_assertion_type", assertion.Type, "client_assertion", "x.y.z"), status: 401, want: "invalid_client"},
+		{name: "a token exchange", form: service("grant_type", GrantTypeTokenExchange, "client_id", scimClient), status: 400, want: "unauthorized_client"},
 		{name: "an application", form: service(), header: basic("fleet-web", webSecret), status: 400, want: "unauthorized_client"},
 		{name: "an application by an assertion", form: service("grant_type", "refresh_token", "client_id", "fleet-web", "client_assertion_type", assertion.Type, "client_assertion", "a.b.c"), status: 401, want: "invalid_client"},
 		{name: "another scope", form: service("client_id", scimClient), down: fault.New(fault.Invalid, "x", "Ask for scim.").Because("invalid_scope"), status: 400, want: "invalid_scope"},
@@ -108,5 +113,65 @@ func TestSCIMClientsHaveNoOtherEndpoint(t *testing.T) {
 	w := newWorld()
 	for _, path := range []string{pathIntrospect, pathRevoke} {
 		wantError(t, w.post(path, url.Values{"token": {"x"}}, scimClient, scimSecret), 401, "invalid_client")
+	}
+}
+
+// watch is a client that has something for itself, and a public one that may not.
+func (w *world) watch() {
+	own := []string{GrantTypeClientCredentials}
+	w.clients["watch"] = Client{ID: "watch", SecretDigest: credential.DigestOf("watch-secret"), GrantTypes: own, ServiceScopes: []string{ScopeSignalsRead, ScopeSignalsManage}}
+	w.clients["public-watch"] = Client{ID: "public-watch", GrantTypes: own, ServiceScopes: []string{ScopeSignalsRead}}
+}
+
+// TestAnApplicationGetsATokenForItself: it stands for no person, so there is no ID token
+// and nothing to refresh.
+func TestAnApplicationGetsATokenForItself(t *testing.T) {
+	for _, row := range []struct{ scope, granted, refused string }{
+		{"", "ssf.read ssf.manage", ""}, {"ssf.read", "ssf.read", ""}, {"ssf.read openid", "", "invalid_scope"}, {"authzen", "", "invalid_scope"},
+	} {
+		w := newWorld()
+		w.watch()
+		rec := w.post(PathToken, service("scope", row.scope), "watch", "watch-secret")
+		if row.refused != "" {
+			wantError(t, rec, http.StatusBadRequest, row.refused)
+			continue
+		}
+		m := object(t, rec)
+		if got := slices.Sorted(maps.Keys(m)); rec.Code != http.StatusOK || !slices.Equal(got, []string{"access_token", "expires_in", "scope", "token_type"}) || m["scope"] != row.granted {
+			t.Errorf("%q: %d %v", row.scope, rec.Code, m)
+		}
+	}
+	w := newWorld()
+	w.watch()
+	wantError(t, w.post(PathToken, service("client_id", "public-watch")), http.StatusBadRequest, "unauthorized_client")
+	wantError(t, w.post(PathToken, service(), "watch", "wrong"), http.StatusUnauthorized, "invalid_client")
+	w.down = fault.New(fault.Unavailable, "x", "")
+	wantError(t, w.post(PathToken, service(), "watch", "watch-secret"), http.StatusServiceUnavailable, "temporarily_unavailable")
+}
+
+// TestAnApplicationIsToldOfItsOwnTokenAlone, and may end it.
+func TestAnApplicationIsToldOfItsOwnTokenAlone(t *testing.T) {
+	w := newWorld()
+	w.watch()
+	token := object(t, w.post(PathToken, service(), "watch", "watch-secret"))["access_token"].(string)
+	ask := func(client, secret string) map[string]any {
+		return object(t, w.post(pathIntrospect, url.Values{"token": {token}}, client, secret))
+	}
+	m := ask("watch", "watch-secret")
+	want := []string{"active", "aud", "client_id", "exp", "iat", "iss", "jti", "scope", "sub", "token_type"}
+	if got := slices.Sorted(maps.Keys(m)); !slices.Equal(got, want) || m["active"] != true || m["sub"] != "watch" || m["scope"] != "ssf.read ssf.manage" {
+		t.Errorf("%v", m)
+	}
+	if m := ask("fleet-web", webSecret); len(m) != 1 || m["active"] != false {
+		t.Errorf("another is told %v", m)
+	}
+	wantError(t, w.do(call{path: pathUserinfo, header: http.Header{"Authorization": {"Bearer " + token}}}), http.StatusUnauthorized, "invalid_token")
+	w.post(pathRevoke, url.Values{"token": {token}}, "fleet-web", webSecret)
+	if m := ask("watch", "watch-secret"); m["active"] != true {
+		t.Error("another ended it")
+	}
+	w.post(pathRevoke, url.Values{"token": {token}}, "watch", "watch-secret")
+	if m := ask("watch", "watch-secret"); m["active"] != false {
+		t.Error("it could not end its own")
 	}
 }

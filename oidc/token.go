@@ -15,18 +15,19 @@ func (p *Provider) token(w http.ResponseWriter, r *http.Request) {
 	f, who, err := presentedForm(w, r, "grant_type", "code", "redirect_uri", "code_verifier", "refresh_token", "scope",
 		"subject_token", "subject_token_type", "actor_token", "actor_token_type", "requested_token_type", "authorization_details")
 	if err != nil {
-		p.refuse(w, r, err, oauthError)
+		p.refuseStranger(w, r, err)
 		return
 	}
-	if isService(f, who) {
-		p.serviceToken(w, r, f, who)
+	if credential.NamesSCIMClient(string(who.id)) {
+		p.scimToken(w, r, f, who)
 		return
 	}
 	c, err := p.authenticate(r.Context(), who)
 	if err != nil {
-		p.refuse(w, r, err, oauthError)
+		p.refuseStranger(w, r, err)
 		return
 	}
+	letRead(w, r, c)
 	set, err := p.exchange(r, f, c)
 	p.Proofs.Announce(w)
 	if err != nil {
@@ -37,16 +38,16 @@ func (p *Provider) token(w http.ResponseWriter, r *http.Request) {
 }
 
 func (p *Provider) exchange(r *http.Request, f form, c Client) (TokenSet, error) {
+	grantType := f.get("grant_type")
+	if slices.Contains(GrantTypes(), grantType) && !c.MayUse(grantType) {
+		return TokenSet{}, unauthorized("This application is not registered for this grant_type.")
+	}
 	key, err := p.Proofs.Key(r, "")
 	if err != nil {
 		return TokenSet{}, err
 	}
 	if key == "" && c.RequireDPoP {
 		return TokenSet{}, badProof("This application sends a DPoP proof with every token request (RFC 9449).")
-	}
-	grantType := f.get("grant_type")
-	if slices.Contains(GrantTypes(), grantType) && grantType != GrantTypeClientCredentials && !c.MayUse(grantType) {
-		return TokenSet{}, unauthorized("This application is not registered for this grant_type.")
 	}
 	switch grantType {
 	case GrantTypeTokenExchange:
@@ -56,7 +57,7 @@ func (p *Provider) exchange(r *http.Request, f form, c Client) (TokenSet, error)
 	case GrantTypeRefresh:
 		return p.refresh(r.Context(), f, c, key)
 	case GrantTypeClientCredentials:
-		return TokenSet{}, unauthorized("client_credentials is for SCIM clients; an application acts for a person who signed in.")
+		return p.serviceToken(r.Context(), f, c, key)
 	}
 	return TokenSet{}, noSuchGrant(f)
 }
@@ -69,49 +70,9 @@ func noSuchGrant(f form) *Error {
 	return &Error{Status: http.StatusBadRequest, Code: "unsupported_grant_type", Description: "Use authorization_code, refresh_token, token-exchange or client_credentials."}
 }
 
-// unauthorized is the error for a grant type that another kind of client may use.
+// unauthorized is the error for a grant type that the client may not use.
 func unauthorized(description string) *Error {
 	return &Error{Status: http.StatusBadRequest, Code: "unauthorized_client", Description: description}
-}
-
-// isService reports whether a SCIM client asks: its id says so, or it proves itself by
-// an assertion, which no application does.
-func isService(f form, who presented) bool {
-	return credential.NamesSCIMClient(string(who.id)) || who.assertion != "" && f.get("grant_type") == GrantTypeClientCredentials
-}
-
-// serviceToken is the client credentials grant (RFC 6749 section 4.4). There is no
-// refresh token: the client asks again.
-func (p *Provider) serviceToken(w http.ResponseWriter, r *http.Request, f form, who presented) {
-	set, err := p.service(r, f, who)
-	if err != nil {
-		p.refuse(w, r, err, func(err error) *Error {
-			if e := oauthError(err); e.Code != "invalid_client" {
-				return e
-			}
-			return unauthenticated(who.basic, noClient) // the same for whatever was wrong
-		})
-		return
-	}
-	writeJSON(w, http.StatusOK, tokenAnswer(set))
-}
-
-func (p *Provider) service(r *http.Request, f form, who presented) (TokenSet, error) {
-	switch f.get("grant_type") {
-	case GrantTypeClientCredentials:
-	case GrantTypeCode, GrantTypeRefresh:
-		return TokenSet{}, unauthorized("A SCIM client uses client_credentials.")
-	default:
-		return TokenSet{}, noSuchGrant(f)
-	}
-	if len(who.id) > maxClientID || len(who.secret.Reveal()) > maxSecret {
-		return TokenSet{}, unauthenticated(who.basic, noClient)
-	}
-	if err := f.within(limit{"scope", maxScope}); err != nil {
-		return TokenSet{}, err
-	}
-	return p.Services.ClientCredentials(r.Context(), ServiceExchange{Client: string(who.id), Secret: who.secret, Assertion: who.assertion,
-		OAuthScopes: strings.Fields(f.get("scope")), From: p.ClientAddr(r)})
 }
 
 func (p *Provider) redeem(ctx context.Context, f form, c Client, dpopKey string) (TokenSet, error) {

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/internal/assertion"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
 )
 
@@ -96,6 +98,9 @@ func TestClientsAuthenticateByOneMethod(t *testing.T) {
 		{name: "public with a secret", form: []string{"client_id", "native", "client_secret", "x"}, want: "invalid_client"},
 		{name: "public by basic", header: basic("native", ""), want: "invalid_client"},
 		{name: "assertion", form: []string{"client_assertion", "e30.e30.x"}, want: "invalid_client"},
+		{name: "assertion of who has a secret", form: asserting(signedBy("fleet-web")), want: "invalid_client"},
+		{name: "assertion of somebody public", form: asserting(signedBy("native"), "client_id", "native"), want: "invalid_client"},
+		{name: "assertion of nobody", form: asserting(signedBy("who")), want: "invalid_client"},
 		{name: "bearer", header: http.Header{"Authorization": {"Bearer x"}}, want: "invalid_client"},
 		{name: "not base64", header: http.Header{"Authorization": {"Basic ***"}}, want: "invalid_client"},
 		{name: "no colon", header: http.Header{"Authorization": {"Basic eA=="}}, want: "invalid_client"},
@@ -121,6 +126,89 @@ func TestClientsAuthenticateByOneMethod(t *testing.T) {
 			}
 			wantError(t, rec, status, row.want)
 		})
+	}
+}
+
+// asserting is a form with a client assertion, and more.
+func asserting(text string, more ...string) []string {
+	return append([]string{"client_assertion_type", assertion.Type, "client_assertion", text}, more...)
+}
+
+// TestAnApplicationUsesOnlyItsGrantTypes: at both endpoints.
+func TestAnApplicationUsesOnlyItsGrantTypes(t *testing.T) {
+	w := newWorld()
+	c := w.clients["fleet-web"]
+	for _, row := range []struct {
+		registered []string
+		grantType  string
+		allowed    bool
+	}{
+		{nil, GrantTypeCode, true}, {nil, GrantTypeRefresh, true}, {nil, GrantTypeClientCredentials, false}, {nil, GrantTypeTokenExchange, false},
+		{[]string{GrantTypeCode}, GrantTypeCode, true}, {[]string{GrantTypeCode}, GrantTypeRefresh, false},
+		{[]string{GrantTypeClientCredentials}, GrantTypeCode, false}, {[]string{GrantTypeClientCredentials}, GrantTypeClientCredentials, true},
+	} {
+		c.GrantTypes = row.registered
+		w.clients["fleet-web"] = c
+		rec := w.post(PathToken, redemption("c", "grant_type", row.grantType, "refresh_token", "r"), "fleet-web", webSecret)
+		if refused := object(t, rec)["error"] == "unauthorized_client"; refused == row.allowed {
+			t.Errorf("%v uses %s: %d %s", row.registered, row.grantType, rec.Code, rec.Body)
+		}
+	}
+	q := sent(w.authorize(w.person("ada")))
+	if q.Get("error") != "unauthorized_client" || q.Get("state") != "st&a=te" {
+		t.Errorf("somebody signs in to it: %v", q)
+	}
+}
+
+// TestAClientThatSignsProvesItselfByThatAlone: private_key_jwt at every endpoint that
+// clients authenticate at, and no other method.
+func TestAClientThatSignsProvesItselfByThatAlone(t *testing.T) {
+	for _, row := range []struct {
+		name   string
+		form   []string
+		header http.Header
+		down   error
+		want   string // "" for authenticated
+	}{
+		{name: "its assertion", form: asserting(signedBy("signer"))},
+		{name: "its assertion, and the id", form: asserting(signedBy("signer"), "client_id", "signer")},
+		{name: "its assertion, and another id", form: asserting(signedBy("signer"), "client_id", "signs-too"), want: "invalid_client"},
+		{name: "another's assertion", form: asserting(signedBy("signs-too"), "client_id", "signer"), want: "invalid_client"},
+		{name: "nothing", form: []string{"client_id", "signer"}, want: "invalid_client"},
+		{name: "an empty secret by basic", header: basic("signer", ""), want: "invalid_client"},
+		{name: "a secret", form: []string{"client_id", "signer", "client_secret", "x"}, want: "invalid_client"},
+		{name: "its assertion and a secret", form: asserting(signedBy("signer"), "client_secret", "x"), want: "invalid_request"},
+		{name: "its assertion and a header", form: asserting(signedBy("signer")), header: basic("signer", "x"), want: "invalid_request"},
+		{name: "its assertion twice", form: asserting(signedBy("signer"), "client_assertion_type", ""), want: "invalid_client"},
+		{name: "another type", form: asserting(signedBy("signer"), "client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:saml2-bearer"), want: "invalid_client"},
+		{name: "no keys to judge by", form: asserting(signedBy("signer")), down: fault.New(fault.Unavailable, "x", ""), want: "temporarily_unavailable"},
+	} {
+		for _, path := range []string{PathToken, pathIntrospect, pathRevoke} {
+			t.Run(row.name+" at "+path, func(t *testing.T) {
+				w := newWorld()
+				for _, id := range []access.ClientID{"signer", "signs-too"} {
+					w.clients[id] = Client{ID: id, Trust: assertion.Trust{KeysURI: "https://signer.example/keys"}, RedirectURIs: []string{webURI}}
+				}
+				form := url.Values{"token": {"x"}}
+				if path == PathToken {
+					form = redemption(w.code("signer", webURI))
+				}
+				for i := 0; i < len(row.form); i += 2 {
+					form.Set(row.form[i], row.form[i+1])
+				}
+				w.down = row.down
+				rec := w.do(call{method: http.MethodPost, path: path, form: form, header: row.header})
+				if row.want != "" {
+					if got := object(t, rec)["error"]; got != row.want || strings.Contains(rec.Body.String(), "inside") {
+						t.Errorf("%d %s, want %s", rec.Code, rec.Body, row.want)
+					}
+					return
+				}
+				if rec.Code != http.StatusOK || !slices.Equal(w.proved, []string{w.issuer + path}) {
+					t.Errorf("%d %s, shown at %v", rec.Code, rec.Body, w.proved)
+				}
+			})
+		}
 	}
 }
 

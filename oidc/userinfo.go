@@ -11,13 +11,17 @@ func (p *Provider) userinfo(w http.ResponseWriter, r *http.Request) {
 	p.Proofs.Announce(w)
 	shown, err := p.shown(w, r)
 	if err != nil {
-		p.refuse(w, r, err, oauthError)
+		p.refuseStranger(w, r, err)
 		return
 	}
 	a, err := p.Tokens.Accept(r.Context(), shown.Token)
 	if err != nil {
+		p.letStrangerRead(w, r)
 		p.refuse(w, r, err, bearerError)
 		return
+	}
+	if c, err := p.Clients.Client(r.Context(), a.Bound.Subject.Client); err == nil {
+		letRead(w, r, c)
 	}
 	if !a.Shows(shown) {
 		p.refuse(w, r, notShown(a), bearerError)
@@ -77,6 +81,6 @@ func bearerError(err error) *Error {
 // show. Nothing of a profile can take the place of the first two.
 func userinfoAnswer(a Accepted, q Profile) map[string]any {
 	u := q.Claims(a.OAuthScopes)
-	u["sub"], u["active_grant"] = a.Bound.Subject.Person, a.Grant
+	u["sub"], u["active_grant"] = a.Sub, a.Grant
 	return u
 }

@@ -116,7 +116,7 @@ func (a *app) openBridge(ctx context.Context, ring *keys.Ring, client *http.Clie
 	for _, c := range a.cfg.Connections {
 		trusts[c.ID] = c.Trust
 	}
-	a.assertions = assertion.NewVerifier(client, slices.Collect(maps.Values(trusts))...)
+	a.assertions = assertion.NewVerifier(client, slices.Concat(slices.Collect(maps.Values(trusts)), trustsOf(a.cfg.Clients))...)
 	issuer := credential.NewIssuer(a.cfg.Server.PublicURL, ring.Keyring)
 	lives := bridge.DefaultLives()
 	lives.AccessToken, lives.Session, lives.Refresh = a.cfg.Sessions.AccessToken, a.cfg.Sessions.Absolute, a.cfg.Sessions.Refresh
@@ -156,7 +156,7 @@ func (a *app) route(ring *keys.Ring) error {
 		SignIns: a.bridge, Finder: a.bridge, Grants: a.bridge, Proofs: proofs, Requests: a.hot, Clients: a.bridge, Codes: a.bridge, Upstream: a.upstreams,
 		Now: time.Now, Reference: bridge.RequestID, Observe: a.observePage})
 	provider := oidc.New(oidc.Config{Issuer: base, Clients: a.bridge, Requests: a.hot, Browsers: a.bridge, Switcher: a.bridge, Tokens: a.bridge, Profiles: a.bridge,
-		Codes: a.bridge, Services: a.bridge, Proofs: proofs, ClientAddr: from, Interaction: pages, JWKS: ring.JWKS, Now: time.Now, CookieName: console.SessionCookie(strings.HasPrefix(base, "https://")),
+		Codes: a.bridge, Services: a.bridge, Applications: a.bridge, Proofs: proofs, ClientAddr: from, Interaction: pages, JWKS: ring.JWKS, Now: time.Now, CookieName: console.SessionCookie(strings.HasPrefix(base, "https://")),
 		Observe: observe})
 	mux := http.NewServeMux()
 	pages.Routes(mux)
@@ -271,6 +271,15 @@ func tlsConfig(t config.TLS) (*tls.Config, error) {
 func support(s config.Support) string {
 	said := slices.DeleteFunc([]string{s.Name, s.Email, s.Hours}, func(part string) bool { return part == "" })
 	return strings.Join(said, ", ")
+}
+
+// trustsOf are whose keys applications prove themselves with.
+func trustsOf(all []config.Client) []assertion.Trust {
+	out := make([]assertion.Trust, len(all))
+	for i, c := range all {
+		out[i] = c.Trust
+	}
+	return out
 }
 
 func clients(cfg *config.Config) []oidc.Client {

@@ -14,6 +14,7 @@ import (
 	"encoding/base64"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/fault"
 )
@@ -50,9 +51,10 @@ const (
 
 // Proof is what a verified assertion has shown.
 type Proof struct {
-	Kind string // KindKey or KindFederation
-	Name string // of what stands behind it, for Trust.Stands
-	ID   string // jti; "" if it may be used again
+	Kind string    // KindKey or KindFederation
+	Name string    // of what stands behind it, for Trust.Stands
+	ID   string    // jti; "" if it may be used again
+	Ends time.Time // of an assertion that works once: until when its ID must be known as used
 }
 
 // Empty reports whether nobody is believed.

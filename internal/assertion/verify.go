@@ -95,15 +95,16 @@ func (v *Verifier) byKey(ctx context.Context, token Token, client string, t Trus
 	if err := held(c.Equals("iss", client), c.Equals("sub", client), c.Audience(audiences...), c.Times(now, jwtclaims.Limits{Longest: maxKeyLife})); err != nil {
 		return Proof{}, err
 	}
-	p := Proof{Kind: KindKey, Name: keyName + key.Thumbprint, ID: id}
+	exp, err := c.Instant("exp")
+	if err != nil {
+		return Proof{}, refused("%v", err)
+	}
+	p := Proof{Kind: KindKey, Name: keyName + key.Thumbprint, ID: id, Ends: exp.Add(Skew)}
 	if t.KeysURI != "" {
 		p.Name = uriName(t.KeysURI)
 	}
 	return p, nil
 }
-
-// Remember is until when the id of an assertion that is good now must be known as used.
-func Remember(now time.Time) time.Time { return now.Add(maxKeyLife + 2*Skew) }
 
 // federated is a token that an identity provider made about a service of its own. It
 // may be shown again while it lives: the provider keeps it, too.

@@ -1,14 +1,15 @@
 package bridge
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"slices"
 	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/credential"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
-	"github.com/drawbridge-id/drawbridge/internal/session"
 	"github.com/drawbridge-id/drawbridge/internal/store"
 	"github.com/drawbridge-id/drawbridge/oidc"
 )
@@ -40,7 +41,40 @@ func (b *Bridge) ServiceToken(_ context.Context, x oidc.ServiceOrder) (oidc.Toke
 	if err != nil {
 		return oidc.TokenSet{}, err
 	}
-	return oidc.TokenSet{AccessToken: token.Reveal(), ExpiresIn: a.Expires.Sub(a.Issued), OAuthScopes: scopes}, nil
+	return oidc.TokenSet{AccessToken: token.Reveal(), ExpiresIn: a.Expires.Sub(a.Issued), OAuthScopes: scopes, DPoPKey: a.Key}, nil
+}
+
+// Prove holds an assertion that an application signed about itself against its keys
+// (RFC 7523 section 3). Each works once, also after a restart: it is used up before the
+// client gets anything. No store, no proof.
+func (b *Bridge) Prove(ctx context.Context, c oidc.Client, text, endpoint string) error {
+	const op = "bridge.Prove"
+	now := b.now()
+	proof, err := b.assertions.Verify(ctx, text, string(c.ID), c.Trust, []string{b.url, b.url + oidc.PathToken, endpoint}, now)
+	if err != nil {
+		return err
+	}
+	return b.store.Update(ctx, func(tx *store.Tx) error {
+		first, err := tx.Spend(c.ID, credential.DigestOf(proof.ID), proof.Ends, now)
+		if err == nil && !first {
+			err = fault.New(fault.Unauthenticated, op, "the assertion was used before").Because("replayed")
+		}
+		return err
+	})
+}
+
+// SignIntrospection signs an introspection answer to a client by the algorithm of its ID
+// tokens (RFC 9701 section 5).
+func (b *Bridge) SignIntrospection(c oidc.Client, answer json.RawMessage) (string, error) {
+	return b.issuer.SignIntrospection(c.ID, c.IDTokenAlg, answer, b.now())
+}
+
+// HasOrigin reports whether a web origin is registered for any application.
+func (b *Bridge) HasOrigin(origin string) bool { return b.origins[origin] }
+
+// refreshLife is how long refresh tokens of the application may be exchanged.
+func (b *Bridge) refreshLife(c oidc.Client) time.Duration {
+	return cmp.Or(c.RefreshLife, b.lives.Refresh)
 }
 
 // accessLife is how long an access token of the application lives.
@@ -52,17 +86,21 @@ func (b *Bridge) accessLife(c oidc.Client) time.Duration {
 }
 
 // AcceptService gives the application that an access token of its own stands for, held
-// against the rows now. fault.Unauthenticated if it does not count, also for a token
-// that is bound to a key, which was not shown; fault.Denied with the reason
-// "insufficient_scope" without that OAuth scope.
+// against the rows now, as a bearer token. fault.Unauthenticated if it does not count;
+// fault.Denied with the reason "insufficient_scope" without that OAuth scope.
 func (b *Bridge) AcceptService(ctx context.Context, accessToken, oauthScope string) (oidc.Client, error) {
+	return b.AcceptServiceShown(ctx, oidc.Presented{Token: accessToken}, oauthScope)
+}
+
+// AcceptServiceShown is AcceptService for a token that may have come with a DPoP proof.
+func (b *Bridge) AcceptServiceShown(ctx context.Context, shown oidc.Presented, oauthScope string) (oidc.Client, error) {
 	const op = "bridge.AcceptService"
-	a, err := b.Service(ctx, accessToken)
+	a, err := b.Service(ctx, shown.Token)
 	if err != nil {
 		return oidc.Client{}, err
 	}
-	if a.Key != "" {
-		return oidc.Client{}, fault.New(fault.Unauthenticated, op, "the access token is bound to a key that was not shown")
+	if a.Key != shown.DPoPKey {
+		return oidc.Client{}, oidc.NotShown(op)
 	}
 	if !slices.Contains(a.OAuthScopes, oauthScope) {
 		return oidc.Client{}, fault.New(fault.Denied, op, "The access token has no scope %s.", oauthScope).Because("insufficient_scope")
@@ -112,19 +150,4 @@ func (b *Bridge) revokeService(ctx context.Context, token string, client access.
 		_, err := tx.Spend(client, credential.DigestOf(token), a.Expires, now)
 		return err
 	})
-}
-
-// SubjectFor is the sub that a client knows a person by (OpenID Connect Core section 8):
-// its own for a pairwise client, the same everywhere for others. Whatever tells a client
-// about a person uses it.
-func (b *Bridge) SubjectFor(c oidc.Client, p access.PersonID) string { return b.nameFor(c, string(p)) }
-
-// SessionFor is the sid that a client knows a session by: its own for a pairwise client.
-func (b *Bridge) SessionFor(c oidc.Client, id session.ID) string { return b.nameFor(c, string(id)) }
-
-func (b *Bridge) nameFor(c oidc.Client, id string) string {
-	if c.Sector == "" {
-		return id
-	}
-	return b.names.Name(c.Sector, id)
 }

@@ -156,6 +156,11 @@ func TestATokenThatIsBoundToAKeyIsNoBearerToken(t *testing.T) {
 	if _, err := w.bridge.AcceptService(w.ctx, set.AccessToken, oidc.ScopeSignalsRead); !fault.Is(err, fault.Unauthenticated) {
 		t.Errorf("accepted without its key: %v", err)
 	}
+	for key, good := range map[string]bool{"thumbprint": true, "another": false, "": false} {
+		if _, err := w.bridge.AcceptServiceShown(w.ctx, oidc.Presented{Token: set.AccessToken, DPoPKey: key}, oidc.ScopeSignalsRead); (err == nil) != good {
+			t.Errorf("shown with the key %q: %v", key, err)
+		}
+	}
 	a, err := w.bridge.Service(w.ctx, set.AccessToken)
 	if err != nil || a.Key != "thumbprint" || a.Client.ID != c.ID || !slices.Equal(a.OAuthScopes, c.ServiceScopes) || a.JTI == "" {
 		t.Errorf("%+v (%v)", a, err)

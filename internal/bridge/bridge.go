@@ -88,6 +88,7 @@ type Bridge struct {
 	probes     Probes
 	url        string
 	clients    map[access.ClientID]oidc.Client
+	origins    map[string]bool // of any of them
 	lives      Lives
 	now        func() time.Time
 	observe    func(op string, err error)
@@ -138,7 +139,7 @@ func New(c Config) (*Bridge, error) {
 		return nil, fault.New(fault.Invalid, op, "access tokens live at most 5 minutes, the refresh grace is at most 10 seconds, and nothing lives for ever")
 	}
 	b := &Bridge{store: c.Store, hot: c.Hot, issuer: c.Issuer, refresh: c.Refresh, cursors: c.Cursors, marks: c.Marks, scimAccess: c.SCIMAccess, services: c.Services, names: c.Names, assertions: c.Assertions, trust: c.Trust, probes: c.Probes, url: c.URL, lives: l, now: c.Now,
-		observe: c.Observe, started: c.Now(), raisedAlarm: c.Alarmed, clients: make(map[access.ClientID]oidc.Client, len(c.Clients)),
+		observe: c.Observe, started: c.Now(), raisedAlarm: c.Alarmed, clients: make(map[access.ClientID]oidc.Client, len(c.Clients)), origins: map[string]bool{},
 		wake: make(chan struct{}, 1), planning: make(chan struct{}, 1), heavy: admission.NewTurnstile(1, 1, math.MaxInt), used: map[string]time.Time{}, usedClients: map[store.ClientUse]time.Time{}}
 	if b.observe == nil {
 		b.observe = func(string, error) {}
@@ -151,6 +152,9 @@ func New(c Config) (*Bridge, error) {
 			return nil, fault.New(fault.Internal, op, "client %q needs a key for its names, or a verifier of assertions", client.ID)
 		}
 		b.clients[client.ID] = client
+		for _, origin := range client.Origins {
+			b.origins[origin] = true
+		}
 	}
 	return b, nil
 }

@@ -84,8 +84,11 @@ func (b *Bridge) Grants(ctx context.Context, shown oidc.Presented) (access.Assig
 	}
 	browser, err := b.browser(ctx, row.Session)
 	browser.Choices = slices.DeleteFunc(browser.Choices, func(g oidc.ActiveGrant) bool { return !client.Accepts(g.Grant) })
+	for i := range browser.Choices {
+		browser.Choices[i].ID = b.AssignmentFor(client, browser.Choices[i].ID)
+	}
 	if err != nil || row.State != session.Active {
 		return "", browser.Choices, err
 	}
-	return row.Active, browser.Choices, nil
+	return b.AssignmentFor(client, row.Active), browser.Choices, nil
 }

@@ -99,6 +99,7 @@ func usable(client store.SCIMClient, conn store.ConnectionRow, known bool) error
 type shown struct {
 	proven
 	once string
+	ends time.Time // until when once must be known as used
 }
 
 func (b *Bridge) prove(ctx context.Context, client store.SCIMClient, x oidc.ServiceExchange, now time.Time) (shown, error) {
@@ -114,7 +115,7 @@ func (b *Bridge) prove(ctx context.Context, client store.SCIMClient, x oidc.Serv
 	if err != nil {
 		return shown{}, err
 	}
-	return shown{proven: proven{use: store.ClientUse{Client: client.ID, Kind: proof.Kind}, name: proof.Name}, once: proof.ID}, nil
+	return shown{proven: proven{use: store.ClientUse{Client: client.ID, Kind: proof.Kind}, name: proof.Name}, once: proof.ID, ends: proof.Ends}, nil
 }
 
 // kindSecret is the proof of a client that knows a secret.
@@ -147,7 +148,7 @@ func (b *Bridge) spend(ctx context.Context, client store.SCIMClient, p shown, no
 		return nil
 	}
 	return b.store.Update(ctx, func(tx *store.Tx) error {
-		first, err := tx.UseAssertion(client.ID, credential.DigestOf(p.once), assertion.Remember(now), now)
+		first, err := tx.UseAssertion(client.ID, credential.DigestOf(p.once), p.ends, now)
 		if err == nil && !first {
 			err = fault.New(fault.Unauthenticated, "bridge.spend", "the assertion was used before").Because("replayed")
 		}

@@ -21,6 +21,10 @@ import (
 // directory is read after that, as in every mint.
 func (b *Bridge) Exchange(ctx context.Context, x oidc.TokenExchange) (oidc.TokenSet, error) {
 	now := b.now()
+	asked := x.Grant
+	if x.Grant = b.Assignment(x.Client, asked); asked != "" && x.Grant == "" {
+		return oidc.TokenSet{}, notHeld("bridge.Exchange")
+	}
 	claims, f, err := b.subjectToken(ctx, x, now)
 	if err != nil {
 		return oidc.TokenSet{}, err
@@ -64,7 +68,8 @@ func (b *Bridge) Exchange(ctx context.Context, x oidc.TokenExchange) (oidc.Token
 // the family it came with: what was granted at sign-in.
 func (b *Bridge) subjectToken(ctx context.Context, x oidc.TokenExchange, now time.Time) (credential.AccessClaims, hot.Family, error) {
 	const op = "bridge.Exchange"
-	claims, err := b.issuer.Verify(x.SubjectToken, now)
+	shown, err := b.verify(x.SubjectToken, now)
+	claims := shown.AccessClaims
 	if err != nil {
 		return claims, hot.Family{}, notGranted(op, "the subject_token is not a live access token of ours")
 	}

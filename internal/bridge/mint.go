@@ -80,13 +80,14 @@ func (b *Bridge) mint(w warrant, f hot.Family, client oidc.Client, audience, non
 		return oidc.TokenSet{}, notGranted("bridge.mint", "this application may no longer act while the person is away")
 	}
 	scopes := opened(w.policy, f.OAuthScopes, client, w.active)
-	claim, err := grantClaim(w)
+	claim, err := b.grantClaim(w, client)
 	if err != nil {
 		return oidc.TokenSet{}, err
 	}
-	order := credential.Order{Current: w.current, Subject: f.Bound.Subject, Grant: claim, GrantUntil: w.active.Until,
+	order := credential.Order{Current: w.current, Subject: f.Bound.Subject, Sub: b.SubjectFor(client, f.Bound.Subject.Person),
+		SID: b.SessionFor(client, f.Bound.Subject.Session), Alg: client.AccessTokenAlg, Grant: claim, GrantUntil: w.active.Until,
 		Audience: audience, OAuthScopes: scopes, Family: f.ID, DPoPKey: f.DPoPKey, SessionAMR: w.session.Upstream.AMR, ACR: w.session.Upstream.ACR,
-		AuthTime: f.AuthTime, Now: now, Life: b.lives.AccessToken}
+		AuthTime: f.AuthTime, Now: now, Life: b.accessLife(client)}
 	if slices.Contains(scopes, "openid") {
 		order.ID = &credential.IDOrder{Alg: client.IDTokenAlg, Nonce: nonce, Claims: w.profile.Claims(scopes)}
 	}
@@ -95,13 +96,18 @@ func (b *Bridge) mint(w warrant, f hot.Family, client oidc.Client, audience, non
 		return oidc.TokenSet{}, asNotGranted(err)
 	}
 	b.uses.note(f.Bound.Subject.Connection, w.active.ID, now)
-	return oidc.TokenSet{AccessToken: m.AccessToken, IDToken: m.IDToken, ExpiresIn: m.Expires.Sub(now).Truncate(time.Second),
-		RefreshToken: b.refresh.Seal(f.ID, f.N, f.Salt).Reveal(), OAuthScopes: scopes, DPoPKey: f.DPoPKey, Active: w.active.ID}, nil
+	set := oidc.TokenSet{AccessToken: m.AccessToken, IDToken: m.IDToken, ExpiresIn: m.Expires.Sub(now).Truncate(time.Second), OAuthScopes: scopes, DPoPKey: f.DPoPKey, Active: b.AssignmentFor(client, w.active.ID)}
+	if client.MayUse(oidc.GrantTypeRefresh) {
+		set.RefreshToken = b.refresh.Seal(f.ID, f.N, f.Salt).Reveal()
+	}
+	return set, nil
 }
 
-// grantClaim is the active_grant claim of what w stands on.
-func grantClaim(w warrant) (json.RawMessage, error) {
-	claim, err := json.Marshal(activeGrant(w.policy.Tree(), w.active))
+// grantClaim is the active_grant claim of what w stands on, as the client knows it.
+func (b *Bridge) grantClaim(w warrant, client oidc.Client) (json.RawMessage, error) {
+	g := activeGrant(w.policy.Tree(), w.active)
+	g.ID = b.AssignmentFor(client, g.ID)
+	claim, err := json.Marshal(g)
 	return claim, fault.Wrap(fault.Internal, "bridge.grantClaim", err)
 }
 

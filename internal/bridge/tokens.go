@@ -97,8 +97,8 @@ func (b *Bridge) firstTokens(ctx context.Context, g hot.CodeGrant, x oidc.CodeEx
 	if err != nil {
 		return oidc.TokenSet{}, err
 	}
-	bd, expires := g.Bound, earliest(now.Add(b.lives.Refresh), w.session.Expires)
-	if x.Client.Offline && slices.Contains(g.Request.OAuthScopes, oidc.ScopeOffline) {
+	bd, expires := g.Bound, earliest(now.Add(b.refreshLife(x.Client)), w.session.Expires)
+	if x.Client.Offline && x.Client.MayUse(oidc.GrantTypeRefresh) && slices.Contains(g.Request.OAuthScopes, oidc.ScopeOffline) {
 		if bd, err = b.goOffline(ctx, g); err != nil {
 			return oidc.TokenSet{}, err
 		}
@@ -106,11 +106,16 @@ func (b *Bridge) firstTokens(ctx context.Context, g hot.CodeGrant, x oidc.CodeEx
 			return oidc.TokenSet{}, err
 		}
 		expires = w.session.Expires
+		if x.Client.RefreshLife > 0 {
+			expires = earliest(expires, now.Add(x.Client.RefreshLife))
+		}
 	}
 	family := hot.Family{ID: g.Family, Bound: bd, Active: g.Active, OAuthScopes: g.Request.OAuthScopes, Resources: g.Request.Resources, Claims: g.Request.Claims, DPoPKey: x.DPoPKey, AuthTime: w.session.AuthTime,
 		Nonce: g.Request.Nonce, N: 1, Rotated: now, Expires: expires, Salt: credential.NewID("salt")}
-	if err := b.hot.PutFamily(ctx, family); err != nil {
-		return oidc.TokenSet{}, errors.Join(err, b.endOffline(ctx, g))
+	if x.Client.MayUse(oidc.GrantTypeRefresh) || x.Client.MayUse(oidc.GrantTypeTokenExchange) { // both go by what was granted at sign-in
+		if err := b.hot.PutFamily(ctx, family); err != nil {
+			return oidc.TokenSet{}, errors.Join(err, b.endOffline(ctx, g))
+		}
 	}
 	if err := b.noteClient(ctx, w.session.ID, x.Client.ID); err != nil {
 		return oidc.TokenSet{}, err
@@ -269,7 +274,7 @@ func (b *Bridge) endRefused(ctx context.Context, f hot.Family, refusal error) er
 
 // Accept verifies an access token of ours and compares its integers now.
 func (b *Bridge) Accept(ctx context.Context, accessToken string) (oidc.Accepted, error) {
-	claims, err := b.issuer.Verify(accessToken, b.now())
+	claims, err := b.verify(accessToken, b.now())
 	if err != nil {
 		return oidc.Accepted{}, err
 	}
@@ -280,7 +285,7 @@ func (b *Bridge) Accept(ctx context.Context, accessToken string) (oidc.Accepted,
 	if err != nil {
 		return oidc.Accepted{}, err
 	}
-	return oidc.Accepted{Bound: claims.Bound, Grant: claims.Grant, OAuthScopes: scopes, Audience: claims.Audience, DPoPKey: claims.DPoPKey,
+	return oidc.Accepted{Bound: claims.Bound, Sub: claims.sub, SID: claims.sid, Grant: claims.Grant, OAuthScopes: scopes, Audience: claims.Audience, DPoPKey: claims.DPoPKey,
 		IssuedAt: claims.IssuedAt, AuthTime: claims.AuthTime, JTI: claims.JTI}, nil
 }
 
@@ -304,7 +309,7 @@ func (b *Bridge) AcceptRefresh(ctx context.Context, refreshToken string) (oidc.A
 	if err != nil {
 		return oidc.Accepted{}, err
 	}
-	claim, err := grantClaim(w)
+	claim, err := b.grantClaim(w, client)
 	if err != nil {
 		return oidc.Accepted{}, err
 	}
@@ -312,7 +317,7 @@ func (b *Bridge) AcceptRefresh(ctx context.Context, refreshToken string) (oidc.A
 	if err != nil {
 		return oidc.Accepted{}, err
 	}
-	return oidc.Accepted{Bound: bd, Grant: claim, Audience: aud,
+	return oidc.Accepted{Bound: bd, Sub: b.SubjectFor(client, bd.Subject.Person), SID: b.SessionFor(client, bd.Subject.Session), Grant: claim, Audience: aud,
 		OAuthScopes: opened(w.policy, f.OAuthScopes, client, w.active), IssuedAt: f.Rotated, AuthTime: f.AuthTime}, nil
 }
 
@@ -337,7 +342,7 @@ func (b *Bridge) Revoke(ctx context.Context, token string, client access.ClientI
 	} else if fault.Is(err, fault.Unavailable) || fault.Is(err, fault.Internal) {
 		return err
 	}
-	claims, err := b.issuer.Verify(token, now)
+	claims, err := b.verify(token, now)
 	if err != nil || claims.Subject.Client != client {
 		return nil //nolint:nilerr // an unknown token is no error (RFC 7009 section 2.2)
 	}
@@ -354,7 +359,7 @@ func (b *Bridge) Revoke(ctx context.Context, token string, client access.ClientI
 // instant: which workflows a grant opens is judged at use, since the table may have been
 // narrowed after the token was minted. What else its assignment means has not moved, or
 // the session's version would have.
-func (b *Bridge) stillOpen(ctx context.Context, claims credential.AccessClaims) ([]string, error) {
+func (b *Bridge) stillOpen(ctx context.Context, claims verifiedAccess) ([]string, error) {
 	if !slices.ContainsFunc(claims.OAuthScopes, func(s string) bool { return !oidc.AboutPerson(s) }) {
 		return claims.OAuthScopes, nil
 	}
@@ -379,5 +384,6 @@ func (b *Bridge) IDTokenHint(_ context.Context, idToken string) (oidc.Hint, erro
 	if err != nil {
 		return oidc.Hint{}, err
 	}
-	return oidc.Hint{Session: c.Session, Person: c.Person, Client: c.Client}, nil
+	sub, err := b.ours(credential.Subject{Client: c.Client, Person: c.Person, Session: c.Session})
+	return oidc.Hint{Session: sub.Session, Person: sub.Person, Client: c.Client}, err
 }

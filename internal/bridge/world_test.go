@@ -200,12 +200,21 @@ func (w *world) assemble() {
 	w.bridge, err = bridge.New(bridge.Config{Store: w.store, Hot: h, Issuer: credential.NewIssuer("http://127.0.0.1:8443", w.ring.Keyring),
 		Refresh: w.ring.RefreshKey(), Cursors: w.ring.CursorKey(), Marks: w.ring.MarkKey(), SCIMAccess: w.ring.SCIMAccessKey(),
 		Services: w.ring.ServiceKey(), Names: w.ring.PairwiseKey(),
-		Assertions: assertion.NewVerifier(egress.New(egress.Options{InsecureAllowLoopback: true}), slices.Collect(maps.Values(w.trust))...), Trust: w.trust, Probes: w.probes, URL: "http://127.0.0.1:8443", Clients: w.clients, Lives: w.lives, Now: w.clock.Now,
+		Assertions: assertion.NewVerifier(egress.New(egress.Options{InsecureAllowLoopback: true}), w.trusted()...), Trust: w.trust, Probes: w.probes, URL: "http://127.0.0.1:8443", Clients: w.clients, Lives: w.lives, Now: w.clock.Now,
 		Observe: func(op string, err error) { w.t.Logf("background: %s: %v", op, err) }})
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	w.scim = scim.New(scim.Config{Gate: w.bridge, Selves: w.bridge, PublicURL: "http://127.0.0.1:8443", Now: w.clock.Now})
+}
+
+// trusted are all whose signed word counts.
+func (w *world) trusted() []assertion.Trust {
+	all := slices.Collect(maps.Values(w.trust))
+	for _, c := range w.clients {
+		all = append(all, c.Trust)
+	}
+	return all
 }
 
 func (w *world) close() {

@@ -21,7 +21,7 @@ type Config struct {
 	Grants   Grants
 	Proofs   *oidc.Proofs // judges how access tokens are shown; nil: no DPoP
 	Requests Requests
-	Clients  oidc.Clients
+	Clients  Clients
 	Codes    oidc.Codes
 	Upstream Upstream
 	Now      func() time.Time

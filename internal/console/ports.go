@@ -13,6 +13,11 @@ import (
 	"github.com/drawbridge-id/drawbridge/oidc/upstream"
 )
 
+// Clients finds registered applications: fault.NotFound if there is none by that id.
+type Clients interface {
+	Client(ctx context.Context, id access.ClientID) (oidc.Client, error)
+}
+
 // SignIns starts, shows, switches and ends browser sessions.
 type SignIns interface {
 	// SignIn turns a verified identity into a session. The cookie is a new secret

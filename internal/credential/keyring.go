@@ -100,6 +100,7 @@ type signingKey struct {
 	created      time.Time
 	public       crypto.PublicKey
 	access, id   jose.Signer
+	answer       jose.Signer // of introspection answers, which nothing of ours accepts
 	accessHeader string
 	idHeader     string
 }
@@ -170,10 +171,11 @@ func fits(private crypto.Signer, algorithm string) bool {
 func newSigningKey(k SealedKey, private crypto.Signer) (*signingKey, error) {
 	s := &signingKey{kid: k.ID, algorithm: jose.SignatureAlgorithm(k.Algorithm), state: k.State,
 		created: k.Created, public: private.Public()}
-	var errAccess, errID error
+	var errAccess, errID, errAnswer error
 	s.access, s.accessHeader, errAccess = newSigner(s, private, "at+jwt")
 	s.id, s.idHeader, errID = newSigner(s, private, "JWT")
-	return s, errors.Join(errAccess, errID)
+	s.answer, _, errAnswer = newSigner(s, private, typIntrospection)
+	return s, errors.Join(errAccess, errID, errAnswer)
 }
 
 // newSigner makes a signer and the one encoded header that it writes.

@@ -1,6 +1,7 @@
 package credential
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
@@ -8,7 +9,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
+	"github.com/drawbridge-id/drawbridge/internal/session"
 )
 
 // MaxLife is the longest an access token lives: it bounds how long an application
@@ -34,6 +37,8 @@ func NewIssuer(issuerURL string, ring func() *Keyring) *Issuer {
 type Order struct {
 	Current     Current
 	Subject     Subject         // for whom; a token always has a client
+	Sub, SID    string          // what the client calls the person and the session; "": by their ids
+	Alg         string          // of the access token: ES256 (also the zero value) or RS256
 	Grant       json.RawMessage // the active_grant claim: one JSON object
 	GrantUntil  time.Time       // when the active assignment ends; zero: no end
 	Audience    string          // aud of the access token
@@ -130,6 +135,10 @@ func (o Order) end() time.Time {
 	return end.UTC()
 }
 
+// sub and sid are what the tokens say for the person and the session.
+func (o Order) sub() access.PersonID { return cmp.Or(access.PersonID(o.Sub), o.Subject.Person) }
+func (o Order) sid() session.ID      { return cmp.Or(session.ID(o.SID), o.Subject.Session) }
+
 func roundUp(t time.Time) time.Time {
 	if whole := t.Truncate(time.Second); !whole.Equal(t) {
 		return whole.Add(time.Second)
@@ -138,13 +147,13 @@ func roundUp(t time.Time) time.Time {
 }
 
 func (i *Issuer) signAccess(o Order, m *Minted) error {
-	key, err := i.ring().signer(ES256)
+	key, err := i.ring().signer(cmp.Or(o.Alg, ES256))
 	if err != nil {
 		return err
 	}
 	w := accessWire{
-		Issuer: i.url, Audience: o.Audience, ClientID: o.Subject.Client, Subject: o.Subject.Person,
-		Session: o.Subject.Session, JTI: m.JTI, IssuedAt: o.Now.Unix(), Expires: m.Expires.Unix(),
+		Issuer: i.url, Audience: o.Audience, ClientID: o.Subject.Client, Subject: o.sub(),
+		Session: o.sid(), JTI: m.JTI, IssuedAt: o.Now.Unix(), Expires: m.Expires.Unix(),
 		AuthTime: seconds(o.AuthTime), Scope: strings.Join(o.OAuthScopes, " "), Connection: o.Subject.Connection,
 		Epochs: m.Bound.Epochs.wire(), AMR: o.SessionAMR, ACR: o.ACR, Grant: o.Grant,
 		Family: o.Family, Confirm: confirm(o.DPoPKey),
@@ -163,17 +172,13 @@ func (i *Issuer) signAccess(o Order, m *Minted) error {
 }
 
 func (i *Issuer) signID(o Order, m *Minted) error {
-	alg := o.ID.Alg
-	if alg == "" {
-		alg = ES256
-	}
-	key, err := i.ring().signer(alg)
+	key, err := i.ring().signer(cmp.Or(o.ID.Alg, ES256))
 	if err != nil {
 		return err
 	}
 	payload, err := idWire{
-		Issuer: i.url, Subject: o.Subject.Person, Audience: o.Subject.Client, Expires: m.Expires.Unix(),
-		IssuedAt: o.Now.Unix(), AuthTime: seconds(o.AuthTime), Nonce: o.ID.Nonce, Session: o.Subject.Session,
+		Issuer: i.url, Subject: o.sub(), Audience: o.Subject.Client, Expires: m.Expires.Unix(),
+		IssuedAt: o.Now.Unix(), AuthTime: seconds(o.AuthTime), Nonce: o.ID.Nonce, Session: o.sid(),
 		AtHash: atHash(m.AccessToken), AMR: slices.Clone(o.SessionAMR), ACR: o.ACR, Until: seconds(o.Current.SessionExpires), Grant: o.Grant,
 	}.payload(o.ID.Claims)
 	if err != nil {
