@@ -536,3 +536,24 @@ func FuzzDomain(f *testing.F) {
 		}
 	})
 }
+
+// Two tabs that sign the same person in share a session, unless the provider lets it
+// last less long by now than the one that there is.
+func TestASharedSessionLastsNoLongerThanTheProviderSaysNow(t *testing.T) {
+	for name, c := range map[string]struct {
+		until  time.Duration // 0: not said
+		shared bool
+	}{"not said": {0, true}, "later": {24 * time.Hour, true}, "sooner": {time.Hour, false}} {
+		w := newWorld(t)
+		b := w.browserTab(t)
+		second := b.get("/test/begin?client=fleet-web&connection=ironbark-entra").state(t)
+		b.signIn("sam", "")
+		if c.until > 0 {
+			w.until = w.clock().Add(c.until)
+		}
+		b.get("/connect/ironbark-entra/callback?" + url.Values{"state": {second}, "code": {"sam"}}.Encode())
+		if got := w.n == 1; got != c.shared {
+			t.Errorf("%s: one session for both: %t, want %t", name, got, c.shared)
+		}
+	}
+}

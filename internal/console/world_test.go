@@ -37,6 +37,7 @@ type world struct {
 	people   map[string][]oidc.ActiveGrant
 	refusals map[string]error // subject → why SignIn refuses
 	startErr error
+	until    time.Time // the provider's end of a session
 	refused  []string
 	observed []error
 	clients  map[access.ClientID]oidc.Client
@@ -176,7 +177,7 @@ func (w *world) Finish(_ context.Context, c access.ConnectionID, leg upstream.Le
 	if q.Has("error") {
 		return upstream.Identity{}, fault.New(fault.Denied, "world", "INTERNAL %s", q.Get("error")).Because(upstream.ReasonIdP)
 	}
-	return upstream.Identity{Connection: c, Issuer: "https://idp.example", Subject: q.Get("code"), AuthTime: w.clock()}, nil
+	return upstream.Identity{Connection: c, Issuer: "https://idp.example", Subject: q.Get("code"), AuthTime: w.clock(), Until: w.until}, nil
 }
 
 func (w *world) SignIn(_ context.Context, id upstream.Identity) (secret.String, oidc.Browser, error) {
