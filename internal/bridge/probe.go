@@ -112,10 +112,17 @@ func (r *probeRound) silence(c access.ConnectionID) error {
 	return r.silent[c]
 }
 
-func (r *probeRound) hush(c access.ConnectionID, err error) {
+// hush remembers that a connection's provider gave no answer, and says whether that was
+// news in this round. What one session alone is to blame for silences nobody else.
+func (r *probeRound) hush(c access.ConnectionID, err error) (news bool) {
+	if !fault.Is(err, fault.Unavailable) && fault.ReasonOf(err) != upstream.ReasonSetUp {
+		return true
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	news = r.silent[c] == nil
 	r.silent[c] = err
+	return news
 }
 
 // ask asks about one session and does what the answer means.
@@ -140,8 +147,8 @@ func (r *probeRound) ask(ctx context.Context, t store.UpstreamToken) error {
 		return b.EndSession(ctx, t.Session, session.EndIdPExpired, event.ByIdP)
 	}
 	b.probed(t.Connection, probeUnanswered)
-	if fault.Is(err, fault.Unavailable) {
-		r.hush(t.Connection, err)
+	if r.hush(t.Connection, err) {
+		b.note("bridge.Probe", err)
 	}
 	now := b.now()
 	if grace > 0 && now.Sub(t.Proved) >= grace {
