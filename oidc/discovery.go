@@ -42,6 +42,8 @@ type metadataDocument struct {
 	RequestParameter      bool     `json:"request_parameter_supported"`
 	RequestURIParameter   bool     `json:"request_uri_parameter_supported"`
 	IssParameterSupported bool     `json:"authorization_response_iss_parameter_supported"`
+	FrontchannelLogout    bool     `json:"frontchannel_logout_supported"`
+	FrontchannelSession   bool     `json:"frontchannel_logout_session_supported"`
 }
 
 // discoveryDocument is made once: it says nothing that changes while we run.
@@ -67,6 +69,7 @@ func discoveryDocument(issuer string) []byte {
 		Claims: []string{"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "sid", "active_grant",
 			"name", "given_name", "family_name", "preferred_username", "locale", "zoneinfo", "updated_at", "email"},
 		IssParameterSupported: true,
+		FrontchannelLogout:    true, FrontchannelSession: true,
 	}
 	for _, w := range access.Workflows() {
 		d.Scopes = append(d.Scopes, string(w))

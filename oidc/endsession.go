@@ -24,7 +24,7 @@ func (p *Provider) endSession(w http.ResponseWriter, r *http.Request) {
 	}
 	switch {
 	case x.browser.Session.State == session.Ended: // nothing to end
-		p.leave(w, r, x)
+		p.leave(w, r, x, Leaving{})
 	case x.ofThisBrowser() || x.confirmed:
 		p.signOut(w, r, x)
 	default:
@@ -117,18 +117,26 @@ func (p *Provider) signOut(w http.ResponseWriter, r *http.Request, x logout) {
 		p.failLogout(w, r, err)
 		return
 	}
-	p.leave(w, r, x)
+	ended := x.browser.Session
+	reached, err := p.Browsers.Reached(r.Context(), ended.ID)
+	if err != nil { // it is signed out all the same, and the applications are told without the browser
+		p.observe(r.Context(), err)
+	}
+	p.leave(w, r, x, Leaving{Connection: ended.Connection, Frames: FrontchannelLogouts(p.Issuer, ended.ID, reached)})
 }
 
-func (p *Provider) leave(w http.ResponseWriter, r *http.Request, x logout) {
+// leave takes the cookie away and goes where was asked, past a page if applications
+// are to be told in the browser.
+func (p *Provider) leave(w http.ResponseWriter, r *http.Request, x logout, l Leaving) {
 	if p.sessionCookie(r) != "" {
 		http.SetCookie(w, Cookie(p.secure, p.CookieName, "", x.browser.Session.Expires))
 	}
-	if x.to == "" {
-		p.Interaction.SignedOut(w, r)
+	if x.to != "" && len(l.Frames) == 0 {
+		redirect(w, x.to)
 		return
 	}
-	redirect(w, x.to)
+	l.Next = x.to
+	p.Interaction.SignedOut(w, r, l)
 }
 
 // confirmation is the form behind the question. It carries the request, so that

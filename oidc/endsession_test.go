@@ -154,3 +154,30 @@ func TestSigningOutNeverPretends(t *testing.T) {
 		}
 	}
 }
+
+// TestApplicationsAreToldInTheBrowser (OpenID Connect Front-Channel Logout 1.0): those
+// that ask for it are opened on the page, which leads on to the application.
+func TestApplicationsAreToldInTheBrowser(t *testing.T) {
+	w := newWorld()
+	w.reached = []Client{{ID: "fleet-web", FrontchannelLogoutURI: "https://fleet.example/out"}, {ID: "other-web"}}
+	set, cookie := w.signIn(t, "openid")
+	sid := string(w.browsers[cookie].Session.ID)
+	rec := w.do(call{path: pathEndSession, cookie: cookie, query: url.Values{"id_token_hint": {set["id_token"].(string)}, "post_logout_redirect_uri": {byeURI}, "state": {"s"}}.Encode()})
+	if outcome(rec) != "signed out" || w.live(cookie) || len(rec.Result().Cookies()) != 1 {
+		t.Fatalf("%d %s", rec.Code, outcome(rec))
+	}
+	l, want := w.left[0], "https://fleet.example/out?"+url.Values{"iss": {w.issuer}, "sid": {sid}}.Encode()
+	if len(l.Frames) != 1 || l.Frames[0] != want || l.Next != byeURI+"?state=s" {
+		t.Errorf("%+v", l)
+	}
+}
+
+func TestFrontchannelLogoutsAreBoundedAndGoToTheWebAlone(t *testing.T) {
+	all := []Client{{FrontchannelLogoutURI: "javascript:alert(1)"}, {FrontchannelLogoutURI: ":"}}
+	for range 2 * maxFrames {
+		all = append(all, Client{FrontchannelLogoutURI: "https://fleet.example/out"})
+	}
+	if frames := FrontchannelLogouts("https://id.example", "ses_1", all); len(frames) != maxFrames {
+		t.Errorf("%d frames", len(frames))
+	}
+}

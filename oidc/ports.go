@@ -162,6 +162,15 @@ type Browsers interface {
 	Browser(ctx context.Context, cookie string) (Browser, error)
 	// SignOut ends the session, its tokens and refresh families.
 	SignOut(ctx context.Context, id session.ID, reason string) error
+	// Reached lists the applications that were signed in to under a session, live or ended.
+	Reached(ctx context.Context, id session.ID) ([]Client, error)
+}
+
+// OwnSession is a live session as its own person sees it.
+type OwnSession struct {
+	Session      session.Session
+	Assignment   ActiveGrant // zero unless the session is active
+	Applications []Client    // that were signed in to under it
 }
 
 // Requests keeps authorization requests; hot.Engine has it.
@@ -331,8 +340,16 @@ type Interaction interface {
 	Fail(w http.ResponseWriter, r *http.Request, status int, title, detail string)
 	// ConfirmSignOut asks whether to sign out; the answer is a POST of the form.
 	ConfirmSignOut(w http.ResponseWriter, r *http.Request, f SignOutForm)
-	// SignedOut says that the browser is signed out now.
-	SignedOut(w http.ResponseWriter, r *http.Request)
+	// SignedOut says that the browser is signed out now, and tells the applications
+	// that ask to be told in the browser.
+	SignedOut(w http.ResponseWriter, r *http.Request, l Leaving)
+}
+
+// Leaving is where a browser goes that has been signed out.
+type Leaving struct {
+	Connection access.ConnectionID // of the session that ended; "" if there was none
+	Frames     []string            // addresses of applications to be opened, unseen (Front-Channel Logout 1.0)
+	Next       string              // the application's own page afterwards; "": it stays
 }
 
 // SignOutForm is the form of the confirmation page: hidden fields to be sent back

@@ -49,6 +49,9 @@ type world struct {
 	redeemed      []CodeExchange
 	proofs        *Proofs
 	change        func(*Config) // nil: all ports are the world
+
+	left    []Leaving // how SignedOut was called
+	reached []Client  // whom every session reached
 }
 
 type codeRow struct {
@@ -228,6 +231,8 @@ func (w *world) Browser(_ context.Context, cookie string) (Browser, error) {
 	}
 	return b, nil
 }
+
+func (w *world) Reached(context.Context, session.ID) ([]Client, error) { return w.reached, w.down }
 
 func (w *world) SignOut(_ context.Context, id session.ID, reason string) error {
 	for c, b := range w.browsers {
@@ -411,7 +416,8 @@ func (w *world) ConfirmSignOut(rw http.ResponseWriter, _ *http.Request, f SignOu
 	_, _ = fmt.Fprint(rw, "CONFIRM")
 }
 
-func (w *world) SignedOut(rw http.ResponseWriter, _ *http.Request) {
+func (w *world) SignedOut(rw http.ResponseWriter, _ *http.Request, l Leaving) {
+	w.left = append(w.left, l)
 	_, _ = fmt.Fprint(rw, "SIGNED OUT")
 }
 

@@ -153,7 +153,7 @@ func (a *app) route(ring *keys.Ring) error {
 	observe := func(ctx context.Context, err error) { a.observePage(ctx, bridge.RequestID(ctx), err) }
 	proofs := oidc.NewProofs(oidc.ProofConfig{Issuer: base, Nonces: ring.NonceKey(), RequireNonce: a.cfg.Sessions.DPoPNonce, Now: time.Now})
 	pages := console.New(console.Config{Base: base, Product: console.Public(a.cfg.Vendor.Name), Support: console.Public(support(a.cfg.Vendor.Support)),
-		SignIns: a.bridge, Finder: a.bridge, Grants: a.bridge, Proofs: proofs, Requests: a.hot, Clients: a.bridge, Codes: a.bridge, Upstream: a.upstreams,
+		SignIns: a.bridge, Own: a.bridge, Finder: a.bridge, Grants: a.bridge, Proofs: proofs, Requests: a.hot, Clients: a.bridge, Codes: a.bridge, Upstream: a.upstreams,
 		Now: time.Now, Reference: bridge.RequestID, Observe: a.observePage})
 	provider := oidc.New(oidc.Config{Issuer: base, Clients: a.bridge, Requests: a.hot, Browsers: a.bridge, Switcher: a.bridge, Tokens: a.bridge, Profiles: a.bridge,
 		Codes: a.bridge, Services: a.bridge, Applications: a.bridge, Proofs: proofs, ClientAddr: from, Interaction: pages, JWKS: ring.JWKS, Now: time.Now, CookieName: console.SessionCookie(strings.HasPrefix(base, "https://")),

@@ -39,6 +39,10 @@ func TestASessionEndsNoLaterThanTheIdentityProviderSays(t *testing.T) {
 		}
 		w.clock.Add(2 * time.Minute)
 		w.allDead(visit{cookie.Reveal(), b, tokens}, "after the provider's end")
+		w.do(w.bridge.Sweep(w.ctx))
+		if ends := w.ends(southern); len(ends) != 1 || ends[0] != "bridge idp_session_expired "+string(b.Session.ID) {
+			t.Errorf("ends %v", ends)
+		}
 		w.clock.Add(-2 * time.Minute)
 	}
 }

@@ -56,11 +56,20 @@ func (c *change) endOver(ids []session.ID) error {
 		if row.LiveAt(c.now) {
 			continue
 		}
-		if err := c.end([]store.SessionRow{row}, session.EndExpired); err != nil {
+		if err := c.end([]store.SessionRow{row}, reasonOver(row.Session)); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// reasonOver says whose limit a session reached that is over: ours, or that of its
+// identity provider.
+func reasonOver(s session.Session) string {
+	if !s.Upstream.Until.IsZero() && !s.Upstream.Until.After(s.Expires) {
+		return session.EndIdPExpired
+	}
+	return session.EndExpired
 }
 
 // sweepBehind looks through the connections whose epoch, or the host's, has risen

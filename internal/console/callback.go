@@ -29,6 +29,7 @@ func (c *Console) callback(w http.ResponseWriter, r *http.Request) {
 		c.refuse(w, r, errors.Join(err, c.SignIns.Refused(r.Context(), conn, err)), c.about(r, req, conn))
 		return
 	}
+	id.Device = deviceOf(r.UserAgent())
 	cookie, b, err := c.enter(w, r, req, id)
 	if err != nil {
 		c.refuse(w, r, err, c.about(r, req, conn))

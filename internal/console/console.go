@@ -17,6 +17,7 @@ type Config struct {
 	Product  Public // the service's name as customers know it
 	Support  Public // how to reach the vendor's support; "" if there is none
 	SignIns  SignIns
+	Own      Own
 	Finder   Finder
 	Grants   Grants
 	Proofs   *oidc.Proofs // judges how access tokens are shown; nil: no DPoP
@@ -62,6 +63,9 @@ const (
 	pathMe        = "/me/"
 	pathSwitch    = "/me/switch"
 	pathSignOut   = "/me/sign-out"
+	pathEnd       = "/me/end"
+	pathEndOthers = "/me/end-others"
+	pathEndAll    = "/me/end-all"
 	pathEnded     = "/me/ended"
 	pathSignedOut = "/signed-out"
 	pathStyle     = "/assets/style.css"
@@ -77,8 +81,11 @@ func (c *Console) routes() map[string]methods {
 		pathChoose:                       {http.MethodGet: c.choose, http.MethodPost: c.chosen},
 		pathSwitch:                       {http.MethodPost: c.switchGrant},
 		pathSignOut:                      {http.MethodPost: c.signOut},
+		pathEnd:                          {http.MethodPost: c.endOne},
+		pathEndOthers:                    {http.MethodPost: c.endOthers},
+		pathEndAll:                       {http.MethodPost: c.endAll},
 		pathEnded:                        {http.MethodGet: c.ended},
-		pathSignedOut:                    {http.MethodGet: c.SignedOut},
+		pathSignedOut:                    {http.MethodGet: c.signedOutPage},
 		pathStyle:                        {http.MethodGet: c.style},
 		pathGrants:                       {http.MethodGet: c.grants},
 	}

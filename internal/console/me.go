@@ -19,6 +19,8 @@ type meView struct {
 	ContactLink href
 	Support     Public
 	Since       Public
+	Sessions    []ownSession
+	Several     bool // there are sessions beside this one
 }
 
 // me is GET /me/: the active grant, and the others to switch to.
@@ -43,6 +45,11 @@ func (c *Console) me(w http.ResponseWriter, r *http.Request) {
 		}
 		v.Others = append(v.Others, k)
 	}
+	if v.Sessions, err = c.ownSessions(r, b); err != nil {
+		c.refuse(w, r, err, at)
+		return
+	}
+	v.Several = len(v.Sessions) > 1
 	title := Public("Your access")
 	if v.Active == nil {
 		title = "Choose your access"
@@ -108,16 +115,12 @@ func (c *Console) signOut(w http.ResponseWriter, r *http.Request) {
 		c.refuse(w, r, err, place{})
 		return
 	}
-	c.clearSession(w)
-	see(w, pathSignedOut)
-}
-
-// SignedOut says that the browser is signed out here.
-func (c *Console) SignedOut(w http.ResponseWriter, r *http.Request) {
-	setHeaders(w.Header(), c.secure, "")
-	c.forget(w)
-	s := sentence(session.EndSignedOut, names{Product: c.Product})
-	c.page(w, r, http.StatusOK, pageNotice, s.Title, notice{Sentence: s.Sentence, Access: pathMe})
+	if err != nil {
+		c.clearSession(w)
+		see(w, pathSignedOut)
+		return
+	}
+	c.goodbye(w, r, b.Session)
 }
 
 // ended is GET /me/ended: why the browser's session is no more. The reason comes

@@ -27,11 +27,13 @@ const (
 	pageMe       = "me"
 	pageNotice   = "notice"
 	pageConfirm  = "confirm"
+
+	pageSignedOut = "signedout"
 )
 
 func parsePages() pages {
 	p := pages{}
-	for _, name := range []string{pageAddress, pageSeveral, pageContinue, pageChoose, pageMe, pageNotice, pageConfirm} {
+	for _, name := range []string{pageAddress, pageSeveral, pageContinue, pageChoose, pageMe, pageNotice, pageConfirm, pageSignedOut} {
 		p[name] = template.Must(template.New("layout.html").ParseFS(files, "templates/layout.html", "templates/parts.html", "templates/"+name+".html"))
 	}
 	return p

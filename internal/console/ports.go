@@ -31,9 +31,22 @@ type SignIns interface {
 	Switch(ctx context.Context, cookie string, to access.AssignmentID) (renewed secret.String, b oidc.Browser, err error)
 	// SignOut ends the session, its tokens and refresh families.
 	SignOut(ctx context.Context, id session.ID, reason string) error
+	// Reached lists the applications that were signed in to under a session, live or ended.
+	Reached(ctx context.Context, id session.ID) ([]oidc.Client, error)
 	// Refused records a sign-in that failed before there was an identity: the
 	// provider said no, or what it sent could not be verified. It writes an audit row only.
 	Refused(ctx context.Context, c access.ConnectionID, cause error) error
+}
+
+// Own shows and ends the sessions of the person behind a session cookie;
+// fault.Unauthenticated if the cookie is not good.
+type Own interface {
+	// OwnSessions lists the live ones, the latest first.
+	OwnSessions(ctx context.Context, cookie string) ([]oidc.OwnSession, error)
+	// EndOwn ends one, also one that has ended; fault.NotFound if it is not theirs.
+	EndOwn(ctx context.Context, cookie string, id session.ID) error
+	// EndOwnSessions ends all, or all but the cookie's own.
+	EndOwnSessions(ctx context.Context, cookie string, others bool) error
 }
 
 // Finder finds connections. An address is never used for anything else.
@@ -66,4 +79,7 @@ type Requests interface {
 type Upstream interface {
 	Start(ctx context.Context, c access.ConnectionID, leg upstream.Leg) (string, error)
 	Finish(ctx context.Context, c access.ConnectionID, leg upstream.Leg, query url.Values) (upstream.Identity, error)
+	// SignOutURL is where people end their session at the provider; "" if it has no such
+	// page, or none is known now.
+	SignOutURL(c access.ConnectionID) string
 }

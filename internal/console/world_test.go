@@ -8,6 +8,7 @@ import (
 	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -39,6 +40,8 @@ type world struct {
 	startErr error
 	until    time.Time // the provider's end of a session
 	refused  []string
+	reached  map[session.ID][]oidc.Client
+	there    string // where people sign out at the identity provider
 	observed []error
 	clients  map[access.ClientID]oidc.Client
 	n        int
@@ -70,7 +73,7 @@ func newWorld(t *testing.T) *world {
 	w.Server = httptest.NewServer(mux)
 	t.Cleanup(w.Close)
 	w.console = New(Config{
-		Base: w.URL, Product: "Sentinel Access", Support: "support@sentinel.example", SignIns: w, Finder: w, Grants: bearers{w},
+		Base: w.URL, Product: "Sentinel Access", Support: "support@sentinel.example", SignIns: w, Own: w, Finder: w, Grants: bearers{w},
 		Requests: w, Clients: clients{w}, Codes: w, Upstream: w, Now: w.clock,
 		Reference: func(context.Context) string { return "ref-4711" },
 		Observe: func(_ context.Context, _ string, err error) {
@@ -229,6 +232,64 @@ func (w *world) Switch(_ context.Context, cookie string, to access.AssignmentID)
 		}
 	}
 	return secret.String{}, oidc.Browser{}, fault.New(fault.Denied, "world", "INTERNAL not held")
+}
+
+func (w *world) Reached(_ context.Context, id session.ID) ([]oidc.Client, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.reached[id], nil
+}
+
+func (w *world) OwnSessions(_ context.Context, cookie string) ([]oidc.OwnSession, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	mine := w.sessions[cookie]
+	if mine == nil {
+		return nil, fault.New(fault.Unauthenticated, "world", "no session")
+	}
+	var all []oidc.OwnSession
+	for _, b := range w.sessions {
+		if b.Session.Person == mine.Session.Person {
+			all = append(all, oidc.OwnSession{Session: b.Session, Assignment: b.Assignment, Applications: w.reached[b.Session.ID]})
+		}
+	}
+	slices.SortFunc(all, func(a, b oidc.OwnSession) int { return strings.Compare(string(b.Session.ID), string(a.Session.ID)) })
+	return all, nil
+}
+
+func (w *world) EndOwn(ctx context.Context, cookie string, id session.ID) error {
+	all, err := w.OwnSessions(ctx, cookie)
+	if err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(all, func(o oidc.OwnSession) bool { return o.Session.ID == id }) {
+		return fault.New(fault.NotFound, "world", "not theirs")
+	}
+	return w.SignOut(ctx, id, session.EndElsewhere)
+}
+
+func (w *world) EndOwnSessions(ctx context.Context, cookie string, others bool) error {
+	all, err := w.OwnSessions(ctx, cookie)
+	if err != nil {
+		return err
+	}
+	w.mu.Lock()
+	mine := w.sessions[cookie].Session.ID
+	w.mu.Unlock()
+	for _, o := range all {
+		if !others || o.Session.ID != mine {
+			if err := w.SignOut(ctx, o.Session.ID, session.EndElsewhere); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (w *world) SignOutURL(access.ConnectionID) string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.there
 }
 
 func (w *world) SignOut(_ context.Context, id session.ID, reason string) error {

@@ -57,7 +57,8 @@ type Upstream struct {
 	Session string   // the provider's own sid, "" if it gave none
 	AMR     []string // how the person proved who they are
 	ACR     string
-	Until   time.Time `json:",omitzero"` // when the provider wants all that came of the sign-in to end; zero: it did not say
+	Device  string    `json:",omitempty"` // what the browser called itself, in words of ours; "" if nobody knows
+	Until   time.Time `json:",omitzero"`  // when the provider wants all that came of the sign-in to end; zero: it did not say
 }
 
 // The reasons for which a session ends; each is a sentence on the page that says so.

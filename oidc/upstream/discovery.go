@@ -48,7 +48,8 @@ type discovery struct {
 	endpoint  oauth2.Endpoint
 	jwks      string
 	keys      *assertion.KeySet
-	wantsIss  bool // RFC 9207: the answer must carry iss
+	wantsIss  bool   // RFC 9207: the answer must carry iss
+	signOut   string // where people end their session at the provider; "" if it has no such page
 	fetchedAt time.Time
 }
 
@@ -182,6 +183,7 @@ func (l *link) discover(ctx context.Context) (*discovery, error) {
 		JWKS        string   `json:"jwks_uri"`
 		AuthMethods []string `json:"token_endpoint_auth_methods_supported"`
 		WantsIss    bool     `json:"authorization_response_iss_parameter_supported"`
+		SignOut     string   `json:"end_session_endpoint"`
 	}
 	if err := provider.Claims(&more); err != nil {
 		return nil, l.unacceptable(err)
@@ -193,7 +195,20 @@ func (l *link) discover(ctx context.Context) (*discovery, error) {
 		}
 	}
 	endpoint.AuthStyle = l.authStyle(more.AuthMethods)
-	return &discovery{issuer: l.provider.Issuer, endpoint: endpoint, jwks: more.JWKS, keys: l.keys(more.JWKS), wantsIss: more.WantsIss, fetchedAt: l.now()}, nil
+	return &discovery{issuer: l.provider.Issuer, endpoint: endpoint, jwks: more.JWKS, keys: l.keys(more.JWKS), wantsIss: more.WantsIss, signOut: l.signOut(more.SignOut), fetchedAt: l.now()}, nil
+}
+
+// signOut is where the provider ends a session of its own, for a link on a page; "" if
+// the address that it names is no such thing.
+func (l *link) signOut(endpoint string) string {
+	u, err := url.Parse(endpoint)
+	if err != nil || endpoint == "" || belongs(l.provider.Issuer, endpoint) != nil {
+		return ""
+	}
+	q := u.Query()
+	q.Set("client_id", l.provider.ClientID)
+	u.RawQuery = q.Encode()
+	return u.String()
 }
 
 // unacceptable is a provider that answers, but not as what was configured.

@@ -62,6 +62,7 @@ type Identity struct {
 	AuthTime   time.Time
 	AMR        []string
 	ACR        string
+	Device     string        // what the browser called itself: from whoever has the browser, not from the provider
 	Until      time.Time     // the provider's own end of the session; zero: it names none
 	Refresh    secret.String // the provider's refresh token; empty unless it was asked for and given
 }

@@ -106,6 +106,22 @@ func (u *Upstreams) link(op string, c access.ConnectionID) (*link, error) {
 	return l, nil
 }
 
+// SignOutURL is where people end their session at the connection's provider (OpenID
+// Connect RP-Initiated Logout 1.0), for a link; "" if it has no such page, or has not
+// been asked yet.
+func (u *Upstreams) SignOutURL(c access.ConnectionID) string {
+	l := (*u.links.Load())[c]
+	if l == nil {
+		return ""
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.found == nil {
+		return ""
+	}
+	return l.found.signOut
+}
+
 // Start gives the URL that begins the sign-in at the connection's provider: code
 // flow, PKCE S256, state and nonce. fault.Unavailable wraps an *Outage while the
 // provider does not answer.
