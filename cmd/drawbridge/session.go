@@ -96,6 +96,9 @@ func (c *cli) sessionShow() *cobra.Command {
 				fmt.Fprintf(w, "stands on\t%s\n", s.Active)
 			}
 			fmt.Fprintf(w, "applications\t%s\nsigned in\t%s\nuntil\t%s\n", applications(s.Applications), s.Created.Local().Format(minute), s.Expires.Local().Format(minute))
+			if s.Offline != "" {
+				fmt.Fprintf(w, "kept by\t%s, beyond the browser's session\n", s.Offline)
+			}
 			if !s.Ended.IsZero() {
 				fmt.Fprintf(w, "ended\t%s\n", s.Ended.Local().Format(minute))
 			}

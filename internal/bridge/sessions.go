@@ -20,6 +20,7 @@ type SessionEntry struct {
 	UserName     string              `json:"user_name,omitzero" doc:"empty once the person is deleted"`
 	State        string              `json:"state" enum:"active,must_choose,ended"`
 	Active       string              `json:"active,omitzero" doc:"the assignment that it stands on: the grant and the path of its scope"`
+	Offline      access.ClientID     `json:"offline,omitzero" doc:"the application that keeps it beyond the browser's session; empty: it is a browser's"`
 	Applications []access.ClientID   `json:"applications" doc:"that were signed in to under it"`
 	AuthTime     time.Time           `json:"auth_time" doc:"when the identity provider signed the person in"`
 	AMR          []string            `json:"amr,omitempty" doc:"how the person proved who they are"`
@@ -177,7 +178,7 @@ func (b *Bridge) entries(v *store.View, rows []store.SessionRow) ([]SessionEntry
 }
 
 func entryOf(v *store.View, policy *activePolicy, row store.SessionRow) (SessionEntry, error) {
-	e := SessionEntry{ID: row.ID, Connection: row.Connection, Person: row.Person, State: row.State.String(), AuthTime: row.AuthTime,
+	e := SessionEntry{ID: row.ID, Connection: row.Connection, Person: row.Person, State: row.State.String(), Offline: row.Offline, AuthTime: row.AuthTime,
 		AMR: row.Upstream.AMR, ACR: row.Upstream.ACR, Created: row.Created, Expires: row.Expires, Ended: row.EndedAt, Reason: row.EndReason}
 	reached, err := v.SessionClients(row.ID)
 	if err != nil {

@@ -66,7 +66,7 @@ func (c *change) endOver(ids []session.ID) error {
 // reasonOver says whose limit a session reached that is over: ours, or that of its
 // identity provider.
 func reasonOver(s session.Session) string {
-	if !s.Upstream.Until.IsZero() && !s.Upstream.Until.After(s.Expires) {
+	if !s.Upstream.Until.IsZero() && s.Upstream.Until.UnixMilli() == s.Expires.UnixMilli() {
 		return session.EndIdPExpired
 	}
 	return session.EndExpired

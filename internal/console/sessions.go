@@ -20,6 +20,7 @@ type ownSession struct {
 	Where        Public
 	Applications []Public
 	This         bool
+	Offline      bool // an application keeps it; no browser has it
 }
 
 func (c *Console) ownSessions(r *http.Request, b oidc.Browser) ([]ownSession, error) {
@@ -30,7 +31,7 @@ func (c *Console) ownSessions(r *http.Request, b oidc.Browser) ([]ownSession, er
 	out := make([]ownSession, len(all))
 	for i, s := range all {
 		out[i] = ownSession{ID: opaque(s.Session.ID), Device: Public(s.Session.Upstream.Device), Since: instant(s.Session.Created), Until: instant(s.Session.Expires),
-			This: s.Session.ID == b.Session.ID}
+			This: s.Session.ID == b.Session.ID, Offline: s.Session.Offline != ""}
 		if s.Assignment.ID != "" {
 			k := newCard(b.Catalogue, s.Assignment, true, c.Now())
 			out[i].Grant, out[i].Where = k.Grant, k.Where

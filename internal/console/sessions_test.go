@@ -31,8 +31,15 @@ func TestThePageShowsWhereOneIsSignedInAndMarksThisOne(t *testing.T) {
 	here.signIn("sam", "")
 	w.browserTab(t).signIn("kim", "")
 	w.reached = map[session.ID][]oidc.Client{"ses_1": {{ID: "fleet-web", Name: "Fleet Web"}}}
+	w.mu.Lock()
+	for _, b := range w.sessions {
+		if b.Session.ID == "ses_1" {
+			b.Session.Offline = "fleet-web"
+		}
+	}
+	w.mu.Unlock()
 	body := here.get(pathMe).body
-	for _, want := range []string{"Where you are signed in", "this one", "Fleet Web", "End all others", "21 November 2096", "Sign out here"} {
+	for _, want := range []string{"Where you are signed in", "this one", "Fleet Web", "End all others", "21 November 2096", "Sign out here", "Kept by an application", "A browser"} {
 		if !strings.Contains(body, want) {
 			t.Errorf("the page lacks %q", want)
 		}
