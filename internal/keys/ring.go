@@ -36,6 +36,7 @@ type Ring struct {
 	nonces  credential.NonceKey
 	service credential.ServiceKey
 	names   credential.PairwiseKey
+	atRest  credential.AtRestKey
 	rows    Rows
 	current atomic.Pointer[credential.Keyring]
 }
@@ -83,6 +84,9 @@ func Open(ctx context.Context, rootFile string, rows Rows, now time.Time) (*Ring
 	if r.names, err = root.PairwiseKey(); err != nil {
 		return nil, fault.Wrap(fault.Invalid, op, err)
 	}
+	if r.atRest, err = root.AtRestKey(); err != nil {
+		return nil, fault.Wrap(fault.Invalid, op, err)
+	}
 	if err := r.use(held); err != nil {
 		return nil, fault.Wrap(fault.Invalid, op, err)
 	}
@@ -103,6 +107,9 @@ func (r *Ring) CursorKey() credential.CursorKey { return r.cursors }
 
 // SCIMAccessKey seals the access tokens of SCIM clients.
 func (r *Ring) SCIMAccessKey() credential.SCIMAccessKey { return r.scim }
+
+// AtRestKey seals secrets that others gave us.
+func (r *Ring) AtRestKey() credential.AtRestKey { return r.atRest }
 
 // MarkKey makes marks of names.
 func (r *Ring) MarkKey() credential.MarkKey { return r.marks }
