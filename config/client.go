@@ -40,7 +40,7 @@ func (l *loader) clients(root block) []Client {
 func (l *loader) client(f field) (Client, bool) {
 	b, ok := f.open("id", "name", "public", "secret", "secret_file", "secret_env", "jwks_file", "jwks_uri", "redirect_uris",
 		"post_logout_redirect_uris", "origins", "backchannel_logout_uri", "frontchannel_logout_uri", "grant_types", "grants", "scopes",
-		"service_scopes", "offline_access", "resources", "insecure_no_pkce", "require_par", "require_dpop", "consent", "audience",
+		"service_scopes", "signals_of_everybody", "offline_access", "resources", "insecure_no_pkce", "require_par", "require_dpop", "consent", "audience",
 		"id_token_alg", "access_token_alg", "access_token", "refresh", "pairwise_sector")
 	if !ok {
 		return Client{}, false
@@ -73,6 +73,7 @@ func (b block) clientRights(c *oidc.Client) {
 	c.Grants, c.OAuthScopes = b.grants("grants"), b.workflows("scopes")
 	c.ServiceScopes = b.among("service_scopes", "scope of a service", oidc.ServiceScopes())
 	c.Offline, c.Resources = b.truth("offline_access"), b.resources("resources")
+	c.SignalsWide = b.truth("signals_of_everybody")
 	c.InsecureNoPKCE, c.RequirePAR = b.truth("insecure_no_pkce"), b.truth("require_par")
 	c.RequireDPoP, c.Consent = b.truth("require_dpop"), b.truth("consent")
 	for i, g := range c.Grants {
@@ -128,6 +129,9 @@ func (b block) clientSense(c oidc.Client) {
 	}
 	if at, ok := b.get("service_scopes"); ok && c.Public() {
 		at.say("a public client has nothing for itself: everybody could take it")
+	}
+	if at, ok := b.get("signals_of_everybody"); ok && c.SignalsWide && !slices.Contains(c.ServiceScopes, oidc.ScopeSignalsRead) && !slices.Contains(c.ServiceScopes, oidc.ScopeSignalsManage) {
+		at.say("it hears of nobody without ssf.read or ssf.manage in service_scopes")
 	}
 	if at, ok := b.get("service_scopes"); ok && !c.MayUse(oidc.GrantTypeClientCredentials) {
 		at.say("they are had by client_credentials, which grant_types does not list")

@@ -88,6 +88,7 @@ type formClient struct {
 	Grants                 []formGrant    `json:"grants"`
 	Scopes                 []formWorkflow `json:"scopes"`
 	ServiceScopes          []string       `json:"service_scopes"`
+	SignalsOfEverybody     bool           `json:"signals_of_everybody"`
 	OfflineAccess          bool           `json:"offline_access"`
 	Resources              []string       `json:"resources"`
 	InsecureNoPKCE         bool           `json:"insecure_no_pkce"`

@@ -38,6 +38,7 @@ type Client struct {
 	Grants        []access.Grant // which grants it accepts; empty: all that may sign in
 	OAuthScopes   []string       // workflows it may be granted; empty: all
 	ServiceScopes []string       // OAuth scopes that it may have for itself, by client_credentials
+	SignalsWide   bool           // its stream of signals tells of everybody, not only of people who signed in to it
 	Offline       bool           // offline_access outlives the browser's session
 	Resources     []string       // RFC 8707: audiences it may ask for beside Audience
 
