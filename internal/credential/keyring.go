@@ -91,7 +91,7 @@ type Keyring struct {
 	jwks   []byte
 }
 
-// signingKey signs both kinds of token. Each kind has one header, byte for byte:
+// signingKey signs every kind of token. Each kind has one header, byte for byte:
 // whoever verifies looks the header up and never interprets it.
 type signingKey struct {
 	kid          string
@@ -101,6 +101,8 @@ type signingKey struct {
 	public       crypto.PublicKey
 	access, id   jose.Signer
 	answer       jose.Signer // of introspection answers, which nothing of ours accepts
+	logout       jose.Signer // nothing of ours accepts what these sign
+	event        jose.Signer
 	accessHeader string
 	idHeader     string
 }
@@ -171,11 +173,13 @@ func fits(private crypto.Signer, algorithm string) bool {
 func newSigningKey(k SealedKey, private crypto.Signer) (*signingKey, error) {
 	s := &signingKey{kid: k.ID, algorithm: jose.SignatureAlgorithm(k.Algorithm), state: k.State,
 		created: k.Created, public: private.Public()}
-	var errAccess, errID, errAnswer error
+	var errAccess, errID, errAnswer, errLogout, errEvent error
 	s.access, s.accessHeader, errAccess = newSigner(s, private, "at+jwt")
 	s.id, s.idHeader, errID = newSigner(s, private, "JWT")
 	s.answer, _, errAnswer = newSigner(s, private, typIntrospection)
-	return s, errors.Join(errAccess, errID, errAnswer)
+	s.logout, _, errLogout = newSigner(s, private, typLogout)
+	s.event, _, errEvent = newSigner(s, private, typEvent)
+	return s, errors.Join(errAccess, errID, errAnswer, errLogout, errEvent)
 }
 
 // newSigner makes a signer and the one encoded header that it writes.
