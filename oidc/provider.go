@@ -50,6 +50,9 @@ func New(c Config) *Provider {
 // PathToken is the token endpoint, below the issuer: assertions are made out to it.
 const PathToken = "/oauth2/token"
 
+// PathKeys is where the public keys are, below the issuer.
+const PathKeys = "/oauth2/keys"
+
 // The paths of the other endpoints.
 const (
 	pathAuthorize  = "/oauth2/authorize"
@@ -57,7 +60,7 @@ const (
 	pathRevoke     = "/oauth2/revoke"
 	pathUserinfo   = "/oauth2/userinfo"
 	pathEndSession = "/oauth2/end_session"
-	pathKeys       = "/oauth2/keys"
+	pathKeys       = PathKeys
 )
 
 // Routes puts the endpoints on mux. The patterns name no method: a wrong one is

@@ -33,6 +33,7 @@ type (
 		Pagination            pagination   `json:"pagination"` // RFC 9865
 		AuthenticationSchemes []authScheme `json:"authenticationSchemes"`
 		Offered               offered      `json:"RolesAndEntitlements"` // draft-ietf-scim-roles-entitlements-01, with its capitals
+		SecurityEvents        signals      `json:"securityEvents"`       // RFC 9967 section 4
 		Meta                  resourceMeta `json:"meta"`
 	}
 	supported struct {
@@ -61,6 +62,10 @@ type (
 		Description string `json:"description"`
 		SpecURI     string `json:"specUri"`
 		Primary     bool   `json:"primary"`
+	}
+	signals struct {
+		AsyncRequest string   `json:"asyncRequest"`
+		EventURIs    []string `json:"eventUris"`
 	}
 	offered struct {
 		Roles        offeredRoles        `json:"roles"`
@@ -118,8 +123,17 @@ func (s *Server) providerConfig(_ context.Context, c *call) error {
 		Pagination:            pagination{Cursor: true, Index: true, DefaultMethod: "index", DefaultPageSize: defaultCount, MaxPageSize: maxCount, CursorTimeout: int(cursorLife / time.Second)},
 		AuthenticationSchemes: authSchemes(c.dir),
 		Offered:               offeredBy(c.dir),
+		SecurityEvents:        signalsOf(c.dir),
 		Meta:                  s.metaOf(c, "ServiceProviderConfig", "ServiceProviderConfig"),
 	})
+}
+
+// signalsOf says that writes are answered with 202 when a client prefers it.
+func signalsOf(d Directory) signals {
+	if d.Results == nil {
+		return signals{AsyncRequest: "none", EventURIs: []string{}}
+	}
+	return signals{AsyncRequest: "request", EventURIs: d.Signals}
 }
 
 // authSchemes are the ways into this connection: there is no other.

@@ -43,6 +43,10 @@ type Directory struct {
 	// no Relations, since reads see what was kept before.
 	Together func(ctx context.Context, fn func(Directory) error) error
 
+	// Results keeps what became of requests that are answered with 202; nil: none is.
+	Results Results
+	Signals []string // the URIs of the signals that are made of what happens here (RFC 9967); with Results
+
 	Credential string // names the credential that opened it; never its secret
 
 	IdP      string // whose dialect is spoken here (a name of scim/dialect); "" is other

@@ -37,7 +37,7 @@ func parsePath(r *http.Request) (path, error) {
 
 // route finds what to do. It runs only after the credential has been checked.
 func (s *Server) route(c *call) (action, error) {
-	if err := accepts(c.r.Header["Accept"]); err != nil {
+	if err := accepts(c.r.Header["Accept"]); err != nil && c.path.collection != asyncSegment {
 		return nil, err
 	}
 	pattern := c.path.collection

@@ -167,6 +167,7 @@ func (s *Server) register() {
 	}
 	s.handle(http.MethodGet, "", s.list(s.users(), s.groups(), s.roles(), s.entitlements()))
 	s.handle(http.MethodPost, searchSegment, s.find(s.users(), s.groups(), s.roles(), s.entitlements()))
+	s.handle(http.MethodGet, asyncSegment+"/*", s.asyncResult)
 	s.handle(http.MethodGet, "ServiceProviderConfig", s.providerConfig)
 	s.handle(http.MethodGet, "ResourceTypes", s.resourceTypes)
 	s.handle(http.MethodGet, "ResourceTypes/*", s.resourceType)
@@ -227,7 +228,7 @@ func (s *Server) serve(ctx context.Context, c *call) (err error) {
 	if err != nil {
 		return err
 	}
-	return do(ctx, c)
+	return s.answered(ctx, c, do)
 }
 
 // open authenticates. What the gate refuses looks the same whatever it was.

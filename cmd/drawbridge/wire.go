@@ -56,6 +56,7 @@ type app struct {
 	recorder   *recorder.Recorder
 	relay      *outbox.Relay
 	deliver    *deliver.Worker
+	outside    egress.Options // of whatever calls places that others named
 	metrics    *metrics
 	takings    takings
 	beside     []func(context.Context) // what goes on beside the bridge's own background work
@@ -99,7 +100,8 @@ func open(ctx context.Context, cfg *config.Config, s setting) (_ *app, err error
 	if err != nil {
 		return nil, err
 	}
-	client := egress.New(egress.Options{InsecureAllowLoopback: s.insecureLoopbackEgress})
+	a.outside = egress.Options{InsecureAllowLoopback: s.insecureLoopbackEgress}
+	client := egress.New(a.outside)
 	if a.upstreams, err = upstream.New(client, providers(cfg), time.Now); err != nil {
 		return nil, err
 	}
@@ -123,6 +125,7 @@ func (a *app) openBridge(ctx context.Context, ring *keys.Ring, client *http.Clie
 	lives.Offline = a.cfg.Sessions.Offline
 	a.bridge, err = bridge.New(bridge.Config{Store: a.store, Hot: a.hot, Issuer: issuer, Refresh: ring.RefreshKey(), Cursors: ring.CursorKey(), Marks: ring.MarkKey(), SCIMAccess: ring.SCIMAccessKey(),
 		Services: ring.ServiceKey(), Names: ring.PairwiseKey(),
+		Streams:    bridge.Streams{AtRest: ring.AtRestKey(), EndpointAllowed: func(ctx context.Context, url string) error { return egress.Check(ctx, a.outside, url) }, Deliver: func() { a.deliver.Wake() }},
 		Assertions: a.assertions, Trust: trusts, URL: a.cfg.Server.PublicURL,
 		Probes: bridge.Probes{Voucher: a.upstreams, Key: ring.UpstreamKey(),
 			Asked: func(c access.ConnectionID, outcome string) { a.metrics.asked(c, outcome) }},
@@ -146,6 +149,7 @@ func (a *app) route(ring *keys.Ring) error {
 	metrics := newMetrics(reg)
 	a.metrics = metrics
 	reg.MustRegister(newEnds(a.bridge), newRuleMetrics(a.bridge), newUnproved(a.bridge))
+	reg.MustRegister(newStreamMetrics(a.store))
 	reg.MustRegister(reloadMetrics(&a.takings)...)
 	from := httpserver.Proxies(a.cfg.Server.TrustedProxies).Client
 	a.recorder = recorder.New(recorder.Config{Store: a.store, Marks: ring.MarkKey(), Keep: a.cfg.Server.SCIMLog, Now: time.Now,
@@ -174,10 +178,11 @@ func (a *app) route(ring *keys.Ring) error {
 
 // openDeliveries puts together who is told what happened: translators say to whom, senders how.
 func (a *app) openDeliveries() {
-	a.deliver = deliver.New(deliver.Config{Store: a.store, Now: time.Now, Senders: map[string]deliver.Sender{},
+	a.deliver = deliver.New(deliver.Config{Store: a.store, Now: time.Now,
+		Senders: map[string]deliver.Sender{bridge.KindSignal: deliver.Signals{Streams: a.bridge, HTTP: egress.New(a.outside), Now: time.Now}},
 		Observe: func(err error) { a.log.Warn("delivery", zap.Error(err)) }})
-	a.relay = outbox.New(outbox.Config{Store: a.store, Now: time.Now, Written: a.deliver.Wake,
-		Observe: func(err error) { a.log.Warn("outbox", zap.Error(err)) }})
+	a.relay = outbox.New(outbox.Config{Store: a.store, Now: time.Now, Written: a.bridge.DeliveriesWritten,
+		Observe: func(err error) { a.log.Warn("outbox", zap.Error(err)) }}, a.bridge.Signals())
 }
 
 // besideMux sends what is addressed to SCIM there as it was sent. ServeMux would
@@ -198,7 +203,7 @@ func besideMux(front, others http.Handler) http.Handler {
 // if they are ours.
 func routeOf(r *http.Request) string {
 	for _, prefix := range []string{"/scim/v2", "/oauth2/authorize", "/oauth2/token", "/oauth2/introspect", "/oauth2/userinfo", "/oauth2/revoke",
-		"/oauth2/end_session", "/oauth2/keys", "/.well-known", "/connect", "/me", "/sign-in", "/api/v1", "/assets", "/schema"} {
+		"/oauth2/end_session", "/oauth2/keys", "/ssf", "/.well-known", "/connect", "/me", "/sign-in", "/api/v1", "/assets", "/schema"} {
 		if r.URL.Path == prefix || strings.HasPrefix(r.URL.Path, prefix+"/") {
 			return prefix
 		}

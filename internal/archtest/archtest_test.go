@@ -54,7 +54,7 @@ var layers = []struct {
 	{"oidc/upstream", []string{"internal/access", "internal/assertion", "internal/fault", "internal/jwtclaims", "internal/secret"}},
 	{"oidc/ssf", []string{"internal/access", "internal/fault", "internal/secret", "oidc"}},
 	// L3: use cases
-	{"internal/bridge", []string{"internal/access", "internal/assertion", "internal/credential", "internal/event", "internal/fault", "internal/hot", "internal/secret", "internal/session", "internal/store", "internal/suggest", "mapping", "oidc", "oidc/upstream", "scim", "scim/admission", "scim/dialect", "scim/patch", "scim/schema", "scim/traffic"}},
+	{"internal/bridge", []string{"internal/access", "internal/assertion", "internal/credential", "internal/event", "internal/fault", "internal/hot", "internal/secret", "internal/session", "internal/store", "internal/suggest", "mapping", "oidc", "oidc/ssf", "oidc/upstream", "scim", "scim/admission", "scim/dialect", "scim/patch", "scim/schema", "scim/traffic"}},
 	// L4: engines
 	{"internal/sqlitedb", []string{"internal/fault"}},
 	{"internal/store/sqlite", []string{"internal/access", "internal/fault", "internal/sqlitedb", "internal/store"}},
@@ -62,7 +62,7 @@ var layers = []struct {
 	{"internal/keys", []string{"internal/credential", "internal/event", "internal/fault", "internal/store"}},
 	{"internal/egress", []string{"internal/fault"}},
 	{"internal/outbox", []string{"internal/event", "internal/fault", "internal/store"}},
-	{"internal/deliver", []string{"internal/event", "internal/fault", "internal/store"}},
+	{"internal/deliver", []string{"internal/bridge", "internal/event", "internal/fault", "internal/store", "oidc/ssf"}},
 	{"internal/recorder", []string{"internal/access", "internal/credential", "internal/fault", "internal/store", "scim", "scim/traffic"}},
 	{"internal/audit", []string{"internal/access", "internal/event", "internal/fault", "internal/store"}},
 	// L5: files, sockets, pages

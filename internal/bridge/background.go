@@ -29,6 +29,8 @@ func (b *Bridge) Run(ctx context.Context) {
 			b.note("bridge.trimOutbox", b.trimOutbox(ctx))
 			b.note("bridge.trimPast", b.trimPast(ctx))
 			b.note("bridge.TrimSessions", b.TrimSessions(ctx))
+			b.note("bridge.trimSCIMResults", b.TrimSCIMResults(ctx))
+			b.note("bridge.pauseFailing", b.PauseFailing(ctx))
 		case <-ctx.Done():
 			b.note("bridge.writeTouches", b.writeTouches(context.WithoutCancel(ctx)))
 			b.note("bridge.writeSpeech", b.writeSpeech(context.WithoutCancel(ctx), true))

@@ -68,6 +68,8 @@ type Config struct {
 	Now     func() time.Time
 	// Observe is told what background work could not do; nil: nobody listens.
 	Observe func(op string, err error)
+	// Streams is what streams of signals need.
+	Streams Streams
 	// Alarmed is told of every alarm that was raised since New; nil: nobody listens.
 	Alarmed func(conn access.ConnectionID, kind string)
 }
@@ -92,6 +94,9 @@ type Bridge struct {
 	lives      Lives
 	now        func() time.Time
 	observe    func(op string, err error)
+
+	streams Streams
+	polls   polls
 
 	policy    atomic.Pointer[activePolicy]
 	coming    atomic.Pointer[comingPolicy]
@@ -141,6 +146,7 @@ func New(c Config) (*Bridge, error) {
 	b := &Bridge{store: c.Store, hot: c.Hot, issuer: c.Issuer, refresh: c.Refresh, cursors: c.Cursors, marks: c.Marks, scimAccess: c.SCIMAccess, services: c.Services, names: c.Names, assertions: c.Assertions, trust: c.Trust, probes: c.Probes, url: c.URL, lives: l, now: c.Now,
 		observe: c.Observe, started: c.Now(), raisedAlarm: c.Alarmed, clients: make(map[access.ClientID]oidc.Client, len(c.Clients)), origins: map[string]bool{},
 		wake: make(chan struct{}, 1), planning: make(chan struct{}, 1), heavy: admission.NewTurnstile(1, 1, math.MaxInt), used: map[string]time.Time{}, usedClients: map[store.ClientUse]time.Time{}}
+	b.streams = c.Streams
 	if b.observe == nil {
 		b.observe = func(string, error) {}
 	}

@@ -137,6 +137,7 @@ func crossingsOf() map[string][]asking {
 		"GET Entitlements":          lists("/Entitlements"),
 		"GET Entitlements/*":        append(guarded("/Entitlements/PERSON", ""), asking{path: "/Entitlements/ent_PERSON"}),
 		"POST Entitlements/.search": search("/Entitlements/.search"),
+		"GET AsyncResults/*":        {{path: "/AsyncResults/PERSON"}},
 		"GET ServiceProviderConfig": {{path: "/ServiceProviderConfig"}, {path: "/ServiceProviderConfig?filter=" + url.QueryEscape(`id eq "PERSON"`)}},
 		"GET ResourceTypes":         {{path: "/ResourceTypes"}, {path: "/ResourceTypes?filter=" + url.QueryEscape(`id eq "PERSON"`)}},
 		"GET ResourceTypes/*":       {{path: "/ResourceTypes/User"}, {path: "/ResourceTypes/PERSON"}},

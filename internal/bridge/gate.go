@@ -13,6 +13,7 @@ import (
 	"github.com/drawbridge-id/drawbridge/internal/credential"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
 	"github.com/drawbridge-id/drawbridge/internal/store"
+	"github.com/drawbridge-id/drawbridge/oidc/ssf"
 	"github.com/drawbridge-id/drawbridge/scim"
 	"github.com/drawbridge-id/drawbridge/scim/admission"
 )
@@ -106,6 +107,8 @@ func (b *Bridge) directoryWith(c store.ConnectionRow, change changer, shared boo
 		Cursors: cursors{key: b.cursors, conn: c.ID},
 		Offers:  func() []scim.Offer { return offers(b.catalogue(), c.Ceiling.Grants) },
 		OAuth:   func() bool { return b.hasClients(c.ID) },
+		Results: results{b: b, conn: c.ID},
+		Signals: ssf.SCIMEvents(),
 	}
 }
 

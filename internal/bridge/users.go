@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"context"
 	"iter"
+	"maps"
+	"slices"
+	"strconv"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/credential"
@@ -50,7 +53,7 @@ func (u users) Create(ctx context.Context, in scim.Input) (scim.Resource, error)
 		if err := c.dir.InsertPerson(&p); err != nil {
 			return err
 		}
-		c.say(event.PersonProvisioned, p.ID, provisionedAs(p))
+		c.say(event.PersonProvisioned, p.ID, provisionedAs(p, in.Doc))
 		return c.decideNew(p)
 	})
 	if err != nil {
@@ -61,13 +64,14 @@ func (u users) Create(ctx context.Context, in scim.Input) (scim.Resource, error)
 	return r, nil
 }
 
-// provisionedAs is what the record says of somebody who was sent: that they are
-// switched off from the beginning.
-func provisionedAs(p store.Person) map[string]string {
-	if p.Active {
-		return nil
+// provisionedAs is what the record says of somebody who was sent: which attributes, and
+// that they are switched off from the beginning.
+func provisionedAs(p store.Person, doc schema.Object) map[string]string {
+	data := map[string]string{"attributes": attributeNames(slices.Collect(maps.Keys(doc))), "version": strconv.FormatInt(p.Version, 10)}
+	if !p.Active {
+		data["active"] = "false"
 	}
-	return map[string]string{"active": "false"}
+	return data
 }
 
 // none is the relations of somebody who has none yet, if they are wanted.
@@ -104,7 +108,7 @@ func (u users) List(ctx context.Context, q scim.Query) (scim.Page, error) {
 }
 
 func (u users) Replace(ctx context.Context, id string, m scim.Match, in scim.Input) (scim.Resource, error) {
-	return u.update(ctx, id, m, in.Want, func(was store.Person) (schema.Object, error) {
+	return u.update(ctx, id, m, in.Want, verbPut, func(was store.Person) (schema.Object, error) {
 		doc, err := replaced(u.rt, was.Doc, in.Doc)
 		if err != nil {
 			return nil, err
@@ -118,7 +122,7 @@ func (u users) Replace(ctx context.Context, id string, m scim.Match, in scim.Inp
 
 func (u users) Patch(ctx context.Context, id string, m scim.Match, plan patch.Plan, w scim.Want) (scim.Resource, error) {
 	var notes schema.Notes
-	r, err := u.update(ctx, id, m, w, func(was store.Person) (schema.Object, error) {
+	r, err := u.update(ctx, id, m, w, verbPatch, func(was store.Person) (schema.Object, error) {
 		doc, err := stored(was.Doc)
 		if err != nil {
 			return nil, err
@@ -132,7 +136,7 @@ func (u users) Patch(ctx context.Context, id string, m scim.Match, plan patch.Pl
 
 // update is every write to an existing person: what the document says afterwards
 // decides, not the verb that brought it.
-func (u users) update(ctx context.Context, id string, m scim.Match, w scim.Want, edit func(store.Person) (schema.Object, error)) (scim.Resource, error) {
+func (u users) update(ctx context.Context, id string, m scim.Match, w scim.Want, verb string, edit func(store.Person) (schema.Object, error)) (scim.Resource, error) {
 	var r scim.Resource
 	var did *change
 	err := noted(u.change, &did)(ctx, u.conn, event.ByScim, func(c *change) error {
@@ -144,7 +148,7 @@ func (u users) update(ctx context.Context, id string, m scim.Match, w scim.Want,
 		if err != nil {
 			return err
 		}
-		p, err := c.updatePerson(was, doc)
+		p, err := c.updatePerson(was, doc, verb)
 		if err != nil {
 			return err
 		}
@@ -170,7 +174,7 @@ func (c *change) personToChange(id string, m scim.Match) (store.Person, error) {
 // updatePerson writes what changed and follows it: a change of active, or of the
 // claim that links the sign-in, kills every credential of the person in this
 // transaction; what rules look at is decided anew.
-func (c *change) updatePerson(was store.Person, doc schema.Object) (store.Person, error) {
+func (c *change) updatePerson(was store.Person, doc schema.Object, verb string) (store.Person, error) {
 	p := was
 	fill(&p, doc)
 	if bytes.Equal(p.Doc, was.Doc) {
@@ -181,7 +185,11 @@ func (c *change) updatePerson(was store.Person, doc schema.Object) (store.Person
 	}
 	p.Version++
 	p.Updated = c.now
-	end, err := c.watch(was, &p)
+	said, err := changedFrom(was, p, doc, verb)
+	if err != nil {
+		return p, err
+	}
+	end, err := c.watch(was, &p, said)
 	if err != nil {
 		return p, err
 	}
@@ -215,18 +223,19 @@ func (c *change) looksSame(was store.Person, doc schema.Object) (bool, error) {
 
 // watch raises the person's epoch where the change demands it, says what happened,
 // and names the reason for which live sessions end ("" if they go on).
-func (c *change) watch(was store.Person, p *store.Person) (end string, err error) {
+func (c *change) watch(was store.Person, p *store.Person, said event.Event) (end string, err error) {
+	said.Type = event.PersonChanged
 	switch {
 	case was.Active && !p.Active:
 		p.Epoch++
-		c.say(event.PersonDeactivated, p.ID, nil)
+		said.Type = event.PersonDeactivated
 		end = session.EndDeactivated
 	case !was.Active && p.Active:
 		p.Epoch++ // and so nothing older is revived
-		c.say(event.PersonReactivated, p.ID, nil)
-	default:
-		c.say(event.PersonChanged, p.ID, nil)
+		said.Type = event.PersonReactivated
 	}
+	said.Actor, said.At, said.Connection, said.Person = c.by, c.now, c.conn, p.ID
+	c.events = append(c.events, said)
 	if was.ExternalID == p.ExternalID {
 		return end, nil
 	}

@@ -70,6 +70,11 @@ const (
 	SCIMClientRevoked   Type = "scim_client.revoked"
 	ClientSecretCreated Type = "client_secret.created"
 	ClientSecretRevoked Type = "client_secret.revoked"
+
+	StreamCreated Type = "stream.created"
+	StreamChanged Type = "stream.changed"
+	StreamPaused  Type = "stream.paused" // it could not be delivered for long
+	StreamDeleted Type = "stream.deleted"
 )
 
 // The reasons for which a delivery is abandoned.
@@ -93,6 +98,7 @@ const (
 	ByAdministrator Actor = "administrator"
 	ByRules         Actor = "rules"
 	ByBridge        Actor = "bridge"
+	ByClient        Actor = "client" // an application
 )
 
 // Event is one fact. Data holds ids, codes and counts only, never a name, an

@@ -35,10 +35,14 @@ const (
 	SCIMAsync      Type = "urn:ietf:params:scim:event:misc:asyncresp"
 )
 
-// Supported are the types that a stream may ask for, in the order they are shown in.
-func Supported() []Type {
-	return []Type{SessionRevoked, TokenClaimsChange, SessionEstablished, AccountDisabled, AccountEnabled, AccountPurged, IdentifierChanged,
-		SCIMCreate, SCIMPatch, SCIMPut, SCIMDelete, SCIMActivate, SCIMDeactivate}
+// Supported are the types that a stream may ask for, in the order they are shown in. What
+// happens to resources is for receivers alone that may hear of everybody.
+func Supported(wide bool) []Type {
+	all := []Type{SessionRevoked, TokenClaimsChange, AccountDisabled, AccountEnabled, AccountPurged, IdentifierChanged}
+	if wide {
+		all = append(all, SessionEstablished, SCIMCreate, SCIMPatch, SCIMPut, SCIMDelete, SCIMActivate, SCIMDeactivate)
+	}
+	return all
 }
 
 // SCIMEvents are the types of RFC 9967 that this bridge makes: those of streams, and the
@@ -53,14 +57,14 @@ func ByDefault() []Type {
 	return []Type{SessionRevoked, TokenClaimsChange, AccountDisabled, AccountEnabled, AccountPurged, IdentifierChanged}
 }
 
-// Delivered is what a stream that asks for those types is sent; nil: it did not say. Types
-// that are not known are ignored (SSF 1.0 section 8.1.1).
-func Delivered(requested []string) []Type {
+// delivered is what a stream that asks for those types is sent; nil: it did not say. Types
+// that are not supported are ignored (SSF 1.0 section 8.1.1).
+func delivered(requested []string, wide bool) []Type {
 	if requested == nil {
 		return ByDefault()
 	}
 	out := []Type{}
-	for _, t := range Supported() {
+	for _, t := range Supported(wide) {
 		if slices.Contains(requested, string(t)) {
 			out = append(out, t)
 		}

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
 	"github.com/drawbridge-id/drawbridge/oidc"
 )
@@ -73,14 +72,14 @@ func (f *Front) Routes(mux *http.ServeMux) {
 }
 
 // handler answers a receiver that is known.
-type handler func(w http.ResponseWriter, r *http.Request, client access.ClientID) error
+type handler func(w http.ResponseWriter, r *http.Request, client oidc.Client) error
 
 // by lets in whoever brings an access token with one of the OAuth scopes.
 func (f *Front) by(scopes []string, next handler) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		client, err := f.receiver(r, scopes)
 		if err == nil {
-			err = next(w, r, client.ID)
+			err = next(w, r, client)
 		}
 		if err != nil {
 			f.refuse(w, r, err, scopes[0])
@@ -129,7 +128,7 @@ func (f *Front) configuration(w http.ResponseWriter, _ *http.Request) {
 	writeBody(w, http.StatusOK, f.metadata)
 }
 
-func (f *Front) create(w http.ResponseWriter, r *http.Request, client access.ClientID) error {
+func (f *Front) create(w http.ResponseWriter, r *http.Request, client oidc.Client) error {
 	raw, err := body(w, r, maxBody)
 	if err != nil {
 		return err
@@ -142,7 +141,7 @@ func (f *Front) create(w http.ResponseWriter, r *http.Request, client access.Cli
 		return err
 	}
 	wish = wish.Whole()
-	if err := wish.On(Stream{Client: client}).Configuration(f.Issuer).Agrees(said); err != nil {
+	if err := wish.On(Stream{Client: client.ID, Wide: client.SignalsWide}).Configuration(f.Issuer).Agrees(said); err != nil {
 		return err
 	}
 	s, err := f.Streams.CreateStream(r.Context(), client, wish)
@@ -152,7 +151,7 @@ func (f *Front) create(w http.ResponseWriter, r *http.Request, client access.Cli
 	return write(w, http.StatusCreated, s.Configuration(f.Issuer))
 }
 
-func (f *Front) read(w http.ResponseWriter, r *http.Request, client access.ClientID) error {
+func (f *Front) read(w http.ResponseWriter, r *http.Request, client oidc.Client) error {
 	id, err := queriedStream(r)
 	if err != nil {
 		return err
@@ -170,7 +169,7 @@ func (f *Front) read(w http.ResponseWriter, r *http.Request, client access.Clien
 }
 
 func (f *Front) change(whole bool) handler {
-	return func(w http.ResponseWriter, r *http.Request, client access.ClientID) error {
+	return func(w http.ResponseWriter, r *http.Request, client oidc.Client) error {
 		raw, err := body(w, r, maxBody)
 		if err != nil {
 			return err
@@ -193,7 +192,7 @@ func (f *Front) change(whole bool) handler {
 	}
 }
 
-func (f *Front) remove(w http.ResponseWriter, r *http.Request, client access.ClientID) error {
+func (f *Front) remove(w http.ResponseWriter, r *http.Request, client oidc.Client) error {
 	id, err := queriedStream(r)
 	if err == nil && id == "" {
 		err = invalid("Say in the parameter stream_id which stream is meant.")
@@ -215,7 +214,7 @@ type shownStatus struct {
 	Reason string `json:"reason,omitzero"`
 }
 
-func (f *Front) status(w http.ResponseWriter, r *http.Request, client access.ClientID) error {
+func (f *Front) status(w http.ResponseWriter, r *http.Request, client oidc.Client) error {
 	id, err := queriedStream(r)
 	if err == nil && id == "" {
 		err = invalid("Say in the parameter stream_id which stream is meant.")
@@ -230,7 +229,7 @@ func (f *Front) status(w http.ResponseWriter, r *http.Request, client access.Cli
 	return write(w, http.StatusOK, shownStatus{s.ID, s.Status, s.Reason})
 }
 
-func (f *Front) setStatus(w http.ResponseWriter, r *http.Request, client access.ClientID) error {
+func (f *Front) setStatus(w http.ResponseWriter, r *http.Request, client oidc.Client) error {
 	raw, err := body(w, r, maxBody)
 	if err != nil {
 		return err
@@ -246,8 +245,8 @@ func (f *Front) setStatus(w http.ResponseWriter, r *http.Request, client access.
 	return write(w, http.StatusOK, shownStatus{s.ID, s.Status, s.Reason})
 }
 
-func (f *Front) subject(next func(ctx context.Context, client access.ClientID, stream string, s Subject) (status int, err error)) handler {
-	return func(w http.ResponseWriter, r *http.Request, client access.ClientID) error {
+func (f *Front) subject(next func(ctx context.Context, client oidc.Client, stream string, s Subject) (status int, err error)) handler {
+	return func(w http.ResponseWriter, r *http.Request, client oidc.Client) error {
 		raw, err := body(w, r, maxBody)
 		if err != nil {
 			return err
@@ -264,15 +263,15 @@ func (f *Front) subject(next func(ctx context.Context, client access.ClientID, s
 	}
 }
 
-func (f *Front) addSubject(ctx context.Context, client access.ClientID, stream string, s Subject) (int, error) {
+func (f *Front) addSubject(ctx context.Context, client oidc.Client, stream string, s Subject) (int, error) {
 	return http.StatusOK, f.Subjects.AddSubject(ctx, client, stream, s)
 }
 
-func (f *Front) removeSubject(ctx context.Context, client access.ClientID, stream string, s Subject) (int, error) {
+func (f *Front) removeSubject(ctx context.Context, client oidc.Client, stream string, s Subject) (int, error) {
 	return http.StatusNoContent, f.Subjects.RemoveSubject(ctx, client, stream, s)
 }
 
-func (f *Front) verify(w http.ResponseWriter, r *http.Request, client access.ClientID) error {
+func (f *Front) verify(w http.ResponseWriter, r *http.Request, client oidc.Client) error {
 	raw, err := body(w, r, maxBody)
 	if err != nil {
 		return err
@@ -288,7 +287,7 @@ func (f *Front) verify(w http.ResponseWriter, r *http.Request, client access.Cli
 	return nil
 }
 
-func (f *Front) poll(w http.ResponseWriter, r *http.Request, client access.ClientID) error {
+func (f *Front) poll(w http.ResponseWriter, r *http.Request, client oidc.Client) error {
 	raw, err := body(w, r, maxPoll)
 	if err != nil {
 		return err

@@ -27,6 +27,14 @@ type SETError struct {
 	Description string
 }
 
+// String is the error as an administrator reads it.
+func (e SETError) String() string {
+	if e.Description == "" {
+		return e.Code
+	}
+	return e.Code + ": " + e.Description
+}
+
 // PollAnswer is what a receiver gets (RFC 8936 section 2.3).
 type PollAnswer struct {
 	SETs map[string]string `json:"sets"`

@@ -3,7 +3,6 @@ package ssf
 import (
 	"context"
 
-	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/oidc"
 )
 
@@ -18,31 +17,31 @@ type Receivers interface {
 type Streams interface {
 	// Stream finds the receiver's stream; fault.NotFound if it has none, or none of that
 	// id. The id "" means whichever there is.
-	Stream(ctx context.Context, client access.ClientID, id string) (Stream, error)
+	Stream(ctx context.Context, client oidc.Client, id string) (Stream, error)
 	// CreateStream makes the receiver's stream; fault.Conflict if it has one.
-	CreateStream(ctx context.Context, client access.ClientID, w Wish) (Stream, error)
+	CreateStream(ctx context.Context, client oidc.Client, w Wish) (Stream, error)
 	// ChangeStream carries a wish out, unless agrees refuses the stream as it stands.
-	ChangeStream(ctx context.Context, client access.ClientID, id string, w Wish, agrees func(Stream) error) (Stream, error)
+	ChangeStream(ctx context.Context, client oidc.Client, id string, w Wish, agrees func(Stream) error) (Stream, error)
 	// DeleteStream removes the stream with all that waits to be delivered.
-	DeleteStream(ctx context.Context, client access.ClientID, id string) error
+	DeleteStream(ctx context.Context, client oidc.Client, id string) error
 	// SetStreamStatus is what the receiver wants the stream's status to be.
-	SetStreamStatus(ctx context.Context, client access.ClientID, w StatusWish) (Stream, error)
+	SetStreamStatus(ctx context.Context, client oidc.Client, w StatusWish) (Stream, error)
 }
 
 // Subjects keeps whom a stream does not tell of.
 type Subjects interface {
 	// RemoveSubject mutes a subject; fault.Limited if too many are.
-	RemoveSubject(ctx context.Context, client access.ClientID, stream string, s Subject) error
+	RemoveSubject(ctx context.Context, client oidc.Client, stream string, s Subject) error
 	// AddSubject tells of a subject again.
-	AddSubject(ctx context.Context, client access.ClientID, stream string, s Subject) error
+	AddSubject(ctx context.Context, client oidc.Client, stream string, s Subject) error
 }
 
 // Tokens are what waits in streams.
 type Tokens interface {
 	// VerifyStream puts a verification into the stream; fault.Limited within
 	// MinVerificationInterval of the last.
-	VerifyStream(ctx context.Context, client access.ClientID, stream, state string) error
+	VerifyStream(ctx context.Context, client oidc.Client, stream, state string) error
 	// PollStream acknowledges and gives what waits, signed; where nothing does and the
 	// request lets it, after a wait that ends with ctx. fault.Limited if too many wait.
-	PollStream(ctx context.Context, client access.ClientID, stream string, p PollRequest) (PollAnswer, error)
+	PollStream(ctx context.Context, client oidc.Client, stream string, p PollRequest) (PollAnswer, error)
 }

@@ -68,6 +68,12 @@ type Cause struct {
 	ReasonUser  map[string]string `json:"reason_user,omitempty"`  // by language
 }
 
+// SessionEnd are the members of a session-revoked.
+type SessionEnd struct {
+	Cause
+	EndReason string `json:"end_reason,omitzero"` // a stable code of ours (docs/applications.md)
+}
+
 // ClaimsChange are the members of a token-claims-change.
 type ClaimsChange struct {
 	Cause
@@ -101,4 +107,13 @@ type StatusChange struct {
 type SCIMNotice struct {
 	Attributes []string `json:"attributes"`
 	Version    string   `json:"version,omitzero"`
+}
+
+// SCIMDone are the members of an asyncresp: what a bulk operation's answer says
+// (RFC 7644 section 3.7.3).
+type SCIMDone struct {
+	Method   string `json:"method"`
+	Location string `json:"location,omitzero"`
+	Version  string `json:"version,omitzero"`
+	Status   string `json:"status"`
 }

@@ -27,7 +27,7 @@ var oldMethods = map[string]string{
 
 // MinVerificationInterval is the least time between two verifications of a stream that
 // a receiver asks for.
-const MinVerificationInterval = 10 * time.Second
+const MinVerificationInterval = time.Second
 
 // Limits of a stream's configuration.
 const (
@@ -62,10 +62,11 @@ type Stream struct {
 	Status      Status
 	Reason      string // why it is not enabled; "" if nobody said
 	Created     time.Time
+	Wide        bool // the client may hear of everybody, not only of people who signed in to it
 }
 
 // Delivered are the event types that the stream is sent.
-func (s Stream) Delivered() []Type { return Delivered(s.Requested) }
+func (s Stream) Delivered() []Type { return delivered(s.Requested, s.Wide) }
 
 // Wish is what a receiver asks a stream to be: nil fields were left out of the request.
 type Wish struct {
@@ -247,7 +248,7 @@ type Delivery struct {
 
 // Configuration shows the stream.
 func (s Stream) Configuration(issuer string) Configuration {
-	c := Configuration{StreamID: s.ID, Issuer: issuer, Audience: string(s.Client), EventsSupported: Supported(), EventsRequested: s.Requested,
+	c := Configuration{StreamID: s.ID, Issuer: issuer, Audience: string(s.Client), EventsSupported: Supported(s.Wide), EventsRequested: s.Requested,
 		EventsDelivered: s.Delivered(), Delivery: Delivery{Method: s.Method, Endpoint: s.Endpoint},
 		MinVerification: int64(MinVerificationInterval / time.Second), Description: s.Description}
 	if s.Method == Poll {

@@ -1,0 +1,249 @@
+package bridge_test
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/drawbridge-id/drawbridge/internal/store"
+	"github.com/drawbridge-id/drawbridge/mapping"
+	"github.com/drawbridge-id/drawbridge/oidc"
+	"github.com/drawbridge-id/drawbridge/oidc/ssf"
+)
+
+// toldOf is what a stream was told, in short: "session-revoked user session", sorted.
+func toldOf(all []map[string]any) (lines []string) {
+	for _, claims := range all {
+		uri, _ := eventIn(claims)
+		sub := claims["sub_id"].(map[string]any)
+		line := strings.TrimPrefix(uri[strings.LastIndexByte(uri, '/')+1:], "urn:ietf:params:scim:event:")
+		for _, part := range []string{"user", "session", "tenant", "email", "uri"} {
+			switch v := sub[part].(type) {
+			case string:
+				line += " " + v
+			case map[string]any:
+				line += " " + part
+			}
+		}
+		lines = append(lines, line)
+	}
+	slices.Sort(lines)
+	return lines
+}
+
+// What each change at the identity provider, by the person and by an administrator is
+// told as: to an application that the person signed in to, to one that they did not, and
+// to one that hears of everybody.
+func TestWhatIsToldOfWhat(t *testing.T) {
+	for name, c := range map[string]struct {
+		do       func(w *world, sam, group string, v visit)
+		own, all []string // all: without the notices of resources
+		scim     []string
+	}{
+		"deactivated": {do: func(w *world, sam, _ string, _ visit) {
+			w.patchUser(banksia, sam, `{"op":"Replace","path":"active","value":"False"}`)
+		},
+			own: []string{"account-disabled user tenant", "session-revoked user tenant"}, scim: []string{"prov:deactivate /Users/SAM", "prov:patch:notice /Users/SAM"}},
+		"reactivated": {do: func(w *world, sam, _ string, _ visit) {
+			w.patchUser(banksia, sam, `{"op":"Replace","path":"active","value":false}`)
+			w.patchUser(banksia, sam, `{"op":"Replace","path":"active","value":true}`)
+		}, own: []string{"account-disabled user tenant", "account-enabled user tenant", "session-revoked user tenant"},
+			scim: []string{"prov:activate /Users/SAM", "prov:deactivate /Users/SAM", "prov:patch:notice /Users/SAM", "prov:patch:notice /Users/SAM"}},
+		"deleted": {do: func(w *world, sam, _ string, _ visit) { w.must(204, banksia, "DELETE", "/Users/"+sam, "") },
+			own: []string{"account-purged user tenant", "session-revoked user tenant"}, scim: []string{"prov:delete /Users/SAM"}},
+		"address changed": {do: func(w *world, sam, _ string, _ visit) {
+			w.patchUser(banksia, sam, `{"op":"Replace","path":"emails[type eq \"work\"].value","value":"samuel@banksia.example"}`)
+		}, own: []string{"identifier-changed sam@banksia.example"}, scim: []string{"prov:patch:notice /Users/SAM"}},
+		"group lost": {do: func(w *world, sam, group string, _ visit) { w.removeMember(banksia, group, sam) },
+			own: []string{"session-revoked user session tenant"}, scim: []string{"prov:patch:notice /Groups/GROUP"}},
+		"signed out": {do: func(w *world, _, _ string, v visit) {
+			w.do(w.bridge.SignOut(w.ctx, v.browser.Session.ID, "signed_out"))
+		},
+			own: []string{"session-revoked user session tenant"}},
+		"refresh used twice": {do: func(w *world, _, _ string, v visit) {
+			if _, err := w.refresh(v.tokens.RefreshToken); err != nil {
+				w.t.Fatal(err)
+			}
+			w.clock.Add(time.Minute)
+			if _, err := w.refresh(v.tokens.RefreshToken); err == nil {
+				w.t.Fatal("it worked twice")
+			}
+		}, own: []string{"session-revoked user session tenant"}},
+		"somebody else": {do: func(w *world, _, _ string, _ visit) { w.person(banksia, "new@banksia.example", "oid-new") },
+			scim: []string{"prov:create:notice /Users/NEW"}},
+		"session begun": {do: func(w *world, _, _ string, _ visit) { w.mustSignIn(banksia, "oid-sam") }, all: []string{"session-established user session tenant"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tr := newTransmitter(t, oidc.Client{ID: "stranger"}, oidc.Client{ID: "office", SignalsWide: true})
+			sam := tr.person(banksia, "sam@banksia.example", "oid-sam")
+			group := tr.group(banksia, "GL Geelong Managers", sam)
+			v := tr.session(banksia, "oid-sam")
+			tr.caughtUp()
+			mine, others := tr.stream("fleet-web", polled), tr.stream("stranger", polled)
+			var types []string
+			for _, ty := range ssf.Supported(true) {
+				types = append(types, fmt.Sprintf("%q", ty))
+			}
+			office := tr.stream("office", polled+`,"events_requested":[`+strings.Join(types, ",")+`]`)
+			c.do(tr.world, sam, group, v)
+			now := func(lines []string) []string {
+				for i := range lines {
+					lines[i] = strings.NewReplacer(sam, "SAM", group, "GROUP").Replace(lines[i])
+					if at := strings.Index(lines[i], "/Users/per_"); at >= 0 {
+						lines[i] = lines[i][:at] + "/Users/NEW"
+					}
+				}
+				return lines
+			}
+			if got := now(toldOf(tr.drained("fleet-web", mine))); !slices.Equal(got, c.own) {
+				t.Errorf("the application that the person signed in to is told %q, want %q", got, c.own)
+			}
+			if got := toldOf(tr.drained("stranger", others)); len(got) != 0 {
+				t.Errorf("an application that does not know the person is told %q", got)
+			}
+			want := slices.Sorted(slices.Values(slices.Concat(c.own, c.all, c.scim)))
+			if got := now(toldOf(tr.drained("office", office))); !slices.Equal(got, want) {
+				t.Errorf("the application that hears of everybody is told %q, want %q", got, want)
+			}
+		})
+	}
+}
+
+// A signal says why, who stood behind it and which request it came of; all of one
+// request have one txn.
+func TestASignalSaysWhy(t *testing.T) {
+	tr := newTransmitter(t)
+	sam := tr.person(banksia, "sam@banksia.example", "oid-sam")
+	tr.group(banksia, "GL Geelong Managers", sam)
+	tr.session(banksia, "oid-sam")
+	tr.caughtUp()
+	id := tr.stream("fleet-web", polled)
+	tr.patchUser(banksia, sam, `{"op":"Replace","path":"active","value":"False"}`)
+	all := tr.drained("fleet-web", id)
+	txns := map[any]bool{}
+	for _, claims := range all {
+		txns[claims["txn"]] = true
+		uri, what := eventIn(claims)
+		if user := claims["sub_id"].(map[string]any)["user"].(map[string]any); user["format"] != "iss_sub" || user["sub"] != sam {
+			t.Errorf("it is about %v", user)
+		}
+		if strings.HasSuffix(uri, "session-revoked") && (what["initiating_entity"] != "admin" || what["end_reason"] != "deactivated" || what["reason_admin"].(map[string]any)["en"] == "" || what["event_timestamp"] == nil) {
+			t.Errorf("%v", what)
+		}
+	}
+	if len(all) != 2 || len(txns) > 2 {
+		t.Errorf("%v", all)
+	}
+}
+
+// A switch is told with the grant that the session stands on now.
+func TestASwitchIsToldWithTheGrantThatIsActive(t *testing.T) {
+	tr := newTransmitter(t)
+	tr.policy(lossPolicy(func(*mapping.PolicySource) {}))
+	tr.drain()
+	sam := tr.must(201, southern, "POST", "/Users", `{"userName":"sam@southern.example","externalId":"oid-sam","active":true,"`+enterpriseURN+`":{"department":"Support"},"`+fleetURN+`":{"technicianCertification":"Trainer"}}`)["id"].(string)
+	tr.group(southern, "Staff", sam)
+	tr.group(southern, "Desk", sam)
+	v := tr.session(southern, "oid-sam")
+	tr.caughtUp()
+	id := tr.stream("fleet-web", polled)
+	to := guestPlace(v)
+	if _, _, err := tr.bridge.Switch(tr.ctx, v.cookie, to); err != nil {
+		t.Fatal(err)
+	}
+	all := tr.drained("fleet-web", id)
+	if len(all) != 1 {
+		t.Fatalf("%v", all)
+	}
+	uri, what := eventIn(all[0])
+	grant, _ := what["claims"].(map[string]any)["active_grant"].(map[string]any)
+	if !strings.HasSuffix(uri, "token-claims-change") || grant["id"] != string(to) || what["initiating_entity"] != "user" {
+		t.Errorf("%s %v", uri, what)
+	}
+}
+
+// Whom a receiver removed is not told of, whichever name it used; added again, they are.
+func TestARemovedSubjectIsNotToldOf(t *testing.T) {
+	tr := newTransmitter(t)
+	sam := tr.person(banksia, "sam@banksia.example", "oid-sam")
+	group := tr.group(banksia, "GL Geelong Managers", sam)
+	id := tr.stream("fleet-web", polled)
+	for _, subject := range []string{
+		`{"format":"iss_sub","iss":"http://127.0.0.1:8443","sub":"` + sam + `"}`,
+		`{"format":"email","email":"sam@banksia.example"}`,
+		`{"format":"complex","tenant":{"format":"opaque","id":"banksia-entra"}}`,
+	} {
+		body := `{"stream_id":"` + id + `","subject":` + subject + `}`
+		for removed, want := range []int{1, 0} {
+			v := tr.session(banksia, "oid-sam")
+			if removed == 1 {
+				tr.want(204, "fleet-web"+canManage, "POST", "/ssf/subjects:remove", body)
+			}
+			tr.do(tr.bridge.SignOut(tr.ctx, v.browser.Session.ID, "signed_out"))
+			if got := tr.drained("fleet-web", id); len(got) != want {
+				t.Errorf("removed %v, %s: told %v", removed == 1, subject, toldOf(got))
+			}
+		}
+		tr.want(200, "fleet-web"+canManage, "POST", "/ssf/subjects:add", body)
+	}
+	_ = group
+}
+
+// Translated twice, an event is told once.
+func TestAnEventThatIsRelayedTwiceIsToldOnce(t *testing.T) {
+	tr := newTransmitter(t)
+	sam := tr.person(banksia, "sam@banksia.example", "oid-sam")
+	tr.group(banksia, "GL Geelong Managers", sam)
+	tr.session(banksia, "oid-sam")
+	id := tr.stream("fleet-web", polled)
+	tr.patchUser(banksia, sam, `{"op":"Replace","path":"active","value":false}`)
+	for range 2 {
+		tr.do(tr.store.Update(tr.ctx, func(tx *store.Tx) error {
+			rows, err := tx.Outbox(0, 10_000)
+			if err != nil {
+				return err
+			}
+			d, err := tr.bridge.Signals().Translate(&tx.View, rows)
+			if err != nil {
+				return err
+			}
+			return tx.PutDeliveries(d)
+		}))
+	}
+	if got := toldOf(tr.drained("fleet-web", id)); len(slices.Compact(slices.Clone(got))) != len(got) {
+		t.Errorf("told %q", got)
+	}
+}
+
+// A receiver that takes nothing for a day is paused, and learns it when it comes back.
+func TestAReceiverThatTakesNothingForLongIsPaused(t *testing.T) {
+	tr := newTransmitter(t, oidc.Client{ID: "app"})
+	to := newPushTo(t)
+	to.answer = func(w http.ResponseWriter) { w.WriteHeader(503) }
+	id := tr.stream("app", to.delivery(""))
+	tr.verify("app", id, "s")
+	tr.pushed()
+	tr.clock.Add(23 * time.Hour)
+	tr.do(tr.bridge.PauseFailing(tr.ctx))
+	if s := tr.want(200, "app"+canRead, "GET", "/ssf/status?stream_id="+id, ""); s["status"] != "enabled" {
+		t.Errorf("paused too early: %v", s)
+	}
+	tr.clock.Add(2 * time.Hour)
+	tr.pushed()
+	tr.do(tr.bridge.PauseFailing(tr.ctx))
+	if s := tr.want(200, "app"+canRead, "GET", "/ssf/status?stream_id="+id, ""); s["status"] != "paused" || s["reason"] == "" {
+		t.Errorf("not paused: %v", s)
+	}
+	to.answer, to.got = nil, nil
+	tr.want(200, "app"+canManage, "POST", "/ssf/status", `{"stream_id":"`+id+`","status":"enabled"}`)
+	tr.pushed()
+	if len(to.got) != 2 {
+		t.Fatalf("%d pushes", len(to.got))
+	}
+	if uri, what := eventIn(tr.verified(to.got[1], "app")); !strings.HasSuffix(uri, "stream-updated") || what["status"] != "paused" {
+		t.Errorf("%s %v", uri, what)
+	}
+}
