@@ -110,6 +110,7 @@ func (a *app) serveOn(ctx context.Context, listeners ...httpserver.Listener) err
 		defer close(worked)
 		a.work(working)
 	}()
+	defer context.AfterFunc(ctx, a.signals.Close)() // polls that wait do not hold up the end
 	err := httpserver.Serve(ctx, a.log, listeners...)
 	stop()
 	<-worked

@@ -38,6 +38,7 @@ import (
 	"github.com/drawbridge-id/drawbridge/internal/store"
 	"github.com/drawbridge-id/drawbridge/internal/store/sqlite"
 	"github.com/drawbridge-id/drawbridge/oidc"
+	"github.com/drawbridge-id/drawbridge/oidc/ssf"
 	"github.com/drawbridge-id/drawbridge/oidc/upstream"
 	"github.com/drawbridge-id/drawbridge/scim"
 	"github.com/drawbridge-id/drawbridge/scim/admission"
@@ -56,6 +57,7 @@ type app struct {
 	recorder   *recorder.Recorder
 	relay      *outbox.Relay
 	deliver    *deliver.Worker
+	signals    *ssf.Front
 	outside    egress.Options // of whatever calls places that others named
 	metrics    *metrics
 	takings    takings
@@ -165,6 +167,8 @@ func (a *app) route(ring *keys.Ring) error {
 	mux := http.NewServeMux()
 	pages.Routes(mux)
 	provider.Routes(mux)
+	a.signals = ssf.New(ssf.Config{Issuer: base, JWKS: base + oidc.PathKeys, Receivers: a.bridge, Streams: a.bridge, Subjects: a.bridge, Tokens: a.bridge, Observe: observe})
+	a.signals.Routes(mux)
 	admin := api.New(api.Config{Bridge: a.bridge, Token: credential.DigestOf(a.admin.Reveal()), Version: version(),
 		PublicURL: base, Findings: a.examine, Configuration: a.configuration, Says: pages.Says, Observe: observe})
 	mux.Handle(api.Prefix+"/", admin)

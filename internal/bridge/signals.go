@@ -168,13 +168,13 @@ func (t *telling) subject(client oidc.Client, e event.Event, sg signal) ssf.Subj
 	}
 	var at ssf.Subject
 	if sg.session != "" {
-		at = ssf.Opaque(t.b.sessionFor(client, sg.session))
+		at = ssf.Opaque(t.b.SessionFor(client, sg.session))
 	}
 	return ssf.Complex(t.user(client, sg.person), at, ssf.Opaque(string(e.Connection)))
 }
 
 func (t *telling) user(client oidc.Client, p access.PersonID) ssf.Subject {
-	return ssf.IssSub(t.b.url, t.b.subjectFor(client, p))
+	return ssf.IssSub(t.b.url, t.b.SubjectFor(client, p))
 }
 
 // muted reports whether the stream is silent about the subject, by whichever name its
@@ -385,7 +385,9 @@ func (t *telling) grantNow(c oidc.Client, e event.Event) (any, error) {
 	if err != nil || at < 0 || !c.Accepts(held[at].Grant) {
 		return nil, err
 	}
-	return activeGrant(policy.Tree(), held[at]), nil
+	grant := activeGrant(policy.Tree(), held[at])
+	grant.ID = t.b.AssignmentFor(c, grant.ID)
+	return grant, nil
 }
 
 func ignoring(k fault.Kind, err error) error {
@@ -422,8 +424,3 @@ func groupSignals(e event.Event) []signal {
 	}
 	return nil
 }
-
-// subjectFor and sessionFor are what a client knows a person and a session by.
-func (b *Bridge) subjectFor(_ oidc.Client, p access.PersonID) string { return string(p) }
-
-func (b *Bridge) sessionFor(_ oidc.Client, id session.ID) string { return string(id) }
