@@ -44,6 +44,8 @@ type metadataDocument struct {
 	IssParameterSupported bool     `json:"authorization_response_iss_parameter_supported"`
 	FrontchannelLogout    bool     `json:"frontchannel_logout_supported"`
 	FrontchannelSession   bool     `json:"frontchannel_logout_session_supported"`
+	BackchannelLogout     bool     `json:"backchannel_logout_supported"`
+	BackchannelSession    bool     `json:"backchannel_logout_session_supported"`
 }
 
 // discoveryDocument is made once: it says nothing that changes while we run.
@@ -70,6 +72,7 @@ func discoveryDocument(issuer string) []byte {
 			"name", "given_name", "family_name", "preferred_username", "locale", "zoneinfo", "updated_at", "email"},
 		IssParameterSupported: true,
 		FrontchannelLogout:    true, FrontchannelSession: true,
+		BackchannelLogout: true, BackchannelSession: true,
 	}
 	for _, w := range access.Workflows() {
 		d.Scopes = append(d.Scopes, string(w))

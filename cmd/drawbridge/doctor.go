@@ -35,6 +35,7 @@ func (a *app) examine(ctx context.Context) []api.Finding {
 		say(api.LevelOK, "", "policy version %d, applied %s", policy.Version, policy.Applied.Local().Format(time.DateTime))
 	}
 	a.examineConfiguration(ctx, say)
+	a.examineDeliveries(ctx, say)
 	for _, c := range rows {
 		if c.State == store.ConnectionActive {
 			a.examineConnection(ctx, c, say)

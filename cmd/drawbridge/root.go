@@ -108,6 +108,7 @@ func (c *cli) root() *cobra.Command {
 		c.doctor(),
 		c.restore(),
 		c.connection(),
+		c.delivery(),
 		c.tokens(),
 		c.session(),
 		c.scope(),

@@ -110,7 +110,6 @@ func open(ctx context.Context, cfg *config.Config, s setting) (_ *app, err error
 	if err := a.openBridge(ctx, ring, client); err != nil {
 		return nil, err
 	}
-	a.openDeliveries()
 	a.sealer = audit.NewSealer(a.store, sealEvery, func(err error) { a.log.Warn("audit sealer", zap.Error(err)) })
 	return a, a.route(ring)
 }
@@ -137,6 +136,7 @@ func (a *app) openBridge(ctx context.Context, ring *keys.Ring, client *http.Clie
 	if err != nil {
 		return err
 	}
+	a.openDeliveries(issuer)
 	if err := a.takeFirst(ctx); err != nil {
 		return err
 	}
@@ -150,7 +150,7 @@ func (a *app) route(ring *keys.Ring) error {
 	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	metrics := newMetrics(reg)
 	a.metrics = metrics
-	reg.MustRegister(newEnds(a.bridge), newRuleMetrics(a.bridge), newUnproved(a.bridge))
+	reg.MustRegister(newEnds(a.bridge), newRuleMetrics(a.bridge), newUnproved(a.bridge), newDeliveryMetrics(a.bridge))
 	reg.MustRegister(newStreamMetrics(a.store))
 	reg.MustRegister(reloadMetrics(&a.takings)...)
 	from := httpserver.Proxies(a.cfg.Server.TrustedProxies).Client
@@ -181,12 +181,14 @@ func (a *app) route(ring *keys.Ring) error {
 }
 
 // openDeliveries puts together who is told what happened: translators say to whom, senders how.
-func (a *app) openDeliveries() {
+func (a *app) openDeliveries(issuer *credential.Issuer) {
+	client := egress.New(a.outside)
+	logouts := deliver.Logouts{Applications: a.bridge, Signer: issuer, HTTP: client, Now: time.Now}
 	a.deliver = deliver.New(deliver.Config{Store: a.store, Now: time.Now,
-		Senders: map[string]deliver.Sender{bridge.KindSignal: deliver.Signals{Streams: a.bridge, HTTP: egress.New(a.outside), Now: time.Now}},
+		Senders: map[string]deliver.Sender{deliver.KindLogout: logouts, bridge.KindSignal: deliver.Signals{Streams: a.bridge, HTTP: client, Now: time.Now}},
 		Observe: func(err error) { a.log.Warn("delivery", zap.Error(err)) }})
-	a.relay = outbox.New(outbox.Config{Store: a.store, Now: time.Now, Written: a.bridge.DeliveriesWritten,
-		Observe: func(err error) { a.log.Warn("outbox", zap.Error(err)) }}, a.bridge.Signals())
+	a.relay = outbox.New(outbox.Config{Store: a.store, Now: time.Now, Written: func() { a.deliver.Wake(); a.bridge.DeliveriesWritten() },
+		Observe: func(err error) { a.log.Warn("outbox", zap.Error(err)) }}, logouts, a.bridge.Signals())
 }
 
 // besideMux sends what is addressed to SCIM there as it was sent. ServeMux would

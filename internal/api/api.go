@@ -66,6 +66,7 @@ func New(c Config) http.Handler {
 	register(a, h, http.MethodPost, "/connections/{connection}/tokens", "Make a SCIM token; it is shown once", http.StatusCreated, a.createToken)
 	register(a, h, http.MethodDelete, "/connections/{connection}/tokens/{token}", "Revoke a SCIM token at once", http.StatusNoContent, a.revokeToken)
 	a.clientRoutes(h)
+	a.receiverRoutes(h)
 	a.restoreRoutes(h)
 	a.scopeRoutes(h)
 	a.simulateRoutes(h)

@@ -62,7 +62,7 @@ var layers = []struct {
 	{"internal/keys", []string{"internal/credential", "internal/event", "internal/fault", "internal/store"}},
 	{"internal/egress", []string{"internal/fault"}},
 	{"internal/outbox", []string{"internal/event", "internal/fault", "internal/store"}},
-	{"internal/deliver", []string{"internal/bridge", "internal/event", "internal/fault", "internal/store", "oidc/ssf"}},
+	{"internal/deliver", []string{"internal/access", "internal/bridge", "internal/credential", "internal/event", "internal/fault", "internal/session", "internal/store", "oidc", "oidc/ssf"}},
 	{"internal/recorder", []string{"internal/access", "internal/credential", "internal/fault", "internal/store", "scim", "scim/traffic"}},
 	{"internal/audit", []string{"internal/access", "internal/event", "internal/fault", "internal/store"}},
 	// L5: files, sockets, pages

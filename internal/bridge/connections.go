@@ -102,10 +102,12 @@ func (b *Bridge) connections(ctx context.Context) ([]access.Connection, error) {
 // EndConnection refuses every credential of a connection at once: its epoch rises,
 // and its SCIM tokens open nothing any more. Its rows stay until it is removed.
 func (b *Bridge) EndConnection(ctx context.Context, id access.ConnectionID) error {
-	return b.change(ctx, id, event.ByAdministrator, func(c *change) error {
+	err := b.change(ctx, id, event.ByAdministrator, func(c *change) error {
 		c.say(event.ConnectionEnded, "", nil)
 		return c.tx.EndConnection(id, c.now)
 	})
+	b.nudge() // its sessions are ended one by one, for whoever must be told
+	return err
 }
 
 // applyConnections adds and changes what the policy names, and ends what it no

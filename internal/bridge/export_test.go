@@ -3,10 +3,17 @@ package bridge
 import (
 	"context"
 
+	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/internal/session"
 	"github.com/drawbridge-id/drawbridge/mapping"
 )
 
 // ApplyPolicy is the unreviewed way, by the name that tests know it by.
 func (b *Bridge) ApplyPolicy(ctx context.Context, src mapping.PolicySource) (Applied, error) {
 	return b.InsecureApplyUnreviewed(ctx, src)
+}
+
+// NoteClient remembers that a session reaches an application.
+func (b *Bridge) NoteClient(ctx context.Context, id session.ID, client access.ClientID) error {
+	return b.noteClient(ctx, id, client)
 }

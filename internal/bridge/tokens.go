@@ -126,9 +126,19 @@ func (b *Bridge) firstTokens(ctx context.Context, g hot.CodeGrant, x oidc.CodeEx
 }
 
 // noteClient remembers which applications a session reaches, for whoever must tell
-// them that it ended.
+// them that it ended. One that has ended reaches nobody any more: who was told of the
+// end has been told all.
 func (b *Bridge) noteClient(ctx context.Context, id session.ID, client access.ClientID) error {
-	return b.store.Update(ctx, func(tx *store.Tx) error { return tx.AddSessionClient(id, client) })
+	return b.store.Update(ctx, func(tx *store.Tx) error {
+		row, err := tx.Session(id)
+		if err != nil {
+			return err
+		}
+		if row.State == session.Ended {
+			return fault.New(fault.NotFound, "bridge.noteClient", "the session has ended; sign in again").Because(row.EndReason)
+		}
+		return tx.AddSessionClient(id, client)
+	})
 }
 
 // replayed treats a code that comes twice as stolen: everything it led to is dead

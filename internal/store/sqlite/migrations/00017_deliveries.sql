@@ -38,9 +38,3 @@ create table receivers (
   last_error text not null default ''
 ) without rowid;
 create index receivers_pending on receivers (next_at) where pending > 0 and not paused;
-
--- Sessions of a connection that stand on an older epoch are ended one by one, behind
--- the change that made them useless: up to which epochs that has been done.
-alter table connections add column swept bigint not null default 0;
-alter table connections add column swept_host bigint not null default 0;
-update connections set swept = epoch, swept_host = (select epoch from host);
