@@ -14,10 +14,19 @@ import (
 // RequestLife is how long a person has to finish a sign-in.
 const RequestLife = 10 * time.Minute
 
-// authorize is the authorization endpoint (RFC 6749 section 3.1). Its phases:
-// client and redirect URI, request, browser, decision.
+// authorize is the authorization endpoint (RFC 6749 section 3.1). Its phases: what was
+// sent ahead, client and redirect URI, request, browser, decision.
 func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) {
 	f, err := parameters(w, r)
+	if err != nil {
+		p.fail(w, r, err)
+		return
+	}
+	if p.mustComeBack(r) {
+		redirect(w, p.Issuer+pathAuthorize+"?"+f.encode())
+		return
+	}
+	f, pushed, err := p.sentAhead(r.Context(), f)
 	if err != nil {
 		p.fail(w, r, err)
 		return
@@ -27,21 +36,26 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) {
 		p.fail(w, r, err)
 		return
 	}
-	req, err := parseRequest(f, client, uri)
-	if err == nil {
-		err = p.readGrant(client, &req)
+	req, err := p.request(f, client, uri)
+	if err == nil && client.RequirePAR && !pushed {
+		err = invalid("This application must push its requests: send the parameters to the pushed_authorization_request_endpoint first (RFC 9126).")
 	}
 	if err != nil {
 		p.answerError(w, r, req, err)
 		return
 	}
-	if p.mustComeBack(r) {
-		redirect(w, p.Issuer+pathAuthorize+"?"+f.encode())
-		return
-	}
 	if err := p.proceed(w, r, f, facts{req: req, client: client}); err != nil {
 		p.answerError(w, r, req, err)
 	}
+}
+
+// request is parseRequest with the grant by our own id.
+func (p *Provider) request(f form, c Client, redirectURI string) (hot.AuthRequest, error) {
+	req, err := parseRequest(f, c, redirectURI)
+	if err == nil {
+		err = p.readGrant(c, &req)
+	}
+	return req, err
 }
 
 // readGrant takes the assignment that was asked for by the client's own name for it.
@@ -64,9 +78,13 @@ func (p *Provider) proceed(w http.ResponseWriter, r *http.Request, f form, x fac
 	if x.hint, err = p.readHint(r.Context(), f, x.client); err != nil {
 		return err
 	}
+	if x.wants, err = StoredClaims(x.req.Claims); err != nil {
+		return err
+	}
 	if x.browser, err = p.browser(r); err != nil {
 		return err
 	}
+	x.subject = p.Clients.SubjectFor(x.client, x.browser.Session.Person)
 	switch a := decide(x, p.Now()); a.do {
 	case begin:
 		return p.begin(w, r, x.req, a.ask)

@@ -141,6 +141,10 @@ func TestRequestsThatMustPass(t *testing.T) {
 		{"oidcc-ui-locales", []string{"ui_locales", "se"}},
 		{"oidcc-claims-locales", []string{"claims_locales", "se"}},
 		{"oidcc-ensure-request-with-acr-values-succeeds", []string{"acr_values", "1 2"}},
+		{"implicit claims of nothing", []string{"claims", "{}"}},
+		{"claims that nobody knows", []string{"claims", `{"userinfo":{"https://fleet.example/shoe":null,"picture":{"essential":true}},"other":[1]}`}},
+		{"acr that is a wish", []string{"claims", `{"id_token":{"acr":{"values":["gold"]}}}`}},
+		{"claims-locales and languages that are none", []string{"claims_locales", "??", "ui_locales", "?? en-AU"}},
 		{"oidcc-claims-essential", []string{"claims", `{"userinfo":{"name":{"essential":true}}}`}},
 		{"oidcc-ensure-request-with-valid-pkce-succeeds", nil},
 		{"no state", []string{"state", ""}},
@@ -163,7 +167,7 @@ func TestAParameterThatRepeatsIsRefused(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld()
 			q := ask(name, cmpOr(ask().Get(name), "x"))
-			if name == "request" || name == "request_uri" {
+			if name == "request" || name == "request_uri" || name == "registration" {
 				q.Del(name)
 			}
 			q.Add(name, "x")
@@ -172,7 +176,7 @@ func TestAParameterThatRepeatsIsRefused(t *testing.T) {
 			switch name {
 			case "client_id", "redirect_uri":
 				wantFailed(t, rec, http.StatusBadRequest)
-			case "request", "request_uri":
+			case "request", "request_uri", "registration":
 				wantSent(t, rec, name+"_not_supported")
 			case "state":
 				if got := wantSent(t, rec, "invalid_request"); got.Has("state") {

@@ -36,7 +36,9 @@ type action struct {
 type facts struct {
 	req     hot.AuthRequest
 	client  Client
-	hint    Hint    // zero: no id_token_hint
+	hint    Hint // zero: no id_token_hint
+	wants   ClaimsRequest
+	subject string  // what the client knows the browser's person by
 	browser Browser // zero: no session
 }
 
@@ -49,6 +51,12 @@ func decide(f facts, now time.Time) action {
 			return action{do: refuse, code: "login_required", why: "Send the person here again without prompt=none to sign in."}
 		}
 		return action{do: begin, ask: f.signInPrompt()}
+	}
+	if !f.wants.ACRWillDo(f.browser.Session.Upstream.ACR) {
+		if silent {
+			return action{do: refuse, code: ReasonUnmet, why: "The person has not signed in in a way that the claims parameter demands. Send them here again without prompt=none."}
+		}
+		return action{do: begin, ask: PromptStepUp}
 	}
 	if slices.Contains(f.req.Prompt, PromptSelectAccount) {
 		return action{do: begin, ask: PromptSelectAccount}
@@ -73,8 +81,17 @@ func (f facts) mustSignIn(now time.Time) bool {
 	return s.State == session.Ended || f.elsewhere() ||
 		slices.Contains(f.req.Prompt, PromptLogin) ||
 		f.req.MaxAge >= 0 && now.Sub(s.AuthTime) >= f.req.MaxAge ||
-		f.hint.Person != "" && f.hint.Person != s.Person
+		f.hint.Person != "" && f.hint.Person != s.Person ||
+		!f.wants.MeantFor(f.subject)
 }
+
+// The reasons for which Codes.Issue refuses what a request demands of the sign-in itself.
+const (
+	// ReasonUnmet is an error code too (OpenID Connect Core Unmet Authentication
+	// Requirements 1.0): there is no such sign-in as the request demands.
+	ReasonUnmet       = "unmet_authentication_requirements"
+	ReasonOtherPerson = "other_person" // its claims parameter names somebody else
+)
 
 // elsewhere reports whether the request names another connection than the session's.
 func (f facts) elsewhere() bool {

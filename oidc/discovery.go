@@ -13,6 +13,8 @@ import (
 type metadataDocument struct {
 	Issuer                string   `json:"issuer"`
 	Authorization         string   `json:"authorization_endpoint"`
+	PushedAuthorization   string   `json:"pushed_authorization_request_endpoint"`
+	RequirePushed         bool     `json:"require_pushed_authorization_requests"`
 	Token                 string   `json:"token_endpoint"`
 	Userinfo              string   `json:"userinfo_endpoint"`
 	JWKS                  string   `json:"jwks_uri"`
@@ -54,25 +56,28 @@ func discoveryDocument(issuer string) []byte {
 	withPublic := append([]string{"none"}, confidential...)
 	d := metadataDocument{
 		Issuer:        issuer,
-		Authorization: issuer + pathAuthorize, Token: issuer + PathToken, Userinfo: issuer + pathUserinfo,
+		Authorization: issuer + pathAuthorize, PushedAuthorization: issuer + pathPush, Token: issuer + PathToken, Userinfo: issuer + pathUserinfo,
 		JWKS: issuer + pathKeys, Introspection: issuer + pathIntrospect, Revocation: issuer + pathRevoke,
 		EndSession:    issuer + pathEndSession,
-		Scopes:        []string{scopeOpenID, scopeProfile, scopeEmail, ScopeOffline, ScopeSCIM},
+		Scopes:        []string{scopeOpenID, scopeProfile, scopeEmail, scopeAddress, scopePhone, ScopeOffline, ScopeSCIM},
 		ResponseTypes: []string{"code"}, ResponseModes: []string{"query"},
 		GrantTypes: GrantTypes(), DetailTypes: []string{DetailActiveGrant},
 		SubjectTypes: []string{"public", "pairwise"}, IDTokenAlgs: []string{"ES256", "RS256"},
 		TokenAuth: withPublic, TokenAuthAlgs: assertion.Algorithms(),
 		IntrospectionAuth: confidential, IntrospectionAuthAlgs: assertion.Algorithms(), IntrospectionAlgs: []string{"ES256", "RS256"},
 		RevocationAuth: withPublic, RevocationAuthAlgs: assertion.Algorithms(),
-		ProofAlgs:            ProofAlgorithms(),
-		CodeChallengeMethods: []string{"S256"},
-		Prompts:              []string{PromptNone, PromptLogin, promptConsent, PromptSelectAccount},
-		ClaimTypes:           []string{"normal"},
-		Claims: []string{"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "sid", "active_grant",
-			"name", "given_name", "family_name", "preferred_username", "locale", "zoneinfo", "updated_at", "email"},
+		ProofAlgs:             ProofAlgorithms(),
+		CodeChallengeMethods:  []string{"S256"},
+		Prompts:               []string{PromptNone, PromptLogin, PromptConsent, PromptSelectAccount},
+		ClaimTypes:            []string{"normal"},
+		ClaimsParameter:       true,
+		Claims:                []string{"iss", "sub", "aud", "exp", "iat", "auth_time", "acr", "amr", "nonce", "sid", "active_grant"},
 		IssParameterSupported: true,
 		FrontchannelLogout:    true, FrontchannelSession: true,
 		BackchannelLogout: true, BackchannelSession: true,
+	}
+	for _, a := range aboutPerson {
+		d.Claims = append(d.Claims, a.claim)
 	}
 	for _, w := range access.Workflows() {
 		d.Scopes = append(d.Scopes, string(w))

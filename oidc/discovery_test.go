@@ -37,7 +37,7 @@ func TestOIDCCDiscoveryEndpointVerification(t *testing.T) {
 		t.Error("the two documents differ")
 	}
 	if m["issuer"] != w.issuer || m["authorization_response_iss_parameter_supported"] != true ||
-		m["request_parameter_supported"] != false || m["request_uri_parameter_supported"] != false || m["claims_parameter_supported"] != false {
+		m["request_parameter_supported"] != false || m["request_uri_parameter_supported"] != false || m["claims_parameter_supported"] != true {
 		t.Errorf("%v", m)
 	}
 	for member, want := range map[string]string{

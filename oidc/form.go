@@ -23,6 +23,9 @@ const (
 	maxPrompt      = 128
 	maxLoginHint   = 512
 	maxConnection  = 128
+	maxClaims      = 4 << 10
+	maxACRValues   = 512
+	maxUILocales   = 256
 	maxToken       = 8 << 10 // a code, an access, ID or refresh token
 	maxSecret      = 512
 )

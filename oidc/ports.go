@@ -177,6 +177,8 @@ type OwnSession struct {
 // Requests keeps authorization requests; hot.Engine has it.
 type Requests interface {
 	PutAuthRequest(ctx context.Context, r hot.AuthRequest) error
+	PutPushed(ctx context.Context, name string, p hot.Pushed) error
+	TakePushed(ctx context.Context, name string, client access.ClientID, now time.Time) (hot.Pushed, error)
 }
 
 // Switcher moves a browser's session to another assignment that the person holds
@@ -314,12 +316,14 @@ type Accepted struct {
 	IssuedAt    time.Time
 	AuthTime    time.Time
 	JTI         string
+	Userinfo    []string // claims that userinfo shows beside those of the scopes
 }
 
-// Profile is what the profile and email scopes show.
+// Profile is what the profile, email, phone and address scopes show.
 type Profile struct {
 	Name, GivenName, FamilyName, UserName string
-	Email                                 string
+	Email, Phone                          string
+	Address                               Address
 	Locale, ZoneInfo                      string
 	UpdatedAt                             time.Time
 }

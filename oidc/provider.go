@@ -56,6 +56,7 @@ const PathKeys = "/oauth2/keys"
 // The paths of the other endpoints.
 const (
 	pathAuthorize  = "/oauth2/authorize"
+	pathPush       = "/oauth2/par"
 	pathIntrospect = "/oauth2/introspect"
 	pathRevoke     = "/oauth2/revoke"
 	pathUserinfo   = "/oauth2/userinfo"
@@ -75,6 +76,7 @@ func (p *Provider) Routes(mux *http.ServeMux) {
 		serve   http.HandlerFunc
 	}{
 		{pathAuthorize, both, byNobody, p.authorize},
+		{pathPush, post, byRegistered, p.push},
 		{PathToken, post, byRegistered, p.token},
 		{pathIntrospect, post, byNobody, p.introspect},
 		{pathRevoke, post, byRegistered, p.revoke},

@@ -14,21 +14,27 @@ import (
 	"github.com/drawbridge-id/drawbridge/internal/hot"
 )
 
-// The prompts of OpenID Connect Core section 3.1.2.1. Consent is accepted and does
-// nothing: the applications are the vendor's own, and what they may have is
-// configuration.
+// The prompts of OpenID Connect Core section 3.1.2.1. Consent is for clients that are
+// registered to ask for it; for others it does nothing, since the vendor's own
+// applications may have what configuration says.
 const (
 	PromptNone          = "none"
 	PromptLogin         = "login"
 	PromptSelectAccount = "select_account"
-	promptConsent       = "consent"
+	PromptConsent       = "consent"
 )
+
+// PromptStepUp is ours, and no application may send it: the person must have signed in
+// in one of the request's ACRValues.
+const PromptStepUp = "step_up"
 
 // The OAuth scopes that are not workflows.
 const (
 	scopeOpenID      = "openid"
 	scopeProfile     = "profile"
 	scopeEmail       = "email"
+	scopeAddress     = "address"
+	scopePhone       = "phone"
 	scopeGrantPrefix = "grant:"
 )
 
@@ -40,13 +46,17 @@ const ScopeOffline = "offline_access"
 // AboutPerson reports whether an OAuth scope is about the person: it names no
 // workflow, so no grant opens it and every client may have it.
 func AboutPerson(oauthScope string) bool {
-	return oauthScope == scopeOpenID || oauthScope == scopeProfile || oauthScope == scopeEmail
+	switch oauthScope {
+	case scopeOpenID, scopeProfile, scopeEmail, scopeAddress, scopePhone:
+		return true
+	}
+	return false
 }
 
 // authorizeParams are the parameters that the endpoint knows: none may repeat.
 var authorizeParams = [...]string{"client_id", "redirect_uri", "response_type", "response_mode", "scope", "state", "nonce",
 	"code_challenge", "code_challenge_method", "prompt", "max_age", "login_hint", "id_token_hint", "connection",
-	"request", "request_uri", "ui_locales", "acr_values", "claims", "claims_locales", "display", "dpop_jkt", "authorization_details"}
+	"request", "request_uri", "registration", "ui_locales", "acr_values", "claims", "claims_locales", "display", "dpop_jkt", "authorization_details"}
 
 // registered finds the client and checks the redirect URI, byte for byte against
 // the registered ones. Until both are good nothing is redirected (RFC 6749
@@ -80,7 +90,7 @@ func parseRequest(f form, c Client, redirectURI string) (hot.AuthRequest, error)
 		req.State = f.get("state") // also for the errors below
 	}
 	for _, check := range []func(form, Client, *hot.AuthRequest) error{
-		checkGrantType, checkShape, checkResponse, checkPKCE, checkDPoPKey, readScope, readDetails, readResources, readPrompt, readMaxAge,
+		checkGrantType, checkShape, checkResponse, checkPKCE, checkDPoPKey, readScope, readDetails, readResources, readPrompt, readMaxAge, readClaims, readLocales,
 	} {
 		if err := check(f, c, &req); err != nil {
 			return req, err
@@ -104,14 +114,17 @@ func checkShape(f form, _ Client, _ *hot.AuthRequest) error {
 		return &Error{Code: "request_not_supported", Description: "Send the parameters themselves, not a request object."}
 	}
 	if f.get("request_uri") != "" {
-		return &Error{Code: "request_uri_not_supported", Description: "Send the parameters themselves, not a request_uri."}
+		return &Error{Code: "request_uri_not_supported", Description: "Send the parameters themselves, or push them first (RFC 9126); no other request_uri is read."}
+	}
+	if f.get("registration") != "" {
+		return &Error{Code: "registration_not_supported", Description: "Applications are registered in the configuration. Leave registration out."}
 	}
 	if err := f.once(authorizeParams[:]...); err != nil {
 		return err
 	}
 	return f.within(limit{"state", maxState}, limit{"nonce", maxNonce}, limit{"scope", maxScope},
 		limit{"prompt", maxPrompt}, limit{"login_hint", maxLoginHint}, limit{"connection", maxConnection},
-		limit{"id_token_hint", maxToken})
+		limit{"id_token_hint", maxToken}, limit{"claims", maxClaims}, limit{"acr_values", maxACRValues}, limit{"ui_locales", maxUILocales})
 }
 
 func checkResponse(f form, _ Client, _ *hot.AuthRequest) error {
@@ -128,10 +141,18 @@ func checkResponse(f form, _ Client, _ *hot.AuthRequest) error {
 	return nil
 }
 
-// checkPKCE requires S256 of every client (RFC 9700 section 2.1.1). A method that
-// is left out would mean plain (RFC 7636 section 4.3), so it is refused as well.
-func checkPKCE(f form, _ Client, req *hot.AuthRequest) error {
+// MayOmitPKCE reports whether the client may leave out code_challenge. A public client
+// never may: nothing else would protect its codes.
+func (c Client) MayOmitPKCE() bool { return c.InsecureNoPKCE && !c.Public() }
+
+// checkPKCE requires S256 (RFC 9700 section 2.1.1), unless the client may go without
+// and does. A method that is left out would mean plain (RFC 7636 section 4.3), so it is
+// refused as well.
+func checkPKCE(f form, c Client, req *hot.AuthRequest) error {
 	req.CodeChallenge = f.get("code_challenge")
+	if req.CodeChallenge == "" && f.get("code_challenge_method") == "" && c.MayOmitPKCE() {
+		return nil
+	}
 	if req.CodeChallenge == "" {
 		return invalid("PKCE is required: send code_challenge and code_challenge_method=S256.")
 	}
@@ -185,7 +206,7 @@ func readScope(f form, c Client, req *hot.AuthRequest) error {
 func readPrompt(f form, _ Client, req *hot.AuthRequest) error {
 	for _, s := range strings.Fields(f.get("prompt")) {
 		switch s {
-		case PromptNone, PromptLogin, PromptSelectAccount, promptConsent:
+		case PromptNone, PromptLogin, PromptSelectAccount, PromptConsent:
 		default:
 			return invalid("The prompt is none, login, select_account or consent.")
 		}
@@ -209,6 +230,38 @@ func readMaxAge(f form, _ Client, req *hot.AuthRequest) error {
 		return invalid("The max_age is a number of seconds.")
 	}
 	req.MaxAge = time.Duration(n) * time.Second
+	return nil
+}
+
+// readClaims keeps what the claims parameter and acr_values ask for. Ways of signing in
+// that are essential are the only ones that are of use upstream.
+func readClaims(f form, c Client, req *hot.AuthRequest) error {
+	req.ACRValues = strings.Fields(f.get("acr_values"))
+	text := f.get("claims")
+	if text == "" {
+		return nil
+	}
+	q, err := ParseClaims(text)
+	if err != nil {
+		return invalid("The claims parameter does not hold (OpenID Connect Core section 5.5): " + err.Error() + ".")
+	}
+	q = q.allowed(c)
+	req.Claims = q.stored()
+	switch values, essential := q.ACR(); {
+	case essential:
+		req.ACRValues = values
+	case len(values) > 0:
+		req.ACRValues = append(slices.Clone(values), req.ACRValues...)
+	}
+	return nil
+}
+
+// readLocales keeps the languages that look like language tags (RFC 5646), which the
+// identity provider may read; a wish that cannot be read is none.
+func readLocales(f form, _ Client, req *hot.AuthRequest) error {
+	req.UILocales = slices.DeleteFunc(strings.Fields(f.get("ui_locales")), func(tag string) bool {
+		return len(tag) > 35 || strings.ContainsFunc(tag, func(r rune) bool { return !alphanumeric(r) && r != '-' })
+	})
 	return nil
 }
 
@@ -242,6 +295,12 @@ func authorizeError(err error) (code, description string) {
 	var e *Error
 	if !errors.As(err, &e) {
 		e = oauthError(err)
+	}
+	switch fault.ReasonOf(err) {
+	case ReasonUnmet:
+		return ReasonUnmet, e.Description
+	case ReasonOtherPerson:
+		return "login_required", e.Description
 	}
 	switch e.Code {
 	case "invalid_client", "invalid_grant": // not words of this endpoint: the session has moved or ended meanwhile

@@ -83,7 +83,7 @@ func (p *Provider) redeem(ctx context.Context, f form, c Client, dpopKey string)
 	if x.Code == "" || x.RedirectURI == "" {
 		return TokenSet{}, invalid("The parameters code and redirect_uri are both needed.")
 	}
-	if !isVerifier(x.CodeVerifier) {
+	if !isVerifier(x.CodeVerifier) && (x.CodeVerifier != "" || !c.MayOmitPKCE()) {
 		return TokenSet{}, invalid("The code_verifier is needed: 43 to 128 letters, digits and the characters -._~ (RFC 7636 section 4.1).")
 	}
 	var err error

@@ -77,10 +77,10 @@ func bearerError(err error) *Error {
 	return noToken()
 }
 
-// userinfoAnswer is sub and active_grant, and what the scopes profile and email
-// show. Nothing of a profile can take the place of the first two.
+// userinfoAnswer is sub and active_grant, what the scopes show, and what the claims
+// parameter asked for. Nothing of a profile can take the place of the first two.
 func userinfoAnswer(a Accepted, q Profile) map[string]any {
-	u := q.Claims(a.OAuthScopes)
+	u := q.Claims(a.OAuthScopes, a.Userinfo)
 	u["sub"], u["active_grant"] = a.Sub, a.Grant
 	return u
 }

@@ -33,6 +33,7 @@ type world struct {
 	down          error // what every port answers while it is set
 	clients       map[access.ClientID]Client
 	requests      map[string]hot.AuthRequest
+	pushes        map[string]hot.Pushed
 	browsers      map[string]Browser // by cookie
 	codes         map[string]*codeRow
 	tokens        map[string]Accepted // access tokens
@@ -83,7 +84,7 @@ func newWorld() *world {
 			"native":      {ID: "native", RedirectURIs: []string{"http://127.0.0.1:7777/cb", "example.fleet:/cb"}, OAuthScopes: []string{"live_view"}},
 			"technicians": {ID: "technicians", RedirectURIs: []string{"https://tech.example/cb"}, Grants: []access.Grant{access.Technician}},
 		},
-		requests: map[string]hot.AuthRequest{}, browsers: map[string]Browser{}, codes: map[string]*codeRow{},
+		requests: map[string]hot.AuthRequest{}, pushes: map[string]hot.Pushed{}, browsers: map[string]Browser{}, codes: map[string]*codeRow{},
 		tokens: map[string]Accepted{}, refresh: map[string]Accepted{}, hints: map[string]Hint{},
 		serviceTokens: map[string]AcceptedService{},
 	}
@@ -221,6 +222,23 @@ func (w *world) PutAuthRequest(_ context.Context, r hot.AuthRequest) error {
 	return w.down
 }
 
+func (w *world) PutPushed(_ context.Context, name string, p hot.Pushed) error {
+	w.pushes[name] = p
+	return w.down
+}
+
+func (w *world) TakePushed(_ context.Context, name string, client access.ClientID, now time.Time) (hot.Pushed, error) {
+	p, ok := w.pushes[name]
+	if w.down != nil {
+		return hot.Pushed{}, w.down
+	}
+	if !ok || p.Client != client || !now.Before(p.Expires) {
+		return hot.Pushed{}, fault.New(fault.NotFound, "world.TakePushed", "no such request")
+	}
+	delete(w.pushes, name)
+	return p, nil
+}
+
 func (w *world) Browser(_ context.Context, cookie string) (Browser, error) {
 	b, ok := w.browsers[cookie]
 	if w.down != nil {
@@ -287,8 +305,11 @@ func (w *world) Redeem(_ context.Context, x CodeExchange) (TokenSet, error) {
 	}
 	w.redeemed = append(w.redeemed, x)
 	row, sum := w.codes[x.Code], sha256.Sum256([]byte(x.CodeVerifier))
-	if row == nil || row.used || row.req.Client != x.Client.ID || row.req.RedirectURI != x.RedirectURI ||
-		row.req.CodeChallenge != base64.RawURLEncoding.EncodeToString(sum[:]) {
+	if row == nil || row.used || row.req.Client != x.Client.ID || row.req.RedirectURI != x.RedirectURI {
+		return TokenSet{}, stale("world.Redeem")
+	}
+	without := row.req.CodeChallenge == "" && x.CodeVerifier == "" && x.Client.MayOmitPKCE()
+	if !without && row.req.CodeChallenge != base64.RawURLEncoding.EncodeToString(sum[:]) {
 		return TokenSet{}, stale("world.Redeem")
 	}
 	row.used = true
@@ -364,7 +385,7 @@ func (w *world) AcceptRefresh(_ context.Context, t string) (Accepted, error) {
 
 func (w *world) Profile(context.Context, Accepted) (Profile, error) {
 	return Profile{Name: "Ada Field", GivenName: "Ada", FamilyName: "Field", UserName: "ada@reefline.example",
-		Email: "ada@reefline.example", Locale: "en-AU", ZoneInfo: "Australia/Brisbane", UpdatedAt: time.Unix(1_700_000_000, 0)}, w.down
+		Email: "ada@reefline.example", Phone: "+61 7 5550 0100", Address: Address{Locality: "Cairns", Country: "AU"}, Locale: "en-AU", ZoneInfo: "Australia/Brisbane", UpdatedAt: time.Unix(1_700_000_000, 0)}, w.down
 }
 
 func (w *world) accept(from map[string]Accepted, t string) (Accepted, error) {

@@ -208,7 +208,7 @@ func besideMux(front, others http.Handler) http.Handler {
 // routeOf names a request for metrics: the first one or two segments of its path,
 // if they are ours.
 func routeOf(r *http.Request) string {
-	for _, prefix := range []string{"/scim/v2", "/oauth2/authorize", "/oauth2/token", "/oauth2/introspect", "/oauth2/userinfo", "/oauth2/revoke",
+	for _, prefix := range []string{"/scim/v2", "/oauth2/authorize", "/oauth2/par", "/oauth2/token", "/oauth2/introspect", "/oauth2/userinfo", "/oauth2/revoke",
 		"/oauth2/end_session", "/oauth2/keys", "/ssf", "/.well-known", "/connect", "/me", "/sign-in", "/api/v1", "/assets", "/schema"} {
 		if r.URL.Path == prefix || strings.HasPrefix(r.URL.Path, prefix+"/") {
 			return prefix

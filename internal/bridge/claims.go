@@ -33,7 +33,7 @@ func opened(p *activePolicy, granted []string, client oidc.Client, a access.Assi
 	})
 }
 
-// profile is what the profile and email scopes show, from the person's document.
+// profile is what the scopes about a person show, from the person's document.
 func profile(p store.Person) oidc.Profile {
 	out := oidc.Profile{Name: p.DisplayName, UserName: p.UserName, Email: p.Email, UpdatedAt: p.Updated}
 	doc, err := schema.Stored(p.Doc)
@@ -42,6 +42,10 @@ func profile(p store.Person) oidc.Profile {
 	}
 	out.GivenName, out.FamilyName = doc.Text("name", "givenName"), doc.Text("name", "familyName")
 	out.Locale, out.ZoneInfo = doc.Text("locale"), doc.Text("timezone")
+	out.Phone = doc.Main("phoneNumbers").Text("value")
+	home := doc.Main("addresses")
+	out.Address = oidc.Address{Formatted: home.Text("formatted"), StreetAddress: home.Text("streetAddress"), Locality: home.Text("locality"),
+		Region: home.Text("region"), PostalCode: home.Text("postalCode"), Country: home.Text("country")}
 	return out
 }
 

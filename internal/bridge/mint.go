@@ -84,12 +84,16 @@ func (b *Bridge) mint(w warrant, f hot.Family, client oidc.Client, audience, non
 	if err != nil {
 		return oidc.TokenSet{}, err
 	}
+	wants, err := oidc.StoredClaims(f.Claims)
+	if err != nil {
+		return oidc.TokenSet{}, fault.Wrap(fault.Internal, "bridge.mint", err)
+	}
 	order := credential.Order{Current: w.current, Subject: f.Bound.Subject, Sub: b.SubjectFor(client, f.Bound.Subject.Person),
 		SID: b.SessionFor(client, f.Bound.Subject.Session), Alg: client.AccessTokenAlg, Grant: claim, GrantUntil: w.active.Until,
-		Audience: audience, OAuthScopes: scopes, Family: f.ID, DPoPKey: f.DPoPKey, SessionAMR: w.session.Upstream.AMR, ACR: w.session.Upstream.ACR,
+		Audience: audience, OAuthScopes: scopes, Userinfo: wants.AboutInUserinfo(), Family: f.ID, DPoPKey: f.DPoPKey, SessionAMR: w.session.Upstream.AMR, ACR: w.session.Upstream.ACR,
 		AuthTime: f.AuthTime, Now: now, Life: b.accessLife(client)}
 	if slices.Contains(scopes, "openid") {
-		order.ID = &credential.IDOrder{Alg: client.IDTokenAlg, Nonce: nonce, Claims: w.profile.Claims(scopes)}
+		order.ID = &credential.IDOrder{Alg: client.IDTokenAlg, Nonce: nonce, Claims: w.profile.Claims(scopes, wants.AboutInIDToken())}
 	}
 	m, err := b.issuer.Mint(order)
 	if err != nil {

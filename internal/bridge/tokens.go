@@ -31,6 +31,13 @@ func (b *Bridge) Issue(ctx context.Context, req hot.AuthRequest, s session.Sessi
 	if s.State != session.Active {
 		return "", fault.New(fault.Stale, op, "the session must choose a grant first")
 	}
+	client, err := b.Client(ctx, req.Client)
+	if err != nil {
+		return "", err
+	}
+	if err := b.meets(req, client, s); err != nil {
+		return "", err
+	}
 	cur, err := b.accept(ctx, bound(s))
 	if err != nil {
 		return "", err
@@ -53,6 +60,24 @@ func (b *Bridge) Issue(ctx context.Context, req hot.AuthRequest, s session.Sessi
 	return oidc.CodeRedirect(req, b.url, code.Reveal()), nil
 }
 
+// meets holds a sign-in against what the request's claims parameter demands of it. No
+// code is made for somebody else, or for a sign-in that is not what it has to be (OpenID
+// Connect Core section 5.5.1).
+func (b *Bridge) meets(req hot.AuthRequest, client oidc.Client, s session.Session) error {
+	const op = "bridge.Issue"
+	wants, err := oidc.StoredClaims(req.Claims)
+	if err != nil {
+		return fault.Wrap(fault.Internal, op, err)
+	}
+	if !wants.MeantFor(b.SubjectFor(client, s.Person)) {
+		return fault.New(fault.Denied, op, "somebody else is signed in than %s asks for", client.ID).Because(oidc.ReasonOtherPerson)
+	}
+	if !wants.ACRWillDo(s.Upstream.ACR) {
+		return fault.New(fault.Denied, op, "the identity provider did not sign the person in as %s demands", client.ID).Because(oidc.ReasonUnmet)
+	}
+	return nil
+}
+
 // Redeem exchanges a code for tokens. The code is consumed first, whatever comes
 // of it, and the directory is read after that.
 func (b *Bridge) Redeem(ctx context.Context, x oidc.CodeExchange) (oidc.TokenSet, error) {
@@ -73,13 +98,23 @@ func (b *Bridge) Redeem(ctx context.Context, x oidc.CodeExchange) (oidc.TokenSet
 	if outcome != hot.OK || g.Request.Client != x.Client.ID || g.Request.RedirectURI != x.RedirectURI {
 		return oidc.TokenSet{}, notGranted(op, "this code was not made for this application and redirect_uri, or has expired; start the sign-in again")
 	}
-	if !pkce(g.Request.CodeChallenge, x.CodeVerifier) {
+	if !holds(g.Request.CodeChallenge, x.CodeVerifier, x.Client) {
 		return oidc.TokenSet{}, notGranted(op, "code_verifier does not match the code_challenge of the sign-in")
 	}
 	if g.Request.DPoPKey != "" && g.Request.DPoPKey != x.DPoPKey {
 		return oidc.TokenSet{}, notGranted(op, "the sign-in named the key that redeems this code as dpop_jkt, and the request does not prove it")
 	}
 	return b.firstTokens(ctx, g, x, now)
+}
+
+// holds reports whether the verifier is that of the challenge. Where there was none,
+// none may be sent: a challenge that was cut out on its way does not go unnoticed (RFC
+// 9700 section 4.8.2).
+func holds(challenge, verifier string, client oidc.Client) bool {
+	if challenge == "" {
+		return verifier == "" && client.MayOmitPKCE()
+	}
+	return pkce(challenge, verifier)
 }
 
 // pkce is RFC 7636 section 4.6 with S256, the only method there is.
@@ -296,7 +331,7 @@ func (b *Bridge) Accept(ctx context.Context, accessToken string) (oidc.Accepted,
 		return oidc.Accepted{}, err
 	}
 	return oidc.Accepted{Bound: claims.Bound, Sub: claims.sub, SID: claims.sid, Grant: claims.Grant, OAuthScopes: scopes, Audience: claims.Audience, DPoPKey: claims.DPoPKey,
-		IssuedAt: claims.IssuedAt, AuthTime: claims.AuthTime, JTI: claims.JTI}, nil
+		IssuedAt: claims.IssuedAt, AuthTime: claims.AuthTime, JTI: claims.JTI, Userinfo: claims.Userinfo}, nil
 }
 
 // AcceptRefresh says what a refresh token stands for now, without using it.

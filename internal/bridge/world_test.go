@@ -390,6 +390,11 @@ func (w *world) codeFor(req hot.AuthRequest, b oidc.Browser) (string, error) {
 	return u.Query().Get("code"), nil
 }
 
+func challenge(verifier string) string {
+	sum := sha256.Sum256([]byte(verifier))
+	return base64.RawURLEncoding.EncodeToString(sum[:])
+}
+
 func (w *world) redeem(code string) (oidc.TokenSet, error) {
 	return w.bridge.Redeem(w.ctx, oidc.CodeExchange{Code: code, RedirectURI: w.web.RedirectURIs[0], CodeVerifier: verifier, Client: w.web})
 }

@@ -66,7 +66,7 @@ func (c *Console) refuse(w http.ResponseWriter, r *http.Request, err error, at p
 	status, s := c.wording(err, at)
 	n := notice{Sentence: s.Sentence, Support: c.Support, Reference: Public(ref), SignOut: at.signedIn}
 	n.Contact, n.ContactLink = contact(at.connection.Contact)
-	c.waysOn(&n, at)
+	c.waysOn(&n, at, fault.ReasonOf(err))
 	if fault.ReasonOf(err) == hot.ReasonLegs {
 		n.Another, n.Access = "", pathMe // another account would be one try more
 	}
@@ -81,7 +81,7 @@ func (c *Console) refuse(w http.ResponseWriter, r *http.Request, err error, at p
 	c.page(w, r, status, pageNotice, s.Title, n)
 }
 
-func (c *Console) waysOn(n *notice, at place) {
+func (c *Console) waysOn(n *notice, at place, reason string) {
 	if at.request.ID == "" {
 		n.Access = pathMe
 		return
@@ -89,7 +89,11 @@ func (c *Console) waysOn(n *notice, at place) {
 	n.Another = href(ofRequest(pathSignIn, at.request.ID) + "&another=1")
 	if at.request.Client != "" && at.request.RedirectURI != "" {
 		n.Application = Public(at.client.Name)
-		n.Back = href(oidc.ErrorRedirect(at.request, c.Base, "access_denied", "The person could not sign in."))
+		code := "access_denied"
+		if reason == oidc.ReasonUnmet {
+			code = reason
+		}
+		n.Back = href(oidc.ErrorRedirect(at.request, c.Base, code, "The person could not sign in."))
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"github.com/drawbridge-id/drawbridge/internal/credential"
 	"github.com/drawbridge-id/drawbridge/internal/hot"
 	"github.com/drawbridge-id/drawbridge/internal/session"
+	"github.com/drawbridge-id/drawbridge/oidc"
 	"github.com/drawbridge-id/drawbridge/oidc/upstream"
 )
 
@@ -78,6 +79,8 @@ func noSignIn() map[string]say {
 		upstream.ReasonStale:   {titleNoSignIn, "{application} asks you to sign in afresh, and the sign-in page of {customer} did not confirm that you did."},
 		upstream.ReasonWeak:    {titleNoSignIn, "{product} asks for a stronger sign-in than the one that {customer} let you through with, such as one with a second step. An administrator of {customer} can set that up."},
 		upstream.ReasonOver:    {titleNoSignIn, "Your sign-in at {customer} is over. Sign in there again, then come back."},
+		oidc.ReasonUnmet:       {titleNoSignIn, "{application} asks for a stronger way of signing in, and the sign-in page of {customer} did not confirm it."},
+		oidc.ReasonOtherPerson: {titleNoSignIn, "{application} asks for somebody else than you. Sign in with the other account."},
 		upstream.ReasonSetUp:   {titleNoSignIn, "Sign-in between {customer} and {product} is not set up correctly. An administrator must look at it."},
 		upstream.ReasonDown:    {"Sign-in does not answer", "The sign-in page of {customer} does not answer at the moment. Your access is not lost."},
 		hot.ReasonLegs:         {"Too many tries", "This sign-in was tried too often. Go back to the application and start again."},

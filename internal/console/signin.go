@@ -117,6 +117,8 @@ func suits(s session.Session, req hot.AuthRequest) bool {
 	case login && (s.Created.Before(req.Created.Truncate(time.Millisecond)) || // the store keeps milliseconds
 		s.AuthTime.Before(req.Created.Add(-skew))):
 		return false
+	case slices.Contains(req.Prompt, oidc.PromptStepUp) && !slices.Contains(req.ACRValues, s.Upstream.ACR):
+		return false
 	case req.MaxAge >= 0 && s.AuthTime.Before(req.Created.Add(-req.MaxAge-skew)):
 		return false
 	}
@@ -181,6 +183,7 @@ func (c *Console) leg(req hot.AuthRequest, up hot.Upstream) upstream.Leg {
 	leg := upstream.Leg{
 		State: up.State, Nonce: up.Nonce, CodeVerifier: up.CodeVerifier, Started: up.Started,
 		RedirectURL: c.Base + "/connect/" + string(up.Connection) + "/callback", MaxAge: req.MaxAge,
+		ACRValues: req.ACRValues, UILocales: req.UILocales,
 	}
 	if slices.Contains(req.Prompt, oidc.PromptLogin) {
 		leg.Prompt, leg.MaxAge = "login", -1

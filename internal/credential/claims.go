@@ -22,6 +22,7 @@ type AccessClaims struct {
 	DPoPKey     string          // cnf.jkt (RFC 9449 section 6.1): the thumbprint of the key that must be proved with it; "" for a bearer token
 	IssuedAt    time.Time
 	AuthTime    time.Time
+	Userinfo    []string // claims that userinfo was asked for by name
 }
 
 // IDClaims is what one of our ID tokens says, used as a hint.
@@ -55,6 +56,7 @@ type accessWire struct {
 	Grant      json.RawMessage     `json:"active_grant,omitempty"`
 	Family     string              `json:"family,omitempty"`
 	Confirm    *confirmation       `json:"cnf,omitempty"`
+	Userinfo   string              `json:"userinfo,omitempty"` // names of claims, as scope lists scopes
 }
 
 // confirmation is the cnf claim (RFC 7800) of a token that is bound to a DPoP key.
@@ -92,13 +94,21 @@ func (w accessWire) claims() AccessClaims {
 			Subject: Subject{Connection: w.Connection, Client: w.ClientID, Person: w.Subject, Session: w.Session},
 			Epochs:  w.epochs(), Expires: instant(w.Expires)},
 		JTI: w.JTI, Audience: w.Audience, OAuthScopes: strings.Fields(w.Scope), Grant: w.Grant, Family: w.Family, DPoPKey: key,
-		IssuedAt: instant(w.IssuedAt), AuthTime: instant(w.AuthTime),
+		IssuedAt: instant(w.IssuedAt), AuthTime: instant(w.AuthTime), Userinfo: list(w.Userinfo),
 	}
+}
+
+// list is strings.Fields that gives nil for nothing.
+func list(s string) []string {
+	if s == "" {
+		return nil
+	}
+	return strings.Fields(s)
 }
 
 // own gives claims that share no memory with the cached ones.
 func (c AccessClaims) own() AccessClaims {
-	c.OAuthScopes, c.Grant = slices.Clone(c.OAuthScopes), slices.Clone(c.Grant)
+	c.OAuthScopes, c.Grant, c.Userinfo = slices.Clone(c.OAuthScopes), slices.Clone(c.Grant), slices.Clone(c.Userinfo)
 	return c
 }
 

@@ -45,6 +45,7 @@ type Order struct {
 	OAuthScopes []string
 	Family      string   // the refresh family that the tokens belong to
 	DPoPKey     string   // the thumbprint of the key that the access token is bound to; "" for a bearer token
+	Userinfo    []string // claims that userinfo shows beside those of the scopes
 	SessionAMR  []string // how the person proved who they are, as the upstream said
 	ACR         string
 	AuthTime    time.Time
@@ -157,6 +158,7 @@ func (i *Issuer) signAccess(o Order, m *Minted) error {
 		AuthTime: seconds(o.AuthTime), Scope: strings.Join(o.OAuthScopes, " "), Connection: o.Subject.Connection,
 		Epochs: m.Bound.Epochs.wire(), AMR: o.SessionAMR, ACR: o.ACR, Grant: o.Grant,
 		Family: o.Family, Confirm: confirm(o.DPoPKey),
+		Userinfo: strings.Join(o.Userinfo, " "),
 	}
 	payload, err := json.Marshal(w)
 	if err != nil {

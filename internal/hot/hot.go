@@ -44,6 +44,15 @@ type AuthRequest struct {
 	Legs          int // upstream legs begun so far, at most MaxLegs; the engine counts
 }
 
+// Pushed is an authorization request that an application sent ahead (RFC 9126): good
+// when it came, and read anew when a browser brings its name.
+type Pushed struct {
+	Client  access.ClientID
+	Params  string // application/x-www-form-urlencoded, without what the client authenticated by
+	Created time.Time
+	Expires time.Time
+}
+
 // MaxLegs is how many upstream legs one request may begin. Someone who picks the
 // wrong account a few times stays well below it; without it one cookie could make
 // the bridge record failed sign-ins for as long as the request lives.
@@ -150,6 +159,13 @@ type Engine interface {
 	// TakeUpstream finds the request whose upstream leg has this state and clears
 	// the leg: a state works once. It gives the request as it was before.
 	TakeUpstream(ctx context.Context, c access.ConnectionID, state string, now time.Time) (AuthRequest, error)
+
+	// PutPushed gives fault.Conflict if the name is taken. A full engine does not refuse:
+	// the oldest make room.
+	PutPushed(ctx context.Context, name string, p Pushed) error
+	// TakePushed gives a request to its client once, before Expires; fault.NotFound
+	// otherwise. Another client's try changes nothing.
+	TakePushed(ctx context.Context, name string, client access.ClientID, now time.Time) (Pushed, error)
 
 	// PutCode gives fault.Conflict if there is such a code. Beyond MaxLiveCodes of a
 	// session at a client, the oldest of them ends. A full engine does not refuse: the

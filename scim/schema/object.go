@@ -74,28 +74,37 @@ func (o Object) Time(path ...string) (time.Time, bool) {
 	return ParseTime(o.Text(path...))
 }
 
-// Email is the address to use: the primary one, else the first of type work, else
-// the first.
+// Email is the address to use, as Main has it.
 func (o Object) Email() string {
-	list, _ := o["emails"].([]any)
-	first, work := "", ""
+	return o.main("emails", func(mail Object) bool { return mail.Text("value") != "" }).Text("value")
+}
+
+// Main is the value to use of a complex attribute with several: the primary one, else
+// the first of type work, else the first; nil if there is none.
+func (o Object) Main(name string) Object {
+	return o.main(name, func(v Object) bool { return len(v) > 0 })
+}
+
+// main is Main of the values that count.
+func (o Object) main(name string, counts func(Object) bool) Object {
+	list, _ := o[name].([]any)
+	var first, work Object
 	for _, item := range list {
-		mail, ok := item.(Object)
-		if !ok || mail.Text("value") == "" {
+		v, ok := item.(Object)
+		if !ok || !counts(v) {
 			continue
 		}
-		address := mail.Text("value")
-		if isPrimary(mail) {
-			return address
+		if isPrimary(v) {
+			return v
 		}
-		if work == "" && strings.EqualFold(mail.Text("type"), "work") {
-			work = address
+		if work == nil && strings.EqualFold(v.Text("type"), "work") {
+			work = v
 		}
-		if first == "" {
-			first = address
+		if first == nil {
+			first = v
 		}
 	}
-	if work != "" {
+	if work != nil {
 		return work
 	}
 	return first

@@ -25,6 +25,8 @@ var migrations embed.FS
 type Limits struct {
 	Requests     int // authorization requests under way: 50,000
 	RequestBytes int // what they hold: 32 MiB
+	Pushed       int // requests sent ahead: 20,000
+	PushedBytes  int // what they hold: 16 MiB
 	Codes        int // codes, used ones included: 100,000
 	CodeBytes    int // what they hold: 32 MiB
 	Families     int // refresh families kept beside the file: 65,536
@@ -38,6 +40,8 @@ func (l Limits) orDefaults() Limits {
 	}
 	or(&l.Requests, 50_000)
 	or(&l.RequestBytes, 32<<20)
+	or(&l.Pushed, 20_000)
+	or(&l.PushedBytes, 16<<20)
 	or(&l.Codes, 100_000)
 	or(&l.CodeBytes, 32<<20)
 	or(&l.Families, 1<<16)
@@ -47,6 +51,7 @@ func (l Limits) orDefaults() Limits {
 // Engine implements hot.Engine on one machine. Make it with Open, close it once.
 type Engine struct {
 	*requests
+	*pushed
 	*codes
 	*families
 }
@@ -66,7 +71,7 @@ func Open(ctx context.Context, path string, l Limits) (*Engine, error) {
 		return nil, err
 	}
 	c := newCodes(l.Codes, l.CodeBytes)
-	return &Engine{requests: newRequests(l.Requests, l.RequestBytes), codes: c, families: newFamilies(db, l.Families, c)}, nil
+	return &Engine{requests: newRequests(l.Requests, l.RequestBytes), pushed: newPushed(l.Pushed, l.PushedBytes), codes: c, families: newFamilies(db, l.Families, c)}, nil
 }
 
 // Close finishes what has begun and lets go of the file.

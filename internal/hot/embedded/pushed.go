@@ -1,0 +1,45 @@
+package embedded
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/internal/fault"
+	"github.com/drawbridge-id/drawbridge/internal/hot"
+)
+
+// pushed are the requests that were sent ahead and not brought back yet.
+type pushed struct {
+	mu    sync.Mutex // guards shelf
+	shelf *shelf[string, hot.Pushed]
+}
+
+func newPushed(count, bytes int) *pushed {
+	return &pushed{shelf: newShelf[string](bounds{count: count, bytes: bytes}, func(hot.Pushed) {})}
+}
+
+// PutPushed implements hot.Engine.
+func (s *pushed) PutPushed(_ context.Context, name string, p hot.Pushed) error {
+	const op = "embedded.PutPushed"
+	if name == "" || p.Client == "" || !p.Created.Before(p.Expires) {
+		return fault.New(fault.Internal, op, "a pushed request needs a name, a client and an end after its beginning")
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.shelf.sweep(p.Created)
+	return s.shelf.put(op, name, p, 512+2*len(name)+len(p.Client)+len(p.Params), p.Expires, spare)
+}
+
+// TakePushed implements hot.Engine.
+func (s *pushed) TakePushed(_ context.Context, name string, client access.ClientID, now time.Time) (hot.Pushed, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e, ok := s.shelf.get(name)
+	if !ok || e.value.Client != client || !now.Before(e.value.Expires) {
+		return hot.Pushed{}, notUnderWay("embedded.TakePushed")
+	}
+	s.shelf.drop(e)
+	return e.value, nil
+}
