@@ -89,12 +89,16 @@ func (p *Provider) proceed(w http.ResponseWriter, r *http.Request, f form, x fac
 	case begin:
 		return p.begin(w, r, x.req, a.ask)
 	case issue:
-		return p.issue(w, r, x)
+		err = p.issue(w, r, x)
 	case switchTo:
-		return p.switchAndIssue(w, r, x)
+		err = p.switchAndIssue(w, r, x)
 	default:
 		return &Error{Code: a.code, Description: a.why}
 	}
+	if fault.ReasonOf(err) == ReasonConsent && !slices.Contains(x.req.Prompt, PromptNone) {
+		return p.begin(w, r, x.req, PromptConsent)
+	}
+	return err
 }
 
 // browser is the browser's session; the zero Browser if it has none that is good.

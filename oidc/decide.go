@@ -61,6 +61,9 @@ func decide(f facts, now time.Time) action {
 	if slices.Contains(f.req.Prompt, PromptSelectAccount) {
 		return action{do: begin, ask: PromptSelectAccount}
 	}
+	if slices.Contains(f.req.Prompt, PromptConsent) {
+		return action{do: begin, ask: PromptConsent}
+	}
 	if f.req.Grant != "" {
 		return f.chosen()
 	}

@@ -42,7 +42,7 @@ func TestDecideSaysWhatBecomesOfEveryRequest(t *testing.T) {
 		{name: "signed in at another customer than the one named", browser: "active", conn: "other", want: "begin"},
 		{name: "the same silently", browser: "active", conn: "other", prompt: "none", want: "refuse login_required"},
 		{name: "signed in at the customer named", browser: "active", conn: "mine", want: "issue"},
-		{name: "consent is nothing to us", browser: "active", prompt: "consent", want: "issue"},
+		{name: "consent", browser: "active", prompt: "consent", want: "begin consent"},
 		{name: "oidcc-prompt-login", browser: "active", prompt: "login", want: "begin login"},
 		{name: "oidcc-max-age-1", browser: "active", maxAge: time.Second, want: "begin login"},
 		{name: "exactly max_age", browser: "active", maxAge: 100 * time.Second, want: "begin login"},

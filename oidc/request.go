@@ -203,18 +203,21 @@ func readScope(f form, c Client, req *hot.AuthRequest) error {
 	return nil
 }
 
-func readPrompt(f form, _ Client, req *hot.AuthRequest) error {
+func readPrompt(f form, c Client, req *hot.AuthRequest) error {
 	for _, s := range strings.Fields(f.get("prompt")) {
 		switch s {
 		case PromptNone, PromptLogin, PromptSelectAccount, PromptConsent:
 		default:
 			return invalid("The prompt is none, login, select_account or consent.")
 		}
+		if s == PromptConsent && !c.Consent {
+			continue
+		}
 		if !slices.Contains(req.Prompt, s) {
 			req.Prompt = append(req.Prompt, s)
 		}
 	}
-	if slices.Contains(req.Prompt, PromptNone) && len(req.Prompt) > 1 {
+	if slices.Contains(req.Prompt, PromptNone) && len(strings.Fields(f.get("prompt"))) > 1 {
 		return invalid("prompt=none goes with no other prompt.")
 	}
 	return nil
@@ -297,6 +300,8 @@ func authorizeError(err error) (code, description string) {
 		e = oauthError(err)
 	}
 	switch fault.ReasonOf(err) {
+	case ReasonConsent:
+		return ReasonConsent, "The person must agree first. Send them here again without prompt=none."
 	case ReasonUnmet:
 		return ReasonUnmet, e.Description
 	case ReasonOtherPerson:

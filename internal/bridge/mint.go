@@ -52,6 +52,9 @@ func (b *Bridge) warrant(ctx context.Context, bd credential.Bound, active access
 			return err
 		}
 		w.profile = profile(p)
+		if err := b.stillAgreed(ctx, dir, p.ID, bd.Subject.Client); err != nil {
+			return err
+		}
 		held, err := dir.Assignments(p)
 		if err != nil {
 			return err

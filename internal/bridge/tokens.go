@@ -38,6 +38,9 @@ func (b *Bridge) Issue(ctx context.Context, req hot.AuthRequest, s session.Sessi
 	if err := b.meets(req, client, s); err != nil {
 		return "", err
 	}
+	if err := b.agreed(ctx, req, client, s); err != nil {
+		return "", err
+	}
 	cur, err := b.accept(ctx, bound(s))
 	if err != nil {
 		return "", err

@@ -126,10 +126,23 @@ func mustChoose(req hot.AuthRequest, b oidc.Browser, client oidc.Client) bool {
 		req.Grant != "" && req.Grant != b.Session.Active || !client.Accepts(b.Assignment.Grant)
 }
 
-// deliver sends the person back to the application with a code. The request is
-// over: its cookie goes, and with it the way back into it.
+// deliver sends the person back to the application with a code, or first to agree.
 func (c *Console) deliver(w http.ResponseWriter, r *http.Request, req hot.AuthRequest, b oidc.Browser) {
+	if asksForConsent(req) {
+		see(w, ofRequest(pathConsent, req.ID))
+		return
+	}
+	c.finish(w, r, req, b)
+}
+
+// finish sends the person back with a code. The request is over: its cookie goes, and
+// with it the way back into it.
+func (c *Console) finish(w http.ResponseWriter, r *http.Request, req hot.AuthRequest, b oidc.Browser) {
 	to, err := c.Codes.Issue(r.Context(), req, b.Session)
+	if fault.ReasonOf(err) == oidc.ReasonConsent {
+		see(w, ofRequest(pathConsent, req.ID))
+		return
+	}
 	if err != nil {
 		at := c.about(r, req, b.Session.Connection)
 		at.signedIn = true

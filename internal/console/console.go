@@ -60,6 +60,8 @@ type methods map[string]http.HandlerFunc
 const (
 	pathSignIn    = "/sign-in"
 	pathChoose    = "/me/choose"
+	pathConsent   = "/me/consent"
+	pathApps      = "/me/applications"
 	pathMe        = "/me/"
 	pathSwitch    = "/me/switch"
 	pathSignOut   = "/me/sign-out"
@@ -79,6 +81,8 @@ func (c *Console) routes() map[string]methods {
 		"/connect/{connection}/callback": {http.MethodGet: c.callback},
 		pathMe + "{$}":                   {http.MethodGet: c.me},
 		pathChoose:                       {http.MethodGet: c.choose, http.MethodPost: c.chosen},
+		pathConsent:                      {http.MethodGet: c.consent, http.MethodPost: c.answered},
+		pathApps:                         {http.MethodGet: c.apps, http.MethodPost: c.withdraw},
 		pathSwitch:                       {http.MethodPost: c.switchGrant},
 		pathSignOut:                      {http.MethodPost: c.signOut},
 		pathEnd:                          {http.MethodPost: c.endOne},

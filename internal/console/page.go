@@ -24,6 +24,8 @@ const (
 	pageSeveral  = "several"
 	pageContinue = "continue"
 	pageChoose   = "choose"
+	pageConsent  = "consent"
+	pageApps     = "apps"
 	pageMe       = "me"
 	pageNotice   = "notice"
 	pageConfirm  = "confirm"
@@ -33,7 +35,7 @@ const (
 
 func parsePages() pages {
 	p := pages{}
-	for _, name := range []string{pageAddress, pageSeveral, pageContinue, pageChoose, pageMe, pageNotice, pageConfirm, pageSignedOut} {
+	for _, name := range []string{pageAddress, pageSeveral, pageContinue, pageChoose, pageConsent, pageApps, pageMe, pageNotice, pageConfirm, pageSignedOut} {
 		p[name] = template.Must(template.New("layout.html").ParseFS(files, "templates/layout.html", "templates/parts.html", "templates/"+name+".html"))
 	}
 	return p

@@ -29,7 +29,7 @@ import (
 func views() map[string]any {
 	return map[string]any{
 		pageAddress: addressView{}, pageSeveral: severalView{}, pageContinue: continueView{}, pageChoose: chooseView{},
-		pageMe: meView{}, pageNotice: notice{}, pageConfirm: confirmView{}, pageSignedOut: signedOutView{},
+		pageConsent: consentView{}, pageApps: appsView{}, pageMe: meView{}, pageNotice: notice{}, pageConfirm: confirmView{}, pageSignedOut: signedOutView{},
 	}
 }
 

@@ -33,6 +33,12 @@ type SignIns interface {
 	SignOut(ctx context.Context, id session.ID, reason string) error
 	// Reached lists the applications that were signed in to under a session, live or ended.
 	Reached(ctx context.Context, id session.ID) ([]oidc.Client, error)
+	// Agree remembers that the session's person agrees to what a request asks for.
+	Agree(ctx context.Context, cookie string, req hot.AuthRequest) error
+	// Consents lists what they have agreed to, and Withdraw takes it back for one
+	// application, whose tokens die. Errors of all three are as Browser's.
+	Consents(ctx context.Context, cookie string) ([]oidc.Consent, error)
+	Withdraw(ctx context.Context, cookie string, client access.ClientID) error
 	// Refused records a sign-in that failed before there was an identity: the
 	// provider said no, or what it sent could not be verified. It writes an audit row only.
 	Refused(ctx context.Context, c access.ConnectionID, cause error) error

@@ -65,7 +65,7 @@ func (c *Console) proceed(w http.ResponseWriter, r *http.Request, req hot.AuthRe
 			return
 		}
 		if live {
-			see(w, ofRequest(pathChoose, req.ID))
+			see(w, ofRequest(pageOf(req), req.ID))
 			return
 		}
 	}
@@ -84,6 +84,15 @@ func (c *Console) proceed(w http.ResponseWriter, r *http.Request, req hot.AuthRe
 		return
 	}
 	see(w, to)
+}
+
+// pageOf is where somebody who is signed in goes on: to agree, where there is nothing to
+// choose first, else to the chooser.
+func pageOf(req hot.AuthRequest) string {
+	if asksForConsent(req) && !asksForChooser(req) && req.Grant == "" {
+		return pathConsent
+	}
+	return pathChoose
 }
 
 func (c *Console) addressPath(req hot.AuthRequest, another bool) string {

@@ -44,6 +44,7 @@ type world struct {
 	there    string // where people sign out at the identity provider
 	observed []error
 	clients  map[access.ClientID]oidc.Client
+	agreed   map[access.ClientID]bool
 	n        int
 	last     string // the id of the last request
 }
@@ -61,10 +62,11 @@ func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{
 		now: time.Date(2096, 11, 21, 12, 0, 0, 0, time.UTC), requests: map[string]hot.AuthRequest{},
-		sessions: map[string]*oidc.Browser{}, endedBy: map[string]string{}, refusals: map[string]error{},
+		sessions: map[string]*oidc.Browser{}, agreed: map[access.ClientID]bool{}, endedBy: map[string]string{}, refusals: map[string]error{},
 		people: map[string][]oidc.ActiveGrant{"kim": {perth, cairns}, "sam": {perth}, "visitor": {cairns}},
 		clients: map[access.ClientID]oidc.Client{
 			"fleet-web": {ID: "fleet-web", Name: "Fleet Web"},
+			"atlas":     {ID: "atlas", Name: "Atlas Maps", Consent: true},
 			"installer": {ID: "installer", Name: "Installer App", Grants: []access.Grant{access.Technician}},
 			"admin-app": {ID: "admin-app", Name: "Admin App", Grants: []access.Grant{access.Administrator}},
 		},
@@ -304,6 +306,36 @@ func (w *world) SignOut(_ context.Context, id session.ID, reason string) error {
 	return nil
 }
 
+func (w *world) Agree(ctx context.Context, cookie string, req hot.AuthRequest) error {
+	_, err := w.Browser(ctx, cookie)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err == nil {
+		w.agreed[req.Client] = true
+	}
+	return err
+}
+
+func (w *world) Consents(ctx context.Context, cookie string) (all []oidc.Consent, err error) {
+	_, err = w.Browser(ctx, cookie)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for id := range w.agreed {
+		all = append(all, oidc.Consent{Client: id, Name: w.clients[id].Name, OAuthScopes: []string{"email", "live_view", "openid"}, At: w.now})
+	}
+	return all, err
+}
+
+func (w *world) Withdraw(ctx context.Context, cookie string, id access.ClientID) error {
+	_, err := w.Browser(ctx, cookie)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err == nil {
+		delete(w.agreed, id)
+	}
+	return err
+}
+
 func (w *world) Refused(_ context.Context, c access.ConnectionID, cause error) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -345,6 +377,9 @@ func (w *world) Issue(_ context.Context, req hot.AuthRequest, s session.Session)
 	defer w.mu.Unlock()
 	for _, b := range w.sessions {
 		if b.Session.ID == s.ID && b.Session.Version == s.Version && b.Session.State == session.Active {
+			if w.clients[req.Client].Consent && !w.agreed[req.Client] {
+				return "", fault.New(fault.Denied, "world", "not agreed").Because(oidc.ReasonConsent)
+			}
 			return oidc.CodeRedirect(req, w.URL, "code-for-"+string(b.Session.Active)), nil
 		}
 	}

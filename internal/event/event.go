@@ -41,6 +41,8 @@ const (
 	SessionClientEnded Type = "session.client_ended" // an application was signed out of a session that lives on
 	ClientEnded        Type = "client.ended"         // all that an application was given is dead
 	EverythingEnded    Type = "everything.ended"     // all that anybody was given is dead
+	ConsentGiven       Type = "consent.given"
+	ConsentWithdrawn   Type = "consent.withdrawn"
 	SignInRefused      Type = "sign_in.refused"
 	CodeReplayed       Type = "code.replayed"
 	RefreshReused      Type = "refresh.reused"

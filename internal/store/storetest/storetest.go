@@ -78,6 +78,7 @@ func Run(t *testing.T, open func(t *testing.T) *store.Store) {
 		{"an import of scopes is seen when it is in force", testScopeBatch},
 		{"sessions", testSessions},
 		{"sessions end", testSessionEnds},
+		{"what people agree to is theirs", testConsents},
 		{"clients", testClients},
 		{"an application has one stream", testStreams},
 		{"a stream is silent about some", testMuted},
