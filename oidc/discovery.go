@@ -21,6 +21,7 @@ type metadataDocument struct {
 	Introspection         string   `json:"introspection_endpoint"`
 	Revocation            string   `json:"revocation_endpoint"`
 	EndSession            string   `json:"end_session_endpoint"`
+	Feed                  string   `json:"revocation_feed_endpoint"` // our own
 	Scopes                []string `json:"scopes_supported"`
 	ResponseTypes         []string `json:"response_types_supported"`
 	ResponseModes         []string `json:"response_modes_supported"`
@@ -59,6 +60,7 @@ func discoveryDocument(issuer string) []byte {
 		Authorization: issuer + pathAuthorize, PushedAuthorization: issuer + pathPush, Token: issuer + PathToken, Userinfo: issuer + pathUserinfo,
 		JWKS: issuer + pathKeys, Introspection: issuer + pathIntrospect, Revocation: issuer + pathRevoke,
 		EndSession:    issuer + pathEndSession,
+		Feed:          issuer + pathFeed,
 		Scopes:        []string{scopeOpenID, scopeProfile, scopeEmail, scopeAddress, scopePhone, ScopeOffline, ScopeSCIM},
 		ResponseTypes: []string{"code"}, ResponseModes: []string{"query"},
 		GrantTypes: GrantTypes(), DetailTypes: []string{DetailActiveGrant},

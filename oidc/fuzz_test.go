@@ -90,3 +90,23 @@ func FuzzBasicAuth(f *testing.F) {
 		}
 	})
 }
+
+func FuzzNeed(f *testing.F) {
+	f.Add("audience=api&workflow=live_view&grant=standard&within=scp_1&reaches=scp_2")
+	f.Add("audience=&grant=x")
+	f.Add("audience=a&audience=b&%zz")
+	f.Fuzz(func(t *testing.T, query string) {
+		n, err := ParseNeed(query)
+		if err != nil {
+			return
+		}
+		if n.Audience == "" {
+			t.Errorf("%q asks for the tokens of nobody", query)
+		}
+		for _, g := range n.Grants {
+			if !g.MaySignIn() {
+				t.Errorf("%q asks for the grant %q", query, g)
+			}
+		}
+	})
+}

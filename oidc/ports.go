@@ -261,6 +261,16 @@ type AcceptedService struct {
 	Expires     time.Time
 }
 
+// Feed is what the feed of revocations asks.
+type Feed interface {
+	// Follows lets in an application by its own access token.
+	Follows(ctx context.Context, shown Presented) (Client, error)
+	// Revocations tells what has changed since a cursor.
+	Revocations(ctx context.Context, c Client, since string) (Revocations, error)
+	// Revoked is closed when there may be more.
+	Revoked() <-chan struct{}
+}
+
 // Profiles is what /userinfo asks beside Accept, which reads no rows.
 type Profiles interface {
 	Profile(ctx context.Context, a Accepted) (Profile, error)

@@ -21,6 +21,7 @@ type Config struct {
 	Codes        Codes
 	Services     Services
 	Applications Applications
+	Feed         Feed
 	Proofs       *Proofs // nil: no DPoP
 	// ClientAddr is the address that a request counts as coming from.
 	ClientAddr  func(*http.Request) netip.Addr
@@ -62,6 +63,8 @@ const (
 	pathUserinfo   = "/oauth2/userinfo"
 	pathEndSession = "/oauth2/end_session"
 	pathKeys       = PathKeys
+	pathFeed       = "/oauth2/revocations"
+	pathCheck      = "/oauth2/auth_request"
 )
 
 // Routes puts the endpoints on mux. The patterns name no method: a wrong one is
@@ -83,6 +86,9 @@ func (p *Provider) Routes(mux *http.ServeMux) {
 		{pathUserinfo, both, byRegistered, p.userinfo},
 		{pathEndSession, both, byNobody, p.endSession},
 		{pathKeys, get, byEverybody, p.keys},
+		{pathFeed, []string{http.MethodGet}, byNobody, p.revocations},
+		{pathCheck, anyMethod, byNobody, p.authRequest},
+		{pathCheck + "/", anyMethod, byNobody, p.authRequest},
 		{"/.well-known/openid-configuration", get, byEverybody, p.metadata},
 		{"/.well-known/oauth-authorization-server", get, byEverybody, p.metadata},
 	} {

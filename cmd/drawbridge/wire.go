@@ -162,7 +162,7 @@ func (a *app) route(ring *keys.Ring) error {
 		SignIns: a.bridge, Own: a.bridge, Finder: a.bridge, Grants: a.bridge, Proofs: proofs, Requests: a.hot, Clients: a.bridge, Codes: a.bridge, Upstream: a.upstreams,
 		Now: time.Now, Reference: bridge.RequestID, Observe: a.observePage})
 	provider := oidc.New(oidc.Config{Issuer: base, Clients: a.bridge, Requests: a.hot, Browsers: a.bridge, Switcher: a.bridge, Tokens: a.bridge, Profiles: a.bridge,
-		Codes: a.bridge, Services: a.bridge, Applications: a.bridge, Proofs: proofs, ClientAddr: from, Interaction: pages, JWKS: ring.JWKS, Now: time.Now, CookieName: console.SessionCookie(strings.HasPrefix(base, "https://")),
+		Codes: a.bridge, Services: a.bridge, Applications: a.bridge, Feed: a.bridge, Proofs: proofs, ClientAddr: from, Interaction: pages, JWKS: ring.JWKS, Now: time.Now, CookieName: console.SessionCookie(strings.HasPrefix(base, "https://")),
 		Observe: observe})
 	mux := http.NewServeMux()
 	pages.Routes(mux)
@@ -209,7 +209,7 @@ func besideMux(front, others http.Handler) http.Handler {
 // if they are ours.
 func routeOf(r *http.Request) string {
 	for _, prefix := range []string{"/scim/v2", "/oauth2/authorize", "/oauth2/par", "/oauth2/token", "/oauth2/introspect", "/oauth2/userinfo", "/oauth2/revoke",
-		"/oauth2/end_session", "/oauth2/keys", "/ssf", "/.well-known", "/connect", "/me", "/sign-in", "/api/v1", "/assets", "/schema"} {
+		"/oauth2/end_session", "/oauth2/keys", "/oauth2/revocations", "/oauth2/auth_request", "/ssf", "/.well-known", "/connect", "/me", "/sign-in", "/api/v1", "/assets", "/schema"} {
 		if r.URL.Path == prefix || strings.HasPrefix(r.URL.Path, prefix+"/") {
 			return prefix
 		}

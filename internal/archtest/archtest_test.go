@@ -51,6 +51,7 @@ var layers = []struct {
 	{"scim/scimtest", nil}, // judges any server: nothing of ours
 	{"internal/assertion", []string{"internal/fault", "internal/jwtclaims"}},
 	{"oidc", []string{"internal/access", "internal/assertion", "internal/credential", "internal/fault", "internal/hot", "internal/secret", "internal/session"}},
+	{"oidc/resource", nil}, // protects anyone's API: nothing of ours
 	{"oidc/upstream", []string{"internal/access", "internal/assertion", "internal/fault", "internal/jwtclaims", "internal/secret"}},
 	{"oidc/ssf", []string{"internal/access", "internal/fault", "internal/secret", "oidc"}},
 	// L3: use cases

@@ -36,6 +36,7 @@ type window struct {
 	wide     atomic.Pointer[wide]
 	people   *shards[personRef, personState]
 	sessions *shards[session.ID, sessionState]
+	changes  *changes
 }
 
 // wide is what concerns many people at once.
@@ -97,7 +98,7 @@ type touch struct {
 
 func newWindow(entries int) *window {
 	seed := maphash.MakeSeed()
-	return &window{people: newShards[personRef, personState](seed, entries), sessions: newShards[session.ID, sessionState](seed, entries)}
+	return &window{people: newShards[personRef, personState](seed, entries), sessions: newShards[session.ID, sessionState](seed, entries), changes: newChanges()}
 }
 
 // prime loads what is wide; afterwards commits keep it.
@@ -113,6 +114,7 @@ func (w *window) prime(v *View) error {
 // apply runs in commit order, after the commit and before it is acknowledged.
 func (w *window) apply(touched []touch) {
 	var changed *wide
+	refs := make([]changeRef, 0, len(touched))
 	for _, t := range touched {
 		switch {
 		case t.wide != nil:
@@ -122,13 +124,17 @@ func (w *window) apply(touched []touch) {
 			t.wide(changed)
 		case t.session != "":
 			w.sessions.drop(t.session)
+			refs = append(refs, changeRef{kind: ChangedSession, session: t.session})
 		default:
 			w.people.drop(t.person)
+			refs = append(refs, changeRef{kind: ChangedPerson, person: t.person})
 		}
 	}
 	if changed != nil {
+		refs = append(refs, wideRefs(w.wide.Load(), changed)...)
 		w.wide.Store(changed)
 	}
+	w.changes.add(refs)
 }
 
 func (w *wide) clone() *wide {

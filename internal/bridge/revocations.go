@@ -1,0 +1,120 @@
+package bridge
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/drawbridge-id/drawbridge/internal/credential"
+	"github.com/drawbridge-id/drawbridge/internal/store"
+	"github.com/drawbridge-id/drawbridge/oidc"
+)
+
+// maxRevocations is how many changes one answer tells of.
+const maxRevocations = 1000
+
+// soon is how far ahead the end of something is told: beyond it every access token
+// that exists now has ended by itself.
+const soon = credential.MaxLife + 5*time.Minute
+
+// Revoked gives a channel that is closed when there may be more for Revocations.
+func (b *Bridge) Revoked() <-chan struct{} { return b.store.Changed() }
+
+// Revocations tells an application what has changed since a cursor, in the names that
+// access tokens with its audience carry. A cursor of another run of the bridge, or one
+// so old that changes after it are forgotten, is answered with a reset.
+func (b *Bridge) Revocations(ctx context.Context, c oidc.Client, since string) (oidc.Revocations, error) {
+	now := b.now()
+	after, known := b.positionOf(since)
+	var list []store.Change
+	var last int64
+	var err error
+	if known {
+		list, last, known, err = b.store.Changes(ctx, after, maxRevocations)
+	}
+	if err != nil {
+		return oidc.Revocations{}, err
+	}
+	if !known {
+		last = b.store.LastChange() // before the instant: what is not told was committed before it
+		return oidc.Revocations{Cursor: b.cursorAt(last), At: b.now().Unix(), Reset: true, Changes: []oidc.Revocation{}}, nil
+	}
+	out := oidc.Revocations{Cursor: b.cursorAt(last), At: now.Unix(), More: last < b.store.LastChange(), Changes: []oidc.Revocation{}}
+	audience := b.audienceOf(c)
+	for _, change := range list {
+		out.Changes = append(out.Changes, b.revocationsOf(change, audience, now)...)
+	}
+	return out, nil
+}
+
+func (b *Bridge) cursorAt(n int64) string { return b.run + "." + strconv.FormatInt(n, 10) }
+
+func (b *Bridge) positionOf(cursor string) (int64, bool) {
+	run, number, _ := strings.Cut(cursor, ".")
+	n, err := strconv.ParseInt(number, 10, 64)
+	return n, err == nil && run == b.run && n >= 0
+}
+
+// audienceOf are the applications that people sign in to and whose access tokens may be
+// for c.
+func (b *Bridge) audienceOf(c oidc.Client) []oidc.Client {
+	var all []oidc.Client
+	for _, other := range b.clients {
+		if other.MayUse(oidc.GrantTypeCode) && other.MayTarget(c.TokenAudience()) {
+			all = append(all, other)
+		}
+	}
+	slices.SortFunc(all, func(x, y oidc.Client) int { return strings.Compare(string(x.ID), string(y.ID)) })
+	return all
+}
+
+// revocationsOf is a change in the words of an access token: one for each name by which
+// the audience may know the person or the session, and none for what ends no token.
+func (b *Bridge) revocationsOf(c store.Change, audience []oidc.Client, now time.Time) []oidc.Revocation {
+	r := oidc.Revocation{Epoch: c.Epoch, Ended: c.Ended}
+	if c.Undecided {
+		r.Ask = now.Unix()
+	}
+	if !c.Until.IsZero() && c.Until.Before(now.Add(soon)) {
+		r.Until = c.Until.Add(time.Second - 1).Unix()
+	}
+	if c.Epoch <= 1 && !r.Ended && r.Ask == 0 && r.Until == 0 {
+		return nil // it has just begun
+	}
+	switch c.Kind {
+	case store.ChangedHost:
+		r.Claim = oidc.RevokedHost
+	case store.ChangedConnection:
+		r.Claim, r.ID = oidc.RevokedConnection, string(c.Connection)
+	case store.ChangedClient:
+		if !slices.ContainsFunc(audience, func(a oidc.Client) bool { return a.ID == c.Client }) {
+			return nil
+		}
+		r.Claim, r.ID = oidc.RevokedClient, string(c.Client)
+	case store.ChangedPerson:
+		r.Claim, r.ID = oidc.RevokedPerson, string(c.Person)
+		return b.inNames(r, audience)
+	case store.ChangedSession:
+		r.Claim, r.ID = oidc.RevokedSession, string(c.Session)
+		return b.inNames(r, audience)
+	}
+	return []oidc.Revocation{r}
+}
+
+func (b *Bridge) inNames(r oidc.Revocation, audience []oidc.Client) (all []oidc.Revocation) {
+	id := r.ID
+	for _, a := range audience {
+		r.ID = b.nameFor(a, id)
+		if !slices.Contains(all, r) {
+			all = append(all, r)
+		}
+	}
+	return all
+}
+
+// Follows lets in an application that may follow what has ended, by its own token.
+func (b *Bridge) Follows(ctx context.Context, shown oidc.Presented) (oidc.Client, error) {
+	return b.AcceptServiceShown(ctx, shown, oidc.ScopeRevocations)
+}
