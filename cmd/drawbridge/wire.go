@@ -38,6 +38,7 @@ import (
 	"github.com/drawbridge-id/drawbridge/internal/store"
 	"github.com/drawbridge-id/drawbridge/internal/store/sqlite"
 	"github.com/drawbridge-id/drawbridge/oidc"
+	"github.com/drawbridge-id/drawbridge/oidc/authzen"
 	"github.com/drawbridge-id/drawbridge/oidc/ssf"
 	"github.com/drawbridge-id/drawbridge/oidc/upstream"
 	"github.com/drawbridge-id/drawbridge/scim"
@@ -167,6 +168,7 @@ func (a *app) route(ring *keys.Ring) error {
 	mux := http.NewServeMux()
 	pages.Routes(mux)
 	provider.Routes(mux)
+	authzen.New(authzen.Config{Issuer: base, Gate: a.bridge, Decider: a.bridge, Proofs: proofs, Observe: observe}).Routes(mux)
 	a.signals = ssf.New(ssf.Config{Issuer: base, JWKS: base + oidc.PathKeys, Receivers: a.bridge, Streams: a.bridge, Subjects: a.bridge, Tokens: a.bridge, Observe: observe})
 	a.signals.Routes(mux)
 	admin := api.New(api.Config{Bridge: a.bridge, Token: credential.DigestOf(a.admin.Reveal()), Version: version(),
@@ -209,7 +211,7 @@ func besideMux(front, others http.Handler) http.Handler {
 // if they are ours.
 func routeOf(r *http.Request) string {
 	for _, prefix := range []string{"/scim/v2", "/oauth2/authorize", "/oauth2/par", "/oauth2/token", "/oauth2/introspect", "/oauth2/userinfo", "/oauth2/revoke",
-		"/oauth2/end_session", "/oauth2/keys", "/oauth2/revocations", "/oauth2/auth_request", "/ssf", "/.well-known", "/connect", "/me", "/sign-in", "/api/v1", "/assets", "/schema"} {
+		"/oauth2/end_session", "/oauth2/keys", "/oauth2/revocations", "/oauth2/auth_request", "/ssf", "/access/v1", "/.well-known", "/connect", "/me", "/sign-in", "/api/v1", "/assets", "/schema"} {
 		if r.URL.Path == prefix || strings.HasPrefix(r.URL.Path, prefix+"/") {
 			return prefix
 		}
