@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"database/sql"
 	"encoding/json"
 	"errors"
@@ -398,17 +399,23 @@ func (v *View) connectionKey(id access.ConnectionID) (key int64, err error) {
 func (v *View) SigningKeys() ([]SigningKey, error) {
 	return list(v, "store.SigningKeys", func(r Row) (SigningKey, error) {
 		var k SigningKey
-		var created int64
-		err := r.Scan(&k.ID, &k.Algorithm, &k.Sealed, &k.Public, &k.State, &created)
-		k.Created = at(created)
+		var created, since, signs int64
+		err := r.Scan(&k.ID, &k.Algorithm, &k.Sealed, &k.Public, &k.State, &created, &since, &signs)
+		k.Created, k.Since, k.Signs = at(created), at(cmp.Or(since, created)), at(signs)
 		return k, err
-	}, `select id, algorithm, sealed, public, state, created_at from signing_keys order by created_at, id`)
+	}, `select id, algorithm, sealed, public, state, created_at, since_at, signs_at from signing_keys order by created_at, id`)
 }
 
-// PutSigningKey adds a key, or changes the state of one that is there.
+// PutSigningKey adds a key, or changes the state and the times of one that is there.
 func (tx *Tx) PutSigningKey(k SigningKey) error {
-	_, err := tx.exec("store.PutSigningKey", `insert into signing_keys (id, algorithm, sealed, public, state, created_at)
-		values ($1, $2, $3, $4, $5, $6) on conflict (id) do update set state = $5`,
-		k.ID, k.Algorithm, k.Sealed, k.Public, k.State, ms(k.Created))
+	_, err := tx.exec("store.PutSigningKey", `insert into signing_keys (id, algorithm, sealed, public, state, created_at, since_at, signs_at)
+		values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict (id) do update set state = $5, since_at = $7, signs_at = $8`,
+		k.ID, k.Algorithm, k.Sealed, k.Public, k.State, ms(k.Created), ms(k.Since), ms(k.Signs))
+	return err
+}
+
+// RemoveSigningKey erases a key. One that is not there is no error.
+func (tx *Tx) RemoveSigningKey(id string) error {
+	_, err := tx.exec("store.RemoveSigningKey", `delete from signing_keys where id = $1`, id)
 	return err
 }

@@ -153,6 +153,8 @@ type SigningKey struct {
 	Public    []byte // PKIX DER
 	State     string // "next", "active", "retired"
 	Created   time.Time
+	Since     time.Time // since when it is in its state
+	Signs     time.Time // of a next key: not to sign before; zero: as soon as it was published for long enough
 }
 
 // AuditRow is one link of a connection's audit chain ("" is the host's own chain).

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"bytes"
+	"reflect"
 	"slices"
 	"testing"
 	"time"
@@ -179,17 +180,30 @@ func testTokens(t *testing.T, f *fixture) {
 }
 
 func testKeys(t *testing.T, f *fixture) {
-	k := store.SigningKey{ID: "k1", Algorithm: "ES256", Sealed: []byte{1}, Public: []byte{2}, State: "next", Created: day}
+	k := store.SigningKey{ID: "k1", Algorithm: "ES256", Sealed: []byte{1}, Public: []byte{2}, State: "next", Created: day, Signs: day.Add(time.Hour)}
 	f.update(func(tx *store.Tx) error { return tx.PutSigningKey(k) })
-	k.State = "active"
+	held := func() (all []store.SigningKey) {
+		f.view(func(v *store.View) (err error) {
+			all, err = v.SigningKeys()
+			return err
+		})
+		return all
+	}
+	k.Since = day // a key that says nothing is where it is since it was made
+	if all := held(); len(all) != 1 || !reflect.DeepEqual(all[0], k) {
+		t.Errorf("got %+v, want %+v", all, k)
+	}
+	k.State, k.Since, k.Signs = "active", day.Add(2*time.Hour), time.Time{}
 	f.update(func(tx *store.Tx) error { return tx.PutSigningKey(k) })
-	f.view(func(v *store.View) error {
-		all, err := v.SigningKeys()
-		if err != nil || len(all) != 1 || all[0].State != "active" || string(all[0].Sealed) != "\x01" || !all[0].Created.Equal(day) {
-			t.Errorf("got %+v (%v)", all, err)
-		}
-		return nil
-	})
+	if all := held(); len(all) != 1 || !reflect.DeepEqual(all[0], k) {
+		t.Errorf("got %+v, want %+v", all, k)
+	}
+	for range 2 {
+		f.update(func(tx *store.Tx) error { return tx.RemoveSigningKey("k1") })
+	}
+	if all := held(); len(all) != 0 {
+		t.Errorf("still there: %+v", all)
+	}
 }
 
 // A transaction is all or nothing: rows, audit trail and outbox.
