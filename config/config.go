@@ -30,6 +30,7 @@ type Config struct {
 	Vendor      Vendor
 	Server      Server
 	Sessions    Sessions
+	Keys        Keys
 	Clients     []Client
 	Connections []Connection
 	Policy      mapping.PolicySource // scopes, connections and rules; it compiles
@@ -71,6 +72,13 @@ type Sessions struct {
 	Refresh     time.Duration // of a refresh family; never past the session's
 	Offline     time.Duration // of a session that outlives the browser's, for an application with offline_access
 	DPoPNonce   bool          // DPoP proofs must carry a nonce of ours
+}
+
+// Keys is when signing keys change.
+type Keys struct {
+	Rotate       time.Duration // for how long a key signs
+	PublishAhead time.Duration // for how long it is published before
+	Keep         time.Duration // for how long it verifies, and is published, after
 }
 
 // Client is a registered application.
@@ -238,7 +246,7 @@ type loader struct {
 }
 
 func (l *loader) config(root field) *Config {
-	b, ok := root.open("version", "vendor", "server", "sessions", "clients", "scopes", "scopes_file", "connections",
+	b, ok := root.open("version", "vendor", "server", "sessions", "keys", "clients", "scopes", "scopes_file", "connections",
 		"attributes", "conditions", "grants", "risk", "rules", "guard", "tests")
 	if !ok {
 		return nil
@@ -249,6 +257,7 @@ func (l *loader) config(root field) *Config {
 	c.Server = l.server(b)
 	l.loopback = isLoopbackURL(c.Server.PublicURL)
 	c.Sessions = l.sessions(b)
+	c.Keys = l.keys(b, c.Sessions)
 	c.Clients = l.clients(b)
 	l.policy(b, c)
 	l.env.leftOver(l.report)

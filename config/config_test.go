@@ -122,6 +122,9 @@ func TestASmallFileIsComplete(t *testing.T) {
 	if c.Sessions != (Sessions{AccessToken: 5 * time.Minute, Absolute: 12 * time.Hour, Refresh: 12 * time.Hour, Offline: 30 * 24 * time.Hour}) {
 		t.Errorf("%+v", c.Sessions)
 	}
+	if c.Keys != (Keys{Rotate: 90 * 24 * time.Hour, PublishAhead: 24 * time.Hour, Keep: 30 * 24 * time.Hour}) {
+		t.Errorf("%+v", c.Keys)
+	}
 }
 
 func TestHowTheFileWasSavedDoesNotCount(t *testing.T) {

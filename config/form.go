@@ -12,6 +12,7 @@ type form struct {
 	Vendor      formVendor                `json:"vendor" jsonschema:"required"`
 	Server      formServer                `json:"server"`
 	Sessions    formSessions              `json:"sessions"`
+	Keys        formKeys                  `json:"keys"`
 	Clients     []formClient              `json:"clients"`
 	Scopes      formScopes                `json:"scopes"`
 	ScopesFile  string                    `json:"scopes_file"`
@@ -68,6 +69,12 @@ type formSessions struct {
 	Refresh     formDuration `json:"refresh"`
 	Offline     formDuration `json:"offline"`
 	DPoPNonce   string       `json:"dpop_nonce" jsonschema:"enum=optional,enum=required"`
+}
+
+type formKeys struct {
+	Rotate       formDuration `json:"rotate"`
+	PublishAhead formDuration `json:"publish_ahead"`
+	Keep         formDuration `json:"keep"`
 }
 
 type formClient struct {
@@ -329,7 +336,7 @@ type formCertification struct {
 // here are explained in the row of the key that they stand under.
 func docsOf() map[string]string {
 	return map[string]string{
-		"form": "The keys", "formServer": "server", "formSessions": "sessions", "formClient": "clients", "formScope": "scopes",
+		"form": "The keys", "formServer": "server", "formSessions": "sessions", "formKeys": "keys", "formClient": "clients", "formScope": "scopes",
 		"formProvider": "scopes", "formAccount": "scopes", "formFleet": "scopes", "formConnection": "connections", "formSCIM": "scim",
 		"formFederation": "scim.federation", "formExtensions": "scim.extensions", "formExtension": "scim.extensions", "formSignIn": "sign_in",
 		"formContactTerms": "a grant", "formTerms": "a grant", "formRisk": "risk", "formRule": "rules", "formGuard": "guard", "formAlarm": "alarm",

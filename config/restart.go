@@ -27,6 +27,7 @@ func (c *Config) AtRestart(started *Config) []string {
 		{"server.scim_rate", started.Server.SCIMRate, c.Server.SCIMRate},
 		{"server.scim_log", started.Server.SCIMLog, c.Server.SCIMLog},
 		{"sessions", started.Sessions, c.Sessions},
+		{"keys", started.Keys, c.Keys},
 	} {
 		if !reflect.DeepEqual(k.was, k.now) {
 			keys = append(keys, k.key)

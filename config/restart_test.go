@@ -31,6 +31,7 @@ func TestWhatTakesEffectAtARestart(t *testing.T) {
 		"Server.SCIMRate":       {func(c *Config) { c.Server.SCIMRate.Burst = 7 }, []string{"server.scim_rate"}},
 		"Server.SCIMLog":        {func(c *Config) { c.Server.SCIMLog = 7 }, []string{"server.scim_log"}},
 		"Sessions":              {func(c *Config) { c.Sessions.Absolute = time.Hour }, []string{"sessions"}},
+		"Keys":                  {func(c *Config) { c.Keys.Rotate = time.Hour }, []string{"keys"}},
 		"Clients":               {func(c *Config) { c.Clients = []Client{{Client: oidc.Client{ID: "b"}}} }, []string{"clients.a", "clients.b"}},
 		"Connections.Connection": {func(c *Config) {
 			c.Connections = append(c.Connections, Connection{Connection: access.Connection{ID: "boreal-okta"}})

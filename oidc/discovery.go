@@ -1,8 +1,13 @@
 package oidc
 
 import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/assertion"
@@ -92,16 +97,22 @@ func discoveryDocument(issuer string) []byte {
 	return body
 }
 
-func (p *Provider) metadata(w http.ResponseWriter, _ *http.Request) {
-	writePublic(w, p.discovery)
+// KeysMaxAge is for how long everybody may keep the published keys and the discovery
+// document: shorter than the time for which a new key is published before it signs.
+const KeysMaxAge = 5 * time.Minute
+
+func (p *Provider) metadata(w http.ResponseWriter, r *http.Request) {
+	writePublic(w, r, p.discovery)
 }
 
-func (p *Provider) keys(w http.ResponseWriter, _ *http.Request) { writePublic(w, p.JWKS()) }
+func (p *Provider) keys(w http.ResponseWriter, r *http.Request) { writePublic(w, r, p.JWKS()) }
 
-// writePublic writes a document that everybody may keep for five minutes: shorter
-// than the time for which a new key is announced before it signs.
-func writePublic(w http.ResponseWriter, body []byte) {
-	w.Header().Set("Cache-Control", "public, max-age=300")
+// writePublic writes a document that everybody may keep, or says that the one they
+// have is the one there is (RFC 9110 section 13.1.2).
+func writePublic(w http.ResponseWriter, r *http.Request, body []byte) {
+	sum := sha256.Sum256(body)
+	w.Header().Set("ETag", `"`+base64.RawURLEncoding.EncodeToString(sum[:16])+`"`)
+	w.Header().Set("Cache-Control", fmt.Sprintf("public, max-age=%d", int(KeysMaxAge.Seconds())))
 	w.Header().Set("Content-Type", "application/json")
-	_, _ = w.Write(body) // a failed write means that the reader has gone
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(body))
 }

@@ -3,7 +3,7 @@ package main
 import (
 	"context"
 
-	"github.com/drawbridge-id/drawbridge/internal/event"
+	"github.com/drawbridge-id/drawbridge/internal/keys"
 	"github.com/drawbridge-id/drawbridge/internal/store"
 )
 
@@ -18,14 +18,27 @@ func (k keyRows) SigningKeys(ctx context.Context) (all []store.SigningKey, err e
 	return all, err
 }
 
-// AddSigningKeys stores new keys and what is told about them in one transaction.
-func (k keyRows) AddSigningKeys(ctx context.Context, made []store.SigningKey, told []event.Event) error {
+// ChangeSigningKeys reads, decides, and stores keys and what is told about them in one transaction.
+func (k keyRows) ChangeSigningKeys(ctx context.Context, decide func([]store.SigningKey) (keys.Change, error)) error {
 	return k.store.Update(ctx, func(tx *store.Tx) error {
-		for _, key := range made {
+		held, err := tx.SigningKeys()
+		if err != nil {
+			return err
+		}
+		c, err := decide(held)
+		if err != nil {
+			return err
+		}
+		for _, key := range c.Put {
 			if err := tx.PutSigningKey(key); err != nil {
 				return err
 			}
 		}
-		return tx.Append(told...)
+		for _, id := range c.Remove {
+			if err := tx.RemoveSigningKey(id); err != nil {
+				return err
+			}
+		}
+		return tx.Append(c.Told...)
 	})
 }

@@ -51,6 +51,7 @@ type app struct {
 	log        *zap.Logger
 	store      *store.Store
 	hot        *embedded.Engine
+	ring       *keys.Ring
 	bridge     *bridge.Bridge
 	upstreams  *upstream.Upstreams
 	assertions *assertion.Verifier
@@ -99,8 +100,7 @@ func open(ctx context.Context, cfg *config.Config, s setting) (_ *app, err error
 	if a.hot, err = embedded.Open(ctx, filepath.Join(cfg.Server.Data, "hot.db"), embedded.Limits{}); err != nil {
 		return nil, err
 	}
-	ring, err := keys.Open(ctx, filepath.Join(cfg.Server.Data, "root.key"), keyRows{a.store}, time.Now())
-	if err != nil {
+	if a.ring, err = a.openKeys(ctx); err != nil {
 		return nil, err
 	}
 	a.outside = egress.Options{InsecureAllowLoopback: s.insecureLoopbackEgress}
@@ -108,11 +108,18 @@ func open(ctx context.Context, cfg *config.Config, s setting) (_ *app, err error
 	if a.upstreams, err = upstream.New(client, providers(cfg), time.Now); err != nil {
 		return nil, err
 	}
-	if err := a.openBridge(ctx, ring, client); err != nil {
+	if err := a.openBridge(ctx, a.ring, client); err != nil {
 		return nil, err
 	}
 	a.sealer = audit.NewSealer(a.store, sealEvery, func(err error) { a.log.Warn("audit sealer", zap.Error(err)) })
-	return a, a.route(ring)
+	return a, a.route(a.ring)
+}
+
+func (a *app) openKeys(ctx context.Context) (*keys.Ring, error) {
+	k := a.cfg.Keys
+	return keys.Open(ctx, keys.Config{RootFile: filepath.Join(a.cfg.Server.Data, "root.key"), Rows: keyRows{a.store},
+		Schedule: keys.Schedule{Rotate: k.Rotate, PublishAhead: k.PublishAhead, Keep: k.Keep}, Now: time.Now,
+		Observe: func(err error) { a.log.Warn("signing keys", zap.Error(err)) }})
 }
 
 func (a *app) openBridge(ctx context.Context, ring *keys.Ring, client *http.Client) (err error) {
@@ -246,6 +253,7 @@ func (a *app) work(ctx context.Context) {
 			a.log.Error("audit sealer", zap.Error(err))
 		}
 	})
+	beside.Go(func() { a.ring.Run(ctx) })
 	beside.Go(func() { a.recorder.Run(ctx) })
 	beside.Go(func() { a.relay.Run(ctx) })
 	beside.Go(func() { a.deliver.Run(ctx) })

@@ -183,7 +183,7 @@ func (w *world) open() {
 		w.t.Fatal(err)
 	}
 	w.t.Cleanup(w.close)
-	if w.ring, err = keys.Open(w.ctx, filepath.Join(w.dir, "root.key"), keyRows{w.store}, w.clock.Now()); err != nil {
+	if w.ring, err = keys.Open(w.ctx, keys.Config{RootFile: filepath.Join(w.dir, "root.key"), Rows: keyRows{w.store}, Now: w.clock.Now}); err != nil {
 		w.t.Fatal(err)
 	}
 	w.assemble()
@@ -257,14 +257,22 @@ func (k keyRows) SigningKeys(ctx context.Context) (all []store.SigningKey, err e
 	return all, err
 }
 
-func (k keyRows) AddSigningKeys(ctx context.Context, made []store.SigningKey, told []event.Event) error {
+func (k keyRows) ChangeSigningKeys(ctx context.Context, decide func([]store.SigningKey) (keys.Change, error)) error {
 	return k.s.Update(ctx, func(tx *store.Tx) error {
-		for _, key := range made {
+		held, err := tx.SigningKeys()
+		if err != nil {
+			return err
+		}
+		c, err := decide(held)
+		if err != nil {
+			return err
+		}
+		for _, key := range c.Put {
 			if err := tx.PutSigningKey(key); err != nil {
 				return err
 			}
 		}
-		return tx.Append(told...)
+		return tx.Append(c.Told...)
 	})
 }
 

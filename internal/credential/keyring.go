@@ -234,13 +234,19 @@ func (r *Keyring) Public(kid string) (crypto.PublicKey, bool) {
 	return k.public, true
 }
 
-// JWKS is the JSON Web Key Set (RFC 7517) of every key: those that will sign, that
-// sign, and whose tokens may still be about. Do not change it.
+// JWKS is the JSON Web Key Set (RFC 7517) of every key: those that sign, that will,
+// and whose tokens may still be about. Those that sign stand first, for verifiers that
+// know no key ids. Do not change it.
 func (r *Keyring) JWKS() []byte { return r.jwks }
 
 func (r *Keyring) publish() error {
 	set := jose.JSONWebKeySet{Keys: []jose.JSONWebKey{}}
-	for _, k := range r.keys {
+	order := []KeyState{KeyActive, KeyNext, KeyRetired}
+	published := slices.Clone(r.keys)
+	slices.SortStableFunc(published, func(a, b *signingKey) int {
+		return cmp.Compare(slices.Index(order, a.state), slices.Index(order, b.state))
+	})
+	for _, k := range published {
 		set.Keys = append(set.Keys, jose.JSONWebKey{Key: k.public, KeyID: k.kid, Algorithm: string(k.algorithm), Use: "sig"})
 	}
 	b, err := json.Marshal(set)

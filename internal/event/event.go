@@ -59,6 +59,11 @@ const (
 	SCIMTokenCreated   Type = "scim_token.created"
 	SCIMTokenRevoked   Type = "scim_token.revoked"
 	SigningKeyCreated  Type = "signing_key.created"
+
+	SigningKeyActivated Type = "signing_key.activated" // it signs from now on
+	SigningKeyRetired   Type = "signing_key.retired"   // it signs no more, and still verifies
+	SigningKeyRemoved   Type = "signing_key.removed"   // it is erased: nothing that it signed is accepted
+
 	GroupRestored      Type = "group.restored"
 	ConnectionRestored Type = "connection.restored"
 

@@ -9,6 +9,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"reflect"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -22,12 +24,33 @@ import (
 type Rows interface {
 	// SigningKeys gives every signing key, retired ones too.
 	SigningKeys(ctx context.Context) ([]store.SigningKey, error)
-	// AddSigningKeys stores new keys and what is told about them in one transaction.
-	AddSigningKeys(ctx context.Context, keys []store.SigningKey, told []event.Event) error
+	// ChangeSigningKeys lets decide see the keys and stores what it wants, in one
+	// transaction. It may call decide more than once.
+	ChangeSigningKeys(ctx context.Context, decide func(held []store.SigningKey) (Change, error)) error
+}
+
+// Change is what becomes of keys in one transaction.
+type Change struct {
+	Put    []store.SigningKey // new ones, and old ones in another state
+	Remove []string           // ids of those to erase
+	Told   []event.Event
+}
+
+// Config is what a ring works with.
+type Config struct {
+	RootFile string
+	Rows     Rows
+	Schedule Schedule
+	Now      func() time.Time
+	// Uptime is a clock that nobody sets, from any beginning; nil: that of this process.
+	Uptime func() time.Duration
+	// Observe hears of each step that failed; it is tried again. It may be nil.
+	Observe func(error)
 }
 
 // Ring is the set of keys in use. Make it with Open; it is safe for concurrent use.
 type Ring struct {
+	cfg     Config
 	root    credential.RootKey
 	refresh credential.RefreshKey
 	cursors credential.CursorKey
@@ -37,8 +60,25 @@ type Ring struct {
 	service credential.ServiceKey
 	names   credential.PairwiseKey
 	atRest  credential.AtRestKey
-	rows    Rows
-	current atomic.Pointer[credential.Keyring]
+	current atomic.Pointer[set]
+
+	changing sync.Mutex // one change at a time
+
+	mu    sync.Mutex          // guards known
+	known map[string]acquaint // by key id
+}
+
+// set is the keys of one moment: the rows, and the same keys opened.
+type set struct {
+	held []store.SigningKey
+	ring *credential.Keyring
+}
+
+// acquaint is since when, by the clock that nobody sets, this process has known a key
+// to be in its state.
+type acquaint struct {
+	state string
+	since time.Duration
 }
 
 // Open reads the root key file and the signing keys, and makes what is missing: at
@@ -46,9 +86,10 @@ type Ring struct {
 // quarter of a second). A root key file that is missing although the store holds
 // keys, that others may read, or that does not open the stored keys is
 // fault.Invalid, and nothing is changed.
-func Open(ctx context.Context, rootFile string, rows Rows, now time.Time) (*Ring, error) {
+func Open(ctx context.Context, cfg Config) (*Ring, error) {
 	const op = "keys.Open"
-	held, err := rows.SigningKeys(ctx)
+	rootFile := cfg.RootFile
+	held, err := cfg.Rows.SigningKeys(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", op, err)
 	}
@@ -62,7 +103,11 @@ func Open(ctx context.Context, rootFile string, rows Rows, now time.Time) (*Ring
 	if err != nil {
 		return nil, fault.Wrap(fault.Invalid, op, err)
 	}
-	r := &Ring{root: root, rows: rows}
+	if cfg.Uptime == nil {
+		started := time.Now()
+		cfg.Uptime = func() time.Duration { return time.Since(started) }
+	}
+	r := &Ring{cfg: cfg, root: root, known: map[string]acquaint{}}
 	if r.refresh, err = root.RefreshKey(); err != nil {
 		return nil, fault.Wrap(fault.Invalid, op, err)
 	}
@@ -90,14 +135,11 @@ func Open(ctx context.Context, rootFile string, rows Rows, now time.Time) (*Ring
 	if err := r.use(held); err != nil {
 		return nil, fault.Wrap(fault.Invalid, op, err)
 	}
-	if err := r.complete(ctx, held, now); err != nil {
-		return nil, err
-	}
-	return r, nil
+	return r, r.complete(ctx)
 }
 
 // Keyring is the set of this moment: pass the method to credential.NewIssuer.
-func (r *Ring) Keyring() *credential.Keyring { return r.current.Load() }
+func (r *Ring) Keyring() *credential.Keyring { return r.current.Load().ring }
 
 // RefreshKey seals refresh tokens.
 func (r *Ring) RefreshKey() credential.RefreshKey { return r.refresh }
@@ -132,14 +174,19 @@ func (r *Ring) JWKS() []byte { return r.Keyring().JWKS() }
 // Reload reads the signing keys again. If one does not open, the ring stays as it
 // was and the error says which.
 func (r *Ring) Reload(ctx context.Context) error {
-	held, err := r.rows.SigningKeys(ctx)
+	held, err := r.cfg.Rows.SigningKeys(ctx)
 	if err != nil {
 		return fmt.Errorf("keys.Reload: %w", err)
 	}
 	return fault.Wrap(fault.Invalid, "keys.Reload", r.use(held))
 }
 
+// use takes these keys, unless they are those in use: an opened key that is replaced
+// takes with it what was remembered of its signatures.
 func (r *Ring) use(held []store.SigningKey) error {
+	if now := r.current.Load(); now != nil && reflect.DeepEqual(now.held, held) {
+		return nil
+	}
 	sealed := make([]credential.SealedKey, len(held))
 	for i, k := range held {
 		sealed[i] = credential.SealedKey{ID: k.ID, Algorithm: k.Algorithm, Sealed: k.Sealed, Public: k.Public,
@@ -149,42 +196,43 @@ func (r *Ring) use(held []store.SigningKey) error {
 	if err != nil {
 		return err
 	}
-	r.current.Store(ring)
+	r.current.Store(&set{held: held, ring: ring})
+	r.meet(held)
 	return nil
 }
 
-// complete makes an active key for each algorithm that has none.
-func (r *Ring) complete(ctx context.Context, held []store.SigningKey, now time.Time) error {
-	const op = "keys.complete"
-	var made []store.SigningKey
-	var told []event.Event
-	for _, alg := range []string{credential.ES256, credential.RS256} {
-		if active(held, alg) {
-			continue
+// meet notes since when keys are in their state.
+func (r *Ring) meet(held []store.SigningKey) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	known := make(map[string]acquaint, len(held))
+	for _, k := range held {
+		known[k.ID] = acquaint{k.State, r.cfg.Uptime()}
+		if before := r.known[k.ID]; before.state == k.State {
+			known[k.ID] = before
 		}
-		k, err := r.root.GenerateKey(alg, credential.KeyActive, now)
-		if err != nil {
-			return fault.Wrap(fault.Internal, op, err)
-		}
-		made = append(made, store.SigningKey{ID: k.ID, Algorithm: k.Algorithm, Sealed: k.Sealed, Public: k.Public,
-			State: string(k.State), Created: k.Created})
-		told = append(told, event.Event{Type: event.SigningKeyCreated, Actor: event.ByBridge, At: now,
-			Data: map[string]string{"key": k.ID, "algorithm": k.Algorithm, "state": string(k.State)}})
 	}
-	if len(made) == 0 {
-		return nil
-	}
-	if err := r.rows.AddSigningKeys(ctx, made, told); err != nil {
-		return fmt.Errorf("%s: %w", op, err)
-	}
-	return fault.Wrap(fault.Internal, op, r.use(append(held, made...)))
+	r.known = known
 }
 
-func active(held []store.SigningKey, alg string) bool {
-	for _, k := range held {
-		if k.Algorithm == alg && k.State == string(credential.KeyActive) {
-			return true
+func (r *Ring) settled(k store.SigningKey) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	a, ok := r.known[k.ID]
+	return ok && a.state == k.State && r.cfg.Uptime()-a.since >= Settle
+}
+
+// complete lets each algorithm have a key that signs.
+func (r *Ring) complete(ctx context.Context) error {
+	for _, algorithm := range algorithms() {
+		if _, ok := first(ofAlgorithm(r.current.Load().held, algorithm), credential.KeyActive); ok {
+			continue
+		}
+		if _, err := r.advance(ctx, algorithm); err != nil {
+			return err
 		}
 	}
-	return false
+	return nil
 }
+
+func algorithms() []string { return []string{credential.ES256, credential.RS256} }

@@ -32,11 +32,15 @@ func (r *table) SigningKeys(context.Context) ([]store.SigningKey, error) {
 	return slices.Clone(r.keys), r.fail
 }
 
-func (r *table) AddSigningKeys(_ context.Context, keys []store.SigningKey, told []event.Event) error {
+func (r *table) ChangeSigningKeys(_ context.Context, decide func([]store.SigningKey) (Change, error)) error {
 	if r.fail != nil {
 		return r.fail
 	}
-	r.keys, r.told = append(r.keys, keys...), append(r.told, told...)
+	c, err := decide(slices.Clone(r.keys))
+	if err != nil {
+		return err
+	}
+	r.keys, r.told = c.apply(r.keys), append(r.told, c.Told...)
 	return nil
 }
 
@@ -46,7 +50,7 @@ func rootFile(t *testing.T) string { return filepath.Join(t.TempDir(), "root.key
 
 func open(t *testing.T, file string, rows Rows) *Ring {
 	t.Helper()
-	r, err := Open(t.Context(), file, rows, noon())
+	r, err := Open(t.Context(), Config{RootFile: file, Rows: rows, Now: noon})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -153,7 +157,7 @@ func TestBadRootFilesAreRefusedAndLeftAlone(t *testing.T) {
 		if err := os.Chmod(file, c.mode); err != nil {
 			t.Fatal(err)
 		}
-		_, err := Open(t.Context(), file, rows, noon())
+		_, err := Open(t.Context(), Config{RootFile: file, Rows: rows, Now: noon})
 		if !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), c.says) || !strings.Contains(err.Error(), file) {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -161,10 +165,10 @@ func TestBadRootFilesAreRefusedAndLeftAlone(t *testing.T) {
 			t.Errorf("%s: something was changed: %v", name, err)
 		}
 	}
-	if _, err := Open(t.Context(), t.TempDir(), &table{}, noon()); !fault.Is(err, fault.Invalid) {
+	if _, err := Open(t.Context(), Config{RootFile: t.TempDir(), Rows: &table{}, Now: noon}); !fault.Is(err, fault.Invalid) {
 		t.Errorf("a folder: %v", err)
 	}
-	if _, err := Open(t.Context(), filepath.Join(t.TempDir(), "no", "folder"), &table{}, noon()); !fault.Is(err, fault.Invalid) {
+	if _, err := Open(t.Context(), Config{RootFile: filepath.Join(t.TempDir(), "no", "folder"), Rows: &table{}, Now: noon}); !fault.Is(err, fault.Invalid) {
 		t.Errorf("no folder: %v", err)
 	}
 }
@@ -176,14 +180,14 @@ func TestALostRootKeyIsNotReplaced(t *testing.T) {
 	if err := os.Remove(file); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open(t.Context(), file, rows, noon()); !fault.Is(err, fault.Invalid) || !strings.Contains(fault.DetailOf(err), "backup") {
+	if _, err := Open(t.Context(), Config{RootFile: file, Rows: rows, Now: noon}); !fault.Is(err, fault.Invalid) || !strings.Contains(fault.DetailOf(err), "backup") {
 		t.Errorf("%v", err)
 	}
 	if _, err := os.Stat(file); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a new root key was made: %v", err)
 	}
 	open(t, file, &table{}) // another deployment's
-	if _, err := Open(t.Context(), file, rows, noon()); !fault.Is(err, fault.Invalid) {
+	if _, err := Open(t.Context(), Config{RootFile: file, Rows: rows, Now: noon}); !fault.Is(err, fault.Invalid) {
 		t.Errorf("another root key opens the rows: %v", err)
 	}
 }
@@ -200,7 +204,7 @@ func TestAnInterruptedFirstStartIsForgotten(t *testing.T) {
 // I-23: no rows, no ring.
 func TestI23_NoStoreNoKeys(t *testing.T) {
 	file := rootFile(t)
-	if r, err := Open(t.Context(), file, &table{fail: fault.New(fault.Unavailable, "table", "down")}, noon()); r != nil || !fault.Is(err, fault.Unavailable) {
+	if r, err := Open(t.Context(), Config{RootFile: file, Rows: &table{fail: fault.New(fault.Unavailable, "table", "down")}, Now: noon}); r != nil || !fault.Is(err, fault.Unavailable) {
 		t.Errorf("%v, %v", r, err)
 	}
 	if _, err := os.Stat(file); !errors.Is(err, os.ErrNotExist) {
@@ -220,7 +224,7 @@ func TestARingDoesNotPrintItsKeys(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	refresh := fmt.Sprintf("%v %+v %#v %x %x %x", r, r, *r.current.Load(), r.RefreshKey(), r.CursorKey(), r.MarkKey()) //nolint:govet // printing is the test
+	refresh := fmt.Sprintf("%v %+v %#v %x %x %x", r, r, r.current.Load(), r.RefreshKey(), r.CursorKey(), r.MarkKey()) //nolint:govet // printing is the test
 	for _, spelling := range []string{secret, fmt.Sprintf("%x", raw), strings.Trim(fmt.Sprint(raw), "[]")} {
 		if strings.Contains(refresh, spelling) {
 			t.Error("a key was printed")
