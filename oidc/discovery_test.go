@@ -109,3 +109,21 @@ func TestKeysArePublicForFiveMinutes(t *testing.T) {
 	}
 	wantError(t, w.do(call{method: http.MethodPost, path: pathKeys, body: "a=b"}), http.StatusMethodNotAllowed, "invalid_request")
 }
+
+// Whoever has the document there is gets no other one.
+func TestPublishedDocumentsAreRevalidated(t *testing.T) {
+	w := newWorld()
+	for _, path := range []string{"/oauth2/keys", "/.well-known/openid-configuration"} {
+		first := w.do(call{path: path})
+		tag := first.Header().Get("ETag")
+		if first.Code != http.StatusOK || tag == "" || strings.HasPrefix(tag, "W/") {
+			t.Fatalf("%s: %d, ETag %q", path, first.Code, tag)
+		}
+		for sent, want := range map[string]int{tag: http.StatusNotModified, `"another"`: http.StatusOK} {
+			again := w.do(call{path: path, header: http.Header{"If-None-Match": {sent}}})
+			if again.Code != want || again.Header().Get("ETag") != tag || again.Header().Get("Cache-Control") != "public, max-age=300" || (again.Body.Len() == 0) != (want == http.StatusNotModified) {
+				t.Errorf("%s with %s: %d %v", path, sent, again.Code, again.Header())
+			}
+		}
+	}
+}

@@ -335,12 +335,13 @@ func TestKeysChangeByCommand(t *testing.T) {
 				}
 				d.is(s.want)
 				before := d.ring.JWKS()
-				d.restart()
-				d.is(s.want)
-				if string(before) != string(d.ring.JWKS()) {
+				next := *d // another process
+				next.restart()
+				next.is(s.want)
+				if string(before) != string(next.ring.JWKS()) {
 					t.Errorf("%d: the store says other keys than the process", i)
 				}
-				if got := d.of(credential.RS256); !strings.HasPrefix(got, "active 1") {
+				if got := d.of(credential.RS256); d.now.Before(noon().Add(80*day)) && got != "active 1" {
 					t.Errorf("RS256: %s", got)
 				}
 			}
