@@ -23,6 +23,7 @@ import (
 // standing is what everybody holds and where every live session stands, by the rows.
 type standing struct {
 	policy *mapping.Policy
+	tree   refTree
 	held   map[string][]access.Assignment // by connection and userName
 	state  map[session.ID]session.State
 	audit  int64
@@ -44,6 +45,7 @@ func (w *world) stands() standing {
 		if s.policy, err = mapping.Compile(src); err != nil {
 			return err
 		}
+		s.tree = treeOf(src.Scopes)
 		if s.audit, err = v.AuditPosition(); err != nil {
 			return err
 		}
@@ -104,11 +106,14 @@ func became(before, after standing) []string {
 		was, is := byPair(before.held[name]), byPair(after.held[name])
 		for at, a := range was {
 			b, kept := is[at]
-			switch {
-			case !kept:
+			if !kept {
 				out = append(out, name+" - "+before.policy.Describe(a.Grant, a.Scope))
-			case !a.SameUse(b):
-				out = append(out, fmt.Sprintf("%s ~ %s %s %v %v", name, after.policy.Describe(b.Grant, b.Scope), b.Standing, b.Flags, b.Until.Unix()))
+				continue
+			}
+			for _, differs := range []bool{!a.SameUse(b), a.Grant.MaySignIn() && before.seesOther(after, a.Scope)} {
+				if differs {
+					out = append(out, fmt.Sprintf("%s ~ %s %s %v %v", name, after.policy.Describe(b.Grant, b.Scope), b.Standing, b.Flags, b.Until.Unix()))
+				}
 			}
 		}
 		for at, b := range is {
@@ -122,6 +127,17 @@ func became(before, after standing) []string {
 	}
 	slices.Sort(out)
 	return out
+}
+
+// seesOther reports whether a scope covers others later than it did, among those that
+// live in both trees.
+func (s standing) seesOther(later standing, scope access.ScopeID) bool {
+	for id := range s.tree {
+		if s.tree.live(id) && later.tree.live(id) && s.tree.in(scope, id) != later.tree.in(scope, id) {
+			return true
+		}
+	}
+	return false
 }
 
 func byPair(as []access.Assignment) map[mapping.Pair]access.Assignment {
@@ -256,6 +272,28 @@ func TestAConnectionThatEndsTakesEverythingFromItsPeople(t *testing.T) {
 	plan = w.foretells(samplePolicy(t), "banksia opens again")
 	if len(plan.People) != 1 || len(plan.People[0].Gains) != 1 || plan.Connections[0].Change != bridge.ConnectionOpens {
 		t.Errorf("its opening is told as %+v", plan)
+	}
+}
+
+// TestAPlanTellsOfScopesThatMoveBelowOthers: nobody's assignments change, and yet those of
+// both customers come to mean something else.
+func TestAPlanTellsOfScopesThatMoveBelowOthers(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.group(banksia, "GL Account Admins", w.person(banksia, "ada@banksia.example", "oid-ada"))
+	w.group(tundra, "gl-safety", w.person(tundra, "liv@tundra.example", "oid-liv"))
+	l := &life{world: w}
+	l.src = l.inForce()
+	src := l.src
+	src.Scopes = slices.Clone(src.Scopes)
+	for i := range src.Scopes {
+		if s := &src.Scopes[i]; s.ID == l.at("southern/banksia/geelong") {
+			s.Parent = l.at("boreal/tundra")
+		}
+	}
+	src.Tests, src.Guard = nil, anything
+	if s := w.foretells(src, "geelong is tundra's").Summary; s.Altered != 2 || s.Losing != 1 {
+		t.Errorf("two see something else, and one of them less: %+v", s)
 	}
 }
 

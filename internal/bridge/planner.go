@@ -252,7 +252,7 @@ func (w *planWorker) one(c *planConnection, x *store.CensusPerson, out *planned)
 		s.Holding++
 		w.tally.holding[x.Connection]++
 	}
-	if plan.Empty() && !w.sighted(x) {
+	if plan.Empty() && !slices.ContainsFunc(before, w.moved) {
 		return nil, touched{}, nil
 	}
 	change := w.change(x, plan, before, after, out)

@@ -100,6 +100,23 @@ func TestAMoveSaysWhoSeesOtherThings(t *testing.T) {
 	w.refusedAs(err, fault.Stale, bridge.ReasonUnreviewed, []string{"max@southern.example"})
 }
 
+// TestAMoveSaysWhoSeesOtherThingsByWhatTheyHaveNotBeenGivenYet: a policy gives it, and the
+// background work has not come to them.
+func TestAMoveSaysWhoSeesOtherThingsByWhatTheyHaveNotBeenGivenYet(t *testing.T) {
+	t.Parallel()
+	w := stored(t)
+	w.group(banksia, "Newcomers", w.person(banksia, "ada@banksia.example", "oid-ada"))
+	w.policy(func(p *mapping.PolicySource) {
+		inStore(t, p)
+		p.Rules = append(p.Rules, ruleSource{ID: "newcomers", From: banksia, Group: "Newcomers", Give: "administrator @ southern/banksia"})
+	})
+	plan, err := w.bridge.PlanScope(w.ctx, bridge.ScopePlan{Do: bridge.MoveScope, At: "southern/banksia/geelong", Under: "boreal/tundra"}, bridge.PlanOptions{})
+	w.do(err)
+	if s := plan.Summary; len(plan.People) != 1 || s.Altered != 1 || s.Losing != 1 || s.Gaining != 0 {
+		t.Errorf("the plan says %+v of %+v", s, plan.People)
+	}
+}
+
 // TestOneOfTwoChangesAtOnceIsStale: a plan is against one tree.
 func TestOneOfTwoChangesAtOnceIsStale(t *testing.T) {
 	t.Parallel()

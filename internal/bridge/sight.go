@@ -57,10 +57,14 @@ func sightOf(was, next *access.Tree) map[access.ScopeID]sightChange {
 	return all
 }
 
-// sighted reports whether somebody holds something at a scope that will cover others.
+// sighted reports whether somebody is stored to hold something at a scope that will cover
+// others.
 func (w *planWorker) sighted(x *store.CensusPerson) bool {
 	return len(w.sight) > 0 && slices.ContainsFunc(x.Held, func(a store.CensusAssignment) bool { _, is := w.sight[a.Scope]; return is })
 }
+
+// moved reports whether an assignment is at a scope that will cover others.
+func (p *planner) moved(a access.Assignment) bool { _, is := p.sight[a.Scope]; return is }
 
 // see tells what people come to see, or see no longer, by what they keep: scopes are moved
 // below it, or away.
