@@ -107,6 +107,12 @@ type signingKey struct {
 	idHeader     string
 }
 
+// The types of the tokens that we accept ourselves.
+const (
+	typAccess = "at+jwt" // RFC 9068 section 2.1
+	typID     = "JWT"
+)
+
 // NewKeyring opens the keys under the root key. A key that does not open, whose
 // halves differ or whose id stands twice is an error: all are reported.
 func NewKeyring(root RootKey, keys []SealedKey) (*Keyring, error) {
@@ -173,29 +179,49 @@ func fits(private crypto.Signer, algorithm string) bool {
 func newSigningKey(k SealedKey, private crypto.Signer) (*signingKey, error) {
 	s := &signingKey{kid: k.ID, algorithm: jose.SignatureAlgorithm(k.Algorithm), state: k.State,
 		created: k.Created, public: private.Public()}
-	var errAccess, errID, errAnswer, errLogout, errEvent error
-	s.access, s.accessHeader, errAccess = newSigner(s, private, "at+jwt")
-	s.id, s.idHeader, errID = newSigner(s, private, "JWT")
-	s.answer, _, errAnswer = newSigner(s, private, typIntrospection)
-	s.logout, _, errLogout = newSigner(s, private, typLogout)
-	s.event, _, errEvent = newSigner(s, private, typEvent)
-	return s, errors.Join(errAccess, errID, errAnswer, errLogout, errEvent)
+	key := jose.JSONWebKey{Key: private, KeyID: s.kid}
+	var errs [7]error
+	s.access, errs[0] = newSigner(s, key, typAccess)
+	s.id, errs[1] = newSigner(s, key, typID)
+	s.answer, errs[2] = newSigner(s, key, typIntrospection)
+	s.logout, errs[3] = newSigner(s, key, typLogout)
+	s.event, errs[4] = newSigner(s, key, typEvent)
+	s.accessHeader, errs[5] = headerFor(s, typAccess)
+	s.idHeader, errs[6] = headerFor(s, typID)
+	return s, errors.Join(errs[:]...)
 }
 
-// newSigner makes a signer and the one encoded header that it writes.
-func newSigner(s *signingKey, private crypto.Signer, typ jose.ContentType) (jose.Signer, string, error) {
-	key := jose.SigningKey{Algorithm: s.algorithm, Key: jose.JSONWebKey{Key: private, KeyID: s.kid}}
-	signer, err := jose.NewSigner(key, (&jose.SignerOptions{}).WithType(typ))
+func newSigner(s *signingKey, key any, typ jose.ContentType) (jose.Signer, error) {
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: s.algorithm, Key: key}, (&jose.SignerOptions{}).WithType(typ))
 	if err != nil {
-		return nil, "", fmt.Errorf("credential: key %s: %w", s.kid, err)
+		return nil, fmt.Errorf("credential: key %s: %w", s.kid, err)
+	}
+	return signer, nil
+}
+
+// headerFor is the one encoded header that a key's tokens of a type begin with. It is
+// written as theirs is, and only not signed: a signature costs milliseconds.
+func headerFor(s *signingKey, typ jose.ContentType) (string, error) {
+	signer, err := newSigner(s, unsigned{s}, typ)
+	if err != nil {
+		return "", err
 	}
 	token, err := sign(signer, []byte("{}"))
 	if err != nil {
-		return nil, "", err
+		return "", err
 	}
 	header, _, _, _ := split(token)
-	return signer, header, nil
+	return header, nil
 }
+
+// unsigned stands for a key where nothing is to be signed.
+type unsigned struct{ of *signingKey }
+
+func (u unsigned) Public() *jose.JSONWebKey {
+	return &jose.JSONWebKey{Key: u.of.public, KeyID: u.of.kid}
+}
+func (u unsigned) Algs() []jose.SignatureAlgorithm                           { return []jose.SignatureAlgorithm{u.of.algorithm} }
+func (unsigned) SignPayload([]byte, jose.SignatureAlgorithm) ([]byte, error) { return []byte{0}, nil }
 
 func sign(s jose.Signer, payload []byte) (string, error) {
 	jws, err := s.Sign(payload)

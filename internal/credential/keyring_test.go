@@ -55,6 +55,22 @@ func TestOthersVerifyByTheKeySet(t *testing.T) {
 	}
 }
 
+// The header by which a key is found is the one that its tokens have, byte for byte.
+func TestAKeyIsFoundByTheHeaderOfItsTokens(t *testing.T) {
+	ring := testRing(t, testRoot(t), ES256, RS256)
+	for _, k := range ring.keys {
+		for header, signer := range map[string]jose.Signer{k.accessHeader: k.access, k.idHeader: k.id} {
+			token, err := sign(signer, []byte("{}"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if has, _, _ := strings.Cut(token, "."); has != header {
+				t.Errorf("%s: a token has the header %s, the key is found by %s", k.algorithm, has, header)
+			}
+		}
+	}
+}
+
 func TestKeyringRefusesKeysThatDoNotFit(t *testing.T) {
 	root := testRoot(t)
 	made := func(alg string) SealedKey {

@@ -45,7 +45,7 @@ type Options struct {
 	Path        string // of the database file; its directory is made (0700) if missing
 	Synchronous Synchronous
 	Migrations  fs.FS // goose SQL files at its root
-	Readers     int   // read-only connections; 0: the number of processors, at least 4
+	Readers     int   // read-only connections at most, opened when they are needed; 0: the number of processors, at least 4
 	// TextFunctions are deterministic SQL functions of one text: NULL for NULL and
 	// for what is not text.
 	TextFunctions map[string]func(string) string
@@ -82,11 +82,13 @@ type Row = interface{ Scan(dest ...any) error }
 type DB struct {
 	writer  *writer
 	readers *readers
-	all     []*session
 	lock    *os.File
 	closed  chan struct{}
 	once    sync.Once
 	ended   error
+
+	mu  sync.Mutex // guards what follows
+	all []*session
 }
 
 const op = "sqlitedb"
@@ -116,13 +118,9 @@ func Open(ctx context.Context, o Options) (_ *DB, err error) {
 	if err := migrate(ctx, o.Path, o.Migrations); err != nil {
 		return nil, err
 	}
-	d.readers = newReaders(o.Readers)
-	for range o.Readers {
-		r, err := d.connect(o, "query_only=ON", "cache_size=-4096")
-		if err != nil {
-			return nil, err
-		}
-		d.readers.give(r)
+	d.readers = newReaders(o.Readers, func() (*session, error) { return d.connect(o, "query_only=ON", "cache_size=-4096") })
+	if err := d.View(ctx, func(Querier) error { return nil }); err != nil { // what hinders reading is told now
+		return nil, err
 	}
 	d.writer = startWriter(s)
 	return d, nil
@@ -136,20 +134,30 @@ func (d *DB) connect(o Options, settings ...string) (*session, error) {
 	if err != nil {
 		return nil, fault.Wrap(fault.Unavailable, where, err)
 	}
+	if err := prepareConn(conn, o, settings); err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
 	s := &session{conn: conn, stmts: map[string]*statement{}}
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	d.all = append(d.all, s)
+	return s, nil
+}
+
+func prepareConn(conn *sqlite.Conn, o Options, settings []string) error {
+	const where = op + ".Open"
 	conn.SetBusyTimeout(busyTimeout)
 	for _, setting := range append([]string{"temp_store=MEMORY"}, settings...) {
 		if err := sqlitex.ExecuteTransient(conn, "pragma "+setting, nil); err != nil {
-			return nil, fault.Wrap(fault.Unavailable, where, err)
+			return fault.Wrap(fault.Unavailable, where, err)
 		}
 	}
 	for name, fn := range o.TextFunctions {
 		if err := conn.CreateFunction(name, textFunction(fn)); err != nil {
-			return nil, fault.Wrap(fault.Internal, where, err)
+			return fault.Wrap(fault.Internal, where, err)
 		}
 	}
-	return s, nil
+	return nil
 }
 
 func textFunction(fn func(string) string) *sqlite.FunctionImpl {
@@ -187,7 +195,7 @@ func (d *DB) lockFile(path string) error {
 }
 
 // View runs fn in one read transaction: a snapshot of the last commit. The Querier
-// ends with fn.
+// ends with fn. fault.Unavailable where another connection is needed and does not open.
 func (d *DB) View(ctx context.Context, fn func(Querier) error) error {
 	return d.reading(ctx, func(s *session) error { return s.view(fn) })
 }
@@ -200,7 +208,10 @@ func (d *DB) reading(ctx context.Context, fn func(*session) error) error {
 	}
 	select {
 	case <-d.readers.free:
-		s := d.readers.take()
+		s, err := d.readers.take()
+		if err != nil {
+			return err
+		}
 		defer d.readers.give(s)
 		return fn(s)
 	case <-ctx.Done():
@@ -243,6 +254,8 @@ func (d *DB) Close() error {
 }
 
 func (d *DB) release() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	var errs []error
 	for _, s := range d.all {
 		errs = append(errs, s.close())

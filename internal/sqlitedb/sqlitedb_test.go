@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -280,5 +281,45 @@ func TestTextFunctions(t *testing.T) {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// A connection that is needed and does not open refuses one view; the next ones have
+// their place, and their connection once it opens again.
+func TestAReaderThatDoesNotOpenRefusesOneViewAlone(t *testing.T) {
+	d, path := open(t), ""
+	err := d.View(t.Context(), func(q Querier) error {
+		return q.QueryRow(`select file from pragma_database_list where name = 'main'`).Scan(&path)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	away := func(from, to string) {
+		if err := os.Rename(from, to); err != nil {
+			t.Fatal(err)
+		}
+	}
+	second := func() error { return d.View(t.Context(), func(Querier) error { return nil }) }
+	err = d.View(t.Context(), func(Querier) error { // it has the one connection
+		away(path, path+".away")
+		if err := os.Mkdir(path, 0o700); err != nil {
+			return err
+		}
+		for range cap(d.readers.free) + 1 {
+			if err := second(); !fault.Is(err, fault.Unavailable) {
+				t.Errorf("a view without a connection: %v", err)
+			}
+		}
+		if err := os.Remove(path); err != nil {
+			return err
+		}
+		away(path+".away", path)
+		return second()
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	if len(d.all) != 3 || len(d.readers.free) != cap(d.readers.free) {
+		t.Errorf("%d connections are open, %d of %d may read", len(d.all), len(d.readers.free), cap(d.readers.free))
 	}
 }
