@@ -20,7 +20,6 @@ import (
 
 	"golang.org/x/tools/txtar"
 
-	"github.com/drawbridge-id/drawbridge/config"
 	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/bridge"
 	"github.com/drawbridge-id/drawbridge/internal/credential"
@@ -119,13 +118,18 @@ func newReplay(t *testing.T, comment string) *replay {
 func (r *replay) start() {
 	r.t.Helper()
 	ctx, dir := context.Background(), r.t.TempDir()
+	files, err := newFiles()
+	r.must(err)
+	for name, content := range files {
+		r.must(os.WriteFile(filepath.Join(dir, name), content, 0o600))
+	}
 	rows, err := sqlite.Open(ctx, filepath.Join(dir, "bridge.db"))
 	r.must(err)
 	r.t.Cleanup(func() { r.must(rows.Close()) })
 	hot, err := embedded.Open(ctx, filepath.Join(dir, "hot.db"), embedded.Limits{})
 	r.must(err)
 	r.t.Cleanup(func() { r.must(hot.Close()) })
-	sample, err := config.Load("../../examples/drawbridge.yaml", nil)
+	sample, err := example()
 	r.must(err)
 	issuer := credential.NewIssuer(sample.Server.PublicURL, func() *credential.Keyring { return nil }) // nobody mints here
 	clock := func() time.Time { return r.now }
@@ -133,13 +137,40 @@ func (r *replay) start() {
 	r.bridge, err = bridge.New(bridge.Config{Store: rows, Hot: hot, Issuer: issuer, URL: sample.Server.PublicURL,
 		Lives: bridge.DefaultLives(), Now: clock, Observe: func(op string, err error) { r.t.Errorf("%s: %v", op, err) }})
 	r.must(err)
-	r.policy = sample.Policy
+	r.policy = examplePolicy(r.t)
 	r.apply()
 	r.server = httptest.NewServer(scim.New(scim.Config{Gate: r.bridge, PublicURL: sample.Server.PublicURL, Now: clock}))
 	r.t.Cleanup(r.server.Close)
 	r.vars["server"] = sample.Server.PublicURL
 	r.speakFor(r.connection)
 }
+
+// newFiles are the engines' files of a bridge that is new.
+var newFiles = sync.OnceValues(func() (files map[string][]byte, err error) {
+	dir, err := os.MkdirTemp("", "new-bridge-")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	rows, err := sqlite.OpenEngine(context.Background(), filepath.Join(dir, "bridge.db"))
+	if err != nil {
+		return nil, err
+	}
+	hot, err := embedded.Open(context.Background(), filepath.Join(dir, "hot.db"), embedded.Limits{})
+	if err != nil {
+		return nil, errors.Join(err, rows.Close())
+	}
+	if err := errors.Join(hot.Close(), rows.Close()); err != nil {
+		return nil, err
+	}
+	files = map[string][]byte{}
+	for _, name := range []string{"bridge.db", "hot.db"} {
+		if files[name], err = os.ReadFile(filepath.Join(dir, name)); err != nil {
+			return nil, err
+		}
+	}
+	return files, nil
+})
 
 func (r *replay) apply() {
 	r.t.Helper()

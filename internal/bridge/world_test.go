@@ -88,15 +88,32 @@ func (c *clock) Add(d time.Duration) {
 // that hold it to what it promises (other tests change it at will) and without conditions.
 func samplePolicy(t testing.TB) mapping.PolicySource {
 	t.Helper()
-	cfg, err := config.Load("../../examples/drawbridge.yaml", nil)
+	p := examplePolicy(t)
+	p.Tests, p.Conditions = nil, nil
+	for i := range p.Rules {
+		p.Rules[i].When = ""
+	}
+	return p
+}
+
+// example is the sample organisation, read once: reading it costs as much as many a test.
+var example = sync.OnceValues(func() (*config.Config, error) { return config.Load("../../examples/drawbridge.yaml", nil) })
+
+// examplePolicy is the example's policy, of which the caller may change everything.
+func examplePolicy(t testing.TB) (p mapping.PolicySource) {
+	t.Helper()
+	cfg, err := example()
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg.Policy.Tests, cfg.Policy.Conditions = nil, nil
-	for i := range cfg.Policy.Rules {
-		cfg.Policy.Rules[i].When = ""
+	text, err := json.Marshal(cfg.Policy)
+	if err != nil {
+		t.Fatal(err)
 	}
-	return cfg.Policy
+	if err := json.Unmarshal(text, &p); err != nil {
+		t.Fatal(err)
+	}
+	return p
 }
 
 // newWorld is a bridge with the sample policy applied and a token per connection.
