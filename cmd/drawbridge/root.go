@@ -111,6 +111,7 @@ func (c *cli) root() *cobra.Command {
 		c.delivery(),
 		c.tokens(),
 		c.session(),
+		c.key(),
 		c.scope(),
 		c.scim(),
 		c.drive(),

@@ -158,7 +158,7 @@ func (a *app) route(ring *keys.Ring) error {
 	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	metrics := newMetrics(reg)
 	a.metrics = metrics
-	reg.MustRegister(newEnds(a.bridge), newRuleMetrics(a.bridge), newUnproved(a.bridge), newDeliveryMetrics(a.bridge))
+	reg.MustRegister(newEnds(a.bridge), newRuleMetrics(a.bridge), newUnproved(a.bridge), newKeyAges(ring), newDeliveryMetrics(a.bridge))
 	reg.MustRegister(newStreamMetrics(a.store))
 	reg.MustRegister(reloadMetrics(&a.takings)...)
 	from := httpserver.Proxies(a.cfg.Server.TrustedProxies).Client
@@ -178,7 +178,7 @@ func (a *app) route(ring *keys.Ring) error {
 	authzen.New(authzen.Config{Issuer: base, Gate: a.bridge, Decider: a.bridge, Proofs: proofs, Observe: observe}).Routes(mux)
 	a.signals = ssf.New(ssf.Config{Issuer: base, JWKS: base + oidc.PathKeys, Receivers: a.bridge, Streams: a.bridge, Subjects: a.bridge, Tokens: a.bridge, Observe: observe})
 	a.signals.Routes(mux)
-	admin := api.New(api.Config{Bridge: a.bridge, Token: credential.DigestOf(a.admin.Reveal()), Version: version(),
+	admin := api.New(api.Config{Bridge: a.bridge, Keys: ring, Token: credential.DigestOf(a.admin.Reveal()), Version: version(),
 		PublicURL: base, Findings: a.examine, Configuration: a.configuration, Says: pages.Says, Observe: observe})
 	mux.Handle(api.Prefix+"/", admin)
 	mux.Handle("GET "+config.SchemaPath, serveSchema())

@@ -26,6 +26,7 @@ const Prefix = "/api/v1"
 // Config is what the API works with.
 type Config struct {
 	Bridge    *bridge.Bridge
+	Keys      SigningKeys
 	Token     credential.Digest // of the one administrator's token; zero opens nothing
 	Version   string
 	PublicURL string
@@ -74,6 +75,7 @@ func New(c Config) http.Handler {
 	a.planRoutes(h)
 	a.applicationRoutes(h)
 	a.sessionRoutes(h)
+	a.keyRoutes(h)
 	register(a, h, http.MethodPut, "/connections/{connection}/people/{person}/certification", "Record what the vendor's register says of a technician; it outranks the identity provider", http.StatusNoContent, a.certify)
 	mux.HandleFunc("/", nothingThere)
 	return a.guard(mux)

@@ -71,7 +71,7 @@ var layers = []struct {
 	{"docs", nil},
 	{"config", []string{"docs", "internal/access", "internal/assertion", "internal/credential", "internal/secret", "internal/suggest", "mapping", "oidc", "scim/dialect", "scim/schema"}},
 	{"internal/httpserver", []string{"internal/fault", "internal/secret"}},
-	{"internal/api", []string{"internal/access", "internal/bridge", "internal/credential", "internal/fault", "internal/session", "internal/store", "mapping", "scim/dialect"}},
+	{"internal/api", []string{"internal/access", "internal/bridge", "internal/credential", "internal/fault", "internal/keys", "internal/session", "internal/store", "mapping", "scim/dialect"}},
 	{"internal/console", []string{"internal/access", "internal/credential", "internal/fault", "internal/hot", "internal/secret", "internal/session", "oidc", "oidc/upstream"}},
 	{"internal/idp", []string{"internal/secret"}},
 	{"internal/drive", []string{"internal/idp", "internal/secret"}},
