@@ -3,11 +3,12 @@
 
 GO ?= go
 NODE_DIR := testdata/openid-client
+SAMPLES_DIR := examples/apps/typescript
 AXE_DIR := testdata/axe
 ORACLES_DIR := testdata/scim-oracles
 FUZZINPUTS ?= 10000
 
-.PHONY: demo build test unit race lint fuzz lanes browser openid-client scim-oracles interop bench setup-browser setup-axe setup-node setup-oracles clean
+.PHONY: demo build test unit race lint fuzz lanes browser openid-client samples scim-oracles interop bench setup-browser setup-axe setup-node setup-oracles setup-samples clean
 
 demo:
 	$(GO) run ./cmd/drawbridge demo
@@ -33,7 +34,7 @@ lint:
 fuzz:
 	@GO="$(GO)" FUZZINPUTS="$(FUZZINPUTS)" sh .ci/fuzz
 
-lanes: setup-browser setup-axe setup-node setup-oracles
+lanes: setup-browser setup-axe setup-node setup-oracles setup-samples
 	$(GO) test -tags lanes -count=1 -timeout 10m ./cmd/drawbridge ./scim/oracles
 	@$(MAKE) interop
 
@@ -42,6 +43,9 @@ browser: setup-browser setup-axe
 
 openid-client: setup-node
 	$(GO) test -tags lanes -count=1 -run 'OpenIDClient' ./cmd/drawbridge
+
+samples: setup-samples
+	$(GO) test -tags lanes -count=1 -run 'SampleApplications' ./cmd/drawbridge
 
 scim-oracles: setup-oracles
 	$(GO) test -tags lanes -count=1 ./scim/oracles
@@ -62,8 +66,12 @@ setup-axe:
 setup-node:
 	@sh .ci/npm $(NODE_DIR)
 
+setup-samples:
+	@sh .ci/npm $(SAMPLES_DIR)
+	@cd $(SAMPLES_DIR) && npm run --silent build
+
 setup-oracles:
 	@sh .ci/npm $(ORACLES_DIR)
 
 clean:
-	rm -rf bin data demo-data $(NODE_DIR)/node_modules $(AXE_DIR)/node_modules $(ORACLES_DIR)/node_modules testdata/scim-sanity/venv
+	rm -rf bin data demo-data $(NODE_DIR)/node_modules $(AXE_DIR)/node_modules $(ORACLES_DIR)/node_modules $(SAMPLES_DIR)/node_modules $(SAMPLES_DIR)/dist testdata/scim-sanity/venv

@@ -45,15 +45,15 @@ func (j *journal) String() string {
 	return j.text.String()
 }
 
-// startDemo runs `drawbridge demo --json --data data` in this process.
-func startDemo(t testing.TB, data string) *running {
+// startDemo runs `drawbridge demo --json --data data`, with more arguments, in this process.
+func startDemo(t testing.TB, data string, more ...string) *running {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	out, in := io.Pipe()
 	d := &running{t: t, data: data, log: &journal{}}
 	ended := make(chan int, 1)
 	go func() {
-		code := run(ctx, []string{"demo", "--listen", "127.0.0.1:0", "--json", "--data", data}, os.Environ(), strings.NewReader(""), in, d.log)
+		code := run(ctx, append([]string{"demo", "--listen", "127.0.0.1:0", "--json", "--data", data}, more...), os.Environ(), strings.NewReader(""), in, d.log)
 		in.Close() //nolint:errcheck // a pipe's writer closes without error
 		ended <- code
 	}()
