@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 	"time"
@@ -34,5 +35,47 @@ func TestDoctorFindsKeysThatDidNotChangeInTime(t *testing.T) {
 		if got := strings.Join(levels, " "); got != row.want {
 			t.Errorf("%s: %s, want %s", name, got, row.want)
 		}
+	}
+}
+
+// What an erased key signed is refused when the command returns, and applications go on
+// with what they refresh.
+func TestErasingASigningKeyFromTheCommandLine(t *testing.T) {
+	t.Parallel()
+	d := startDemo(t, t.TempDir())
+	c := d.client("southern-entra")
+	held, err := c.SignIn(t.Context(), "kim@southern.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range []struct {
+		args   []string
+		active bool
+	}{
+		{[]string{"key", "rotate", "--now"}, true},
+		{[]string{"key", "retire", "RETIRED", "--now"}, false},
+	} {
+		var all []keys.Key
+		if code, out := d.command("key", "list", "--json"); code != exitDone || json.Unmarshal([]byte(out), &all) != nil {
+			t.Fatalf("%d %s", code, out)
+		}
+		for _, k := range all {
+			if k.State == "retired" && k.Algorithm == "ES256" && step.args[2] == "RETIRED" {
+				step.args[2] = k.ID
+			}
+		}
+		if code, out := d.command(step.args...); code != exitDone {
+			t.Fatalf("%v: %d %s", step.args, code, out)
+		}
+		if said, err := c.Introspect(t.Context(), held.AccessToken); err != nil || said["active"] != step.active {
+			t.Errorf("%v: introspection: %v, %v", step.args, said, err)
+		}
+	}
+	renewed, err := c.Refresh(t.Context(), held.RefreshToken)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if said, err := c.Introspect(t.Context(), renewed.AccessToken); err != nil || said["active"] != true {
+		t.Errorf("what was refreshed: %v, %v", said, err)
 	}
 }
