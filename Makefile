@@ -8,7 +8,7 @@ AXE_DIR := testdata/axe
 ORACLES_DIR := testdata/scim-oracles
 FUZZINPUTS ?= 10000
 
-.PHONY: demo build test unit race lint fuzz lanes browser openid-client samples scim-oracles interop bench setup-browser setup-axe setup-node setup-oracles setup-samples clean
+.PHONY: demo build test unit race lint fuzz lanes browser openid-client samples scim-oracles interop bench setup-browser setup-axe setup-node setup-oracles setup-samples setup-nginx clean
 
 demo:
 	$(GO) run ./cmd/drawbridge demo
@@ -34,7 +34,7 @@ lint:
 fuzz:
 	@GO="$(GO)" FUZZINPUTS="$(FUZZINPUTS)" sh .ci/fuzz
 
-lanes: setup-browser setup-axe setup-node setup-oracles setup-samples
+lanes: setup-browser setup-axe setup-node setup-oracles setup-samples setup-nginx
 	$(GO) test -tags lanes -count=1 -timeout 10m ./cmd/drawbridge ./scim/oracles
 	@$(MAKE) interop
 
@@ -65,6 +65,9 @@ setup-axe:
 
 setup-node:
 	@sh .ci/npm $(NODE_DIR)
+
+setup-nginx:
+	@sh .ci/setup nginx nginx-light
 
 setup-samples:
 	@sh .ci/npm $(SAMPLES_DIR)
