@@ -216,7 +216,7 @@ func (r *chance) next() operation {
 // the same audit trail.
 func TestAnOperationMeansTheSameInABulk(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(3) {
+	for seed := range seeds {
 		one, other := newWorld(t), newWorld(t)
 		r := &chance{Rand: rand.New(rand.NewPCG(seed, 5)), made: map[string][]string{}}
 		ids := map[string]string{}

@@ -34,7 +34,7 @@ var (
 
 // live lives through histories, with check after each step.
 func live(t *testing.T, check func(*history)) {
-	for seed := range uint64(4) {
+	for seed := range seeds + 1 {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			t.Parallel()
 			h := &history{world: newWorld(t), r: rand.New(rand.NewPCG(seed, 4))}

@@ -19,8 +19,9 @@ import (
 	"github.com/drawbridge-id/drawbridge/mapping"
 )
 
-// lives is how many random lives are lived where nobody asks for a number by -rapid.checks.
-const lives = 5
+// lives is how many random lives are lived where nobody asks for a number by -rapid.checks,
+// and seeds of how many seeds other random histories are made.
+var lives, seeds = 5, uint64(3)
 
 // within reports what a world finds to rapid, which looks for a shorter life then.
 type within struct {

@@ -204,7 +204,7 @@ func (w *world) foretells(src mapping.PolicySource, when string) bridge.PolicyPl
 // TestAPlanIsWhatApplyingDoes: whatever happened before, whatever the policy says.
 func TestAPlanIsWhatApplyingDoes(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(3) {
+	for seed := range seeds {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			t.Parallel()
 			h := &history{world: newWorld(t), r: rand.New(rand.NewPCG(seed, 11))}
