@@ -33,6 +33,7 @@ type Config struct {
 	Keys        Keys
 	Clients     []Client
 	Connections []Connection
+	Webhooks    []Webhook
 	Policy      mapping.PolicySource // scopes, connections and rules; it compiles
 	Files       Files                // what all this was read from
 	Text        string               // the configuration's own files, Masked
@@ -247,7 +248,7 @@ type loader struct {
 
 func (l *loader) config(root field) *Config {
 	b, ok := root.open("version", "vendor", "server", "sessions", "keys", "clients", "scopes", "scopes_file", "connections",
-		"attributes", "conditions", "grants", "risk", "rules", "guard", "tests")
+		"attributes", "conditions", "grants", "risk", "rules", "guard", "tests", "webhooks")
 	if !ok {
 		return nil
 	}
@@ -260,6 +261,7 @@ func (l *loader) config(root field) *Config {
 	c.Keys = l.keys(b, c.Sessions)
 	c.Clients = l.clients(b)
 	l.policy(b, c)
+	c.Webhooks = l.webhooks(b, c.Connections)
 	l.env.leftOver(l.report)
 	return c
 }

@@ -24,6 +24,7 @@ type form struct {
 	Rules       []formRule                `json:"rules"`
 	Guard       formGuard                 `json:"guard"`
 	Tests       []formTest                `json:"tests"`
+	Webhooks    []formWebhook             `json:"webhooks"`
 }
 
 type formVendor struct {
@@ -108,6 +109,19 @@ type formClient struct {
 	AccessToken            formDuration   `json:"access_token"`
 	Refresh                formDuration   `json:"refresh"`
 	PairwiseSector         string         `json:"pairwise_sector"`
+}
+
+type formWebhook struct {
+	Name               string   `json:"name" jsonschema:"required"`
+	URL                string   `json:"url" jsonschema:"required,format=uri"`
+	Secret             string   `json:"secret"`
+	SecretFile         string   `json:"secret_file"`
+	SecretEnv          string   `json:"secret_env"`
+	PreviousSecret     string   `json:"previous_secret"`
+	PreviousSecretFile string   `json:"previous_secret_file"`
+	PreviousSecretEnv  string   `json:"previous_secret_env"`
+	Events             []string `json:"events" jsonschema:"required"`
+	Connections        []string `json:"connections"`
 }
 
 // formScope has the keys of every scope.
@@ -340,6 +354,6 @@ func docsOf() map[string]string {
 		"formProvider": "scopes", "formAccount": "scopes", "formFleet": "scopes", "formConnection": "connections", "formSCIM": "scim",
 		"formFederation": "scim.federation", "formExtensions": "scim.extensions", "formExtension": "scim.extensions", "formSignIn": "sign_in",
 		"formContactTerms": "a grant", "formTerms": "a grant", "formRisk": "risk", "formRule": "rules", "formGuard": "guard", "formAlarm": "alarm",
-		"formTest": "tests", "formPerson": "as",
+		"formTest": "tests", "formPerson": "as", "formWebhook": "webhooks",
 	}
 }

@@ -13,10 +13,14 @@ import (
 
 const complete = "testdata/good/complete.yaml"
 
+// variables is the environment that complete.yaml is read in.
+var variables = []string{"A_SECRET=a sample", "A_WEBHOOK_SECRET=whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"}
+
 // besides are the files that complete.yaml names.
 func besides(path string) ([]byte, error) {
 	files := map[string]string{
 		"client-secret":             "a sample",
+		"webhook-secret":            "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD",
 		"testdata/good/driver.json": string(examples.Driver),
 		"testdata/good/depot.json":  `{"id":"urn:banksia:scim:schemas:extension:depot:1.0:Group","name":"Depot","attributes":[{"name":"depot"}]}`,
 		"keys.json":                 `{"keys":[{"kty":"EC","crv":"P-256","kid":"a","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}]}`,
@@ -36,7 +40,7 @@ func source(t *testing.T, name string, data []byte, read func(string) ([]byte, e
 		t.Fatal(g.problems(Files{}))
 	}
 	r := root.report
-	l := &loader{report: r, env: readEnvironment([]string{"A_SECRET=a sample"}), read: read, blamed: map[mapping.Pos]bool{}}
+	l := &loader{report: r, env: readEnvironment(variables), read: read, blamed: map[mapping.Pos]bool{}}
 	return l.config(root).Policy, r
 }
 
@@ -112,7 +116,7 @@ func TestTheFileWithEveryKeyHolds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Parse(complete, data, []string{"A_SECRET=a sample"}, besides); err != nil {
+	if _, err := Parse(complete, data, variables, besides); err != nil {
 		t.Error(err)
 	}
 }

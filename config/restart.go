@@ -34,13 +34,22 @@ func (c *Config) AtRestart(started *Config) []string {
 		}
 	}
 	keys = append(keys, differing("clients.", started.clients(), c.clients())...)
-	return append(keys, differing("connections.", started.trusts(), c.trusts())...)
+	keys = append(keys, differing("connections.", started.trusts(), c.trusts())...)
+	return append(keys, differing("webhooks.", started.webhooks(), c.webhooks())...)
 }
 
 func (c *Config) clients() map[access.ClientID]any {
 	all := map[access.ClientID]any{}
 	for _, one := range c.Clients {
 		all[one.ID] = one
+	}
+	return all
+}
+
+func (c *Config) webhooks() map[string]any {
+	all := map[string]any{}
+	for _, one := range c.Webhooks {
+		all[one.Name] = one
 	}
 	return all
 }

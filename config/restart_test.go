@@ -39,9 +39,10 @@ func TestWhatTakesEffectAtARestart(t *testing.T) {
 		"Connections.SignIn": {func(c *Config) { c.Connections[0].SignIn = &SignIn{Issuer: "https://idp.example"} }, live},
 		"Connections.Trust": {func(c *Config) { c.Connections[0].Trust = assertion.Trust{KeysURI: "https://keys.example"} },
 			[]string{"connections.southern-entra"}},
-		"Policy": {func(c *Config) { c.Policy.TreeInStore = true }, live},
-		"Files":  {func(c *Config) { c.Files.Path = "elsewhere" }, live},
-		"Text":   {func(c *Config) { c.Text = "x" }, live},
+		"Webhooks": {func(c *Config) { c.Webhooks = []Webhook{{Name: "ops"}} }, []string{"webhooks.ops"}},
+		"Policy":   {func(c *Config) { c.Policy.TreeInStore = true }, live},
+		"Files":    {func(c *Config) { c.Files.Path = "elsewhere" }, live},
+		"Text":     {func(c *Config) { c.Text = "x" }, live},
 	}
 	base := func() *Config {
 		return &Config{Clients: []Client{{Client: oidc.Client{ID: "a"}}}, Connections: []Connection{{Connection: access.Connection{ID: "southern-entra"}}}}

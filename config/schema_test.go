@@ -104,7 +104,7 @@ func TestSchemaAndLoaderKnowTheSameKeys(t *testing.T) {
 	if !ok {
 		t.Fatal(g.problems(Files{}))
 	}
-	l := &loader{report: doc.report, env: readEnvironment([]string{"A_SECRET=x"}), read: besides, blamed: map[mapping.Pos]bool{}}
+	l := &loader{report: doc.report, env: readEnvironment(variables), read: besides, blamed: map[mapping.Pos]bool{}}
 	l.config(doc)
 	for name, n := range root.described() {
 		if keys := strings.Join(slices.Sorted(maps.Keys(sub(n["properties"]))), " "); !opened[keys] {

@@ -76,6 +76,8 @@ func (a *app) examineDeliveries(ctx context.Context, say finding) {
 	}
 	for _, r := range all {
 		switch {
+		case r.Paused && r.Kind == bridge.KindWebhook:
+			say(api.LevelWarn, "take it out of the configuration, or: drawbridge delivery retry "+r.Name, "%s wants nothing any more: %s", r.Name, r.Error)
 		case r.Failures > 0:
 			say(api.LevelWarn, "mend the receiver, then: drawbridge delivery retry "+r.Name, "%s: %d deliveries wait, the oldest since %s; %d attempts in vain: %s",
 				r.Name, r.Pending, r.Oldest.Local().Format(time.DateTime), r.Failures, r.Error)
@@ -91,12 +93,14 @@ type deliveryMetrics struct {
 	bridge                           *bridge.Bridge
 	pending, oldest, failures        *prometheus.Desc
 	sent, failed, refused, abandoned *prometheus.Desc
+	lag                              *prometheus.Desc
 }
 
 func newDeliveryMetrics(b *bridge.Bridge) *deliveryMetrics {
 	desc := func(o prometheus.Opts) *prometheus.Desc {
 		return prometheus.NewDesc(o.Name, o.Help, []string{"receiver"}, nil)
 	}
+	lag := prometheus.Opts{Name: "drawbridge_outbox_lag_seconds", Help: "How long ago the oldest event happened that has not been read to be told; 0 if all have."}
 	return &deliveryMetrics{bridge: b,
 		pending:   desc(prometheus.Opts{Name: "drawbridge_delivery_pending", Help: "Deliveries that wait for the receiver."}),
 		oldest:    desc(prometheus.Opts{Name: "drawbridge_delivery_oldest_seconds", Help: "How long ago what waits longest happened; 0 if nothing waits."}),
@@ -104,23 +108,31 @@ func newDeliveryMetrics(b *bridge.Bridge) *deliveryMetrics {
 		sent:      desc(prometheus.Opts{Name: "drawbridge_delivery_sent_total", Help: "Deliveries that have arrived."}),
 		failed:    desc(prometheus.Opts{Name: "drawbridge_delivery_failed_total", Help: "Attempts in vain."}),
 		refused:   desc(prometheus.Opts{Name: "drawbridge_delivery_refused_total", Help: "Deliveries that the receiver will not have."}),
-		abandoned: desc(prometheus.Opts{Name: "drawbridge_delivery_abandoned_total", Help: "Deliveries that were given up, being too old or too many."})}
+		abandoned: desc(prometheus.Opts{Name: "drawbridge_delivery_abandoned_total", Help: "Deliveries that were given up, being too old or too many."}),
+		lag:       prometheus.NewDesc(lag.Name, lag.Help, nil, nil)}
 }
 
 // Describe implements prometheus.Collector.
 func (m *deliveryMetrics) Describe(to chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{m.pending, m.oldest, m.failures, m.sent, m.failed, m.refused, m.abandoned} {
+	for _, d := range []*prometheus.Desc{m.pending, m.oldest, m.failures, m.sent, m.failed, m.refused, m.abandoned, m.lag} {
 		to <- d
 	}
 }
 
 // Collect implements prometheus.Collector. It reads one row for each receiver.
 func (m *deliveryMetrics) Collect(to chan<- prometheus.Metric) {
-	all, err := m.bridge.Receivers(context.Background())
+	ctx := context.Background()
+	all, err := m.bridge.Receivers(ctx)
 	if err != nil {
 		to <- prometheus.NewInvalidMetric(m.pending, err)
 		return
 	}
+	lag, err := m.bridge.RelayLag(ctx)
+	if err != nil {
+		to <- prometheus.NewInvalidMetric(m.lag, err)
+		return
+	}
+	to <- prometheus.MustNewConstMetric(m.lag, prometheus.GaugeValue, lag.Seconds())
 	now := time.Now()
 	for _, r := range all {
 		oldest := 0.0

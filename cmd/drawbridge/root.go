@@ -108,7 +108,7 @@ func (c *cli) root() *cobra.Command {
 		c.doctor(),
 		c.restore(),
 		c.connection(),
-		c.delivery(),
+		c.delivery(), c.webhook(),
 		c.tokens(),
 		c.session(),
 		c.key(),

@@ -45,6 +45,9 @@ func (c *cli) statusAsText(s api.Status) error {
 	if err := w.Flush(); err != nil {
 		return err
 	}
+	for _, r := range s.Receivers {
+		fmt.Fprintf(c.out, "NOT ARRIVING at %s (%s): %s; %s\n", legible(r.Receiver), r.State, plural(int(r.Pending), "delivery waits", "deliveries wait"), legible(r.Error))
+	}
 	for _, p := range k.Problems {
 		fmt.Fprintf(c.out, "  %s\n", p)
 	}

@@ -59,6 +59,7 @@ type app struct {
 	recorder   *recorder.Recorder
 	relay      *outbox.Relay
 	deliver    *deliver.Worker
+	webhooks   deliver.Webhooks
 	signals    *ssf.Front
 	outside    egress.Options // of whatever calls places that others named
 	metrics    *metrics
@@ -144,7 +145,9 @@ func (a *app) openBridge(ctx context.Context, ring *keys.Ring, client *http.Clie
 	if err != nil {
 		return err
 	}
-	a.openDeliveries(issuer)
+	if err := a.openDeliveries(issuer); err != nil {
+		return err
+	}
 	if err := a.takeFirst(ctx); err != nil {
 		return err
 	}
@@ -179,7 +182,7 @@ func (a *app) route(ring *keys.Ring) error {
 	a.signals = ssf.New(ssf.Config{Issuer: base, JWKS: base + oidc.PathKeys, Receivers: a.bridge, Streams: a.bridge, Subjects: a.bridge, Tokens: a.bridge, Observe: observe})
 	a.signals.Routes(mux)
 	admin := api.New(api.Config{Bridge: a.bridge, Keys: ring, Token: credential.DigestOf(a.admin.Reveal()), Version: version(),
-		PublicURL: base, Findings: a.examine, Configuration: a.configuration, Says: pages.Says, Observe: observe})
+		PublicURL: base, Findings: a.examine, Configuration: a.configuration, Says: pages.Says, TestWebhook: a.testWebhook, Observe: observe})
 	mux.Handle(api.Prefix+"/", admin)
 	mux.Handle("GET "+config.SchemaPath, serveSchema())
 	edge := httpserver.Edge{Log: a.log, Metrics: httpserver.NewMetrics(reg), Now: time.Now, Tag: bridge.WithRequestID, Route: routeOf}
@@ -190,14 +193,21 @@ func (a *app) route(ring *keys.Ring) error {
 }
 
 // openDeliveries puts together who is told what happened: translators say to whom, senders how.
-func (a *app) openDeliveries(issuer *credential.Issuer) {
+func (a *app) openDeliveries(issuer *credential.Issuer) error {
 	client := egress.New(a.outside)
+	hooks, err := webhooks(a.cfg)
+	if err != nil {
+		return err
+	}
+	a.webhooks = deliver.Webhooks{All: hooks, HTTP: client, Now: time.Now}
 	logouts := deliver.Logouts{Applications: a.bridge, Signer: issuer, HTTP: client, Now: time.Now}
 	a.deliver = deliver.New(deliver.Config{Store: a.store, Now: time.Now,
-		Senders: map[string]deliver.Sender{deliver.KindLogout: logouts, bridge.KindSignal: deliver.Signals{Streams: a.bridge, HTTP: client, Now: time.Now}},
+		Senders: map[string]deliver.Sender{deliver.KindLogout: logouts, bridge.KindSignal: deliver.Signals{Streams: a.bridge, HTTP: client, Now: time.Now},
+			bridge.KindWebhook: a.webhooks},
 		Observe: func(err error) { a.log.Warn("delivery", zap.Error(err)) }})
 	a.relay = outbox.New(outbox.Config{Store: a.store, Now: time.Now, Written: func() { a.deliver.Wake(); a.bridge.DeliveriesWritten() },
-		Observe: func(err error) { a.log.Warn("outbox", zap.Error(err)) }}, logouts, a.bridge.Signals())
+		Observe: func(err error) { a.log.Warn("outbox", zap.Error(err)) }}, logouts, a.bridge.Signals(), a.webhooks)
+	return nil
 }
 
 // besideMux sends what is addressed to SCIM there as it was sent. ServeMux would

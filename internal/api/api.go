@@ -36,6 +36,8 @@ type Config struct {
 	Configuration func(ctx context.Context) Configuration
 	// Says is what the page tells somebody of a customer who is refused for a reason.
 	Says func(reason, customer string) string
+	// TestWebhook sends a test to a webhook by its name; nil: there are none.
+	TestWebhook func(ctx context.Context, name string) (WebhookAnswer, error)
 	// Observe hears of every error once, where it is rendered. It may be nil.
 	Observe func(ctx context.Context, err error)
 }

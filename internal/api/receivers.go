@@ -7,6 +7,8 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/drawbridge-id/drawbridge/internal/bridge"
+	"github.com/drawbridge-id/drawbridge/internal/fault"
 	"github.com/drawbridge-id/drawbridge/internal/store"
 )
 
@@ -29,6 +31,7 @@ type Receiver struct {
 
 func (a *api) receiverRoutes(h huma.API) {
 	get(a, h, "/receivers", "To whom something is sent: applications, streams of signals, webhooks", a.receivers)
+	register(a, h, http.MethodPost, "/webhooks/{webhook}/test", "Send a message of type webhook.test to a webhook at once, and say what it answered", http.StatusOK, a.testWebhook)
 	register(a, h, http.MethodPost, "/receivers/{receiver}/retry", "Send what waits for a receiver again at once", http.StatusOK, a.retryReceiver)
 }
 
@@ -49,6 +52,37 @@ func (a *api) retryReceiver(ctx context.Context, in *receiverName) (*body[Receiv
 	r, err := a.Bridge.RetryReceiver(ctx, in.Receiver)
 	r.Next = time.Time{}
 	return &body[Receiver]{shownReceiver(r)}, err
+}
+
+// WebhookAnswer is what a webhook answered to a test.
+type WebhookAnswer struct {
+	Arrived bool   `json:"arrived" doc:"it answered 2xx"`
+	Status  int    `json:"status" doc:"of its answer"`
+	Error   string `json:"error,omitempty" doc:"why it counts as an attempt in vain; partly the receiver's own words"`
+}
+
+type webhookName struct {
+	Webhook string `path:"webhook" maxLength:"64"`
+}
+
+func (a *api) testWebhook(ctx context.Context, in *webhookName) (*body[WebhookAnswer], error) {
+	if a.TestWebhook == nil {
+		return nil, fault.New(fault.Unsupported, "api.testWebhook", "this bridge has no webhooks")
+	}
+	answer, err := a.TestWebhook(ctx, in.Webhook)
+	return &body[WebhookAnswer]{answer}, err
+}
+
+// inTrouble are the receivers that somebody should look at.
+func (a *api) inTrouble(ctx context.Context) ([]Receiver, error) {
+	all, err := a.Bridge.Receivers(ctx)
+	var out []Receiver
+	for _, r := range all {
+		if bridge.InTrouble(r) {
+			out = append(out, shownReceiver(r))
+		}
+	}
+	return out, err
 }
 
 func shownReceiver(r store.Receiver) Receiver {

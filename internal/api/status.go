@@ -24,6 +24,7 @@ type Status struct {
 	Waiting       int64         `json:"waiting" doc:"people who are to be decided anew, or will be at their next use"`
 	LargeChanges  int           `json:"large_changes" doc:"groups with a large change under way, up to 100"`
 	Alarms        int           `json:"alarms" doc:"raised in the last seven days"`
+	Receivers     []Receiver    `json:"receivers_in_trouble,omitempty" doc:"to whom nothing arrives, or who want nothing any more"`
 }
 
 // The outcomes of taking a configuration.
@@ -60,6 +61,9 @@ func (a *api) status(ctx context.Context, _ *struct{}) (*body[Status], error) {
 	s := Status{Version: a.Version, PublicURL: a.PublicURL, Policy: now.Policy.Version, PolicyHash: now.Policy.Hash, PolicyApplied: when(now.Policy.At),
 		PolicyAuthor: now.Policy.Author, PolicyFile: now.Policy.File, PolicyPlan: now.Policy.Plan,
 		Waiting: now.Waiting, LargeChanges: now.Large, Alarms: len(now.Alarms)}
+	if s.Receivers, err = a.inTrouble(ctx); err != nil {
+		return nil, err
+	}
 	if a.Configuration != nil {
 		s.Configuration = a.Configuration(ctx)
 	}

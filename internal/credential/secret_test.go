@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/drawbridge-id/drawbridge/internal/secret"
 )
 
 // Canary: no secret of this package leaves by printing or encoding what holds it.
@@ -28,6 +30,10 @@ func TestSecretsDoNotPrint(t *testing.T) {
 		t.Fatal(err)
 	}
 	nonces, err := root.NonceKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	hook, err := ParseWebhookKey(secret.New("whsec_" + base64.StdEncoding.EncodeToString([]byte("a webhook's key, 30 bytes long"))))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,7 +66,7 @@ func TestSecretsDoNotPrint(t *testing.T) {
 		t.Fatal(err)
 	}
 	var spellings []string
-	for _, raw := range [][]byte{root.key()[:], key.key()[:], cursors.key()[:], nonces.key()[:], parsed.mac()[:], private[36:68]} {
+	for _, raw := range [][]byte{root.key()[:], key.key()[:], cursors.key()[:], nonces.key()[:], parsed.mac()[:], private[36:68], hook.key()} {
 		spellings = append(spellings, string(raw), fmt.Sprint(raw), fmt.Sprintf("%x", raw), fmt.Sprintf("%X", raw),
 			strings.Trim(fmt.Sprintf("%#v", raw), "[]byte{}"), base64.RawURLEncoding.EncodeToString(raw), base64.StdEncoding.EncodeToString(raw))
 	}
@@ -78,11 +84,12 @@ func TestSecretsDoNotPrint(t *testing.T) {
 		access  SCIMAccessKey
 		marks   MarkKey
 		nonces  NonceKey
+		hook    WebhookKey
 		refresh Refresh
 		ring    *Keyring
 	}
-	shy := holder{root, key, cursors, access, marks, nonces, parsed, ring}
-	for _, held := range []any{text, root, &root, key, &key, cursors, &cursors, parsed, &parsed, ring, refresh, code, scim, clientSecret, scimAccess, access, &access, marks, &marks, nonces, &nonces, shy, &shy} {
+	shy := holder{root, key, cursors, access, marks, nonces, hook, parsed, ring}
+	for _, held := range []any{text, root, &root, key, &key, cursors, &cursors, parsed, &parsed, ring, refresh, code, scim, clientSecret, scimAccess, access, &access, marks, &marks, nonces, &nonces, hook, &hook, shy, &shy} {
 		for _, shown := range []any{held, wrapped{held}, []any{held}, map[string]any{"k": held}} {
 			var out []string
 			for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d"} {
@@ -119,8 +126,9 @@ func TestErrorsDoNotRepeatTheCredential(t *testing.T) {
 		"scimat":  func(s string) error { _, err := scimKey(t).Open(s, noon()); return err },
 		"cursor":  func(s string) error { _, err := cursorKey(t).Open(s, "list"); return err },
 		"root":    func(s string) error { _, err := ParseRootKey([]byte(s)); return err },
+		"webhook": func(s string) error { _, err := ParseWebhookKey(secret.New(s)); return err },
 	} {
-		for _, prefix := range []string{"", "drb_code_", "drb_scim_", "drb_refresh_", "drb_root_", "drb_secret_", "drb_scimat_", "eyJh."} {
+		for _, prefix := range []string{"", "drb_code_", "drb_scim_", "drb_refresh_", "drb_root_", "drb_secret_", "drb_scimat_", "eyJh.", "whsec_"} {
 			err := parse(prefix + "canary4711")
 			if err == nil || strings.Contains(err.Error(), "canary4711") {
 				t.Errorf("%s: %v", name, err)

@@ -21,8 +21,8 @@ import (
 
 // Sender sends one delivery. It must end soon after ctx does.
 //
-// nil: it has arrived. *Refused: it never will. *Later: not before some time. Any
-// other error: again, after a pause.
+// nil: it has arrived. *Refused: it never will. *Later: not before some time. *Stopped:
+// not before an administrator says so. Any other error: again, after a pause.
 type Sender interface {
 	Send(ctx context.Context, d store.Delivery) error
 }
@@ -42,6 +42,12 @@ type Later struct {
 }
 
 func (e *Later) Error() string { return e.Why }
+
+// Stopped says that the receiver wants nothing any more. What is for it waits, and is
+// given up in the end, until an administrator lets it be sent again.
+type Stopped struct{ Why string }
+
+func (e *Stopped) Error() string { return e.Why }
 
 // The pauses after failures.
 const (

@@ -114,8 +114,23 @@ func (w *Worker) noted(ctx context.Context, r store.Receiver, s sent) error {
 		if errors.As(s.err, &later) {
 			asked = later.After
 		}
-		return tx.DeliveryFailed(r.Name, s.failed.JTI, reasonOf(s.err), now.Add(w.pause(failures, asked)), now)
+		if err := tx.DeliveryFailed(r.Name, s.failed.JTI, reasonOf(s.err), now.Add(w.pause(failures, asked)), now); err != nil {
+			return err
+		}
+		return stopped(tx, r, s.err, now)
 	})
+}
+
+// stopped notes that a receiver wants nothing any more, if that is what it said.
+func stopped(tx *store.Tx, r store.Receiver, why error, now time.Time) error {
+	var stop *Stopped
+	if !errors.As(why, &stop) {
+		return nil
+	}
+	if err := tx.PauseReceiver(r.Name, r.Kind, true); err != nil {
+		return err
+	}
+	return tx.Append(event.Event{Type: event.DeliveryPaused, Actor: event.ByBridge, At: now, Data: map[string]string{"receiver": r.Name}})
 }
 
 func (w *Worker) notedRefusals(tx *store.Tx, r store.Receiver, s sent, now time.Time) error {

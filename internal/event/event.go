@@ -68,6 +68,7 @@ const (
 	ConnectionRestored Type = "connection.restored"
 
 	DeliveryAbandoned Type = "delivery.abandoned" // somebody is not told of something any more
+	DeliveryPaused    Type = "delivery.paused"    // a receiver said that it wants nothing any more
 
 	AlarmMassGain     Type = "alarm.mass_gain"
 	AlarmGroupDeleted Type = "alarm.group_deleted"
