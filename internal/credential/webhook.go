@@ -26,7 +26,7 @@ const (
 )
 
 // ParseWebhookKey reads a secret as Standard Webhooks writes it: whsec_ and 24 to 64
-// bytes in base64. The error does not repeat it.
+// bytes in base64, on one line. The error does not repeat it.
 func ParseWebhookKey(s secret.String) (WebhookKey, error) {
 	encoded, ok := strings.CutPrefix(s.Reveal(), webhookPrefix)
 	if !ok {
