@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -30,6 +31,7 @@ func api() oidc.Client {
 type protected struct {
 	*world
 	guard  *resource.Guard
+	mu     sync.Mutex     // guards what follows, where the guard runs beside the test
 	routes map[string]int // how often each path was asked for
 }
 
@@ -59,7 +61,9 @@ func (p *protected) provider() http.Handler {
 }
 
 func (p *protected) RoundTrip(r *http.Request) (*http.Response, error) {
+	p.mu.Lock()
 	p.routes[r.URL.Path]++
+	p.mu.Unlock()
 	rec := httptest.NewRecorder()
 	p.provider().ServeHTTP(rec, r)
 	res := rec.Result()
