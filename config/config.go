@@ -112,7 +112,16 @@ type SignIn struct {
 	AuthTimeClaim           string // "" for auth_time
 	InsecureAuthTimeFromIat bool
 
+	Revocation *Revocation // nil: the provider may not ask to end all that a person has
+
 	Probe, ProbeGrace time.Duration // 0: the provider is asked nothing; sessions live on unanswered
+}
+
+// Revocation is who may ask to end all that a person has (Okta's Universal Logout).
+type Revocation struct {
+	Issuer   string
+	ClientID string
+	KeysURI  string
 }
 
 // Load reads the configuration: a file, or every *.yaml of a directory. environ is

@@ -218,6 +218,14 @@ type formSignIn struct {
 	InsecureAuthTimeFromIat bool     `json:"insecure_auth_time_from_iat"`
 	Probe                   string   `json:"probe"`
 	ProbeGrace              string   `json:"probe_grace"`
+
+	Revocation formRevocation `json:"revocation"`
+}
+
+type formRevocation struct {
+	Issuer   string `json:"issuer" jsonschema:"required,format=uri"`
+	ClientID string `json:"client_id"`
+	KeysURI  string `json:"jwks_uri" jsonschema:"format=uri"`
 }
 
 type formAttribute struct {
@@ -352,7 +360,7 @@ func docsOf() map[string]string {
 	return map[string]string{
 		"form": "The keys", "formServer": "server", "formSessions": "sessions", "formKeys": "keys", "formClient": "clients", "formScope": "scopes",
 		"formProvider": "scopes", "formAccount": "scopes", "formFleet": "scopes", "formConnection": "connections", "formSCIM": "scim",
-		"formFederation": "scim.federation", "formExtensions": "scim.extensions", "formExtension": "scim.extensions", "formSignIn": "sign_in",
+		"formFederation": "scim.federation", "formExtensions": "scim.extensions", "formExtension": "scim.extensions", "formSignIn": "sign_in", "formRevocation": "sign_in.revocation",
 		"formContactTerms": "a grant", "formTerms": "a grant", "formRisk": "risk", "formRule": "rules", "formGuard": "guard", "formAlarm": "alarm",
 		"formTest": "tests", "formPerson": "as", "formWebhook": "webhooks",
 	}

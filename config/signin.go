@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"strings"
 	"time"
 
@@ -16,7 +17,7 @@ func SubjectClaim(idp string) string {
 
 func (l *loader) signIn(f field, idp string) *SignIn {
 	b, ok := f.open("issuer", "client_id", "client_secret", "client_secret_file", "client_secret_env", "subject_claim", "tenant_id",
-		"scopes", "prompt", "acr_values", "require_acr", "require_amr", "auth_time_claim", "insecure_auth_time_from_iat", "probe", "probe_grace")
+		"scopes", "prompt", "acr_values", "require_acr", "require_amr", "auth_time_claim", "insecure_auth_time_from_iat", "probe", "probe_grace", "revocation")
 	if !ok {
 		return nil
 	}
@@ -41,7 +42,22 @@ func (l *loader) signIn(f field, idp string) *SignIn {
 	b.asked(s)
 	b.proof(s)
 	b.probing(s)
+	if at, ok := b.get("revocation"); ok {
+		s.Revocation = at.revocation(s)
+	}
 	return s
+}
+
+// revocation reads who may ask to end all that a person has: where only an issuer is
+// named, its keys are where Okta has them.
+func (f field) revocation(s *SignIn) *Revocation {
+	b, ok := f.open("issuer", "client_id", "jwks_uri")
+	if !ok {
+		return nil
+	}
+	b.need("issuer")
+	return &Revocation{Issuer: b.address("issuer"), ClientID: cmp.Or(b.text("client_id"), s.ClientID),
+		KeysURI: cmp.Or(b.address("jwks_uri"), strings.TrimSuffix(b.text("issuer"), "/")+"/oauth2/v1/keys")}
 }
 
 // probing reads how often the provider is asked about sessions.

@@ -27,11 +27,17 @@ type metrics struct {
 	dropped  *prometheus.CounterVec
 	alarms   *prometheus.CounterVec
 	probes   *prometheus.CounterVec
+	messages *prometheus.CounterVec
 }
 
 // asked counts the questions about sessions that identity providers were asked.
 func (m *metrics) asked(conn access.ConnectionID, outcome string) {
 	m.probes.WithLabelValues(string(conn), outcome).Inc()
+}
+
+// heard counts what identity providers said about people who are signed in.
+func (m *metrics) heard(conn access.ConnectionID, kind, outcome string) {
+	m.messages.WithLabelValues(string(conn), kind, outcome).Inc()
 }
 
 // alarmed counts the alarms that were raised since the start.
@@ -63,7 +69,9 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		Help: "Alarms about what an identity provider did at large, by connection and kind."}, []string{"connection", "kind"})
 	m.probes = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "drawbridge_idp_probes_total",
 		Help: "Questions to identity providers whether a session stands, by connection and outcome."}, []string{"connection", "outcome"})
-	r.MustRegister(m.alarms, m.probes, m.scim, m.duration, m.fixups, m.dropped, m.compared, build)
+	m.messages = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "drawbridge_idp_messages_total",
+		Help: "What identity providers said about people who are signed in, by connection, kind and outcome."}, []string{"connection", "kind", "outcome"})
+	r.MustRegister(m.alarms, m.probes, m.messages, m.scim, m.duration, m.fixups, m.dropped, m.compared, build)
 	return m
 }
 

@@ -70,9 +70,11 @@ func (a *app) take(ctx context.Context, cfg *config.Config) (t taking) {
 		t.err = fault.Wrap(fault.Invalid, "take", err)
 		return a.compared(ctx, t)
 	}
+	hear := a.inbound.Prepare(sources(cfg))
 	t.outcome, t.err = a.bridge.Reload(ctx, bridge.PolicyFile{Source: cfg.Policy, Name: cfg.Files.Path, Text: []byte(cfg.Text)})
 	if t.err == nil {
 		put()
+		hear()
 	}
 	return a.compared(ctx, t)
 }

@@ -39,6 +39,7 @@ import (
 	"github.com/drawbridge-id/drawbridge/internal/store/sqlite"
 	"github.com/drawbridge-id/drawbridge/oidc"
 	"github.com/drawbridge-id/drawbridge/oidc/authzen"
+	"github.com/drawbridge-id/drawbridge/oidc/inbound"
 	"github.com/drawbridge-id/drawbridge/oidc/ssf"
 	"github.com/drawbridge-id/drawbridge/oidc/upstream"
 	"github.com/drawbridge-id/drawbridge/scim"
@@ -54,6 +55,7 @@ type app struct {
 	ring       *keys.Ring
 	bridge     *bridge.Bridge
 	upstreams  *upstream.Upstreams
+	inbound    *inbound.Front
 	assertions *assertion.Verifier
 	sealer     *audit.Sealer
 	recorder   *recorder.Recorder
@@ -113,7 +115,7 @@ func open(ctx context.Context, cfg *config.Config, s setting) (_ *app, err error
 		return nil, err
 	}
 	a.sealer = audit.NewSealer(a.store, sealEvery, func(err error) { a.log.Warn("audit sealer", zap.Error(err)) })
-	return a, a.route(a.ring)
+	return a, a.route(a.ring, client)
 }
 
 func (a *app) openKeys(ctx context.Context) (*keys.Ring, error) {
@@ -155,7 +157,7 @@ func (a *app) openBridge(ctx context.Context, ring *keys.Ring, client *http.Clie
 }
 
 // route puts every handler behind the edge.
-func (a *app) route(ring *keys.Ring) error {
+func (a *app) route(ring *keys.Ring, client *http.Client) error {
 	base := a.cfg.Server.PublicURL
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -181,6 +183,8 @@ func (a *app) route(ring *keys.Ring) error {
 	authzen.New(authzen.Config{Issuer: base, Gate: a.bridge, Decider: a.bridge, Proofs: proofs, Observe: observe}).Routes(mux)
 	a.signals = ssf.New(ssf.Config{Issuer: base, JWKS: base + oidc.PathKeys, Receivers: a.bridge, Streams: a.bridge, Subjects: a.bridge, Tokens: a.bridge, Observe: observe})
 	a.signals.Routes(mux)
+	a.inbound = inbound.New(inbound.Config{Base: base, Client: client, Signed: a.upstreams, Ends: a.bridge, Now: time.Now, Counted: metrics.heard, Observe: observe}, sources(a.cfg))
+	a.inbound.Routes(mux)
 	admin := api.New(api.Config{Bridge: a.bridge, Keys: ring, Token: credential.DigestOf(a.admin.Reveal()), Version: version(),
 		PublicURL: base, Findings: a.examine, Configuration: a.configuration, Says: pages.Says, TestWebhook: a.testWebhook, Observe: observe})
 	mux.Handle(api.Prefix+"/", admin)
@@ -333,6 +337,22 @@ func providers(cfg *config.Config) []upstream.Provider {
 			RequireACR: c.SignIn.RequireACR, RequireAMR: c.SignIn.RequireAMR,
 			AuthTimeClaim: c.SignIn.AuthTimeClaim, InsecureAuthTimeFromIat: c.SignIn.InsecureAuthTimeFromIat,
 			ProbeEvery: c.SignIn.Probe, ProbeGrace: c.SignIn.ProbeGrace})
+	}
+	return out
+}
+
+// sources are the identity providers that may say something about people who are signed in.
+func sources(cfg *config.Config) []inbound.Source {
+	var out []inbound.Source
+	for _, c := range cfg.Connections {
+		if c.SignIn == nil {
+			continue
+		}
+		s := inbound.Source{Connection: c.ID, Issuer: c.SignIn.Issuer, ClientID: c.SignIn.ClientID}
+		if r := c.SignIn.Revocation; r != nil {
+			s.Revocation = &inbound.Revoker{Issuer: r.Issuer, ClientID: r.ClientID, KeysURI: r.KeysURI}
+		}
+		out = append(out, s)
 	}
 	return out
 }

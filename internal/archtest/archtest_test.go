@@ -53,10 +53,11 @@ var layers = []struct {
 	{"oidc", []string{"internal/access", "internal/assertion", "internal/credential", "internal/fault", "internal/hot", "internal/secret", "internal/session"}},
 	{"oidc/resource", nil}, // protects anyone's API: nothing of ours
 	{"oidc/upstream", []string{"internal/access", "internal/assertion", "internal/fault", "internal/jwtclaims", "internal/secret"}},
+	{"oidc/inbound", []string{"internal/access", "internal/assertion", "internal/fault", "internal/jwtclaims"}},
 	{"oidc/authzen", []string{"internal/fault", "oidc"}},
 	{"oidc/ssf", []string{"internal/access", "internal/fault", "internal/secret", "oidc"}},
 	// L3: use cases
-	{"internal/bridge", []string{"internal/access", "internal/assertion", "internal/credential", "internal/event", "internal/fault", "internal/hot", "internal/secret", "internal/session", "internal/store", "internal/suggest", "mapping", "oidc", "oidc/authzen", "oidc/ssf", "oidc/upstream", "scim", "scim/admission", "scim/dialect", "scim/patch", "scim/schema", "scim/traffic"}},
+	{"internal/bridge", []string{"internal/access", "internal/assertion", "internal/credential", "internal/event", "internal/fault", "internal/hot", "internal/secret", "internal/session", "internal/store", "internal/suggest", "mapping", "oidc", "oidc/authzen", "oidc/inbound", "oidc/ssf", "oidc/upstream", "scim", "scim/admission", "scim/dialect", "scim/patch", "scim/schema", "scim/traffic"}},
 	// L4: engines
 	{"internal/sqlitedb", []string{"internal/fault"}},
 	{"internal/store/sqlite", []string{"internal/access", "internal/fault", "internal/sqlitedb", "internal/store"}},

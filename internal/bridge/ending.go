@@ -54,21 +54,25 @@ func (b *Bridge) EndPersonSessions(ctx context.Context, conn access.ConnectionID
 func (b *Bridge) endPerson(ctx context.Context, conn access.ConnectionID, person access.PersonID, y why) (n int, err error) {
 	err = b.ending(ctx, conn, y, func(c *change) error {
 		p, err := c.dir.Person(person)
-		if err != nil {
-			return err
+		if err == nil {
+			n, err = c.endAll(p, y.reason)
 		}
-		rows, err := c.dir.Sessions(p)
-		if err != nil {
-			return err
-		}
-		n = len(rows)
-		p.Epoch++
-		if err := c.dir.UpdatePerson(p); err != nil {
-			return err
-		}
-		return c.end(rows, y.reason)
+		return err
 	})
 	return n, err
+}
+
+// endAll ends all that was handed out to a person, and says how many sessions that were.
+func (c *change) endAll(p store.Person, reason string) (int, error) {
+	rows, err := c.dir.Sessions(p)
+	if err != nil {
+		return 0, err
+	}
+	p.Epoch++
+	if err := c.dir.UpdatePerson(p); err != nil {
+		return 0, err
+	}
+	return len(rows), c.end(rows, reason)
 }
 
 // ending is a transaction that ends sessions and decides nothing: it needs no policy,

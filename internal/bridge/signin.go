@@ -85,12 +85,15 @@ func (c *change) signIn(id upstream.Identity, life time.Duration, cookie secret.
 	if err := refusal(p, held, func() (mapping.Decision, error) { return c.evaluate(p) }, c.now); err != nil {
 		return err
 	}
+	if err := c.standsThere(p, id); err != nil {
+		return err
+	}
 	host, err := c.tx.Host()
 	if err != nil {
 		return err
 	}
 	s, events, err := session.Start(session.Opening{ID: session.ID(credential.NewID("ses")), Connection: c.conn, Person: p.ID, Held: held,
-		Upstream: session.Upstream{Issuer: id.Issuer, Subject: id.Subject, Session: id.Session, AMR: id.AMR, ACR: id.ACR, Device: id.Device, Until: id.Until},
+		Upstream: session.Upstream{Issuer: id.Issuer, Subject: id.Subject, Sub: otherThan(id.Subject, id.Sub), Session: id.Session, AMR: id.AMR, ACR: id.ACR, Device: id.Device, Until: id.Until},
 		Epochs:   session.Epochs{Host: host, Connection: c.dir.Row().Epoch, Person: p.Epoch},
 		AuthTime: id.AuthTime, Now: c.now, Expires: sessionEnd(c.now.Add(life), id.Until)})
 	if err != nil {

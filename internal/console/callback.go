@@ -15,6 +15,17 @@ import (
 
 const stateMax = 512
 
+// goAfresh sends the person back to their provider once, to sign in anew there.
+func (c *Console) goAfresh(w http.ResponseWriter, r *http.Request, req hot.AuthRequest, conn access.ConnectionID, cause error) {
+	to, err := c.afresh(r, req, conn)
+	if err != nil {
+		c.refuse(w, r, errors.Join(err, cause), c.about(r, req, conn))
+		return
+	}
+	c.observe(r, cause)
+	see(w, to)
+}
+
 // callback is where an identity provider sends people back to. The state is taken
 // first, so that it works once whatever happens next.
 func (c *Console) callback(w http.ResponseWriter, r *http.Request) {
@@ -31,6 +42,10 @@ func (c *Console) callback(w http.ResponseWriter, r *http.Request) {
 	}
 	id.Device = deviceOf(r.UserAgent())
 	cookie, b, err := c.enter(w, r, req, id)
+	if fault.ReasonOf(err) == upstream.ReasonStale && !id.Fresh {
+		c.goAfresh(w, r, req, conn, err)
+		return
+	}
 	if err != nil {
 		c.refuse(w, r, err, c.about(r, req, conn))
 		return

@@ -557,3 +557,25 @@ func TestASharedSessionLastsNoLongerThanTheProviderSaysNow(t *testing.T) {
 		}
 	}
 }
+
+// Whose provider has ended all that they had is sent back to it once, to sign in anew.
+func TestAnOldSignInLeadsToANewOneOnce(t *testing.T) {
+	w := newWorld(t)
+	b := w.browserTab(t)
+	w.stale = true
+	again := b.signIn("sam", "&hint=sam@ironbark.example")
+	if again.status != http.StatusSeeOther || !strings.Contains(again.to, "prompt=login") || !strings.Contains(again.to, "login_hint=sam%40ironbark.example") {
+		t.Fatalf("%d %s", again.status, again.to)
+	}
+	answer := func(s shown) shown {
+		return b.get("/connect/ironbark-entra/callback?" + url.Values{"state": {s.state(t)}, "code": {"sam"}}.Encode())
+	}
+	if got := answer(again); !strings.HasPrefix(got.to, "https://fleet.example/callback?code=") {
+		t.Errorf("%d %s", got.status, got.to)
+	}
+	b = w.browserTab(t)
+	w.refusals["sam"] = fault.New(fault.Denied, "test", "INTERNAL").Because(upstream.ReasonStale)
+	if got := answer(b.signIn("sam", "")); got.status != http.StatusForbidden || got.to != "" {
+		t.Errorf("whose new sign-in is too old is sent round again: %d %s", got.status, got.to)
+	}
+}

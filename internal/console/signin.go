@@ -170,8 +170,7 @@ func (c *Console) connectionOf(r *http.Request, req hot.AuthRequest, another boo
 
 // leave starts the trip to the identity provider and gives the address it begins at.
 func (c *Console) leave(r *http.Request, req hot.AuthRequest, conn access.ConnectionID, hint string, another bool) (string, error) {
-	now := c.Now()
-	up := hot.Upstream{Connection: conn, State: newSecret(), Nonce: newSecret(), CodeVerifier: newSecret() + newSecret(), Started: now}
+	up := c.trip(conn)
 	leg := c.leg(req, up)
 	if leg.LoginHint = hint; another {
 		leg.LoginHint = ""
@@ -179,11 +178,29 @@ func (c *Console) leave(r *http.Request, req hot.AuthRequest, conn access.Connec
 			leg.Prompt = "select_account"
 		}
 	}
-	to, err := c.Upstream.Start(r.Context(), conn, leg)
+	return c.depart(r, req, up, leg)
+}
+
+// afresh starts another trip, on which the provider must let the person sign in anew:
+// what it vouched for is older than its own word that all of it has ended.
+func (c *Console) afresh(r *http.Request, req hot.AuthRequest, conn access.ConnectionID) (string, error) {
+	up := c.trip(conn)
+	up.Login = true
+	leg := c.leg(req, up)
+	leg.LoginHint = req.LoginHint
+	return c.depart(r, req, up, leg)
+}
+
+func (c *Console) trip(conn access.ConnectionID) hot.Upstream {
+	return hot.Upstream{Connection: conn, State: newSecret(), Nonce: newSecret(), CodeVerifier: newSecret() + newSecret(), Started: c.Now()}
+}
+
+func (c *Console) depart(r *http.Request, req hot.AuthRequest, up hot.Upstream, leg upstream.Leg) (string, error) {
+	to, err := c.Upstream.Start(r.Context(), up.Connection, leg)
 	if err != nil {
 		return "", err
 	}
-	return to, c.Requests.BindUpstream(r.Context(), req.ID, up, now)
+	return to, c.Requests.BindUpstream(r.Context(), req.ID, up, up.Started)
 }
 
 // leg is what the trip out and the trip home agree on. A new sign-in that was asked
@@ -194,7 +211,7 @@ func (c *Console) leg(req hot.AuthRequest, up hot.Upstream) upstream.Leg {
 		RedirectURL: c.Base + "/connect/" + string(up.Connection) + "/callback", MaxAge: req.MaxAge,
 		ACRValues: req.ACRValues, UILocales: req.UILocales,
 	}
-	if slices.Contains(req.Prompt, oidc.PromptLogin) {
+	if up.Login || slices.Contains(req.Prompt, oidc.PromptLogin) {
 		leg.Prompt, leg.MaxAge = "login", -1
 	}
 	return leg

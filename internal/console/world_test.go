@@ -39,6 +39,7 @@ type world struct {
 	refusals map[string]error // subject → why SignIn refuses
 	startErr error
 	until    time.Time // the provider's end of a session
+	stale    bool      // only a sign-in that was asked for anew will do
 	refused  []string
 	reached  map[session.ID][]oidc.Client
 	there    string // where people sign out at the identity provider
@@ -182,7 +183,7 @@ func (w *world) Finish(_ context.Context, c access.ConnectionID, leg upstream.Le
 	if q.Has("error") {
 		return upstream.Identity{}, fault.New(fault.Denied, "world", "INTERNAL %s", q.Get("error")).Because(upstream.ReasonIdP)
 	}
-	return upstream.Identity{Connection: c, Issuer: "https://idp.example", Subject: q.Get("code"), AuthTime: w.clock(), Until: w.until}, nil
+	return upstream.Identity{Connection: c, Issuer: "https://idp.example", Subject: q.Get("code"), AuthTime: w.clock(), Until: w.until, Started: leg.Started, Fresh: leg.Prompt == "login"}, nil
 }
 
 func (w *world) SignIn(_ context.Context, id upstream.Identity) (secret.String, oidc.Browser, error) {
@@ -190,6 +191,9 @@ func (w *world) SignIn(_ context.Context, id upstream.Identity) (secret.String, 
 	defer w.mu.Unlock()
 	if err := w.refusals[id.Subject]; err != nil {
 		return secret.String{}, oidc.Browser{}, err
+	}
+	if w.stale && !id.Fresh {
+		return secret.String{}, oidc.Browser{}, fault.New(fault.Denied, "world", "INTERNAL too old").Because(upstream.ReasonStale)
 	}
 	choices, ok := w.people[id.Subject]
 	if !ok {

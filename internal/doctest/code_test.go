@@ -205,6 +205,7 @@ func TestEveryReasonCodeIsExplained(t *testing.T) {
 	codes = append(codes, texts(t, "internal/credential", named("Reason"))...)
 	codes = append(codes, texts(t, "mapping", ofType("Code"))...)
 	codes = append(codes, texts(t, "oidc/upstream", named("Reason"))...)
+	codes = append(codes, texts(t, "oidc/inbound", named("reason"))...)
 	codes = append(codes, texts(t, "oidc", named("Reason"))...)
 	codes = append(codes, texts(t, "internal/console", named("reason"))...)
 	codes = append(codes, texts(t, "internal/bridge", named("reason"))...)

@@ -22,6 +22,7 @@ const (
 	SubjectPinned      Type = "person.subject_pinned"
 	SubjectChanged     Type = "person.subject_changed" // an alarm: the claim that links sign-in moved
 	CertificationSet   Type = "person.certification_set"
+	PersonSignedOut    Type = "person.signed_out" // everywhere, because the identity provider asked for it
 	GroupProvisioned   Type = "group.provisioned"
 	GroupChanged       Type = "group.changed"
 	GroupRenamed       Type = "group.renamed"

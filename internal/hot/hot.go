@@ -76,6 +76,7 @@ type Upstream struct {
 	Nonce        string
 	CodeVerifier string
 	Started      time.Time
+	Login        bool // a new sign-in is asked for on this trip, whatever the request asks
 }
 
 // CodeGrant is what an authorization code stands for.

@@ -113,6 +113,7 @@ func (c Claims) Instant(name string) (time.Time, error) {
 type Limits struct {
 	Issued  bool          // iat must be there
 	Longest time.Duration // how far ahead the end may lie; 0: any
+	Oldest  time.Duration // how long ago iat may lie; 0: any
 	NoEnd   bool          // exp may be missing, as in a security event token (RFC 8417 section 2.2)
 }
 
@@ -135,10 +136,21 @@ func (c Claims) Times(now time.Time, l Limits) error {
 		return fmt.Errorf("it lives longer than %s", l.Longest)
 	case now.Add(Skew).Before(iat):
 		return errors.New("iat lies in the future")
+	case l.Oldest > 0 && !now.Before(iat.Add(l.Oldest+Skew)):
+		return fmt.Errorf("it was made more than %s ago", l.Oldest)
 	case now.Add(Skew).Before(nbf):
 		return errors.New("nbf lies in the future")
 	}
 	return nil
+}
+
+// Members reads a claim that must be an object.
+func (c Claims) Members(name string) (Claims, error) {
+	var of Claims
+	if raw := c[name]; raw.Kind() != '{' || jsonv2.Unmarshal(raw, &of) != nil {
+		return nil, fmt.Errorf("%s is missing or no object", name)
+	}
+	return of, nil
 }
 
 // Optional reads a claim into v where there is one that is not null.

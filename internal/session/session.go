@@ -7,6 +7,7 @@
 package session
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
@@ -54,12 +55,16 @@ type Epochs struct{ Host, Connection, Person int64 }
 type Upstream struct {
 	Issuer  string
 	Subject string
+	Sub     string   `json:",omitzero"` // the provider's own sub, where Subject is another claim of it; "" otherwise
 	Session string   // the provider's own sid, "" if it gave none
 	AMR     []string // how the person proved who they are
 	ACR     string
 	Device  string    `json:",omitempty"` // what the browser called itself, in words of ours; "" if nobody knows
 	Until   time.Time `json:",omitzero"`  // when the provider wants all that came of the sign-in to end; zero: it did not say
 }
+
+// NamedAs is the sub by which the provider names the person.
+func (u Upstream) NamedAs() string { return cmp.Or(u.Sub, u.Subject) }
 
 // The reasons for which a session ends; each is a sentence on the page that says so.
 const (

@@ -81,12 +81,12 @@ func (tx *Tx) InsertSession(s SessionRow) error {
 		return fault.Wrap(fault.Internal, op, err)
 	}
 	n, err := tx.exec(op, `insert into sessions (id, conn, person, state, active, version, host_epoch, connection_epoch, person_epoch,
-		auth_at, created_at, expires_at, ended_at, end_reason, upstream, cookie, offline)
-		select $1, p.conn, p.id, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17
+		auth_at, created_at, expires_at, ended_at, end_reason, upstream, cookie, offline, idp_session, idp_subject)
+		select $1, p.conn, p.id, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19
 		from connections c join people p on p.conn = c.key where c.id = $2 and p.id = $3`,
 		string(s.ID), string(s.Connection), string(s.Person), int64(s.State), string(s.Active), s.Version,
 		s.Epochs.Host, s.Epochs.Connection, s.Epochs.Person, ms(s.AuthTime), ms(s.Created), ms(s.Expires), ms(s.EndedAt),
-		s.EndReason, string(upstream), s.Cookie[:], string(s.Offline))
+		s.EndReason, string(upstream), s.Cookie[:], string(s.Offline), s.Upstream.Session, s.Upstream.NamedAs())
 	if err == nil && n == 0 {
 		return fault.New(fault.NotFound, op, "there is no such person")
 	}

@@ -91,10 +91,10 @@ func (l *link) checkClaims(c claims, leg Leg) error {
 
 // identity reads who signed in. An e-mail address is not among it.
 func (l *link) identity(c claims, leg Leg) (Identity, error) {
-	id := Identity{Connection: l.provider.Connection, Issuer: l.provider.Issuer}
-	_, errSub := c.Identifier("sub")
+	id := Identity{Connection: l.provider.Connection, Issuer: l.provider.Issuer, Started: leg.Started, Fresh: leg.Prompt == "login"}
+	sub, errSub := c.Identifier("sub")
 	subject, errSubject := c.Identifier(l.provider.SubjectClaim)
-	id.Subject = subject
+	id.Subject, id.Sub = subject, sub
 	err := errors.Join(errSub, errSubject, c.Optional("sid", &id.Session), c.Optional("acr", &id.ACR), c.Optional("amr", &id.AMR))
 	if err != nil {
 		return Identity{}, notProven(err)

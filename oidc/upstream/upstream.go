@@ -57,8 +57,11 @@ type Leg struct {
 type Identity struct {
 	Connection access.ConnectionID
 	Issuer     string
-	Subject    string // the value of SubjectClaim
-	Session    string // the upstream's sid, "" if none
+	Subject    string    // the value of SubjectClaim
+	Sub        string    // the value of sub, whatever SubjectClaim is
+	Session    string    // the upstream's sid, "" if none
+	Started    time.Time // when the trip began
+	Fresh      bool      // a new sign-in was asked for on it, and proven as far as the connection lets it be
 	AuthTime   time.Time
 	AMR        []string
 	ACR        string

@@ -67,7 +67,7 @@ func TestFinishGivesTheStableIdentityAndNeverTheAddress(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := Identity{Connection: "ironbark-entra", Issuer: p.URL, Subject: "00000000-0000-4000-8000-000000000001",
-		Session: "upstream-session", AuthTime: time.Unix(p.clock().Unix(), 0), AMR: []string{"pwd", "mfa"}, ACR: "1"}
+		Sub: "pairwise-subject", Session: "upstream-session", Started: leg().Started, AuthTime: time.Unix(p.clock().Unix(), 0), AMR: []string{"pwd", "mfa"}, ACR: "1"}
 	if !reflect.DeepEqual(id, want) {
 		t.Errorf("got  %+v\nwant %+v", id, want)
 	}

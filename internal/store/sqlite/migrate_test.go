@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"encoding/json"
+	"errors"
 	"io/fs"
 	"path/filepath"
 	"testing"
@@ -136,6 +137,51 @@ func TestCeilingsOfScopesBecomeCeilingsInATree(t *testing.T) {
 			return err
 		}
 		return tx.PruneTree()
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Sessions that were there before are found by what the identity provider calls them.
+func TestSessionsOfBeforeAreFoundByTheProvidersNames(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "data.db")
+	old, err := sqlitedb.Open(t.Context(), sqlitedb.Options{Path: path, Synchronous: sqlitedb.Normal, Migrations: before(t, "00022"),
+		TextFunctions: map[string]func(string) string{"fold": store.Fold, "instant": store.Instant}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = old.Update(t.Context(), func(q sqlitedb.Querier) error {
+		for _, statement := range []string{
+			`insert into connections (key, id, definition, active, epoch, created_at) values (1, 'c', '{}', true, 1, 1)`,
+			`insert into sessions (id, conn, person, state, active, version, host_epoch, connection_epoch, person_epoch, auth_at, created_at, expires_at, ended_at, end_reason, upstream, cookie)
+				values ('ses_1', 1, 'per_1', 2, '', 1, 1, 1, 1, 1, 1, 4000000000000, 0, '', '{"Issuer":"i","Subject":"u","Session":"s","AMR":null,"ACR":""}', x'01')`,
+		} {
+			if _, err := q.Exec(statement); err != nil {
+				return err
+			}
+		}
+		return nil
+	}, func() {})
+	if err := errors.Join(err, old.Close()); err != nil {
+		t.Fatal(err)
+	}
+	s, err := Open(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close() //nolint:errcheck // a test
+	err = s.View(t.Context(), func(v *store.View) error {
+		dir, err := v.In("c")
+		if err != nil {
+			return err
+		}
+		for _, by := range [][2]string{{"s", ""}, {"", "u"}} {
+			if rows, err := dir.SessionsFrom("i", by[0], by[1]); err != nil || len(rows) != 1 || rows[0].ID != "ses_1" {
+				t.Errorf("%q: %+v (%v)", by, rows, err)
+			}
+		}
+		return nil
 	})
 	if err != nil {
 		t.Fatal(err)

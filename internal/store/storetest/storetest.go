@@ -43,6 +43,8 @@ func Run(t *testing.T, open func(t *testing.T) *store.Store) {
 		{"who may be sent something now", testReadyReceivers},
 		{"deliveries are given up", testAbandon},
 		{"identity providers are asked about live sessions", testUpstreamTokens},
+		{"what identity providers said is remembered", testHeard},
+		{"sessions are found by what identity providers call them", testSessionsOfTheIdP},
 		{"what was not read is not trimmed", testRelayMark},
 		{"what a group was is known", testFormer},
 		{"members are restored", testRestoreMembers},
