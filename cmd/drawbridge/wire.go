@@ -115,7 +115,7 @@ func open(ctx context.Context, cfg *config.Config, s setting) (_ *app, err error
 		return nil, err
 	}
 	a.sealer = audit.NewSealer(a.store, sealEvery, func(err error) { a.log.Warn("audit sealer", zap.Error(err)) })
-	return a, a.route(a.ring, client)
+	return a, a.route(a.ring)
 }
 
 func (a *app) openKeys(ctx context.Context) (*keys.Ring, error) {
@@ -147,6 +147,8 @@ func (a *app) openBridge(ctx context.Context, ring *keys.Ring, client *http.Clie
 	if err != nil {
 		return err
 	}
+	a.inbound = inbound.New(inbound.Config{Base: a.cfg.Server.PublicURL, Client: client, Signed: a.upstreams, Ends: a.bridge, Now: time.Now,
+		Counted: func(c access.ConnectionID, kind, outcome string) { a.metrics.heard(c, kind, outcome) }, Observe: a.observed}, sources(a.cfg))
 	if err := a.openDeliveries(issuer); err != nil {
 		return err
 	}
@@ -157,7 +159,7 @@ func (a *app) openBridge(ctx context.Context, ring *keys.Ring, client *http.Clie
 }
 
 // route puts every handler behind the edge.
-func (a *app) route(ring *keys.Ring, client *http.Client) error {
+func (a *app) route(ring *keys.Ring) error {
 	base := a.cfg.Server.PublicURL
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -169,7 +171,7 @@ func (a *app) route(ring *keys.Ring, client *http.Client) error {
 	from := httpserver.Proxies(a.cfg.Server.TrustedProxies).Client
 	a.recorder = recorder.New(recorder.Config{Store: a.store, Marks: ring.MarkKey(), Keep: a.cfg.Server.SCIMLog, Now: time.Now,
 		Dropped: metrics.droppedFromLog, Failed: func(err error) { a.log.Warn("log of SCIM requests", zap.Error(err)) }})
-	observe := func(ctx context.Context, err error) { a.observePage(ctx, bridge.RequestID(ctx), err) }
+	observe := a.observed
 	proofs := oidc.NewProofs(oidc.ProofConfig{Issuer: base, Nonces: ring.NonceKey(), RequireNonce: a.cfg.Sessions.DPoPNonce, Now: time.Now})
 	pages := console.New(console.Config{Base: base, Product: console.Public(a.cfg.Vendor.Name), Support: console.Public(support(a.cfg.Vendor.Support)),
 		SignIns: a.bridge, Own: a.bridge, Finder: a.bridge, Grants: a.bridge, Proofs: proofs, Requests: a.hot, Clients: a.bridge, Codes: a.bridge, Upstream: a.upstreams,
@@ -183,7 +185,6 @@ func (a *app) route(ring *keys.Ring, client *http.Client) error {
 	authzen.New(authzen.Config{Issuer: base, Gate: a.bridge, Decider: a.bridge, Proofs: proofs, Observe: observe}).Routes(mux)
 	a.signals = ssf.New(ssf.Config{Issuer: base, JWKS: base + oidc.PathKeys, Receivers: a.bridge, Streams: a.bridge, Subjects: a.bridge, Tokens: a.bridge, Observe: observe})
 	a.signals.Routes(mux)
-	a.inbound = inbound.New(inbound.Config{Base: base, Client: client, Signed: a.upstreams, Ends: a.bridge, Now: time.Now, Counted: metrics.heard, Observe: observe}, sources(a.cfg))
 	a.inbound.Routes(mux)
 	admin := api.New(api.Config{Bridge: a.bridge, Keys: ring, Token: credential.DigestOf(a.admin.Reveal()), Version: version(),
 		PublicURL: base, Findings: a.examine, Configuration: a.configuration, Says: pages.Says, TestWebhook: a.testWebhook, Observe: observe})
@@ -251,6 +252,11 @@ func (a *app) policyApplied(ctx context.Context) error {
 		err = errors.New("no policy has been applied")
 	}
 	return err
+}
+
+// observed is observePage of the request that ctx belongs to.
+func (a *app) observed(ctx context.Context, err error) {
+	a.observePage(ctx, bridge.RequestID(ctx), err)
 }
 
 // observePage logs an error once, where it was rendered, at the level its kind asks for.
