@@ -72,7 +72,7 @@ func TestTheDescriptionNamesEveryRoute(t *testing.T) {
 		"/scim/requests": "get", "/scim/requests/{request}": "get", "/simulate": "post", "/policy/replays": "post",
 		"/scopes": "get", "/scope": "get", "/scope/rename": "post", "/scope/plans": "post",
 		"/sessions": "get", "/sessions/{session}": "get", "/sessions/end": "post",
-		"/signing-keys": "get", "/signing-keys/rotate": "post", "/signing-keys/{key}/retire": "post", "/receivers": "get", "/receivers/{receiver}/retry": "post",
+		"/signing-keys": "get", "/signing-keys/rotate": "post", "/signing-keys/{key}/retire": "post", "/receivers": "get", "/receivers/{receiver}/retry": "post", "/webhooks/{webhook}/test": "post",
 		"/connections/{connection}/restore-plans": "post", "/connections/{connection}/restores": "post",
 		"/policy/plans": "post", "/policy/applications": "post", "/policy/applications/{version}": "get", "/policy/applications/{version}/plans": "post", "/policy/diff": "get",
 		"/scopes/imports": "post", "/scopes/imports/{import}/scopes": "post", "/scopes/imports/{import}/commit": "post"}
