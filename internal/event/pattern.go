@@ -6,7 +6,7 @@ import "strings"
 func Types() []Type {
 	return []Type{
 		PersonProvisioned, PersonChanged, PersonDeactivated, PersonReactivated, PersonDeleted, SubjectPinned, SubjectChanged,
-		CertificationSet, GroupProvisioned, GroupChanged, GroupRenamed, GroupDeleted, MemberAdded, MemberRemoved, MemberUnknown,
+		CertificationSet, PersonSignedOut, GroupProvisioned, GroupChanged, GroupRenamed, GroupDeleted, MemberAdded, MemberRemoved, MemberUnknown,
 		DriftAcknowledged, AssignmentGiven, AssignmentChanged, AssignmentDropped, SessionStarted, SessionSwitched, SessionMustChoose,
 		SessionChanged, SessionRevoked, SessionClientEnded, ClientEnded, EverythingEnded, ConsentGiven, ConsentWithdrawn, SignInRefused,
 		CodeReplayed, RefreshReused, PolicyApplied, ScopeAdded, ScopeRenamed, ScopeMoved, ScopeRetired, ScopeRestored, ScopesImported,
