@@ -125,15 +125,10 @@ func (p *Provider) signOut(w http.ResponseWriter, r *http.Request, x logout) {
 	p.leave(w, r, x, Leaving{Connection: ended.Connection, Frames: FrontchannelLogouts(p.Issuer, ended.ID, reached)})
 }
 
-// leave takes the cookie away and goes where was asked, past a page if applications
-// are to be told in the browser.
+// leave takes the cookie away and hands over to the pages, which go where was asked.
 func (p *Provider) leave(w http.ResponseWriter, r *http.Request, x logout, l Leaving) {
 	if p.sessionCookie(r) != "" {
 		http.SetCookie(w, Cookie(p.secure, p.CookieName, "", x.browser.Session.Expires))
-	}
-	if x.to != "" && len(l.Frames) == 0 {
-		redirect(w, x.to)
-		return
 	}
 	l.Next = x.to
 	p.Interaction.SignedOut(w, r, l)

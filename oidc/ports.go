@@ -355,8 +355,9 @@ type Interaction interface {
 	Fail(w http.ResponseWriter, r *http.Request, status int, title, detail string)
 	// ConfirmSignOut asks whether to sign out; the answer is a POST of the form.
 	ConfirmSignOut(w http.ResponseWriter, r *http.Request, f SignOutForm)
-	// SignedOut says that the browser is signed out now, and tells the applications
-	// that ask to be told in the browser.
+	// SignedOut says that the browser is signed out now, tells the applications
+	// of l.Frames in it, and forgets whose it was. With nothing to tell it goes on to
+	// l.Next at once.
 	SignedOut(w http.ResponseWriter, r *http.Request, l Leaving)
 }
 

@@ -439,6 +439,10 @@ func (w *world) ConfirmSignOut(rw http.ResponseWriter, _ *http.Request, f SignOu
 
 func (w *world) SignedOut(rw http.ResponseWriter, _ *http.Request, l Leaving) {
 	w.left = append(w.left, l)
+	if l.Next != "" && len(l.Frames) == 0 {
+		redirect(rw, l.Next)
+		return
+	}
 	_, _ = fmt.Fprint(rw, "SIGNED OUT")
 }
 

@@ -154,7 +154,7 @@ func TestBrowserKeyboardAlone(t *testing.T) {
 	tb.rest(d.MeURL, "You are using", "Tromsø")
 	tb.tabTo("Sign out")
 	tb.enter()
-	tb.rest(d.Issuer+"/signed-out", "You have signed out here")
+	tb.rest(d.Issuer+"/me/end", "You have signed out here")
 	tb.quiet("by keyboard")
 }
 

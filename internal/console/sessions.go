@@ -142,6 +142,10 @@ type signedOutView struct {
 func (c *Console) SignedOut(w http.ResponseWriter, r *http.Request, l oidc.Leaving) {
 	setHeaders(w.Header(), c.secure, "")
 	c.forget(w)
+	if l.Next != "" && len(l.Frames) == 0 {
+		see(w, l.Next)
+		return
+	}
 	at := place{}
 	if l.Connection != "" {
 		at = c.about(r, hot.AuthRequest{}, l.Connection)
