@@ -107,6 +107,7 @@ func scimCall(t *testing.T, method, at, token string, body, into any) int {
 func writeUntilKilled(t *testing.T, c scimTarget, kill func()) []string {
 	var mu sync.Mutex // guards acknowledged
 	var acknowledged []string
+	midst := make(chan struct{}) // closed in the middle of the writing
 	var writers sync.WaitGroup
 	for w := range 4 {
 		writers.Go(func() {
@@ -120,12 +121,17 @@ func writeUntilKilled(t *testing.T, c scimTarget, kill func()) []string {
 					return
 				}
 				mu.Lock()
-				acknowledged = append(acknowledged, made.ID)
+				if acknowledged = append(acknowledged, made.ID); len(acknowledged) == 40 {
+					close(midst)
+				}
 				mu.Unlock()
 			}
 		})
 	}
-	time.Sleep(300 * time.Millisecond) // somewhere in the middle of the writing
+	select {
+	case <-midst:
+	case <-time.After(time.Minute): // it does not write: the caller says so
+	}
 	kill()
 	writers.Wait()
 	return acknowledged
