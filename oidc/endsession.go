@@ -122,7 +122,7 @@ func (p *Provider) signOut(w http.ResponseWriter, r *http.Request, x logout) {
 	if err != nil { // it is signed out all the same, and the applications are told without the browser
 		p.observe(r.Context(), err)
 	}
-	p.leave(w, r, x, Leaving{Connection: ended.Connection, Frames: FrontchannelLogouts(p.Issuer, ended.ID, reached)})
+	p.leave(w, r, x, Leaving{Connection: ended.Connection, Frames: FrontchannelLogouts(p.Issuer, reached)})
 }
 
 // leave takes the cookie away and hands over to the pages, which go where was asked.

@@ -159,25 +159,24 @@ func TestSigningOutNeverPretends(t *testing.T) {
 // that ask for it are opened on the page, which leads on to the application.
 func TestApplicationsAreToldInTheBrowser(t *testing.T) {
 	w := newWorld()
-	w.reached = []Client{{ID: "fleet-web", FrontchannelLogoutURI: "https://fleet.example/out"}, {ID: "other-web"}}
+	w.reached = []Reached{{Client{ID: "fleet-web", FrontchannelLogoutURI: "https://fleet.example/out"}, "its own sid"}, {Client{ID: "other-web"}, "another sid"}}
 	set, cookie := w.signIn(t, "openid")
-	sid := string(w.browsers[cookie].Session.ID)
 	rec := w.do(call{path: pathEndSession, cookie: cookie, query: url.Values{"id_token_hint": {set["id_token"].(string)}, "post_logout_redirect_uri": {byeURI}, "state": {"s"}}.Encode()})
 	if outcome(rec) != "signed out" || w.live(cookie) || len(rec.Result().Cookies()) != 1 {
 		t.Fatalf("%d %s", rec.Code, outcome(rec))
 	}
-	l, want := w.left[0], "https://fleet.example/out?"+url.Values{"iss": {w.issuer}, "sid": {sid}}.Encode()
+	l, want := w.left[0], "https://fleet.example/out?"+url.Values{"iss": {w.issuer}, "sid": {"its own sid"}}.Encode()
 	if len(l.Frames) != 1 || l.Frames[0] != want || l.Next != byeURI+"?state=s" {
 		t.Errorf("%+v", l)
 	}
 }
 
 func TestFrontchannelLogoutsAreBoundedAndGoToTheWebAlone(t *testing.T) {
-	all := []Client{{FrontchannelLogoutURI: "javascript:alert(1)"}, {FrontchannelLogoutURI: ":"}}
+	all := []Reached{{Client: Client{FrontchannelLogoutURI: "javascript:alert(1)"}}, {Client: Client{FrontchannelLogoutURI: ":"}}}
 	for range 2 * maxFrames {
-		all = append(all, Client{FrontchannelLogoutURI: "https://fleet.example/out"})
+		all = append(all, Reached{Client: Client{FrontchannelLogoutURI: "https://fleet.example/out"}})
 	}
-	if frames := FrontchannelLogouts("https://id.example", "ses_1", all); len(frames) != maxFrames {
+	if frames := FrontchannelLogouts("https://id.example", all); len(frames) != maxFrames {
 		t.Errorf("%d frames", len(frames))
 	}
 }

@@ -2,8 +2,6 @@ package oidc
 
 import (
 	"net/url"
-
-	"github.com/drawbridge-id/drawbridge/internal/session"
 )
 
 // maxFrames bounds how many applications one page tells. Those beyond it are told as
@@ -13,7 +11,7 @@ const maxFrames = 20
 // FrontchannelLogouts are the addresses that a browser opens so that applications hear
 // of a sign-out: each client's own, with iss and sid (OpenID Connect Front-Channel
 // Logout 1.0 section 2).
-func FrontchannelLogouts(issuer string, ended session.ID, reached []Client) []string {
+func FrontchannelLogouts(issuer string, reached []Reached) []string {
 	var frames []string
 	for _, c := range reached {
 		if c.FrontchannelLogoutURI == "" || len(frames) == maxFrames {
@@ -25,7 +23,7 @@ func FrontchannelLogouts(issuer string, ended session.ID, reached []Client) []st
 		}
 		q := u.Query()
 		q.Set("iss", issuer)
-		q.Set("sid", string(ended))
+		q.Set("sid", c.Session)
 		u.RawQuery = q.Encode()
 		frames = append(frames, u.String())
 	}

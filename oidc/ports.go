@@ -164,7 +164,7 @@ type Browsers interface {
 	// SignOut ends the session, its tokens and refresh families.
 	SignOut(ctx context.Context, id session.ID, reason string) error
 	// Reached lists the applications that were signed in to under a session, live or ended.
-	Reached(ctx context.Context, id session.ID) ([]Client, error)
+	Reached(ctx context.Context, id session.ID) ([]Reached, error)
 }
 
 // OwnSession is a live session as its own person sees it.
@@ -359,6 +359,12 @@ type Interaction interface {
 	// of l.Frames in it, and forgets whose it was. With nothing to tell it goes on to
 	// l.Next at once.
 	SignedOut(w http.ResponseWriter, r *http.Request, l Leaving)
+}
+
+// Reached is an application that was signed in to under a session.
+type Reached struct {
+	Client
+	Session string // the sid that it knows the session by
 }
 
 // Leaving is where a browser goes that has been signed out.

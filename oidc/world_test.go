@@ -52,7 +52,7 @@ type world struct {
 	change        func(*Config) // nil: all ports are the world
 
 	left    []Leaving // how SignedOut was called
-	reached []Client  // whom every session reached
+	reached []Reached // whom every session reached
 }
 
 type codeRow struct {
@@ -250,7 +250,7 @@ func (w *world) Browser(_ context.Context, cookie string) (Browser, error) {
 	return b, nil
 }
 
-func (w *world) Reached(context.Context, session.ID) ([]Client, error) { return w.reached, w.down }
+func (w *world) Reached(context.Context, session.ID) ([]Reached, error) { return w.reached, w.down }
 
 func (w *world) SignOut(_ context.Context, id session.ID, reason string) error {
 	for c, b := range w.browsers {

@@ -221,3 +221,29 @@ func TestACodeIsNotRedeemedBehindTheEnd(t *testing.T) {
 		t.Errorf("an ended session reaches another application: %v", err)
 	}
 }
+
+// An application with names of its own hears of a session by the sid of its ID token,
+// through the bridge and through the browser alike.
+func TestAPairwiseApplicationHearsOfASessionByItsOwnSID(t *testing.T) {
+	t.Parallel()
+	var app *told
+	w := newWorld(t, func(w *world) {
+		w.web.Sector = "fleet.example"
+		withTold(&app)(w)
+	})
+	w.kim()
+	v := w.session(southern, "oid-kim")
+	w.hear(app)
+	own := w.bridge.SessionFor(w.web, v.browser.Session.ID)
+	if own == string(v.browser.Session.ID) {
+		t.Fatal("the application has no name of its own for the session")
+	}
+	reached, err := w.bridge.Reached(w.ctx, v.browser.Session.ID)
+	if err != nil || len(reached) != 1 || reached[0].Session != own {
+		t.Errorf("reached %+v, %v; want sid %s", reached, err, own)
+	}
+	w.do(w.bridge.SignOut(w.ctx, v.browser.Session.ID, session.EndSignedOut))
+	if got := w.hear(app); !slices.Equal(got, []string{session.EndSignedOut + " " + own}) {
+		t.Errorf("heard %v, want sid %s", got, own)
+	}
+}

@@ -13,9 +13,15 @@ import (
 )
 
 // Reached lists the applications that were signed in to under a session, live or
-// ended, and are still configured.
-func (b *Bridge) Reached(ctx context.Context, id session.ID) (reached []oidc.Client, err error) {
-	err = b.store.View(ctx, func(v *store.View) (err error) { reached, err = b.reached(v, id); return err })
+// ended, and are still configured, with the sid that each knows it by.
+func (b *Bridge) Reached(ctx context.Context, id session.ID) (reached []oidc.Reached, err error) {
+	err = b.store.View(ctx, func(v *store.View) error {
+		all, err := b.reached(v, id)
+		for _, c := range all {
+			reached = append(reached, oidc.Reached{Client: c, Session: b.SessionFor(c, id)})
+		}
+		return err
+	})
 	return reached, err
 }
 

@@ -32,7 +32,7 @@ type SignIns interface {
 	// SignOut ends the session, its tokens and refresh families.
 	SignOut(ctx context.Context, id session.ID, reason string) error
 	// Reached lists the applications that were signed in to under a session, live or ended.
-	Reached(ctx context.Context, id session.ID) ([]oidc.Client, error)
+	Reached(ctx context.Context, id session.ID) ([]oidc.Reached, error)
 	// Agree remembers that the session's person agrees to what a request asks for.
 	Agree(ctx context.Context, cookie string, req hot.AuthRequest) error
 	// Consents lists what they have agreed to, and Withdraw takes it back for one

@@ -115,7 +115,7 @@ func (c *Console) goodbye(w http.ResponseWriter, r *http.Request, s session.Sess
 	if err != nil { // it is signed out all the same
 		c.observe(r, err)
 	}
-	l.Frames = oidc.FrontchannelLogouts(c.Base, s.ID, reached)
+	l.Frames = oidc.FrontchannelLogouts(c.Base, reached)
 	if len(l.Frames) == 0 && c.Upstream.SignOutURL(s.Connection) == "" {
 		see(w, pathSignedOut)
 		return

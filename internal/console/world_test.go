@@ -240,10 +240,14 @@ func (w *world) Switch(_ context.Context, cookie string, to access.AssignmentID)
 	return secret.String{}, oidc.Browser{}, fault.New(fault.Denied, "world", "INTERNAL not held")
 }
 
-func (w *world) Reached(_ context.Context, id session.ID) ([]oidc.Client, error) {
+func (w *world) Reached(_ context.Context, id session.ID) ([]oidc.Reached, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.reached[id], nil
+	var all []oidc.Reached
+	for _, c := range w.reached[id] {
+		all = append(all, oidc.Reached{Client: c, Session: string(id)})
+	}
+	return all, nil
 }
 
 func (w *world) OwnSessions(_ context.Context, cookie string) ([]oidc.OwnSession, error) {

@@ -8,7 +8,6 @@ import (
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
-	"github.com/drawbridge-id/drawbridge/internal/session"
 )
 
 // The types of tokens that tell others what happened. Nothing of ours accepts them.
@@ -28,7 +27,7 @@ const backchannelLogout = "http://schemas.openid.net/event/backchannel-logout"
 type LogoutOrder struct {
 	Client  access.ClientID
 	Subject string // the sub that the client knows the person by
-	Session session.ID
+	Session string // the sid that the client knows the session by
 	JTI     string // stays the same when the token is signed again
 	Alg     string // as the client's ID tokens; ES256 is also the zero value
 	Reason  string // one of session's End reasons: the claim end_reason
@@ -52,7 +51,7 @@ func (i *Issuer) LogoutToken(o LogoutOrder) (string, error) {
 		JTI      string                     `json:"jti"`
 		Events   map[string]json.RawMessage `json:"events"`
 		Subject  string                     `json:"sub"`
-		Session  session.ID                 `json:"sid"`
+		Session  string                     `json:"sid"`
 		Reason   string                     `json:"end_reason,omitempty"`
 	}{i.url, o.Client, o.Now.Unix(), o.Now.Add(logoutLife).Unix(), o.JTI, map[string]json.RawMessage{backchannelLogout: json.RawMessage("{}")}, o.Subject, o.Session, o.Reason})
 	if err != nil {

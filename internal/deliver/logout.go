@@ -30,6 +30,8 @@ type Applications interface {
 	Client(ctx context.Context, id access.ClientID) (oidc.Client, error)
 	// SubjectFor is the sub that the application knows a person by.
 	SubjectFor(c oidc.Client, p access.PersonID) string
+	// SessionFor is the sid that the application knows a session by.
+	SessionFor(c oidc.Client, id session.ID) string
 }
 
 // LogoutSigner signs logout tokens; credential.Issuer does.
@@ -73,8 +75,11 @@ func (l Logouts) Translate(v *store.View, facts []store.OutboxRow) ([]store.Deli
 		}
 		for _, id := range clients {
 			c, err := l.Applications.Client(context.Background(), id)
-			if err != nil || c.BackchannelLogoutURI == "" {
+			if fault.Is(err, fault.NotFound) || err == nil && c.BackchannelLogoutURI == "" {
 				continue // it is no more, or does not want to know
+			}
+			if err != nil {
+				return nil, err
 			}
 			body, err := json.Marshal(ended{session.ID(e.Session), e.Person, e.Data["reason"]})
 			if err != nil {
@@ -100,7 +105,7 @@ func (l Logouts) Send(ctx context.Context, d store.Delivery) error {
 	if err := json.Unmarshal(d.Body, &said); err != nil {
 		return &Refused{Why: "what was to be said cannot be read: " + err.Error()}
 	}
-	token, err := l.Signer.LogoutToken(credential.LogoutOrder{Client: c.ID, Subject: l.Applications.SubjectFor(c, said.Person), Session: said.Session,
+	token, err := l.Signer.LogoutToken(credential.LogoutOrder{Client: c.ID, Subject: l.Applications.SubjectFor(c, said.Person), Session: l.Applications.SessionFor(c, said.Session),
 		JTI: d.JTI, Alg: c.IDTokenAlg, Reason: said.Reason, Now: l.Now()})
 	if err != nil {
 		return err

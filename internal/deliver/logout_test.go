@@ -15,6 +15,7 @@ import (
 	"github.com/drawbridge-id/drawbridge/internal/credential"
 	"github.com/drawbridge-id/drawbridge/internal/egress"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
+	"github.com/drawbridge-id/drawbridge/internal/session"
 	"github.com/drawbridge-id/drawbridge/internal/store"
 	"github.com/drawbridge-id/drawbridge/oidc"
 )
@@ -32,6 +33,8 @@ func (a apps) Client(_ context.Context, id access.ClientID) (oidc.Client, error)
 func (a apps) SubjectFor(c oidc.Client, p access.PersonID) string {
 	return string(p) + "@" + string(c.ID)
 }
+
+func (a apps) SessionFor(c oidc.Client, id session.ID) string { return string(id) + "@" + string(c.ID) }
 
 // plainSigner says what it was asked to sign.
 type plainSigner struct{}
@@ -63,7 +66,7 @@ func TestALogoutIsAFormWithTheTokenAlone(t *testing.T) {
 	if err := l.Send(t.Context(), logoutOf("fleet")); err != nil {
 		t.Fatal(err)
 	}
-	if want := "POST application/x-www-form-urlencoded logout_token=fleet+per_1%40fleet+ses_1+lgo_1+RS256+deactivated+1795770000"; got != want {
+	if want := "POST application/x-www-form-urlencoded logout_token=fleet+per_1%40fleet+ses_1%40fleet+lgo_1+RS256+deactivated+1795770000"; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 }
