@@ -1,7 +1,6 @@
 package credential
 
 import (
-	"crypto/aes"
 	"crypto/cipher"
 	"errors"
 	"fmt"
@@ -16,17 +15,9 @@ type AtRestKey struct{ aead func() cipher.AEAD }
 
 // AtRestKey derives the key that seals others' secrets.
 func (r RootKey) AtRestKey() (AtRestKey, error) {
-	k, err := r.derive("drawbridge secrets of others at rest v1")
+	a, err := r.aead("drawbridge secrets of others at rest v1")
 	if err != nil {
 		return AtRestKey{}, err
-	}
-	block, err := aes.NewCipher(k[:])
-	if err != nil {
-		return AtRestKey{}, fmt.Errorf("credential: %w", err)
-	}
-	a, err := cipher.NewGCMWithRandomNonce(block)
-	if err != nil {
-		return AtRestKey{}, fmt.Errorf("credential: %w", err)
 	}
 	return AtRestKey{func() cipher.AEAD { return a }}, nil
 }

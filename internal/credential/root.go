@@ -65,15 +65,18 @@ func (r RootKey) RefreshKey() (RefreshKey, error) {
 // seal encrypts under AES-256-GCM. place says where the result will be stored
 // (a row's key and column): moved elsewhere, it does not open.
 func (r RootKey) seal(plain []byte, place string) ([]byte, error) {
-	a, err := r.aead()
+	a, err := r.aead(atRest)
 	if err != nil {
 		return nil, err
 	}
 	return a.Seal(nil, nil, plain, []byte(place)), nil
 }
 
+// atRest is the use of the key that seals what is ours and stored.
+const atRest = "drawbridge secrets at rest v1"
+
 func (r RootKey) open(sealed []byte, place string) ([]byte, error) {
-	a, err := r.aead()
+	a, err := r.aead(atRest)
 	if err != nil {
 		return nil, err
 	}
@@ -84,8 +87,9 @@ func (r RootKey) open(sealed []byte, place string) ([]byte, error) {
 	return plain, nil
 }
 
-func (r RootKey) aead() (cipher.AEAD, error) {
-	k, err := r.derive("drawbridge secrets at rest v1")
+// aead seals for one use. Random nonces last for 2^32 texts.
+func (r RootKey) aead(use string) (cipher.AEAD, error) {
+	k, err := r.derive(use)
 	if err != nil {
 		return nil, err
 	}

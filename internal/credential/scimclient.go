@@ -1,7 +1,6 @@
 package credential
 
 import (
-	"crypto/aes"
 	"crypto/cipher"
 	"encoding/base64"
 	"encoding/binary"
@@ -63,18 +62,9 @@ type SCIMAccessKey struct{ aead func() cipher.AEAD }
 
 // SCIMAccessKey derives the key that seals SCIM access tokens.
 func (r RootKey) SCIMAccessKey() (SCIMAccessKey, error) {
-	k, err := r.derive("drawbridge SCIM access tokens v1")
+	a, err := r.aead("drawbridge SCIM access tokens v1")
 	if err != nil {
 		return SCIMAccessKey{}, err
-	}
-	block, err := aes.NewCipher(k[:])
-	if err != nil {
-		return SCIMAccessKey{}, fmt.Errorf("credential: %w", err)
-	}
-	// Random nonces last for 2^32 tokens: a client asks once an hour.
-	a, err := cipher.NewGCMWithRandomNonce(block)
-	if err != nil {
-		return SCIMAccessKey{}, fmt.Errorf("credential: %w", err)
 	}
 	return SCIMAccessKey{func() cipher.AEAD { return a }}, nil
 }

@@ -1,7 +1,6 @@
 package credential
 
 import (
-	"crypto/aes"
 	"crypto/cipher"
 	"encoding/base64"
 	"encoding/json"
@@ -40,19 +39,9 @@ type ServiceKey struct{ aead func() cipher.AEAD }
 // ServiceKey derives the key that seals the access tokens of applications that act for
 // themselves.
 func (r RootKey) ServiceKey() (ServiceKey, error) {
-	k, err := r.derive("drawbridge service access tokens v1")
+	a, err := r.aead("drawbridge service access tokens v1")
 	if err != nil {
 		return ServiceKey{}, err
-	}
-	block, err := aes.NewCipher(k[:])
-	if err != nil {
-		return ServiceKey{}, fmt.Errorf("credential: %w", err)
-	}
-	// Random nonces last for 2^32 tokens: hundreds of applications that ask every few
-	// minutes need a century for them.
-	a, err := cipher.NewGCMWithRandomNonce(block)
-	if err != nil {
-		return ServiceKey{}, fmt.Errorf("credential: %w", err)
 	}
 	return ServiceKey{func() cipher.AEAD { return a }}, nil
 }

@@ -8,7 +8,6 @@ package outbox
 
 import (
 	"context"
-	"encoding/json"
 	"strconv"
 	"time"
 
@@ -196,12 +195,4 @@ func (r *Relay) put(ctx context.Context, deliveries []store.Delivery, lost []sto
 		r.Written()
 	}
 	return nil
-}
-
-// eventOf reads an event as it was committed.
-func eventOf(row store.OutboxRow) (e event.Event, err error) {
-	if err := json.Unmarshal(row.Body, &e); err != nil {
-		return e, fault.Wrap(fault.Internal, "outbox.eventOf", err)
-	}
-	return e, nil
 }
