@@ -115,8 +115,12 @@ func Open(ctx context.Context, o Options) (_ *DB, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := migrate(ctx, o.Path, o.Migrations); err != nil {
+	if current, err := s.current(o.Migrations); err != nil {
 		return nil, err
+	} else if !current {
+		if err := migrate(ctx, o.Path, o.Migrations); err != nil {
+			return nil, err
+		}
 	}
 	d.readers = newReaders(o.Readers, func() (*session, error) { return d.connect(o, "query_only=ON", "cache_size=-4096") })
 	if err := d.View(ctx, func(Querier) error { return nil }); err != nil { // what hinders reading is told now

@@ -1,8 +1,10 @@
 package sqlite
 
 import (
+	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
@@ -17,9 +19,35 @@ func open(t testing.TB) *store.Store {
 	return wrapped(t, func(e store.Engine) store.Engine { return e })
 }
 
+// fresh is the file of a new store, made once: every test copies it.
+var fresh struct {
+	once sync.Once
+	file []byte
+}
+
+func makeFresh(t testing.TB) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "data.db")
+	e, err := OpenEngine(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if fresh.file, err = os.ReadFile(path); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func wrapped(t testing.TB, wrap func(store.Engine) store.Engine) *store.Store {
 	t.Helper()
-	e, err := OpenEngine(t.Context(), filepath.Join(t.TempDir(), "data.db"))
+	fresh.once.Do(func() { makeFresh(t) })
+	path := filepath.Join(t.TempDir(), "data.db")
+	if err := os.WriteFile(path, fresh.file, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	e, err := OpenEngine(t.Context(), path)
 	if err != nil {
 		t.Fatal(err)
 	}
