@@ -181,8 +181,11 @@ var idMade, nameMade = regexp.MustCompile(`"id":"([^"]+)"`), regexp.MustCompile(
 
 // remember learns the names of resources, for requests that name an id alone.
 func (s *brokenServer) remember(method string, out *httptest.ResponseRecorder) {
+	if method != http.MethodPost {
+		return
+	}
 	id, name := idMade.FindSubmatch(out.Body.Bytes()), nameMade.FindSubmatch(out.Body.Bytes())
-	if method != http.MethodPost || id == nil || name == nil {
+	if id == nil || name == nil {
 		return
 	}
 	s.mu.Lock()
