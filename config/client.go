@@ -160,7 +160,7 @@ func (b block) redirects(name string) []string {
 func (b block) origins(name string) []string {
 	return b.each(name, func(s string) string {
 		u, err := url.Parse(s)
-		if err != nil || u.Host == "" || u.Scheme+"://"+u.Host != s || strings.ToLower(s) != s || u.Scheme != "https" && !isLoopbackURL(s) {
+		if err != nil || u.Host == "" || u.Scheme+"://"+u.Host != s || strings.ToLower(s) != s || u.Scheme != "https" && !IsLoopbackURL(s) {
 			return "an origin is https:// with a host in lower case, and a port if it is not 443, without a path; http only on this machine"
 		}
 		return ""

@@ -265,7 +265,7 @@ func (l *loader) config(root field) *Config {
 	l.version(b)
 	c.Vendor = l.vendor(b)
 	c.Server = l.server(b)
-	l.loopback = isLoopbackURL(c.Server.PublicURL)
+	l.loopback = IsLoopbackURL(c.Server.PublicURL)
 	c.Sessions = l.sessions(b)
 	c.Keys = l.keys(b, c.Sessions)
 	c.Clients = l.clients(b)

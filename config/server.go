@@ -92,8 +92,8 @@ func isAddress(s string) bool {
 	return err == nil && strconv.FormatUint(n, 10) == port
 }
 
-// isLoopbackURL reports whether a URL's host is this machine.
-func isLoopbackURL(s string) bool {
+// IsLoopbackURL reports whether a URL's host is this machine, by address or as localhost.
+func IsLoopbackURL(s string) bool {
 	u, err := url.Parse(s)
 	return err == nil && isLoopbackHost(u.Hostname())
 }

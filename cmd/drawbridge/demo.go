@@ -58,7 +58,8 @@ type demoRun struct {
 	kept    bool
 	servers *demo.Servers
 	cfg     *config.Config
-	sample  bool // cfg is the sample organisation
+	sample  bool                // cfg is the sample organisation
+	others  []config.Connection // those whose identity providers the demo does not play
 	secrets demoSecrets
 }
 
@@ -73,6 +74,11 @@ func (c *cli) runDemo(ctx context.Context, listen, file string) (err error) {
 	}
 	defer func() { err = errors.Join(err, d.cleanUp()) }()
 	d.cfg, d.sample = cfg, file == ""
+	for _, c := range cfg.Connections {
+		if bringsIdP(c) {
+			d.others = append(d.others, c)
+		}
+	}
 	if d.secrets, err = readDemoSecrets(d.folder); err != nil {
 		return failed(exitUsage, "the demo cannot start: %w", err)
 	}
@@ -124,7 +130,7 @@ func (c *cli) play(ctx context.Context, d *demoRun, a *app) (err error) {
 		a.log.Error("the demo's identity providers could not send everything", zap.Error(err))
 	}
 	if c.json {
-		err = json.NewEncoder(c.out).Encode(a.announcement(ctx, d.servers.Announce(w, a.admin)))
+		err = json.NewEncoder(c.out).Encode(a.announcement(ctx, d, d.servers.Announce(w, a.admin)))
 	} else {
 		err = d.servers.Banner(c.out, report, d.holds(ctx, a))
 	}
@@ -190,10 +196,14 @@ func (d *demoRun) adapt() {
 	app.RedirectURIs, app.PostLogoutRedirectURIs = []string{d.servers.AppRedirectURI()}, []string{d.servers.AppPostLogoutURI()}
 }
 
-// specs says which identity providers a configuration needs.
+// specs says which identity providers the demo must play for a configuration: those
+// of all connections that bring none of their own.
 func specs(cfg *config.Config) []demo.Spec {
-	var out []demo.Spec
+	out := []demo.Spec{}
 	for _, c := range cfg.Connections {
+		if bringsIdP(c) {
+			continue
+		}
 		s := demo.Spec{ID: string(c.ID), IdP: c.IdP, Name: c.Name, Domains: c.Domains}
 		for _, r := range cfg.Policy.Rules {
 			if r.From == c.ID && r.Group != "" {
@@ -203,6 +213,12 @@ func specs(cfg *config.Config) []demo.Spec {
 		out = append(out, s)
 	}
 	return out
+}
+
+// bringsIdP reports whether a connection's identity provider runs on this machine, as
+// one that somebody tries out does. The demo plays all others.
+func bringsIdP(c config.Connection) bool {
+	return c.SignIn != nil && config.IsLoopbackURL(c.SignIn.Issuer)
 }
 
 // fits replaces the captures of a group pattern by the slug of the first scope of

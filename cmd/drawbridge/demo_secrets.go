@@ -106,12 +106,16 @@ func livesOn(c bridge.ConnectionView, token string) bool {
 	return false
 }
 
-// announcement adds the other applications, and leaves only those people who can
-// sign in as things stand.
-func (a *app) announcement(ctx context.Context, said demo.Announcement) demo.Announcement {
+// announcement adds the other applications and the connections with identity providers
+// of their own, and leaves only those people who can sign in as things stand.
+func (a *app) announcement(ctx context.Context, d *demoRun, said demo.Announcement) demo.Announcement {
 	for i := range said.Connections {
 		c := &said.Connections[i]
 		c.People = slices.DeleteFunc(c.People, func(person string) bool { return !a.maySignIn(ctx, person, c.ID) })
+	}
+	for _, c := range d.others {
+		said.Connections = append(said.Connections, demo.AnnouncedConnection{ID: string(c.ID), IdP: c.IdP, SCIMURL: d.servers.SCIMURL(string(c.ID)),
+			SCIMToken: d.secrets.SCIMTokens[string(c.ID)], IdPIssuer: c.SignIn.Issuer, People: []string{}})
 	}
 	for _, c := range a.cfg.Clients {
 		if c.ID == fleetWeb || len(c.RedirectURIs) == 0 {

@@ -4,11 +4,14 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
 	"reflect"
 	"regexp"
 	"strings"
 	"testing"
 
+	"github.com/drawbridge-id/drawbridge/examples"
 	"github.com/drawbridge-id/drawbridge/oidc/oidctest"
 )
 
@@ -271,4 +274,27 @@ func TestWhoeverHasNoAccessReadsWhyAndWhomToAsk(t *testing.T) {
 			t.Errorf("%s ended at %s", p.person, got.url)
 		}
 	}
+}
+
+// A connection whose identity provider is on this machine keeps it: the demo plays none
+// for it, sends nobody, and says where that provider finds the bridge.
+func TestTheDemoLeavesIdentityProvidersOfThisMachineAlone(t *testing.T) {
+	t.Parallel()
+	const own = "http://127.0.0.1:9/realms/own"
+	file := filepath.Join(t.TempDir(), "drawbridge.yaml")
+	config := strings.Replace(string(examples.Drawbridge), "issuer: https://login.example/tundra", "issuer: "+own, 1)
+	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d := startDemo(t, t.TempDir(), "--config", file)
+	c := d.connection("tundra-okta")
+	if c.IdPIssuer != own || len(c.People) > 0 || len(d.Connections) != 3 {
+		t.Errorf("it announced %+v among %d", c, len(d.Connections))
+	}
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, c.SCIMURL+"/Users", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+c.SCIMToken)
+	wantPage(t, visit(t, http.DefaultClient, req), http.StatusOK, `"totalResults":0`)
 }

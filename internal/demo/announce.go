@@ -23,7 +23,7 @@ type Announcement struct {
 // AnnouncedConnection is one connection and its identity provider.
 type AnnouncedConnection struct {
 	ID        string   `json:"id"`
-	IdP       string   `json:"idp"` // "entra" or "okta"
+	IdP       string   `json:"idp"` // "entra" or "okta"; of a provider that the demo does not play, as configured
 	SCIMURL   string   `json:"scim_url"`
 	SCIMToken string   `json:"scim_token"`
 	IdPIssuer string   `json:"idp_issuer"`

@@ -21,7 +21,7 @@ type Options struct {
 	Listen      string // the bridge's address, on loopback; port 0 takes free ports, remembered in Data
 	Data        string // folder that keeps addresses, directories and sessions; "": nothing is kept
 	Control     string // file that tells `drawbridge demo disable` where to go, mode 0600; default Data/demo-control.json
-	Connections []Spec // default: the sample organisation
+	Connections []Spec // nil: the sample organisation
 	Command     string // how the banner calls this program; default "drawbridge"
 	Now         func() time.Time
 	Problem     func(error) // what goes wrong in the background; called from several goroutines
@@ -69,7 +69,7 @@ type Provider struct {
 
 // Open takes the addresses, so that everybody's URL is known before anybody runs.
 func Open(o Options) (*Servers, error) {
-	if len(o.Connections) == 0 {
+	if o.Connections == nil {
 		o.Connections = SampleSpecs()
 	}
 	if o.Now == nil {
