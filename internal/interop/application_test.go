@@ -17,7 +17,7 @@ import (
 // application is a relying party of the bridge, in the hands of a test.
 type application struct {
 	t        *testing.T
-	bridge   *bridge
+	issuer   string
 	config   oauth2.Config
 	verifier *oidc.IDTokenVerifier
 }
@@ -26,14 +26,18 @@ type application struct {
 func (b *bridge) fleetWeb() *application {
 	b.t.Helper()
 	c := b.Clients[0]
-	provider, err := oidc.NewProvider(context.WithoutCancel(b.t.Context()), b.Issuer)
+	return relyingParty(b.t, b.Issuer, c.ClientID, c.ClientSecret, c.RedirectURI)
+}
+
+// relyingParty is a registered application of any provider.
+func relyingParty(t *testing.T, issuer, id, secret, redirectURI string) *application {
+	t.Helper()
+	provider, err := oidc.NewProvider(context.WithoutCancel(t.Context()), issuer)
 	if err != nil {
-		b.t.Fatal(err)
+		t.Fatal(err)
 	}
-	return &application{t: b.t, bridge: b, verifier: provider.Verifier(&oidc.Config{ClientID: c.ClientID}), config: oauth2.Config{
-		ClientID: c.ClientID, ClientSecret: c.ClientSecret, RedirectURL: c.RedirectURI, Endpoint: provider.Endpoint(),
-		Scopes: []string{"openid", "email"},
-	}}
+	return &application{t: t, issuer: issuer, verifier: provider.Verifier(&oidc.Config{ClientID: id, SupportedSigningAlgs: []string{"ES256", "RS256"}}),
+		config: oauth2.Config{ClientID: id, ClientSecret: secret, RedirectURL: redirectURI, Endpoint: provider.Endpoint(), Scopes: []string{"openid"}}}
 }
 
 // signIn is one sign-in that was begun.
@@ -60,7 +64,7 @@ type held struct {
 func (a *application) redeem(s signIn, p page) held {
 	a.t.Helper()
 	q := p.url.Query()
-	if !strings.HasPrefix(p.url.String(), a.config.RedirectURL) || q.Get("code") == "" || q.Get("state") != s.state || q.Get("iss") != a.bridge.Issuer {
+	if !strings.HasPrefix(p.url.String(), a.config.RedirectURL) || q.Get("code") == "" || q.Get("state") != s.state || q.Get("iss") != a.issuer {
 		a.t.Fatalf("the browser came to rest at %s with %d:\n%s", p.url, p.status, p.body)
 	}
 	token, err := a.config.Exchange(context.WithoutCancel(a.t.Context()), q.Get("code"), oauth2.VerifierOption(s.verifier))
@@ -82,7 +86,7 @@ func (a *application) redeem(s signIn, p page) held {
 // lives asks the bridge whether a token still opens anything.
 func (a *application) lives(token string) bool {
 	a.t.Helper()
-	req := request(a.t, http.MethodPost, a.bridge.Issuer+"/oauth2/introspect", url.Values{"token": {token}}.Encode())
+	req := request(a.t, http.MethodPost, a.issuer+"/oauth2/introspect", url.Values{"token": {token}}.Encode())
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	req.SetBasicAuth(a.config.ClientID, a.config.ClientSecret)
 	got := send(a.t, http.DefaultClient, req)

@@ -97,7 +97,9 @@ func (p page) forms(t *testing.T) []form {
 			}
 			all = append(all, form{action: to.String(), values: url.Values{}})
 		case len(all) > 0 && (n.Data == "input" || n.Data == "button") && attribute(n, "name") != "":
-			all[len(all)-1].values.Add(attribute(n, "name"), attribute(n, "value"))
+			if f := all[len(all)-1]; n.Data == "input" || !f.values.Has(attribute(n, "name")) { // of buttons the first is pressed
+				f.values.Add(attribute(n, "name"), attribute(n, "value"))
+			}
 		}
 	}
 	return all

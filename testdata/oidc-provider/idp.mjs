@@ -4,29 +4,35 @@
 //
 //   port                 of 127.0.0.1, where it listens
 //   clients              registrations, as oidc-provider has them
-//   scopes               names beside its own
 //   wrongAudienceFor     whoever signs in by this name gets an ID token for clients[1]
 //
 // A name on a line of standard input: all that this person has consented to is over.
 import { createInterface } from "node:readline";
-import Provider from "oidc-provider";
+import Provider, { interactionPolicy } from "oidc-provider";
 
-const { port, clients, scopes = [], wrongAudienceFor } = JSON.parse(process.env.SETTINGS);
+const { port, clients, wrongAudienceFor } = JSON.parse(process.env.SETTINGS);
 const say = (event, more = {}) => console.log(JSON.stringify({ event, ...more }));
+
+const policy = interactionPolicy.base();
+policy.add(new interactionPolicy.Prompt({ name: "select_account", requestable: true }), 0);
 
 const provider = new Provider(`http://127.0.0.1:${port}`, {
   clients,
-  scopes: ["openid", "offline_access", ...scopes],
+  scopes: ["openid", "offline_access"],
+  responseTypes: ["code"],
+  allowOmittingSingleRegisteredRedirectUri: false,
+  enableHttpPostMethods: true,
+  interactions: { policy },
   claims: { openid: ["sub", "sid", "auth_time"], email: ["email"], profile: ["name"] },
   clientAuthMethods: ["client_secret_basic", "client_secret_post"],
-  features: { backchannelLogout: { enabled: true }, rpInitiatedLogout: { enabled: true }, devInteractions: { enabled: true } },
+  features: { claimsParameter: { enabled: true }, backchannelLogout: { enabled: true }, rpInitiatedLogout: { enabled: true }, devInteractions: { enabled: true } },
   findAccount: (_, id) => ({ accountId: id, claims: () => ({ sub: id, email: id, name: id }) }),
   issueRefreshToken: (_, client) => client.grantTypeAllowed("refresh_token"),
   rotateRefreshToken: true,
   pkce: { required: () => true },
   // Its own guard lets nothing reach this machine; here everything is on it.
   fetch: (url, { dispatcher, ...options }) => fetch(url, options),
-  cookies: { keys: ["of a test"] },
+  cookies: { keys: ["of a test"], long: { sameSite: "none" } },
   ttl: { AccessToken: 600, AuthorizationCode: 60, Grant: 3600, IdToken: 600, Interaction: 600, RefreshToken: 3600, Session: 3600 },
 });
 
