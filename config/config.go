@@ -75,11 +75,20 @@ type Sessions struct {
 	DPoPNonce   bool          // DPoP proofs must carry a nonce of ours
 }
 
-// Keys is when signing keys change.
+// Keys is when signing keys change, and what wraps all keys at rest.
 type Keys struct {
 	Rotate       time.Duration // for how long a key signs
 	PublishAhead time.Duration // for how long it is published before
 	Keep         time.Duration // for how long it verifies, and is published, after
+	Root         Root
+}
+
+// Root is what wraps the data key, which everything at rest is sealed under: the key in a file
+// (File; neither: root.key in the data folder), or one that a command reaches.
+type Root struct {
+	File    string
+	Command []string      // a program by its absolute path, and its arguments
+	Timeout time.Duration // for one run of the command; zero without one
 }
 
 // Client is a registered application.

@@ -122,7 +122,7 @@ func TestASmallFileIsComplete(t *testing.T) {
 	if c.Sessions != (Sessions{AccessToken: 5 * time.Minute, Absolute: 12 * time.Hour, Refresh: 12 * time.Hour, Offline: 30 * 24 * time.Hour}) {
 		t.Errorf("%+v", c.Sessions)
 	}
-	if c.Keys != (Keys{Rotate: 90 * 24 * time.Hour, PublishAhead: 24 * time.Hour, Keep: 30 * 24 * time.Hour}) {
+	if !reflect.DeepEqual(c.Keys, Keys{Rotate: 90 * 24 * time.Hour, PublishAhead: 24 * time.Hour, Keep: 30 * 24 * time.Hour}) {
 		t.Errorf("%+v", c.Keys)
 	}
 }
@@ -291,5 +291,19 @@ func TestWhoseSignedWordCountsIsRead(t *testing.T) {
 		TenantID: tenant, AuthorizedParty: "app", Version: "2.0"}
 	if !reflect.DeepEqual(got.Federation, want) || len(got.Keys) != 1 || got.Keys[0].ID != "a" {
 		t.Errorf("%+v, %+v", got.Federation, got.Keys)
+	}
+}
+
+func TestTheRootIsAFileBesideTheConfigurationOrACommand(t *testing.T) {
+	for text, want := range map[string]Root{
+		"{ file: root.key }":                                  {File: filepath.Join("conf", "root.key")},
+		"{ file: /etc/drawbridge/root.key }":                  {File: "/etc/drawbridge/root.key"},
+		"{ command: [ /usr/local/bin/kms ] }":                 {Command: []string{"/usr/local/bin/kms"}, Timeout: 10 * time.Second},
+		"{ command: [ /usr/local/bin/kms, a ], timeout: 3s }": {Command: []string{"/usr/local/bin/kms", "a"}, Timeout: 3 * time.Second},
+	} {
+		c, err := Parse("conf/small.yaml", []byte(small+"keys: { root: "+text+" }\n"), nil, noFiles)
+		if err != nil || !reflect.DeepEqual(c.Keys.Root, want) {
+			t.Errorf("%s: %+v, %v", text, c, err)
+		}
 	}
 }

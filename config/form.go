@@ -76,6 +76,13 @@ type formKeys struct {
 	Rotate       formDuration `json:"rotate"`
 	PublishAhead formDuration `json:"publish_ahead"`
 	Keep         formDuration `json:"keep"`
+	Root         formRoot     `json:"root"`
+}
+
+type formRoot struct {
+	File    string       `json:"file"`
+	Command []string     `json:"command" jsonschema:"minItems=1"`
+	Timeout formDuration `json:"timeout"`
 }
 
 type formClient struct {
@@ -358,7 +365,7 @@ type formCertification struct {
 // here are explained in the row of the key that they stand under.
 func docsOf() map[string]string {
 	return map[string]string{
-		"form": "The keys", "formServer": "server", "formSessions": "sessions", "formKeys": "keys", "formClient": "clients", "formScope": "scopes",
+		"form": "The keys", "formServer": "server", "formSessions": "sessions", "formKeys": "keys", "formRoot": "keys.root", "formClient": "clients", "formScope": "scopes",
 		"formProvider": "scopes", "formAccount": "scopes", "formFleet": "scopes", "formConnection": "connections", "formSCIM": "scim",
 		"formFederation": "scim.federation", "formExtensions": "scim.extensions", "formExtension": "scim.extensions", "formSignIn": "sign_in", "formRevocation": "sign_in.revocation",
 		"formContactTerms": "a grant", "formTerms": "a grant", "formRisk": "risk", "formRule": "rules", "formGuard": "guard", "formAlarm": "alarm",

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"path/filepath"
 	"time"
 
 	"github.com/drawbridge-id/drawbridge/oidc"
@@ -12,6 +13,8 @@ const (
 	leastAhead   = 2 * oidc.KeysMaxAge // whoever keeps the published keys for as long as they may has the new one in time
 	leastKeep    = time.Hour           // no access token lives as long
 	mostKeep     = 365 * 24 * time.Hour
+	usualTimeout = 10 * time.Second
+	mostTimeout  = time.Minute
 	mostRetained = 8 // retired keys of one algorithm at a time: some applications read no more than twenty keys
 )
 
@@ -23,11 +26,12 @@ func (l *loader) keys(root block, s Sessions) Keys {
 	if !ok {
 		return usual
 	}
-	b, _ := f.open("rotate", "publish_ahead", "keep")
+	b, _ := f.open("rotate", "publish_ahead", "keep", "root")
 	k := Keys{
 		Rotate:       b.atLeast("rotate", usual.Rotate, leastRotate, maxDuration),
 		PublishAhead: b.atLeast("publish_ahead", usual.PublishAhead, leastAhead, 30*24*time.Hour),
 		Keep:         b.atLeast("keep", usual.Keep, leastKeep, mostKeep),
+		Root:         b.root("root"),
 	}
 	if k.PublishAhead > k.Rotate/2 {
 		b.blame("publish_ahead", "rotate").say("a key cannot be announced %s ahead when it signs for %s: at most half of that", short(k.PublishAhead), short(k.Rotate))
@@ -36,6 +40,40 @@ func (l *loader) keys(root block, s Sessions) Keys {
 		b.blame("keep", "rotate").say("keys that change every %s and are kept for %s are too many to publish: keep at most %s", short(k.Rotate), short(k.Keep), short(mostRetained*k.Rotate))
 	}
 	return k
+}
+
+// root reads what wraps the data key.
+func (b block) root(name string) Root {
+	f, ok := b.get(name)
+	if !ok {
+		return Root{}
+	}
+	in, ok := f.open("file", "command", "timeout")
+	if !ok {
+		return Root{}
+	}
+	r := Root{File: in.text("file"), Command: in.texts("command")}
+	if at, ok := in.get("file"); ok && r.File != "" {
+		r.File = beside(at, r.File)
+	}
+	at, commanded := in.get("command")
+	if _, filed := in.get("file"); filed == commanded {
+		f.say("the root is one of file and command")
+		return Root{}
+	}
+	if limit, ok := in.get("timeout"); ok && !commanded {
+		limit.say("a file takes no time; leave the key out")
+		return r
+	}
+	if !commanded {
+		return r
+	}
+	r.Timeout = in.atLeast("timeout", usualTimeout, time.Second, mostTimeout)
+	if len(r.Command) == 0 || !filepath.IsAbs(r.Command[0]) {
+		at.say("a command is a list: a program by its absolute path, then its arguments")
+		return Root{}
+	}
+	return r
 }
 
 // atLeast is duration with a least value.

@@ -93,10 +93,7 @@ func newWorld() *world {
 }
 
 func nonceKey() credential.NonceKey {
-	root, err := credential.ParseRootKey([]byte(credential.NewRootKey().Reveal()))
-	if err != nil {
-		panic(err)
-	}
+	root := credential.NewDataKey()
 	k, err := root.NonceKey()
 	if err != nil {
 		panic(err)

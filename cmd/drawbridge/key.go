@@ -18,8 +18,8 @@ import (
 const late = time.Hour
 
 func (c *cli) key() *cobra.Command {
-	cmd := family("key", "Signing keys: which there are, and how to replace them")
-	cmd.AddCommand(c.keyList(), c.keyRotate(), c.keyRetire())
+	cmd := family("key", "Keys: which sign, how to replace them, and what they are sealed under")
+	cmd.AddCommand(c.keyList(), c.keyRotate(), c.keyRetire(), c.keyRewrap())
 	return cmd
 }
 

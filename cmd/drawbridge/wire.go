@@ -120,9 +120,18 @@ func open(ctx context.Context, cfg *config.Config, s setting) (_ *app, err error
 
 func (a *app) openKeys(ctx context.Context) (*keys.Ring, error) {
 	k := a.cfg.Keys
-	return keys.Open(ctx, keys.Config{RootFile: filepath.Join(a.cfg.Server.Data, "root.key"), Rows: keyRows{a.store},
+	return keys.Open(ctx, keys.Config{Root: rootOf(a.cfg), Rows: keyRows{a.store},
 		Schedule: keys.Schedule{Rotate: k.Rotate, PublishAhead: k.PublishAhead, Keep: k.Keep}, Now: time.Now,
 		Observe: func(err error) { a.log.Warn("signing keys", zap.Error(err)) }})
+}
+
+// rootOf is what wraps the keys at rest; what the file does not say is root.key in the data folder.
+func rootOf(cfg *config.Config) keys.Root {
+	r := cfg.Keys.Root
+	if r.File == "" && len(r.Command) == 0 {
+		r.File = filepath.Join(cfg.Server.Data, "root.key")
+	}
+	return keys.Root{File: r.File, Command: r.Command, Timeout: r.Timeout}
 }
 
 func (a *app) openBridge(ctx context.Context, ring *keys.Ring, client *http.Client) (err error) {

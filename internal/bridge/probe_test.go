@@ -52,10 +52,7 @@ func (p *rotating) questions() int { p.mu.Lock(); defer p.mu.Unlock(); return p.
 
 func probedWorld(t *testing.T, p *rotating) *world {
 	t.Helper()
-	root, err := credential.ParseRootKey([]byte(credential.NewRootKey().Reveal()))
-	if err != nil {
-		t.Fatal(err)
-	}
+	root := credential.NewDataKey()
 	p.live = map[string]string{}
 	return newWorld(t, func(w *world) { w.probes = bridge.Probes{Voucher: p, Key: root.UpstreamKey()} })
 }

@@ -24,6 +24,7 @@ import (
 	"github.com/drawbridge-id/drawbridge/internal/bridge"
 	"github.com/drawbridge-id/drawbridge/internal/credential"
 	"github.com/drawbridge-id/drawbridge/internal/egress"
+	"github.com/drawbridge-id/drawbridge/internal/event"
 	"github.com/drawbridge-id/drawbridge/internal/hot"
 	"github.com/drawbridge-id/drawbridge/internal/hot/embedded"
 	"github.com/drawbridge-id/drawbridge/internal/keys"
@@ -199,7 +200,7 @@ func (w *world) open() {
 		w.t.Fatal(err)
 	}
 	w.t.Cleanup(w.close)
-	if w.ring, err = keys.Open(w.ctx, keys.Config{RootFile: filepath.Join(w.dir, "root.key"), Rows: keyRows{w.store}, Now: w.clock.Now}); err != nil {
+	if w.ring, err = keys.Open(w.ctx, keys.Config{Root: keys.Root{File: filepath.Join(w.dir, "root.key")}, Rows: keyRows{w.store}, Now: w.clock.Now}); err != nil {
 		w.t.Fatal(err)
 	}
 	w.assemble()
@@ -271,6 +272,23 @@ func (k keyRows) SigningKeys(ctx context.Context) (all []store.SigningKey, err e
 		return err
 	})
 	return all, err
+}
+
+func (k keyRows) Envelope(ctx context.Context) (text []byte, err error) {
+	err = k.s.View(ctx, func(v *store.View) error {
+		text, err = v.Envelope()
+		return err
+	})
+	return text, err
+}
+
+func (k keyRows) KeepEnvelope(ctx context.Context, _, next []byte, told event.Event) error {
+	return k.s.Update(ctx, func(tx *store.Tx) error {
+		if err := tx.PutEnvelope(next); err != nil {
+			return err
+		}
+		return tx.Append(told)
+	})
 }
 
 func (k keyRows) ChangeSigningKeys(ctx context.Context, decide func([]store.SigningKey) (keys.Change, error)) error {

@@ -14,8 +14,8 @@ import (
 type AtRestKey struct{ aead func() cipher.AEAD }
 
 // AtRestKey derives the key that seals others' secrets.
-func (r RootKey) AtRestKey() (AtRestKey, error) {
-	a, err := r.aead("drawbridge secrets of others at rest v1")
+func (d DataKey) AtRestKey() (AtRestKey, error) {
+	a, err := d.aead("drawbridge secrets of others at rest v1")
 	if err != nil {
 		return AtRestKey{}, err
 	}
@@ -48,7 +48,7 @@ func (k AtRestKey) Open(sealed []byte, place string) (secret.String, error) {
 	}
 	plain, err := k.aead().Open(nil, nil, sealed, []byte(place))
 	if err != nil {
-		return secret.String{}, fault.Wrap(fault.Internal, op, fmt.Errorf("%s does not open under this root key: %w", place, err))
+		return secret.String{}, fault.Wrap(fault.Internal, op, fmt.Errorf("%s does not open under this data key: %w", place, err))
 	}
 	return secret.New(string(plain)), nil
 }

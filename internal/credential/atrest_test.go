@@ -9,10 +9,7 @@ import (
 
 func TestWhatIsSealedAtRestOpensInItsPlaceAlone(t *testing.T) {
 	key := func() AtRestKey {
-		root, err := ParseRootKey([]byte(NewRootKey().Reveal()))
-		if err != nil {
-			t.Fatal(err)
-		}
+		root := NewDataKey()
 		k, err := root.AtRestKey()
 		if err != nil {
 			t.Fatal(err)

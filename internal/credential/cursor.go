@@ -19,8 +19,8 @@ import (
 type CursorKey struct{ key hidden }
 
 // CursorKey derives the key that seals cursors.
-func (r RootKey) CursorKey() (CursorKey, error) {
-	k, err := r.derive("drawbridge list cursors v1")
+func (d DataKey) CursorKey() (CursorKey, error) {
+	k, err := d.derive("drawbridge list cursors v1")
 	if err != nil {
 		return CursorKey{}, err
 	}

@@ -11,7 +11,7 @@ import (
 
 func cursorKey(t testing.TB) CursorKey {
 	t.Helper()
-	k, err := testRoot(t).CursorKey()
+	k, err := testDataKey(t).CursorKey()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -39,7 +39,7 @@ const (
 	KeyRetired KeyState = "retired"
 )
 
-// SealedKey is a signing key at rest: the private half sealed under the root key,
+// SealedKey is a signing key at rest: the private half sealed under the data key,
 // bound to its id.
 type SealedKey struct {
 	ID        string
@@ -52,7 +52,7 @@ type SealedKey struct {
 
 // GenerateKey makes a signing key and gives it sealed: the private half is never
 // outside this package in the clear. RS256 takes a second or so of one core.
-func (r RootKey) GenerateKey(algorithm string, state KeyState, now time.Time) (SealedKey, error) {
+func (d DataKey) GenerateKey(algorithm string, state KeyState, now time.Time) (SealedKey, error) {
 	private, err := generate(algorithm)
 	if err != nil {
 		return SealedKey{}, err
@@ -66,7 +66,7 @@ func (r RootKey) GenerateKey(algorithm string, state KeyState, now time.Time) (S
 		return SealedKey{}, fmt.Errorf("credential: %w", err)
 	}
 	k := SealedKey{ID: NewID("key"), Algorithm: algorithm, Public: public, State: state, Created: now}
-	k.Sealed, err = r.seal(der, k.place())
+	k.Sealed, err = d.seal(der, k.place())
 	return k, err
 }
 
@@ -113,13 +113,13 @@ const (
 	typID     = "JWT"
 )
 
-// NewKeyring opens the keys under the root key. A key that does not open, whose
+// NewKeyring opens the keys under the data key. A key that does not open, whose
 // halves differ or whose id stands twice is an error: all are reported.
-func NewKeyring(root RootKey, keys []SealedKey) (*Keyring, error) {
+func NewKeyring(data DataKey, keys []SealedKey) (*Keyring, error) {
 	r := &Keyring{access: map[string]*signingKey{}, id: map[string]*signingKey{}}
 	var faults []error
 	for _, k := range keys {
-		faults = append(faults, r.add(root, k))
+		faults = append(faults, r.add(data, k))
 	}
 	if err := errors.Join(faults...); err != nil {
 		return nil, err
@@ -130,14 +130,14 @@ func NewKeyring(root RootKey, keys []SealedKey) (*Keyring, error) {
 	return r, r.publish()
 }
 
-func (r *Keyring) add(root RootKey, k SealedKey) error {
+func (r *Keyring) add(data DataKey, k SealedKey) error {
 	if k.State != KeyNext && k.State != KeyActive && k.State != KeyRetired {
 		return fmt.Errorf("credential: key %s is in no known state: %q", k.ID, k.State)
 	}
 	if _, twice := r.find(k.ID); twice {
 		return fmt.Errorf("credential: two keys are called %s", k.ID)
 	}
-	s, err := openKey(root, k)
+	s, err := openKey(data, k)
 	if err != nil {
 		return err
 	}
@@ -146,8 +146,8 @@ func (r *Keyring) add(root RootKey, k SealedKey) error {
 	return nil
 }
 
-func openKey(root RootKey, k SealedKey) (*signingKey, error) {
-	der, err := root.open(k.Sealed, k.place())
+func openKey(data DataKey, k SealedKey) (*signingKey, error) {
+	der, err := data.open(k.Sealed, k.place())
 	if err != nil {
 		return nil, err
 	}

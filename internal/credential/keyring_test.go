@@ -17,7 +17,7 @@ import (
 
 // The key set must be one that others can use: go-jose reads it, and verifies by it.
 func TestOthersVerifyByTheKeySet(t *testing.T) {
-	ring := testRing(t, testRoot(t), ES256, RS256)
+	ring := testRing(t, testDataKey(t), ES256, RS256)
 	i := NewIssuer(issuerURL, func() *Keyring { return ring })
 	var set jose.JSONWebKeySet
 	if err := json.Unmarshal(ring.JWKS(), &set); err != nil || len(set.Keys) != 2 {
@@ -57,7 +57,7 @@ func TestOthersVerifyByTheKeySet(t *testing.T) {
 
 // The header by which a key is found is the one that its tokens have, byte for byte.
 func TestAKeyIsFoundByTheHeaderOfItsTokens(t *testing.T) {
-	ring := testRing(t, testRoot(t), ES256, RS256)
+	ring := testRing(t, testDataKey(t), ES256, RS256)
 	for _, k := range ring.keys {
 		for header, signer := range map[string]jose.Signer{k.accessHeader: k.access, k.idHeader: k.id} {
 			token, err := sign(signer, []byte("{}"))
@@ -72,7 +72,7 @@ func TestAKeyIsFoundByTheHeaderOfItsTokens(t *testing.T) {
 }
 
 func TestKeyringRefusesKeysThatDoNotFit(t *testing.T) {
-	root := testRoot(t)
+	root := testDataKey(t)
 	made := func(alg string) SealedKey {
 		k, err := root.GenerateKey(alg, KeyActive, noon())
 		if err != nil {
@@ -121,14 +121,14 @@ func TestKeyringRefusesKeysThatDoNotFit(t *testing.T) {
 			t.Errorf("%s: a keyring was made", name)
 		}
 	}
-	if _, err := NewKeyring(testRoot(t), []SealedKey{a}); err == nil {
-		t.Error("another root key opens it")
+	if _, err := NewKeyring(testDataKey(t), []SealedKey{a}); err == nil {
+		t.Error("another data key opens it")
 	}
-	if _, err := NewKeyring(RootKey{}, []SealedKey{a}); err == nil {
-		t.Error("no root key opens it")
+	if _, err := NewKeyring(DataKey{}, []SealedKey{a}); err == nil {
+		t.Error("no data key opens it")
 	}
-	if _, err := (RootKey{}).GenerateKey(ES256, KeyActive, noon()); err == nil {
-		t.Error("sealed under no root key")
+	if _, err := (DataKey{}).GenerateKey(ES256, KeyActive, noon()); err == nil {
+		t.Error("sealed under no data key")
 	}
 	if _, err := root.GenerateKey("HS256", KeyActive, noon()); err == nil {
 		t.Error("made an HMAC key")

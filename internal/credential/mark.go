@@ -15,8 +15,8 @@ import (
 type MarkKey struct{ key hidden }
 
 // MarkKey derives the key that makes marks.
-func (r RootKey) MarkKey() (MarkKey, error) {
-	k, err := r.derive("drawbridge marks of names v1")
+func (d DataKey) MarkKey() (MarkKey, error) {
+	k, err := d.derive("drawbridge marks of names v1")
 	if err != nil {
 		return MarkKey{}, err
 	}

@@ -3,7 +3,7 @@ package credential
 import "testing"
 
 func TestAMarkIsOfOneNameInOneConnection(t *testing.T) {
-	key, err := testRoot(t).MarkKey()
+	key, err := testDataKey(t).MarkKey()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,7 +16,7 @@ const issuerURL = "https://bridge.example"
 const grantClaim = `{"id":"asg_1","grant":"standard"}`
 
 // testRing has one active key of each algorithm.
-func testRing(t testing.TB, root RootKey, algorithms ...string) *Keyring {
+func testRing(t testing.TB, root DataKey, algorithms ...string) *Keyring {
 	t.Helper()
 	var keys []SealedKey
 	for _, alg := range algorithms {
@@ -35,7 +35,7 @@ func testRing(t testing.TB, root RootKey, algorithms ...string) *Keyring {
 
 func testIssuer(t testing.TB, algorithms ...string) *Issuer {
 	t.Helper()
-	ring := testRing(t, testRoot(t), algorithms...)
+	ring := testRing(t, testDataKey(t), algorithms...)
 	return NewIssuer(issuerURL, func() *Keyring { return ring })
 }
 
@@ -280,7 +280,7 @@ func TestIDTokenInTheClientsAlgorithm(t *testing.T) {
 }
 
 func TestOnlyAnActiveKeySigns(t *testing.T) {
-	root := testRoot(t)
+	root := testDataKey(t)
 	for _, state := range []KeyState{KeyNext, KeyRetired} {
 		k, err := root.GenerateKey(ES256, state, noon())
 		if err != nil {

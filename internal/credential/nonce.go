@@ -21,8 +21,8 @@ type NonceKey struct{ key hidden }
 const nonceSlice = 2 * time.Minute
 
 // NonceKey derives the key that makes nonces.
-func (r RootKey) NonceKey() (NonceKey, error) {
-	k, err := r.derive("drawbridge DPoP nonces v1")
+func (d DataKey) NonceKey() (NonceKey, error) {
+	k, err := d.derive("drawbridge DPoP nonces v1")
 	if err != nil {
 		return NonceKey{}, err
 	}

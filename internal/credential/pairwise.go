@@ -27,12 +27,12 @@ const (
 )
 
 // PairwiseKey derives the keys that name ids in sectors.
-func (r RootKey) PairwiseKey() (PairwiseKey, error) {
-	mac, err := r.derive("drawbridge pairwise names v1, mac")
+func (d DataKey) PairwiseKey() (PairwiseKey, error) {
+	mac, err := d.derive("drawbridge pairwise names v1, mac")
 	if err != nil {
 		return PairwiseKey{}, err
 	}
-	key, err := r.derive("drawbridge pairwise names v1, cipher")
+	key, err := d.derive("drawbridge pairwise names v1, cipher")
 	if err != nil {
 		return PairwiseKey{}, err
 	}

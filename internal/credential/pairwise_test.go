@@ -8,7 +8,7 @@ import (
 
 func pairwiseKey(t testing.TB) PairwiseKey {
 	t.Helper()
-	k, err := testRoot(t).PairwiseKey()
+	k, err := testDataKey(t).PairwiseKey()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,18 +7,15 @@ import (
 	"github.com/drawbridge-id/drawbridge/internal/fault"
 )
 
-func testRoot(t testing.TB) RootKey {
+func testDataKey(t testing.TB) DataKey {
 	t.Helper()
-	root, err := ParseRootKey([]byte(NewRootKey().Reveal()))
-	if err != nil {
-		t.Fatal(err)
-	}
+	root := NewDataKey()
 	return root
 }
 
 func refreshKey(t testing.TB) RefreshKey {
 	t.Helper()
-	k, err := testRoot(t).RefreshKey()
+	k, err := testDataKey(t).RefreshKey()
 	if err != nil {
 		t.Fatal(err)
 	}

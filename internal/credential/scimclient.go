@@ -61,8 +61,8 @@ type SCIMAccess struct {
 type SCIMAccessKey struct{ aead func() cipher.AEAD }
 
 // SCIMAccessKey derives the key that seals SCIM access tokens.
-func (r RootKey) SCIMAccessKey() (SCIMAccessKey, error) {
-	a, err := r.aead("drawbridge SCIM access tokens v1")
+func (d DataKey) SCIMAccessKey() (SCIMAccessKey, error) {
+	a, err := d.aead("drawbridge SCIM access tokens v1")
 	if err != nil {
 		return SCIMAccessKey{}, err
 	}

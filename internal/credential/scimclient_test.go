@@ -10,7 +10,7 @@ import (
 
 func scimKey(t testing.TB) SCIMAccessKey {
 	t.Helper()
-	k, err := testRoot(t).SCIMAccessKey()
+	k, err := testDataKey(t).SCIMAccessKey()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,7 +13,12 @@ import (
 // Canary: no secret of this package leaves by printing or encoding what holds it.
 func TestSecretsDoNotPrint(t *testing.T) {
 	text := NewRootKey()
-	root, err := ParseRootKey([]byte(text.Reveal()))
+	above, err := ParseRootKey([]byte(text.Reveal()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	root := NewDataKey()
+	spelled, err := root.Text()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,11 +71,11 @@ func TestSecretsDoNotPrint(t *testing.T) {
 		t.Fatal(err)
 	}
 	var spellings []string
-	for _, raw := range [][]byte{root.key()[:], key.key()[:], cursors.key()[:], nonces.key()[:], parsed.mac()[:], private[36:68], hook.key()} {
+	for _, raw := range [][]byte{above.key()[:], root.key()[:], key.key()[:], cursors.key()[:], nonces.key()[:], parsed.mac()[:], private[36:68], hook.key()} {
 		spellings = append(spellings, string(raw), fmt.Sprint(raw), fmt.Sprintf("%x", raw), fmt.Sprintf("%X", raw),
 			strings.Trim(fmt.Sprintf("%#v", raw), "[]byte{}"), base64.RawURLEncoding.EncodeToString(raw), base64.StdEncoding.EncodeToString(raw))
 	}
-	for _, s := range []string{text.Reveal(), refresh.Reveal(), code.Reveal(), scim.Reveal(), clientSecret.Reveal(), scimAccess.Reveal()} {
+	for _, s := range []string{text.Reveal(), spelled.Reveal(), refresh.Reveal(), code.Reveal(), scim.Reveal(), clientSecret.Reveal(), scimAccess.Reveal()} {
 		spellings = append(spellings, strings.TrimSpace(s), fmt.Sprintf("%x", s))
 	}
 	type wrapped struct {
@@ -78,7 +83,8 @@ func TestSecretsDoNotPrint(t *testing.T) {
 	}
 	// fmt asks no Formatter of unexported fields.
 	type holder struct {
-		root    RootKey
+		above   RootKey
+		root    DataKey
 		key     RefreshKey
 		cursors CursorKey
 		access  SCIMAccessKey
@@ -88,8 +94,8 @@ func TestSecretsDoNotPrint(t *testing.T) {
 		refresh Refresh
 		ring    *Keyring
 	}
-	shy := holder{root, key, cursors, access, marks, nonces, hook, parsed, ring}
-	for _, held := range []any{text, root, &root, key, &key, cursors, &cursors, parsed, &parsed, ring, refresh, code, scim, clientSecret, scimAccess, access, &access, marks, &marks, nonces, &nonces, hook, &hook, shy, &shy} {
+	shy := holder{above, root, key, cursors, access, marks, nonces, hook, parsed, ring}
+	for _, held := range []any{text, spelled, above, &above, root, &root, key, &key, cursors, &cursors, parsed, &parsed, ring, refresh, code, scim, clientSecret, scimAccess, access, &access, marks, &marks, nonces, &nonces, hook, &hook, shy, &shy} {
 		for _, shown := range []any{held, wrapped{held}, []any{held}, map[string]any{"k": held}} {
 			var out []string
 			for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d"} {
@@ -117,16 +123,18 @@ func TestSecretsDoNotPrint(t *testing.T) {
 func TestErrorsDoNotRepeatTheCredential(t *testing.T) {
 	i := testIssuer(t, ES256)
 	for name, parse := range map[string]func(string) error{
-		"opaque":  func(s string) error { _, err := ParseOpaque(KindCode, s); return err },
-		"scim":    func(s string) error { _, _, err := ParseSCIMToken(s); return err },
-		"refresh": func(s string) error { _, err := ParseRefresh(s); return err },
-		"access":  func(s string) error { _, err := i.Verify(s, noon()); return err },
-		"id":      func(s string) error { _, err := i.VerifyIDToken(s); return err },
-		"secret":  func(s string) error { _, _, err := ParseClientSecret(s); return err },
-		"scimat":  func(s string) error { _, err := scimKey(t).Open(s, noon()); return err },
-		"cursor":  func(s string) error { _, err := cursorKey(t).Open(s, "list"); return err },
-		"root":    func(s string) error { _, err := ParseRootKey([]byte(s)); return err },
-		"webhook": func(s string) error { _, err := ParseWebhookKey(secret.New(s)); return err },
+		"opaque":   func(s string) error { _, err := ParseOpaque(KindCode, s); return err },
+		"scim":     func(s string) error { _, _, err := ParseSCIMToken(s); return err },
+		"refresh":  func(s string) error { _, err := ParseRefresh(s); return err },
+		"access":   func(s string) error { _, err := i.Verify(s, noon()); return err },
+		"id":       func(s string) error { _, err := i.VerifyIDToken(s); return err },
+		"secret":   func(s string) error { _, _, err := ParseClientSecret(s); return err },
+		"scimat":   func(s string) error { _, err := scimKey(t).Open(s, noon()); return err },
+		"cursor":   func(s string) error { _, err := cursorKey(t).Open(s, "list"); return err },
+		"root":     func(s string) error { _, err := ParseRootKey([]byte(s)); return err },
+		"data":     func(s string) error { _, err := ParseDataKey(s); return err },
+		"envelope": func(s string) error { _, err := ParseEnvelope([]byte(s)); return err },
+		"webhook":  func(s string) error { _, err := ParseWebhookKey(secret.New(s)); return err },
 	} {
 		for _, prefix := range []string{"", "drb_code_", "drb_scim_", "drb_refresh_", "drb_root_", "drb_secret_", "drb_scimat_", "eyJh.", "whsec_"} {
 			err := parse(prefix + "canary4711")

@@ -38,8 +38,8 @@ type ServiceKey struct{ aead func() cipher.AEAD }
 
 // ServiceKey derives the key that seals the access tokens of applications that act for
 // themselves.
-func (r RootKey) ServiceKey() (ServiceKey, error) {
-	a, err := r.aead("drawbridge service access tokens v1")
+func (d DataKey) ServiceKey() (ServiceKey, error) {
+	a, err := d.aead("drawbridge service access tokens v1")
 	if err != nil {
 		return ServiceKey{}, err
 	}

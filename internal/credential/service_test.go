@@ -11,7 +11,7 @@ import (
 
 func serviceKey(t testing.TB) ServiceKey {
 	t.Helper()
-	k, err := testRoot(t).ServiceKey()
+	k, err := testDataKey(t).ServiceKey()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -26,7 +26,7 @@ func minted(t testing.TB, i *Issuer) Minted {
 
 // What a node has minted it knows, and what it has not it checks: both say the same.
 func TestMintedTokenIsKnownToItsMaker(t *testing.T) {
-	ring := testRing(t, testRoot(t), ES256)
+	ring := testRing(t, testDataKey(t), ES256)
 	maker, other := NewIssuer(issuerURL, func() *Keyring { return ring }), NewIssuer(issuerURL, func() *Keyring { return ring })
 	m := minted(t, maker)
 	known, ok := maker.seen.get(DigestOf(m.AccessToken), ring.keys[0])
@@ -95,7 +95,7 @@ func TestVerifyJudgesTheClockAtEachUse(t *testing.T) {
 
 // I-30: a remembered signature does not outlive its key.
 func TestARemovedKeysTokensAreRefused(t *testing.T) {
-	root := testRoot(t)
+	root := testDataKey(t)
 	before, after := testRing(t, root, ES256), testRing(t, root, ES256)
 	ring := before
 	i := NewIssuer(issuerURL, func() *Keyring { return ring })
@@ -110,7 +110,7 @@ func TestARemovedKeysTokensAreRefused(t *testing.T) {
 }
 
 func TestARetiredKeyStillVerifies(t *testing.T) {
-	root := testRoot(t)
+	root := testDataKey(t)
 	k, err := root.GenerateKey(ES256, KeyActive, noon())
 	if err != nil {
 		t.Fatal(err)
@@ -144,7 +144,7 @@ func TestARetiredKeyStillVerifies(t *testing.T) {
 
 // T-F1: whatever the header says, the key, its algorithm and the type are ours.
 func TestForgedHeadersAreRefused(t *testing.T) {
-	ring := testRing(t, testRoot(t), ES256, RS256)
+	ring := testRing(t, testDataKey(t), ES256, RS256)
 	i := NewIssuer(issuerURL, func() *Keyring { return ring })
 	m := minted(t, i)
 	_, body, signature, _ := split(m.AccessToken)
@@ -186,7 +186,7 @@ func TestAnotherIssuersSignatureIsRefused(t *testing.T) {
 
 // T-F5: each claim removed in turn, each of a wrong type, signed by our own key.
 func TestEveryClaimIsRequired(t *testing.T) {
-	ring := testRing(t, testRoot(t), ES256)
+	ring := testRing(t, testDataKey(t), ES256)
 	i := NewIssuer(issuerURL, func() *Keyring { return ring })
 	key, err := ring.signer(ES256)
 	if err != nil {

@@ -65,6 +65,9 @@ const (
 	SigningKeyRetired   Type = "signing_key.retired"   // it signs no more, and still verifies
 	SigningKeyRemoved   Type = "signing_key.removed"   // it is erased: nothing that it signed is accepted
 
+	DataKeyCreated   Type = "data_key.created"   // what the keys at rest are sealed under
+	DataKeyRewrapped Type = "data_key.rewrapped" // another root opens it from now on, and the one before no more
+
 	GroupRestored      Type = "group.restored"
 	ConnectionRestored Type = "connection.restored"
 

@@ -11,7 +11,7 @@ func Types() []Type {
 		SessionChanged, SessionRevoked, SessionClientEnded, ClientEnded, EverythingEnded, ConsentGiven, ConsentWithdrawn, SignInRefused,
 		CodeReplayed, RefreshReused, PolicyApplied, ScopeAdded, ScopeRenamed, ScopeMoved, ScopeRetired, ScopeRestored, ScopesImported,
 		ConnectionAdded, ConnectionEnded, ConnectionResumed, SCIMTokenCreated, SCIMTokenRevoked, SigningKeyCreated, SigningKeyActivated,
-		SigningKeyRetired, SigningKeyRemoved, GroupRestored, ConnectionRestored, DeliveryAbandoned, DeliveryPaused, AlarmMassGain,
+		SigningKeyRetired, SigningKeyRemoved, DataKeyCreated, DataKeyRewrapped, GroupRestored, ConnectionRestored, DeliveryAbandoned, DeliveryPaused, AlarmMassGain,
 		AlarmGroupDeleted, AlarmGroupShrunk, SCIMClientCreated, SCIMClientRevoked, ClientSecretCreated, ClientSecretRevoked,
 		StreamCreated, StreamChanged, StreamPaused, StreamDeleted,
 	}

@@ -1,14 +1,12 @@
-// Package keys owns the keys of a deployment: the root key file beside the
-// database, and the signing keys that the store holds sealed under it. It makes
-// what is missing at the first start. It never sees a private key in the clear:
+// Package keys owns the keys of a deployment: the data key, which the store holds
+// wrapped by a root outside of it (a root key file, or a key that a command reaches), and the
+// signing keys sealed under the data key. It makes what is missing at the first start. It never sees a private key in the clear:
 // package credential makes, seals, opens and uses them.
 package keys
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"reflect"
 	"sync"
 	"sync/atomic"
@@ -27,6 +25,11 @@ type Rows interface {
 	// ChangeSigningKeys lets decide see the keys and stores what it wants, in one
 	// transaction. It may call decide more than once.
 	ChangeSigningKeys(ctx context.Context, decide func(held []store.SigningKey) (Change, error)) error
+	// Envelope gives the wrapped data key; nil: there is none yet.
+	Envelope(ctx context.Context) ([]byte, error)
+	// KeepEnvelope stores it, in one transaction with what is told. If what is there is
+	// not was, it changes nothing and says fault.Stale.
+	KeepEnvelope(ctx context.Context, was, next []byte, told event.Event) error
 }
 
 // Change is what becomes of keys in one transaction.
@@ -38,7 +41,7 @@ type Change struct {
 
 // Config is what a ring works with.
 type Config struct {
-	RootFile string
+	Root     Root
 	Rows     Rows
 	Schedule Schedule
 	Now      func() time.Time
@@ -51,7 +54,8 @@ type Config struct {
 // Ring is the set of keys in use. Make it with Open; it is safe for concurrent use.
 type Ring struct {
 	cfg     Config
-	root    credential.RootKey
+	data    credential.DataKey
+	wrapped credential.Envelope
 	refresh credential.RefreshKey
 	cursors credential.CursorKey
 	scim    credential.SCIMAccessKey
@@ -81,55 +85,48 @@ type acquaint struct {
 	since time.Duration
 }
 
-// Open reads the root key file and the signing keys, and makes what is missing: at
-// the first start the file, and an active key for each algorithm (together about a
-// quarter of a second). A root key file that is missing although the store holds
-// keys, that others may read, or that does not open the stored keys is
-// fault.Invalid, and nothing is changed.
+// Open opens the data key by its root, then the signing keys, and makes what is missing: at
+// the first start a root key file, a data key, and an active key for each algorithm (together
+// about a quarter of a second). A root that is missing although the store holds keys, that
+// others may read, or that is not the one they are under is fault.Invalid, and nothing is
+// changed. A root command that does not answer is fault.Unavailable.
 func Open(ctx context.Context, cfg Config) (*Ring, error) {
 	const op = "keys.Open"
-	rootFile := cfg.RootFile
 	held, err := cfg.Rows.SigningKeys(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", op, err)
 	}
-	root, err := readRoot(rootFile)
-	if errors.Is(err, fs.ErrNotExist) && len(held) == 0 {
-		root, err = createRoot(rootFile)
-	}
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fault.New(fault.Invalid, op, "the root key file %s is missing, but the database holds keys sealed under it: put it back from your backup", rootFile)
-	}
+	data, wrapped, err := openDataKey(ctx, cfg.Root, cfg.Rows, held, cfg.Now())
 	if err != nil {
-		return nil, fault.Wrap(fault.Invalid, op, err)
+		return nil, invalidUnlessNamed(op, err)
 	}
 	if cfg.Uptime == nil {
 		started := time.Now()
 		cfg.Uptime = func() time.Duration { return time.Since(started) }
 	}
-	r := &Ring{cfg: cfg, root: root, known: map[string]acquaint{}}
-	if r.refresh, err = root.RefreshKey(); err != nil {
+	r := &Ring{cfg: cfg, data: data, wrapped: wrapped, known: map[string]acquaint{}}
+	if r.refresh, err = data.RefreshKey(); err != nil {
 		return nil, fault.Wrap(fault.Invalid, op, err)
 	}
-	if r.cursors, err = root.CursorKey(); err != nil {
+	if r.cursors, err = data.CursorKey(); err != nil {
 		return nil, fault.Wrap(fault.Invalid, op, err)
 	}
-	if r.scim, err = root.SCIMAccessKey(); err != nil {
+	if r.scim, err = data.SCIMAccessKey(); err != nil {
 		return nil, fault.Wrap(fault.Invalid, op, err)
 	}
-	if r.marks, err = root.MarkKey(); err != nil {
+	if r.marks, err = data.MarkKey(); err != nil {
 		return nil, fault.Wrap(fault.Invalid, op, err)
 	}
-	if r.nonces, err = root.NonceKey(); err != nil {
+	if r.nonces, err = data.NonceKey(); err != nil {
 		return nil, fault.Wrap(fault.Invalid, op, err)
 	}
-	if r.service, err = root.ServiceKey(); err != nil {
+	if r.service, err = data.ServiceKey(); err != nil {
 		return nil, fault.Wrap(fault.Invalid, op, err)
 	}
-	if r.names, err = root.PairwiseKey(); err != nil {
+	if r.names, err = data.PairwiseKey(); err != nil {
 		return nil, fault.Wrap(fault.Invalid, op, err)
 	}
-	if r.atRest, err = root.AtRestKey(); err != nil {
+	if r.atRest, err = data.AtRestKey(); err != nil {
 		return nil, fault.Wrap(fault.Invalid, op, err)
 	}
 	if err := r.use(held); err != nil {
@@ -137,6 +134,17 @@ func Open(ctx context.Context, cfg Config) (*Ring, error) {
 	}
 	return r, r.complete(ctx)
 }
+
+// invalidUnlessNamed keeps what somebody has classified.
+func invalidUnlessNamed(op string, err error) error {
+	if fault.KindOf(err) == fault.Internal {
+		return fault.Wrap(fault.Invalid, op, err)
+	}
+	return fmt.Errorf("%s: %w", op, err)
+}
+
+// Root says what the data key is wrapped by, and the envelope that it is in.
+func (r *Ring) Root() (Root, credential.Envelope) { return r.cfg.Root, r.wrapped }
 
 // Keyring is the set of this moment: pass the method to credential.NewIssuer.
 func (r *Ring) Keyring() *credential.Keyring { return r.current.Load().ring }
@@ -160,7 +168,7 @@ func (r *Ring) MarkKey() credential.MarkKey { return r.marks }
 func (r *Ring) NonceKey() credential.NonceKey { return r.nonces }
 
 // UpstreamKey seals what identity providers hand us.
-func (r *Ring) UpstreamKey() credential.UpstreamKey { return r.root.UpstreamKey() }
+func (r *Ring) UpstreamKey() credential.UpstreamKey { return r.data.UpstreamKey() }
 
 // ServiceKey seals the access tokens that applications have for themselves.
 func (r *Ring) ServiceKey() credential.ServiceKey { return r.service }
@@ -187,12 +195,7 @@ func (r *Ring) use(held []store.SigningKey) error {
 	if now := r.current.Load(); now != nil && reflect.DeepEqual(now.held, held) {
 		return nil
 	}
-	sealed := make([]credential.SealedKey, len(held))
-	for i, k := range held {
-		sealed[i] = credential.SealedKey{ID: k.ID, Algorithm: k.Algorithm, Sealed: k.Sealed, Public: k.Public,
-			State: credential.KeyState(k.State), Created: k.Created}
-	}
-	ring, err := credential.NewKeyring(r.root, sealed)
+	ring, err := credential.NewKeyring(r.data, sealedOf(held))
 	if err != nil {
 		return err
 	}

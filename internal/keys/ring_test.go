@@ -23,9 +23,37 @@ import (
 
 // table is a small real Rows.
 type table struct {
-	keys []store.SigningKey
-	told []event.Event
-	fail error
+	keys     []store.SigningKey
+	envelope []byte
+	told     []event.Event
+	fail     error
+	lost     bool // it does what it is asked, and the answer never comes
+}
+
+func (r *table) Envelope(context.Context) ([]byte, error) { return r.envelope, r.fail }
+
+func (r *table) KeepEnvelope(_ context.Context, was, next []byte, told event.Event) error {
+	if r.fail != nil {
+		return r.fail
+	}
+	if !bytes.Equal(r.envelope, was) {
+		return fault.New(fault.Stale, "table", "another one is there")
+	}
+	r.envelope, r.told = next, append(r.told, told)
+	if r.lost {
+		return fault.New(fault.Unavailable, "table", "down")
+	}
+	return nil
+}
+
+// signing is what was told of signing keys.
+func (r *table) signing() (of []event.Event) {
+	for _, e := range r.told {
+		if e.Type != event.DataKeyCreated {
+			of = append(of, e)
+		}
+	}
+	return of
 }
 
 func (r *table) SigningKeys(context.Context) ([]store.SigningKey, error) {
@@ -50,7 +78,7 @@ func rootFile(t *testing.T) string { return filepath.Join(t.TempDir(), "root.key
 
 func open(t *testing.T, file string, rows Rows) *Ring {
 	t.Helper()
-	r, err := Open(t.Context(), Config{RootFile: file, Rows: rows, Now: noon})
+	r, err := Open(t.Context(), Config{Root: Root{File: file}, Rows: rows, Now: noon})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +101,7 @@ func TestFirstStartMakesWhatIsMissing(t *testing.T) {
 	if err := json.Unmarshal(r.JWKS(), &set); err != nil || len(set.Keys) != 2 || len(rows.keys) != 2 {
 		t.Fatalf("key set %s, %v", r.JWKS(), err)
 	}
-	for _, e := range rows.told {
+	for _, e := range rows.signing() {
 		made := slices.ContainsFunc(rows.keys, func(k store.SigningKey) bool {
 			return k.ID == e.Data["key"] && k.Algorithm == e.Data["algorithm"]
 		})
@@ -81,8 +109,8 @@ func TestFirstStartMakesWhatIsMissing(t *testing.T) {
 			t.Errorf("told %+v", e)
 		}
 	}
-	if len(rows.told) != 2 || rows.told[0].Data["key"] == rows.told[1].Data["key"] {
-		t.Errorf("told %+v", rows.told)
+	if told := rows.signing(); len(told) != 2 || told[0].Data["key"] == told[1].Data["key"] {
+		t.Errorf("told %+v", told)
 	}
 }
 
@@ -90,7 +118,7 @@ func TestALaterStartFindsTheSameKeys(t *testing.T) {
 	file, rows := rootFile(t), &table{}
 	first := open(t, file, rows)
 	second := open(t, file, rows)
-	if !bytes.Equal(first.JWKS(), second.JWKS()) || len(rows.keys) != 2 || len(rows.told) != 2 {
+	if !bytes.Equal(first.JWKS(), second.JWKS()) || len(rows.keys) != 2 || len(rows.signing()) != 2 {
 		t.Error("a restart made other keys")
 	}
 	refresh, err := credential.ParseRefresh(first.RefreshKey().Seal("fam_1", 1, "salt").Reveal())
@@ -163,7 +191,7 @@ func TestBadRootFilesAreRefusedAndLeftAlone(t *testing.T) {
 		if err := os.Chmod(file, c.mode); err != nil {
 			t.Fatal(err)
 		}
-		_, err := Open(t.Context(), Config{RootFile: file, Rows: rows, Now: noon})
+		_, err := Open(t.Context(), Config{Root: Root{File: file}, Rows: rows, Now: noon})
 		if !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), c.says) || !strings.Contains(err.Error(), file) {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -171,10 +199,10 @@ func TestBadRootFilesAreRefusedAndLeftAlone(t *testing.T) {
 			t.Errorf("%s: something was changed: %v", name, err)
 		}
 	}
-	if _, err := Open(t.Context(), Config{RootFile: t.TempDir(), Rows: &table{}, Now: noon}); !fault.Is(err, fault.Invalid) {
+	if _, err := Open(t.Context(), Config{Root: Root{File: t.TempDir()}, Rows: &table{}, Now: noon}); !fault.Is(err, fault.Invalid) {
 		t.Errorf("a folder: %v", err)
 	}
-	if _, err := Open(t.Context(), Config{RootFile: filepath.Join(t.TempDir(), "no", "folder"), Rows: &table{}, Now: noon}); !fault.Is(err, fault.Invalid) {
+	if _, err := Open(t.Context(), Config{Root: Root{File: filepath.Join(t.TempDir(), "no", "folder")}, Rows: &table{}, Now: noon}); !fault.Is(err, fault.Invalid) {
 		t.Errorf("no folder: %v", err)
 	}
 }
@@ -186,14 +214,14 @@ func TestALostRootKeyIsNotReplaced(t *testing.T) {
 	if err := os.Remove(file); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open(t.Context(), Config{RootFile: file, Rows: rows, Now: noon}); !fault.Is(err, fault.Invalid) || !strings.Contains(fault.DetailOf(err), "backup") {
+	if _, err := Open(t.Context(), Config{Root: Root{File: file}, Rows: rows, Now: noon}); !fault.Is(err, fault.Invalid) || !strings.Contains(fault.DetailOf(err), "backup") {
 		t.Errorf("%v", err)
 	}
 	if _, err := os.Stat(file); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a new root key was made: %v", err)
 	}
 	open(t, file, &table{}) // another deployment's
-	if _, err := Open(t.Context(), Config{RootFile: file, Rows: rows, Now: noon}); !fault.Is(err, fault.Invalid) {
+	if _, err := Open(t.Context(), Config{Root: Root{File: file}, Rows: rows, Now: noon}); !fault.Is(err, fault.Invalid) {
 		t.Errorf("another root key opens the rows: %v", err)
 	}
 }
@@ -210,7 +238,7 @@ func TestAnInterruptedFirstStartIsForgotten(t *testing.T) {
 // I-23: no rows, no ring.
 func TestI23_NoStoreNoKeys(t *testing.T) {
 	file := rootFile(t)
-	if r, err := Open(t.Context(), Config{RootFile: file, Rows: &table{fail: fault.New(fault.Unavailable, "table", "down")}, Now: noon}); r != nil || !fault.Is(err, fault.Unavailable) {
+	if r, err := Open(t.Context(), Config{Root: Root{File: file}, Rows: &table{fail: fault.New(fault.Unavailable, "table", "down")}, Now: noon}); r != nil || !fault.Is(err, fault.Unavailable) {
 		t.Errorf("%v, %v", r, err)
 	}
 	if _, err := os.Stat(file); !errors.Is(err, os.ErrNotExist) {

@@ -88,7 +88,7 @@ func (r *Ring) make(kind stepKind, algorithm string, now time.Time) (store.Signi
 	default:
 		return store.SigningKey{}, nil
 	}
-	k, err := r.root.GenerateKey(algorithm, state, now)
+	k, err := r.data.GenerateKey(algorithm, state, now)
 	if err != nil {
 		return store.SigningKey{}, fault.Wrap(fault.Internal, "keys.make", err)
 	}

@@ -43,7 +43,7 @@ func deploy(t *testing.T) *deployment {
 func (d *deployment) restart() {
 	d.t.Helper()
 	var err error
-	d.ring, err = Open(d.t.Context(), Config{RootFile: d.file, Rows: &d.rows, Schedule: usual(),
+	d.ring, err = Open(d.t.Context(), Config{Root: Root{File: d.file}, Rows: &d.rows, Schedule: usual(),
 		Now: func() time.Time { return d.now }, Uptime: func() time.Duration { return d.uptime }})
 	if err != nil {
 		d.t.Fatal(err)

@@ -52,11 +52,7 @@ func newDesk(t *testing.T, keep int) *desk {
 			t.Error(err)
 		}
 	})
-	text := credential.NewRootKey()
-	root, err := credential.ParseRootKey([]byte(text.Reveal()))
-	if err != nil {
-		t.Fatal(err)
-	}
+	root := credential.NewDataKey()
 	d := &desk{t: t, store: s, now: day, dropped: map[access.ConnectionID]int{}}
 	if d.marks, err = root.MarkKey(); err != nil {
 		t.Fatal(err)

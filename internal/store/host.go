@@ -419,3 +419,18 @@ func (tx *Tx) RemoveSigningKey(id string) error {
 	_, err := tx.exec("store.RemoveSigningKey", `delete from signing_keys where id = $1`, id)
 	return err
 }
+
+// Envelope is the wrapped data key; nil: there is none yet.
+func (v *View) Envelope() (text []byte, err error) {
+	err = v.q.QueryRow(`select envelope from data_key where one = 1`).Scan(&text)
+	if err = v.found(err, "store.Envelope", "data key"); fault.Is(err, fault.NotFound) {
+		return nil, nil
+	}
+	return text, err
+}
+
+// PutEnvelope stores the wrapped data key, in the place of what was there.
+func (tx *Tx) PutEnvelope(text []byte) error {
+	_, err := tx.exec("store.PutEnvelope", `insert into data_key (one, envelope) values (1, $1) on conflict (one) do update set envelope = $1`, text)
+	return err
+}

@@ -206,6 +206,26 @@ func testKeys(t *testing.T, f *fixture) {
 	}
 }
 
+// There is one envelope: what is put takes the place of what was there.
+func testEnvelope(t *testing.T, f *fixture) {
+	held := func() (text []byte) {
+		f.view(func(v *store.View) (err error) {
+			text, err = v.Envelope()
+			return err
+		})
+		return text
+	}
+	if got := held(); got != nil {
+		t.Errorf("an empty store holds %q", got)
+	}
+	for _, text := range []string{"first", "second"} {
+		f.update(func(tx *store.Tx) error { return tx.PutEnvelope([]byte(text)) })
+		if got := held(); string(got) != text {
+			t.Errorf("got %q, want %q", got, text)
+		}
+	}
+}
+
 // A transaction is all or nothing: rows, audit trail and outbox.
 func testAtomicity(t *testing.T, f *fixture) {
 	before := f.outbox()

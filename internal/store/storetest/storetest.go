@@ -50,6 +50,7 @@ func Run(t *testing.T, open func(t *testing.T) *store.Store) {
 		{"members are restored", testRestoreMembers},
 		{"what happened since is found", testAuditOf},
 		{"signing keys", testKeys},
+		{"the envelope of the data key", testEnvelope},
 		{"all or nothing", testAtomicity},
 		{"steps are undone one by one", testSteps},
 		{"events", testEvents},
