@@ -31,7 +31,7 @@ func main() {
 	flag.IntVar(&s.memberships, "memberships", 500_000, "memberships to provision")
 	flag.DurationVar(&s.perRun, "per-run", 5*time.Second, "how long each load lasts")
 	flag.IntVar(&s.conns, "connections", 16, "connections of each load")
-	flag.StringVar(&s.only, "only", "", "these steps beside provisioning, of yardstick, read, members, lookups, fairness, sessions, leavers, restart; all if empty")
+	flag.StringVar(&s.only, "only", "", "these steps beside provisioning, of yardstick, read, members, lookups, fairness, codes, sessions, leavers, restart; all if empty")
 	nothing := flag.Bool("serve-nothing", false, "be the server that the step yardstick measures")
 	flag.Parse()
 	if *nothing {
@@ -52,7 +52,7 @@ func main() {
 var steps = []struct {
 	name string
 	run  func(context.Context, *bridge, size, *table) error
-}{{"yardstick", yardstick}, {"provision", provision}, {"read", readPeople}, {"members", members}, {"lookups", lookups}, {"fairness", fairness}, {"sessions", sessions}, {"leavers", leavers}, {"restart", restart}}
+}{{"yardstick", yardstick}, {"provision", provision}, {"read", readPeople}, {"members", members}, {"lookups", lookups}, {"fairness", fairness}, {"codes", codes}, {"sessions", sessions}, {"leavers", leavers}, {"restart", restart}}
 
 func measure(ctx context.Context, program string, s size) error {
 	b, err := start(ctx, program)

@@ -11,9 +11,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	"github.com/drawbridge-id/drawbridge/internal/secret"
-	"github.com/drawbridge-id/drawbridge/oidc/oidctest"
 )
 
 const (
@@ -229,80 +226,6 @@ func memberList(ids []string) string {
 		list = append(list, fmt.Sprintf(`{"value":%q}`, p))
 	}
 	return "[" + strings.Join(list, ",") + "]"
-}
-
-// relyingParty is a browser and an application of its own.
-func (b *bridge) relyingParty() *oidctest.Client {
-	c := b.demo.Clients[0]
-	return &oidctest.Client{Issuer: b.demo.Issuer, ClientID: c.ClientID, ClientSecret: secret.New(c.ClientSecret), RedirectURI: c.RedirectURI}
-}
-
-func (b *bridge) clientAuth() string {
-	c := b.demo.Clients[0]
-	return "&client_id=" + url.QueryEscape(c.ClientID) + "&client_secret=" + url.QueryEscape(c.ClientSecret)
-}
-
-// sessions measures refresh and introspection.
-func sessions(ctx context.Context, b *bridge, s size, t *table) error {
-	host, err := b.host()
-	if err != nil {
-		return err
-	}
-	families := make([]string, s.conns)
-	for i := range families {
-		tokens, err := b.relyingParty().SignIn(ctx, b.demo.Connections[0].People[0])
-		if err != nil {
-			return err
-		}
-		families[i] = tokens.RefreshToken
-	}
-	free := make(chan int, len(families))
-	for i := range families {
-		free <- i
-	}
-	var mu sync.Mutex
-	var minted []string
-	r, err := b.load(ctx, host, s.conns, s.perRun, anyCount, func(w *wire, _ int64) error {
-		i := <-free
-		defer func() { free <- i }()
-		status, answer, err := w.do("POST", "/oauth2/token", "", formType, "grant_type=refresh_token&refresh_token="+families[i]+b.clientAuth())
-		if err := expect(200, status, answer, err); err != nil {
-			return err
-		}
-		if families[i], err = field(answer, "refresh_token"); err != nil {
-			return err
-		}
-		access, err := field(answer, "access_token")
-		mu.Lock()
-		defer mu.Unlock()
-		minted = append(minted, access)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	t.add("refresh, ES256, access and ID token, durable rotation", r)
-	introspect := func(w *wire, token string) error {
-		status, answer, err := w.do("POST", "/oauth2/introspect", "", formType, "token="+token+b.clientAuth())
-		if err := expect(200, status, answer, err); err != nil {
-			return err
-		}
-		if !bytes.HasPrefix(answer, []byte(`{"active":true`)) {
-			return fmt.Errorf("a live token is %.300s", answer)
-		}
-		return nil
-	}
-	r, err = b.load(ctx, host, s.conns, time.Minute, int64(len(minted)), func(w *wire, n int64) error { return introspect(w, minted[n]) })
-	if err != nil {
-		return err
-	}
-	t.add("introspection of distinct tokens", r)
-	r, err = b.load(ctx, host, s.conns, s.perRun, anyCount, func(w *wire, n int64) error { return introspect(w, minted[n%100]) })
-	if err != nil {
-		return err
-	}
-	t.add("introspection of repeated tokens", r)
-	return nil
 }
 
 // leavers measures a deactivation with ten sessions, and that the very next

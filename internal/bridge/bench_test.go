@@ -3,9 +3,11 @@ package bridge_test
 import (
 	"fmt"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // BenchmarkMemberAddAndRemove is one PATCH that adds, then one that removes, a
@@ -49,6 +51,41 @@ func BenchmarkRefresh(b *testing.B) {
 		}
 		token = set.RefreshToken
 	}
+}
+
+// BenchmarkMemoryOfALiveSession: what the program keeps in memory for each session that
+// is live, its refresh family included, an hour after its sign-in: the code is forgotten.
+func BenchmarkMemoryOfALiveSession(b *testing.B) {
+	const sessions = 5000
+	for b.Loop() {
+		w := newWorld(b)
+		sam := w.person(banksia, "sam@banksia.example", "oid-sam")
+		w.group(banksia, "GL Geelong Managers", sam)
+		token := w.session(banksia, "oid-sam").tokens.RefreshToken
+		for range 20_000 { // what is bounded is full: the memory of tokens whose signature was checked
+			set, err := w.refresh(token)
+			if err != nil {
+				b.Fatal(err)
+			}
+			token = set.RefreshToken
+		}
+		before := heapInUse()
+		for range sessions {
+			w.session(banksia, "oid-sam")
+		}
+		w.clock.Add(time.Hour)
+		w.session(banksia, "oid-sam") // what is over goes when something comes
+		b.ReportMetric((heapInUse()-before)/sessions, "B/session")
+		runtime.KeepAlive(w)
+	}
+}
+
+func heapInUse() float64 {
+	runtime.GC()
+	runtime.GC() // what the first left in pools
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return float64(m.HeapAlloc)
 }
 
 // BenchmarkCreateUser is POST /Users from sixteen clients at once: parsed, stored,

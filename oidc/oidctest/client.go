@@ -86,19 +86,28 @@ func (c *Client) SignIn(ctx context.Context, hint string) (Tokens, error) {
 // Authorize runs the code flow with these parameters beside the usual ones; they
 // win over the usual ones, so {"scope": {"openid grant:…"}} switches.
 func (c *Client) Authorize(ctx context.Context, extra url.Values) (Tokens, error) {
-	if err := c.start(ctx); err != nil {
-		return Tokens{}, err
-	}
-	verifier, nonce, state := oauth2.GenerateVerifier(), rand.Text(), rand.Text()
-	q := c.request(verifier, nonce, state, extra)
-	back, err := c.follow(ctx, withQuery(c.provider.Endpoint().AuthURL, q))
+	g, err := c.Code(ctx, extra)
 	if err != nil {
 		return Tokens{}, err
 	}
-	if err := c.returned(back, state); err != nil {
-		return Tokens{}, err
+	return c.Exchange(ctx, g.Code, g.Verifier, g.Nonce)
+}
+
+// Granted is an authorization code with what redeems it.
+type Granted struct{ Code, Verifier, Nonce string }
+
+// Code is Authorize up to the code, which it does not redeem.
+func (c *Client) Code(ctx context.Context, extra url.Values) (Granted, error) {
+	if err := c.start(ctx); err != nil {
+		return Granted{}, err
 	}
-	return c.Exchange(ctx, back.Get("code"), verifier, nonce)
+	g, state := Granted{Verifier: oauth2.GenerateVerifier(), Nonce: rand.Text()}, rand.Text()
+	back, err := c.follow(ctx, withQuery(c.provider.Endpoint().AuthURL, c.request(g.Verifier, g.Nonce, state, extra)))
+	if err != nil {
+		return Granted{}, err
+	}
+	g.Code = back.Get("code")
+	return g, c.returned(back, state)
 }
 
 func (c *Client) request(verifier, nonce, state string, extra url.Values) url.Values {

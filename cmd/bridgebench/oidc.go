@@ -1,0 +1,157 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net/url"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/drawbridge-id/drawbridge/internal/hot"
+	"github.com/drawbridge-id/drawbridge/internal/secret"
+	"github.com/drawbridge-id/drawbridge/oidc/oidctest"
+)
+
+// browsers is how many browsers fetch codes before they are redeemed, each as many as a
+// session may have at one application: few enough that none is a minute old by then.
+const browsers = 200
+
+// relyingParty is a browser and an application of its own.
+func (b *bridge) relyingParty() *oidctest.Client {
+	c := b.demo.Clients[0]
+	return &oidctest.Client{Issuer: b.demo.Issuer, ClientID: c.ClientID, ClientSecret: secret.New(c.ClientSecret), RedirectURI: c.RedirectURI}
+}
+
+func (b *bridge) clientAuth() string {
+	c := b.demo.Clients[0]
+	return "&client_id=" + url.QueryEscape(c.ClientID) + "&client_secret=" + url.QueryEscape(c.ClientSecret)
+}
+
+// codes measures what redeeming a code costs: browsers that have a session fetch them
+// first, which is the row before.
+func codes(ctx context.Context, b *bridge, s size, t *table) error {
+	host, err := b.host()
+	if err != nil {
+		return err
+	}
+	signedIn := make(chan *oidctest.Client, browsers)
+	if err := each(browsers, s.conns, func() error {
+		c := b.relyingParty()
+		signedIn <- c
+		_, err := c.SignIn(ctx, b.demo.Connections[0].People[0])
+		return err
+	}); err != nil {
+		return err
+	}
+	began := time.Now()
+	granted := make(chan oidctest.Granted, browsers*hot.MaxLiveCodes)
+	if err := each(browsers, s.conns, func() error {
+		c := <-signedIn
+		for range hot.MaxLiveCodes {
+			g, err := c.Code(ctx, nil)
+			if err != nil {
+				return err
+			}
+			granted <- g
+		}
+		return nil
+	}); err != nil {
+		return err
+	}
+	t.say("authorization in a browser that is signed in, up to the code", fmt.Sprintf("%.0f/s", browsers*hot.MaxLiveCodes/time.Since(began).Seconds()))
+	redirect := "&redirect_uri=" + url.QueryEscape(b.demo.Clients[0].RedirectURI)
+	r, err := b.load(ctx, host, s.conns, time.Minute, browsers*hot.MaxLiveCodes, func(w *wire, _ int64) error {
+		g := <-granted
+		status, answer, err := w.do("POST", "/oauth2/token", "", formType, "grant_type=authorization_code&code="+g.Code+"&code_verifier="+g.Verifier+redirect+b.clientAuth())
+		return expect(200, status, answer, err)
+	})
+	if err != nil {
+		return err
+	}
+	t.add("token by code, ES256, access and ID token, a refresh family", r)
+	return nil
+}
+
+// each runs do n times, at most so many at once.
+func each(n, atOnce int, do func() error) error {
+	var g errgroup.Group
+	g.SetLimit(atOnce)
+	for range n {
+		g.Go(do)
+	}
+	return g.Wait()
+}
+
+// sessions measures refresh, introspection and userinfo.
+func sessions(ctx context.Context, b *bridge, s size, t *table) error {
+	host, err := b.host()
+	if err != nil {
+		return err
+	}
+	families := make([]string, s.conns)
+	for i := range families {
+		tokens, err := b.relyingParty().SignIn(ctx, b.demo.Connections[0].People[0])
+		if err != nil {
+			return err
+		}
+		families[i] = tokens.RefreshToken
+	}
+	free := make(chan int, len(families))
+	for i := range families {
+		free <- i
+	}
+	var mu sync.Mutex
+	var minted []string
+	r, err := b.load(ctx, host, s.conns, s.perRun, anyCount, func(w *wire, _ int64) error {
+		i := <-free
+		defer func() { free <- i }()
+		status, answer, err := w.do("POST", "/oauth2/token", "", formType, "grant_type=refresh_token&refresh_token="+families[i]+b.clientAuth())
+		if err := expect(200, status, answer, err); err != nil {
+			return err
+		}
+		if families[i], err = field(answer, "refresh_token"); err != nil {
+			return err
+		}
+		access, err := field(answer, "access_token")
+		mu.Lock()
+		defer mu.Unlock()
+		minted = append(minted, access)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	t.add("refresh, ES256, access and ID token, durable rotation", r)
+	introspect := func(w *wire, token string) error {
+		status, answer, err := w.do("POST", "/oauth2/introspect", "", formType, "token="+token+b.clientAuth())
+		if err := expect(200, status, answer, err); err != nil {
+			return err
+		}
+		if !bytes.HasPrefix(answer, []byte(`{"active":true`)) {
+			return fmt.Errorf("a live token is %.300s", answer)
+		}
+		return nil
+	}
+	r, err = b.load(ctx, host, s.conns, time.Minute, int64(len(minted)), func(w *wire, n int64) error { return introspect(w, minted[n]) })
+	if err != nil {
+		return err
+	}
+	t.add("introspection of distinct tokens", r)
+	r, err = b.load(ctx, host, s.conns, s.perRun, anyCount, func(w *wire, n int64) error { return introspect(w, minted[n%100]) })
+	if err != nil {
+		return err
+	}
+	t.add("introspection of repeated tokens", r)
+	r, err = b.load(ctx, host, s.conns, s.perRun, anyCount, func(w *wire, n int64) error {
+		status, answer, err := w.do("GET", "/oauth2/userinfo", "Bearer "+minted[len(minted)-1-int(n%100)], "", "")
+		return expect(200, status, answer, err)
+	})
+	if err != nil {
+		return err
+	}
+	t.add("userinfo", r)
+	return nil
+}
