@@ -80,7 +80,7 @@ var layers = []struct {
 	{"internal/demo/fleetweb", nil}, // could be anyone's application: nothing of ours
 	{"examples", nil},
 	{"internal/demo", []string{"internal/demo/fleetweb", "internal/secret", "oidc/oidctest"}},
-	{"cmd/bridgebench", []string{"internal/secret", "oidc/oidctest"}},
+	{"cmd/bridgebench", []string{"internal/hot", "internal/secret", "oidc/oidctest"}},
 }
 
 // suites are contract suites and test helpers: only tests import them.
