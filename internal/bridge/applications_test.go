@@ -367,3 +367,26 @@ func TestAnIntrospectionAnswerIsSignedForItsReader(t *testing.T) {
 		}
 	}
 }
+
+// TestARefreshRepeatsTheScopeOfTheSignIn: what the application may not have was left out
+// then, and is left out again; what it may have and was not granted is refused.
+func TestARefreshRepeatsTheScopeOfTheSignIn(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.kim()
+	for _, row := range []struct{ asked, granted []string }{
+		{[]string{"openid", "offline_access", "unheard.of"}, []string{"openid"}},
+		{[]string{"openid", "reports"}, nil},
+		{[]string{"unheard.of"}, nil},
+	} {
+		s := w.session(southern, "oid-kim", "live_view")
+		got, err := w.bridge.Refresh(w.ctx, oidc.RefreshExchange{RefreshToken: s.tokens.RefreshToken, OAuthScopes: row.asked, Client: w.web})
+		if row.granted == nil {
+			refusedBecause(t, strings.Join(row.asked, " "), err, "invalid_scope")
+			continue
+		}
+		if w.do(err); !slices.Equal(got.OAuthScopes, row.granted) {
+			t.Errorf("%v gives %v", row.asked, got.OAuthScopes)
+		}
+	}
+}

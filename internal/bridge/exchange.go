@@ -29,7 +29,7 @@ func (b *Bridge) Exchange(ctx context.Context, x oidc.TokenExchange) (oidc.Token
 	if err != nil {
 		return oidc.TokenSet{}, err
 	}
-	scopes, err := narrowed(f.OAuthScopes, x.OAuthScopes)
+	scopes, err := narrowed(x.Client, f.OAuthScopes, x.OAuthScopes)
 	if err != nil {
 		return oidc.TokenSet{}, err
 	}

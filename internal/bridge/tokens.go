@@ -230,7 +230,7 @@ func (b *Bridge) Refresh(ctx context.Context, x oidc.RefreshExchange) (oidc.Toke
 	if err := provesKey(f, x); err != nil {
 		return oidc.TokenSet{}, err
 	}
-	scopes, err := narrowed(f.OAuthScopes, x.OAuthScopes)
+	scopes, err := narrowed(x.Client, f.OAuthScopes, x.OAuthScopes)
 	if err != nil {
 		return oidc.TokenSet{}, err
 	}
@@ -288,10 +288,16 @@ func provesKey(f hot.Family, x oidc.RefreshExchange) error {
 	return notGranted("bridge.Refresh", "this refresh token is bound to a key that the request does not prove")
 }
 
-// narrowed is RFC 6749 section 6: a refresh may ask for less, never for more.
-func narrowed(granted, asked []string) ([]string, error) {
+// narrowed is RFC 6749 section 6: a refresh may ask for less, never for more. What the
+// client may not have at all is left out, as it was at sign-in: mod_auth_openidc asks
+// for the same scope at each refresh.
+func narrowed(c oidc.Client, granted, asked []string) ([]string, error) {
 	if asked == nil {
 		return granted, nil
+	}
+	asked = slices.DeleteFunc(slices.Clone(asked), func(s string) bool { return !c.MayHave(s) })
+	if len(asked) == 0 {
+		return nil, fault.New(fault.Invalid, "bridge.Refresh", "this application may have nothing of the scope").Because("invalid_scope")
 	}
 	for _, s := range asked {
 		if !slices.Contains(granted, s) {
