@@ -64,7 +64,9 @@ func send(t *testing.T, c *http.Client, req *http.Request) page {
 }
 
 func (b *browser) get(at string) page {
-	return send(b.t, b.client, request(b.t, http.MethodGet, at, ""))
+	req := request(b.t, http.MethodGet, at, "")
+	req.Header.Set("Accept", "text/html,*/*;q=0.8") // servers ask nobody else to sign in
+	return send(b.t, b.client, req)
 }
 
 func (b *browser) post(to string, values url.Values) page {

@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -40,8 +41,8 @@ type process struct {
 	ended bool
 }
 
-// start runs a program in a folder ("" is this one) with more environment. It is ended
-// by an interrupt, and killed if it does not heed that.
+// start runs a program in a folder ("" is this one) with more environment. It is asked
+// to end, and killed if it does not heed that.
 func start(t *testing.T, dir string, env []string, name string, args ...string) *process {
 	t.Helper()
 	p := &process{t: t, name: filepath.Base(name), cmd: exec.Command(name, args...), more: make(chan struct{})} //nolint:gosec // what a lane is for
@@ -65,7 +66,7 @@ func start(t *testing.T, dir string, env []string, name string, args ...string) 
 		p.hear("", true)
 	}()
 	t.Cleanup(func() {
-		_ = p.cmd.Process.Signal(os.Interrupt) // it may have ended
+		_ = p.cmd.Process.Signal(syscall.SIGTERM) // it may have ended
 		kill := time.AfterFunc(patience/4, func() { _ = p.cmd.Process.Kill() })
 		<-read
 		_ = p.cmd.Wait() // ended by a signal
@@ -178,6 +179,15 @@ func sample(clients, connections, rules string) string {
 		out = strings.Replace(out, "\n"+key+":\n", "\n"+key+":\n"+strings.TrimPrefix(more, "\n"), 1)
 	}
 	return out
+}
+
+// command runs another command of the program against the demo, which must do it.
+func (b *bridge) command(t *testing.T, args ...string) {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), program(t), append(args, "--data", b.data)...).CombinedOutput() //nolint:gosec // our own program
+	if err != nil {
+		t.Fatalf("%v: %v\n%s", args, err, out)
+	}
 }
 
 // connection finds one by its id.
