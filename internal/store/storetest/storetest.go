@@ -84,6 +84,8 @@ func Run(t *testing.T, open func(t *testing.T) *store.Store) {
 		{"what people agree to is theirs", testConsents},
 		{"clients", testClients},
 		{"an application has one stream", testStreams},
+		{"a signal of an identity provider counts once", testIdPSignals},
+		{"a connection has one stream at its identity provider", testIdPStreams},
 		{"a stream is silent about some", testMuted},
 		{"an application knows who signed in to it", testKnown},
 		{"results of SCIM requests are kept", testSCIMResults},
