@@ -110,18 +110,23 @@ type SignIn struct {
 	Issuer       string
 	ClientID     string
 	ClientSecret secret.String
-	SubjectClaim string   // "oid" for Entra, "sub" elsewhere, unless named
-	TenantID     string   // Entra's directory id
-	Scopes       []string // beside openid
-	Prompt       string   // "", "login" or "select_account"
-	ACRValues    []string // asked for at each sign-in
-	RequireACR   []string // one of them must be proven; nil: any
-	RequireAMR   []string // likewise
+	// Authentication is client_secret_basic, client_secret_post or private_key_jwt; "": a
+	// secret, in the way that the provider prefers.
+	Authentication string
+	AssertToIssuer bool
+	SubjectClaim   string   // "oid" for Entra, "sub" elsewhere, unless named
+	TenantID       string   // Entra's directory id
+	Scopes         []string // beside openid
+	Prompt         string   // "", "login" or "select_account"
+	ACRValues      []string // asked for at each sign-in
+	RequireACR     []string // one of them must be proven; nil: any
+	RequireAMR     []string // likewise
 
 	AuthTimeClaim           string // "" for auth_time
 	InsecureAuthTimeFromIat bool
 
 	Revocation *Revocation // nil: the provider may not ask to end all that a person has
+	Signals    *Signals    // nil: none are received
 
 	Probe, ProbeGrace time.Duration // 0: the provider is asked nothing; sessions live on unanswered
 }
@@ -131,6 +136,24 @@ type Revocation struct {
 	Issuer   string
 	ClientID string
 	KeysURI  string
+}
+
+// Signals is how security events of a provider are received (Shared Signals Framework 1.0).
+type Signals struct {
+	Issuer           string // of the transmitter
+	ConfigurationURL string
+	Push             bool
+	Every            time.Duration // between two polls
+	Events           []string      // those that may have an effect, by short names
+	// EndOnCredentialChange ends what a person has when their credentials change.
+	EndOnCredentialChange bool
+
+	Bearer         secret.String // empty: client credentials
+	ClientID       string
+	ClientSecret   secret.String
+	Authentication string // as of a SignIn
+	TokenEndpoint  string
+	Scopes         []string
 }
 
 // Load reads the configuration: a file, or every *.yaml of a directory. environ is

@@ -216,6 +216,9 @@ type formSignIn struct {
 	SubjectClaim     string `json:"subject_claim"`
 	TenantID         string `json:"tenant_id"`
 
+	ClientAuthentication string `json:"client_authentication" jsonschema:"enum=client_secret_basic,enum=client_secret_post,enum=private_key_jwt"`
+	AssertionAudience    string `json:"assertion_audience" jsonschema:"enum=token_endpoint,enum=issuer"`
+
 	Scopes                  []string `json:"scopes"`
 	Prompt                  string   `json:"prompt" jsonschema:"enum=login,enum=select_account"`
 	ACRValues               []string `json:"acr_values"`
@@ -227,6 +230,26 @@ type formSignIn struct {
 	ProbeGrace              string   `json:"probe_grace"`
 
 	Revocation formRevocation `json:"revocation"`
+	Signals    formSignals    `json:"signals"`
+}
+
+type formSignals struct {
+	Issuer               string   `json:"issuer" jsonschema:"required,format=uri"`
+	ConfigurationURL     string   `json:"configuration_url" jsonschema:"format=uri"`
+	Delivery             string   `json:"delivery" jsonschema:"enum=poll,enum=push"`
+	Every                string   `json:"every"`
+	BearerSecret         string   `json:"bearer_secret"`
+	BearerSecretFile     string   `json:"bearer_secret_file"`
+	BearerSecretEnv      string   `json:"bearer_secret_env"`
+	ClientID             string   `json:"client_id"`
+	ClientSecret         string   `json:"client_secret"`
+	ClientSecretFile     string   `json:"client_secret_file"`
+	ClientSecretEnv      string   `json:"client_secret_env"`
+	ClientAuthentication string   `json:"client_authentication" jsonschema:"enum=client_secret_basic,enum=client_secret_post,enum=private_key_jwt"`
+	TokenEndpoint        string   `json:"token_endpoint" jsonschema:"format=uri"`
+	Scopes               []string `json:"scopes"`
+	Events               []string `json:"events"`
+	OnCredentialChange   string   `json:"on_credential_change" jsonschema:"enum=ignore,enum=end_sessions"`
 }
 
 type formRevocation struct {
@@ -367,7 +390,7 @@ func docsOf() map[string]string {
 	return map[string]string{
 		"form": "The keys", "formServer": "server", "formSessions": "sessions", "formKeys": "keys", "formRoot": "keys.root", "formClient": "clients", "formScope": "scopes",
 		"formProvider": "scopes", "formAccount": "scopes", "formFleet": "scopes", "formConnection": "connections", "formSCIM": "scim",
-		"formFederation": "scim.federation", "formExtensions": "scim.extensions", "formExtension": "scim.extensions", "formSignIn": "sign_in", "formRevocation": "sign_in.revocation",
+		"formFederation": "scim.federation", "formExtensions": "scim.extensions", "formExtension": "scim.extensions", "formSignIn": "sign_in", "formRevocation": "sign_in.revocation", "formSignals": "sign_in.signals",
 		"formContactTerms": "a grant", "formTerms": "a grant", "formRisk": "risk", "formRule": "rules", "formGuard": "guard", "formAlarm": "alarm",
 		"formTest": "tests", "formPerson": "as", "formWebhook": "webhooks",
 	}

@@ -67,6 +67,7 @@ func (a *app) examineConnection(ctx context.Context, c bridge.ConnectionView, sa
 		say(api.LevelOK, "", "%s: the identity provider's discovery document answers", c.ID)
 	}
 	a.examineProbes(ctx, c.ID, say)
+	a.examineSignals(ctx, c.ID, say)
 	a.examineAlarms(ctx, c.ID, say)
 	switch chain, err := audit.Verify(ctx, a.store, c.ID); {
 	case err != nil:

@@ -70,11 +70,12 @@ func (a *app) take(ctx context.Context, cfg *config.Config) (t taking) {
 		t.err = fault.Wrap(fault.Invalid, "take", err)
 		return a.compared(ctx, t)
 	}
-	hear := a.inbound.Prepare(sources(cfg))
+	hear, listen := a.inbound.Prepare(sources(cfg)), a.receiver.Prepare(listenings(cfg))
 	t.outcome, t.err = a.bridge.Reload(ctx, bridge.PolicyFile{Source: cfg.Policy, Name: cfg.Files.Path, Text: []byte(cfg.Text)})
 	if t.err == nil {
 		put()
 		hear()
+		listen()
 	}
 	return a.compared(ctx, t)
 }

@@ -56,6 +56,7 @@ type app struct {
 	bridge     *bridge.Bridge
 	upstreams  *upstream.Upstreams
 	inbound    *inbound.Front
+	receiver   *inbound.Receiver
 	assertions *assertion.Verifier
 	sealer     *audit.Sealer
 	recorder   *recorder.Recorder
@@ -108,10 +109,11 @@ func open(ctx context.Context, cfg *config.Config, s setting) (_ *app, err error
 	}
 	a.outside = egress.Options{InsecureAllowLoopback: s.insecureLoopbackEgress}
 	client := egress.New(a.outside)
-	if a.upstreams, err = upstream.New(client, providers(cfg), time.Now); err != nil {
+	issuer := credential.NewIssuer(cfg.Server.PublicURL, a.ring.Keyring)
+	if a.upstreams, err = upstream.New(client, issuer.ClientAssertion, providers(cfg), time.Now); err != nil {
 		return nil, err
 	}
-	if err := a.openBridge(ctx, a.ring, client); err != nil {
+	if err := a.openBridge(ctx, issuer, client); err != nil {
 		return nil, err
 	}
 	a.sealer = audit.NewSealer(a.store, sealEvery, func(err error) { a.log.Warn("audit sealer", zap.Error(err)) })
@@ -134,13 +136,13 @@ func rootOf(cfg *config.Config) keys.Root {
 	return keys.Root{File: r.File, Command: r.Command, Timeout: r.Timeout}
 }
 
-func (a *app) openBridge(ctx context.Context, ring *keys.Ring, client *http.Client) (err error) {
+func (a *app) openBridge(ctx context.Context, issuer *credential.Issuer, client *http.Client) (err error) {
+	ring := a.ring
 	trusts := map[access.ConnectionID]assertion.Trust{}
 	for _, c := range a.cfg.Connections {
 		trusts[c.ID] = c.Trust
 	}
 	a.assertions = assertion.NewVerifier(client, slices.Concat(slices.Collect(maps.Values(trusts)), trustsOf(a.cfg.Clients))...)
-	issuer := credential.NewIssuer(a.cfg.Server.PublicURL, ring.Keyring)
 	lives := bridge.DefaultLives()
 	lives.AccessToken, lives.Session, lives.Refresh = a.cfg.Sessions.AccessToken, a.cfg.Sessions.Absolute, a.cfg.Sessions.Refresh
 	lives.Offline = a.cfg.Sessions.Offline
@@ -156,8 +158,10 @@ func (a *app) openBridge(ctx context.Context, ring *keys.Ring, client *http.Clie
 	if err != nil {
 		return err
 	}
-	a.inbound = inbound.New(inbound.Config{Base: a.cfg.Server.PublicURL, Client: client, Signed: a.upstreams, Ends: a.bridge, Now: time.Now,
-		Counted: func(c access.ConnectionID, kind, outcome string) { a.metrics.heard(c, kind, outcome) }, Observe: a.observed}, sources(a.cfg))
+	heard := func(c access.ConnectionID, kind, outcome string) { a.metrics.heard(c, kind, outcome) }
+	a.inbound = inbound.New(inbound.Config{Base: a.cfg.Server.PublicURL, Client: client, Signed: a.upstreams, Ends: a.bridge, Now: time.Now, Counted: heard, Observe: a.observed}, sources(a.cfg))
+	a.receiver = inbound.NewReceiver(inbound.ReceiverConfig{Base: a.cfg.Server.PublicURL, Client: client, Ends: a.bridge, Streams: a.bridge, Prove: issuer.ClientAssertion, Now: time.Now,
+		Counted: heard, Observe: a.observed}, listenings(a.cfg))
 	if err := a.openDeliveries(issuer); err != nil {
 		return err
 	}
@@ -175,7 +179,7 @@ func (a *app) route(ring *keys.Ring) error {
 	metrics := newMetrics(reg)
 	a.metrics = metrics
 	reg.MustRegister(newEnds(a.bridge), newRuleMetrics(a.bridge), newUnproved(a.bridge), newKeyAges(ring), newDeliveryMetrics(a.bridge))
-	reg.MustRegister(newStreamMetrics(a.store))
+	reg.MustRegister(newStreamMetrics(a.store), newStreamsHeard(a.bridge))
 	reg.MustRegister(reloadMetrics(&a.takings)...)
 	from := httpserver.Proxies(a.cfg.Server.TrustedProxies).Client
 	a.recorder = recorder.New(recorder.Config{Store: a.store, Marks: ring.MarkKey(), Keep: a.cfg.Server.SCIMLog, Now: time.Now,
@@ -195,6 +199,7 @@ func (a *app) route(ring *keys.Ring) error {
 	a.signals = ssf.New(ssf.Config{Issuer: base, JWKS: base + oidc.PathKeys, Receivers: a.bridge, Streams: a.bridge, Subjects: a.bridge, Tokens: a.bridge, Observe: observe})
 	a.signals.Routes(mux)
 	a.inbound.Routes(mux)
+	a.receiver.Routes(mux)
 	admin := api.New(api.Config{Bridge: a.bridge, Keys: ring, Token: credential.DigestOf(a.admin.Reveal()), Version: version(),
 		PublicURL: base, Findings: a.examine, Configuration: a.configuration, Says: pages.Says, TestWebhook: a.testWebhook, Observe: observe})
 	mux.Handle(api.Prefix+"/", admin)
@@ -288,6 +293,7 @@ func (a *app) work(ctx context.Context) {
 	beside.Go(func() { a.deliver.Run(ctx) })
 	beside.Go(func() { a.bridge.WatchShadow(ctx) })
 	beside.Go(func() { a.bridge.RunProbes(ctx) })
+	beside.Go(func() { a.receiver.Run(ctx) })
 	for _, fn := range a.beside {
 		beside.Go(func() { fn(ctx) })
 	}
@@ -347,7 +353,7 @@ func providers(cfg *config.Config) []upstream.Provider {
 			continue
 		}
 		out = append(out, upstream.Provider{Connection: c.ID, Issuer: c.SignIn.Issuer, ClientID: c.SignIn.ClientID,
-			ClientSecret: c.SignIn.ClientSecret, SubjectClaim: c.SignIn.SubjectClaim, TenantID: c.SignIn.TenantID,
+			ClientSecret: c.SignIn.ClientSecret, Authentication: c.SignIn.Authentication, AssertToIssuer: c.SignIn.AssertToIssuer, SubjectClaim: c.SignIn.SubjectClaim, TenantID: c.SignIn.TenantID,
 			OAuthScopes: upstreamScopes(c.SignIn), Prompt: c.SignIn.Prompt, ACRValues: c.SignIn.ACRValues,
 			RequireACR: c.SignIn.RequireACR, RequireAMR: c.SignIn.RequireAMR,
 			AuthTimeClaim: c.SignIn.AuthTimeClaim, InsecureAuthTimeFromIat: c.SignIn.InsecureAuthTimeFromIat,

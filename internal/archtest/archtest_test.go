@@ -53,9 +53,9 @@ var layers = []struct {
 	{"oidc", []string{"internal/access", "internal/assertion", "internal/credential", "internal/fault", "internal/hot", "internal/secret", "internal/session"}},
 	{"oidc/resource", nil}, // protects anyone's API: nothing of ours
 	{"oidc/upstream", []string{"internal/access", "internal/assertion", "internal/fault", "internal/jwtclaims", "internal/secret"}},
-	{"oidc/inbound", []string{"internal/access", "internal/assertion", "internal/fault", "internal/jwtclaims"}},
 	{"oidc/authzen", []string{"internal/fault", "oidc"}},
 	{"oidc/ssf", []string{"internal/access", "internal/fault", "internal/secret", "oidc"}},
+	{"oidc/inbound", []string{"internal/access", "internal/assertion", "internal/fault", "internal/jwtclaims", "internal/secret", "oidc/ssf"}},
 	// L3: use cases
 	{"internal/bridge", []string{"internal/access", "internal/assertion", "internal/credential", "internal/event", "internal/fault", "internal/hot", "internal/secret", "internal/session", "internal/store", "internal/suggest", "mapping", "oidc", "oidc/authzen", "oidc/inbound", "oidc/ssf", "oidc/upstream", "scim", "scim/admission", "scim/dialect", "scim/patch", "scim/schema", "scim/traffic"}},
 	// L4: engines
@@ -70,7 +70,7 @@ var layers = []struct {
 	{"internal/audit", []string{"internal/access", "internal/event", "internal/fault", "internal/store"}},
 	// L5: files, sockets, pages
 	{"docs", nil},
-	{"config", []string{"docs", "internal/access", "internal/assertion", "internal/credential", "internal/event", "internal/secret", "internal/suggest", "mapping", "oidc", "scim/dialect", "scim/schema"}},
+	{"config", []string{"docs", "internal/access", "internal/assertion", "internal/credential", "internal/event", "internal/secret", "internal/suggest", "mapping", "oidc", "oidc/inbound", "oidc/upstream", "scim/dialect", "scim/schema"}},
 	{"internal/httpserver", []string{"internal/fault", "internal/secret"}},
 	{"internal/api", []string{"internal/access", "internal/bridge", "internal/credential", "internal/fault", "internal/keys", "internal/session", "internal/store", "mapping", "scim/dialect"}},
 	{"internal/console", []string{"internal/access", "internal/credential", "internal/fault", "internal/hot", "internal/secret", "internal/session", "oidc", "oidc/upstream"}},

@@ -17,3 +17,6 @@ func (b *Bridge) ApplyPolicy(ctx context.Context, src mapping.PolicySource) (App
 func (b *Bridge) NoteClient(ctx context.Context, id session.ID, client access.ClientID) error {
 	return b.noteClient(ctx, id, client)
 }
+
+// WhyEnded is how the ends of sessions are explained to receivers.
+func WhyEnded() map[string]string { return whyEnded }

@@ -334,6 +334,15 @@ var whyEnded = map[string]string{
 	session.EndRefreshReused: "A code or refresh token was used twice, as a stolen one is.",
 	session.EndSubject:       "The identity provider gave the account to another subject.",
 	session.EndAdministrator: "An administrator ended the session.",
+	session.EndElsewhere:     "The person ended the session from another browser.",
+	session.EndIdPLogout:     "The identity provider said that the person signed out there, or that its own session ended.",
+	session.EndIdPRevoked:    "The identity provider asked to end all that the person has.",
+	session.EndIdPExpired:    "The lifetime that the identity provider gave the sign-in was over.",
+	session.EndIdPRefused:    "Asked again, the identity provider no longer confirmed the sign-in.",
+	session.EndIdPSilent:     "The identity provider could not be asked for too long whether the sign-in still stands.",
+	session.EndIdPSession:    "The identity provider signalled that it revoked the session.",
+	session.EndIdPDisabled:   "The identity provider signalled that it disabled or deleted the account.",
+	session.EndIdPCredential: "The identity provider signalled that the person's credentials have changed.",
 }
 
 // begun is the beginning of a session.

@@ -250,7 +250,8 @@ func TestEveryReasonHasASentence(t *testing.T) {
 		session.ReasonNoRule, session.ReasonContact, session.ReasonNotYet, session.ReasonExpired, session.ReasonNotHeld, session.ReasonEnded,
 		credential.ReasonMalformed, credential.ReasonExpired, credential.ReasonSuperseded, credential.ReasonSubject, credential.ReasonEnded, credential.ReasonUndecided,
 		"subject_mismatch", "client_disabled", "not_found",
-		session.EndIdPSilent, session.EndDeactivated, session.EndDeleted, session.EndNoAssignment, session.EndSignedOut, session.EndReplaced, session.EndExpired,
+		session.EndIdPSilent, session.EndIdPLogout, session.EndIdPRevoked, session.EndIdPExpired, session.EndIdPRefused, session.EndElsewhere,
+		session.EndIdPSession, session.EndIdPDisabled, session.EndIdPCredential, session.EndDeactivated, session.EndDeleted, session.EndNoAssignment, session.EndSignedOut, session.EndReplaced, session.EndExpired,
 		session.EndConnection, session.EndRefreshReused, session.EndSubject, session.EndAdministrator,
 		upstream.ReasonIdP, upstream.ReasonMixUp, upstream.ReasonToken, upstream.ReasonStale, upstream.ReasonSetUp, upstream.ReasonDown, upstream.ReasonUnknown, hot.ReasonLegs,
 	}

@@ -109,6 +109,9 @@ func endings() map[string]say {
 		session.EndIdPExpired:    {titleSignedOut, "Your sign-in at {customer} has run out. Sign in again to go on."},
 		session.EndIdPRefused:    {titleSignedOut, "{customer} no longer confirms your sign-in. Sign in again to go on."},
 		session.EndIdPSilent:     {titleSignedOut, "{customer} could not be asked for a while whether your sign-in still stands. Sign in again to go on."},
+		session.EndIdPSession:    {titleSignedOut, "{customer} has ended your sign-in. Sign in again to go on."},
+		session.EndIdPDisabled:   {titleEnded, "{customer} says that your account there was switched off."},
+		session.EndIdPCredential: {titleSignedOut, "What you sign in with at {customer} has changed. Sign in again to go on."},
 	}
 }
 

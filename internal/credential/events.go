@@ -93,6 +93,32 @@ func (i *Issuer) EventToken(o EventOrder) (string, error) {
 	return i.signFor(op, RS256, payload, func(k *signingKey) jose.Signer { return k.event })
 }
 
+// assertionLife is how long an assertion of ours counts: it is made for one request.
+const assertionLife = time.Minute
+
+// ClientAssertion signs with RS256 by what the bridge proves itself as a client of another
+// OAuth server (RFC 7523 section 3): its keys are those that are published for everybody.
+// It works for an audience, the server's token endpoint or its issuer, and once. An ID
+// token is of another issuer, and is never taken for one.
+func (i *Issuer) ClientAssertion(clientID, audience string, now time.Time) (string, error) {
+	const op = "credential.ClientAssertion"
+	if clientID == "" || clientID == i.url || audience == "" || audience == i.url || now.IsZero() {
+		return "", fault.New(fault.Internal, op, "an assertion names a client and an audience, neither of which is this issuer, and an instant")
+	}
+	payload, err := json.Marshal(struct {
+		Issuer   string `json:"iss"`
+		Subject  string `json:"sub"`
+		Audience string `json:"aud"`
+		IssuedAt int64  `json:"iat"`
+		Expires  int64  `json:"exp"`
+		JTI      string `json:"jti"`
+	}{clientID, clientID, audience, now.Unix(), now.Add(assertionLife).Unix(), NewID("jti")})
+	if err != nil {
+		return "", fault.Wrap(fault.Internal, op, err)
+	}
+	return i.signFor(op, RS256, payload, func(k *signingKey) jose.Signer { return k.id })
+}
+
 func object(b json.RawMessage) bool { return len(b) > 0 && b[0] == '{' && json.Valid(b) }
 
 func (i *Issuer) signFor(op, alg string, payload []byte, by func(*signingKey) jose.Signer) (string, error) {

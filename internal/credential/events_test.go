@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/fault"
 )
@@ -111,6 +112,41 @@ func TestIncompleteOrdersOfTokensThatTellAreOurMistake(t *testing.T) {
 		o(&order)
 		if _, err := i.EventToken(order); !fault.Is(err, fault.Internal) {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// By an assertion the bridge proves itself as somebody else's client: it is nobody's
+// token here, works for one audience and a minute, and is another one each time.
+func TestAClientAssertionProvesTheBridgeElsewhere(t *testing.T) {
+	i := testIssuer(t, ES256, RS256)
+	noon := time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)
+	one, err := i.ClientAssertion("bridge-there", "https://idp.example/token", noon)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := headerOf(t, one); !reflect.DeepEqual(got, map[string]any{"alg": RS256, "typ": "JWT"}) {
+		t.Errorf("header %v", got)
+	}
+	got := payload(t, one)
+	jti, _ := got["jti"].(string)
+	delete(got, "jti")
+	if !reflect.DeepEqual(got, map[string]any{"iss": "bridge-there", "sub": "bridge-there", "aud": "https://idp.example/token", "iat": 1772452800.0, "exp": 1772452860.0}) || len(jti) < 20 {
+		t.Errorf("claims %v, jti %q", got, jti)
+	}
+	two, err := i.ClientAssertion("bridge-there", "https://idp.example/token", noon)
+	if err != nil || payload(t, two)["jti"] == jti {
+		t.Errorf("the same again (%v)", err)
+	}
+	if _, err := i.VerifyIDToken(one); err == nil {
+		t.Error("it is an ID token of ours")
+	}
+	if _, err := i.Verify(one, noon); err == nil {
+		t.Error("it is an access token of ours")
+	}
+	for _, wrong := range [][2]string{{"", "https://idp.example"}, {"bridge-there", ""}, {issuerURL, "https://idp.example"}, {"bridge-there", issuerURL}} {
+		if _, err := i.ClientAssertion(wrong[0], wrong[1], noon); err == nil {
+			t.Errorf("%q was signed", wrong)
 		}
 	}
 }

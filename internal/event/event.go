@@ -45,6 +45,7 @@ const (
 	ConsentGiven       Type = "consent.given"
 	ConsentWithdrawn   Type = "consent.withdrawn"
 	SignInRefused      Type = "sign_in.refused"
+	SignalReceived     Type = "signal.received" // a security event of an identity provider, and what came of it
 	CodeReplayed       Type = "code.replayed"
 	RefreshReused      Type = "refresh.reused"
 	PolicyApplied      Type = "policy.applied"

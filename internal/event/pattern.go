@@ -13,7 +13,7 @@ func Types() []Type {
 		ConnectionAdded, ConnectionEnded, ConnectionResumed, SCIMTokenCreated, SCIMTokenRevoked, SigningKeyCreated, SigningKeyActivated,
 		SigningKeyRetired, SigningKeyRemoved, DataKeyCreated, DataKeyRewrapped, GroupRestored, ConnectionRestored, DeliveryAbandoned, DeliveryPaused, AlarmMassGain,
 		AlarmGroupDeleted, AlarmGroupShrunk, SCIMClientCreated, SCIMClientRevoked, ClientSecretCreated, ClientSecretRevoked,
-		StreamCreated, StreamChanged, StreamPaused, StreamDeleted,
+		StreamCreated, StreamChanged, StreamPaused, StreamDeleted, SignalReceived,
 	}
 }
 

@@ -78,10 +78,13 @@ const (
 	EndRefreshReused = "refresh_reused"
 	EndSubject       = "subject_changed"
 	EndAdministrator = "administrator"
-	EndElsewhere     = "signed_out_elsewhere" // by the person, from another browser
-	EndIdPLogout     = "idp_logout"           // the identity provider said that its own session ended
-	EndIdPRevoked    = "idp_revoked"          // it asked to end all that the person has
-	EndIdPExpired    = "idp_session_expired"  // the lifetime that it gave is over
-	EndIdPRefused    = "idp_refused"          // asked again, it gave no more
-	EndIdPSilent     = "idp_silent"           // asked again, it has not answered for too long
+	EndElsewhere     = "signed_out_elsewhere"  // by the person, from another browser
+	EndIdPLogout     = "idp_logout"            // the identity provider said that its own session ended
+	EndIdPRevoked    = "idp_revoked"           // it asked to end all that the person has
+	EndIdPExpired    = "idp_session_expired"   // the lifetime that it gave is over
+	EndIdPRefused    = "idp_refused"           // asked again, it gave no more
+	EndIdPSilent     = "idp_silent"            // asked again, it has not answered for too long
+	EndIdPSession    = "idp_session_revoked"   // it signalled that its session, or all of the person's, was revoked
+	EndIdPDisabled   = "idp_account_disabled"  // it signalled that the account was disabled or deleted there
+	EndIdPCredential = "idp_credential_change" // it signalled that what the person signs in with has changed
 )

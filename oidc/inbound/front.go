@@ -21,11 +21,15 @@ import (
 const (
 	KindLogout     = "logout"
 	KindRevocation = "revocation"
+	KindSignal     = "signal"
 
-	OutcomeEnded   = "ended"   // sessions ended
-	OutcomeNothing = "nothing" // it counts, and there was nothing to end
-	OutcomeRefused = "refused" // it does not count
-	OutcomeFailed  = "failed"  // it could not be judged or done now
+	OutcomeEnded    = "ended"    // sessions ended
+	OutcomeNothing  = "nothing"  // it counts, and there was nothing to end
+	OutcomeUnknown  = "unknown"  // of a signal: nobody here is meant
+	OutcomeIgnored  = "ignored"  // of a signal: nothing is done about such an event
+	OutcomeRepeated = "repeated" // of a signal: it came before
+	OutcomeRefused  = "refused"  // it does not count
+	OutcomeFailed   = "failed"   // it could not be judged or done now
 )
 
 const maxBody = 64 << 10 // bytes of a request

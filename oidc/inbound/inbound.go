@@ -1,8 +1,10 @@
 // Package inbound hears what customers' identity providers say about people who are
-// signed in: that a session of theirs is over (OpenID Connect Back-Channel Logout 1.0), or
+// signed in: that a session of theirs is over (OpenID Connect Back-Channel Logout 1.0),
 // that all a person has is to end (Global Token Revocation, which Okta calls Universal
-// Logout). Every message is signed, is meant for this bridge and for its connection, is
-// young, and counts once; whoever is meant is sought in that connection alone.
+// Logout), or by signals what has become of sessions and accounts (Shared Signals
+// Framework 1.0, CAEP 1.0, RISC 1.0). Every message is signed, is meant for this bridge and
+// for its connection, is young, and counts once; whoever is meant is sought in that
+// connection alone.
 package inbound
 
 import (
@@ -11,6 +13,7 @@ import (
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/jwtclaims"
+	"github.com/drawbridge-id/drawbridge/oidc/ssf"
 )
 
 // Source is an identity provider that may say something, and how it is known.
@@ -52,6 +55,25 @@ type Revocation struct {
 	Subject    Subject
 }
 
+// Signal is a security event of the connection's transmitter, and what it asks for.
+type Signal struct {
+	Message
+	Connection access.ConnectionID
+	Issuer     string // of people's sign-ins
+	Event      ssf.Type
+	Name       string // of the event, short
+	Effect     Effect
+	User       Subject // zero: nobody is named by a name of people
+	Session    string  // the provider's sid; "": none is named
+	Named      string  // an id alone, which may be a session's or a person's
+}
+
+// Heard is what came of a signal.
+type Heard struct {
+	Outcome string // one of the Outcome constants
+	Ended   int    // sessions
+}
+
 // Subject names a person as their identity provider does: by ID or by Email.
 type Subject struct {
 	Issuer string // who says ID; "": the provider of the connection
@@ -70,4 +92,7 @@ type Ends interface {
 	HearLogout(ctx context.Context, l Logout) (ended int, err error)
 	// HearRevocation gives fault.NotFound if nobody is meant, fault.Conflict if several may be.
 	HearRevocation(ctx context.Context, r Revocation) (ended int, err error)
+	// HearSignal does what a signal asks for. That nobody is meant, that nothing is asked
+	// for, and that it came before are outcomes and no errors: such a signal is acknowledged.
+	HearSignal(ctx context.Context, s Signal) (Heard, error)
 }

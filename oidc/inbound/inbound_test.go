@@ -80,7 +80,7 @@ func newWorld(t *testing.T) *world {
 		sources = append(sources, Source{Connection: c.conn, Issuer: w.idp.URL, ClientID: c.client})
 	}
 	sources[0].Revocation = &Revoker{Issuer: org, ClientID: "bridge-there", KeysURI: w.idp.URL + "/keys"}
-	ups, err := upstream.New(w.idp.Client(), providers, now)
+	ups, err := upstream.New(w.idp.Client(), nil, providers, now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,6 +101,8 @@ func (w *world) HearRevocation(_ context.Context, r Revocation) (int, error) {
 	w.revoked = append(w.revoked, r)
 	return 0, w.says
 }
+
+func (w *world) HearSignal(context.Context, Signal) (Heard, error) { return Heard{}, w.says }
 
 // sign makes a JWT; head is a typ, "" for none.
 func (w *world) sign(key jose.SigningKey, typ string, claims map[string]any) string {

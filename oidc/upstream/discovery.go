@@ -58,6 +58,7 @@ type link struct {
 	provider Provider
 	host     string
 	client   *http.Client
+	prove    Prove
 	now      func() time.Time
 
 	busy chan struct{} // one discovery at a time; holding it guards found's replacement
@@ -68,12 +69,12 @@ type link struct {
 	wait   time.Duration
 }
 
-func newLink(p Provider, client *http.Client, now func() time.Time) *link {
+func newLink(p Provider, client *http.Client, prove Prove, now func() time.Time) *link {
 	host := p.Issuer
 	if u, err := url.Parse(p.Issuer); err == nil {
 		host = u.Host
 	}
-	return &link{provider: p, host: host, client: strict(client), now: now, busy: make(chan struct{}, 1)}
+	return &link{provider: p, host: host, client: strict(client), prove: prove, now: now, busy: make(chan struct{}, 1)}
 }
 
 func (l *link) withClient(ctx context.Context) context.Context {
@@ -221,7 +222,10 @@ func (l *link) unacceptable(err error) error {
 // authStyle settles how the client authenticates. x/oauth2 would otherwise find
 // out by trying, which spends the code.
 func (l *link) authStyle(supported []string) oauth2.AuthStyle {
-	if l.provider.ClientSecret.Empty() {
+	switch {
+	case l.provider.Authentication == BasicSecret:
+		return oauth2.AuthStyleInHeader
+	case l.provider.Authentication != "" || l.provider.ClientSecret.Empty():
 		return oauth2.AuthStyleInParams
 	}
 	if len(supported) == 0 || slices.Contains(supported, "client_secret_basic") {

@@ -180,7 +180,7 @@ func (p *idp) provider() Provider {
 
 func (p *idp) upstreams(t *testing.T) *Upstreams {
 	t.Helper()
-	u, err := New(p.Client(), []Provider{p.provider()}, func() time.Time { return p.clock() })
+	u, err := New(p.Client(), nil, []Provider{p.provider()}, func() time.Time { return p.clock() })
 	if err != nil {
 		t.Fatal(err)
 	}

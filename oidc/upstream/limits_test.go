@@ -40,7 +40,7 @@ func TestMetadataIsReadWithinLimits(t *testing.T) {
 			idp := httptest.NewServer(serve)
 			defer idp.Close()
 			p := Provider{Connection: "c", Issuer: idp.URL, ClientID: clientID, SubjectClaim: "sub"}
-			u, err := New(idp.Client(), []Provider{p}, time.Now)
+			u, err := New(idp.Client(), nil, []Provider{p}, time.Now)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"golang.org/x/oauth2"
+	"golang.org/x/oauth2/clientcredentials"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
@@ -50,9 +51,9 @@ func (u *Upstreams) Renew(ctx context.Context, c access.ConnectionID, refresh se
 	if err != nil {
 		return Renewal{}, err
 	}
-	tokens, err := l.oauth(found, Leg{}).TokenSource(l.withClient(ctx), &oauth2.Token{RefreshToken: refresh.Reveal()}).Token()
+	tokens, err := l.refresh(ctx, found, refresh)
 	if err != nil {
-		return Renewal{}, l.renewFault(ctx, err)
+		return Renewal{}, err
 	}
 	l.up()
 	var r Renewal
@@ -65,6 +66,24 @@ func (u *Upstreams) Renew(ctx context.Context, c access.ConnectionID, refresh se
 	}
 	r.Until, err = l.renewed(ctx, found, raw, subject)
 	return r, err
+}
+
+// refresh shows the token (RFC 6749 section 6), through the part of x/oauth2 that lets the
+// request carry a client assertion.
+func (l *link) refresh(ctx context.Context, found *discovery, token secret.String) (*oauth2.Token, error) {
+	more, err := l.proof(found)
+	if err != nil {
+		return nil, err
+	}
+	more.Set("grant_type", "refresh_token")
+	more.Set("refresh_token", token.Reveal())
+	conf := clientcredentials.Config{ClientID: l.provider.ClientID, ClientSecret: l.provider.ClientSecret.Reveal(), TokenURL: found.endpoint.TokenURL,
+		EndpointParams: more, AuthStyle: found.endpoint.AuthStyle}
+	tokens, err := conf.Token(l.withClient(ctx))
+	if err != nil {
+		return nil, l.renewFault(ctx, err)
+	}
+	return tokens, nil
 }
 
 // renewed reads the ID token that came with a renewal (OpenID Connect Core 12.2).

@@ -42,7 +42,7 @@ func (p *idp) upstreamsOf(t *testing.T, change func(*Provider)) *Upstreams {
 	t.Helper()
 	provider := p.provider()
 	change(&provider)
-	u, err := New(p.Client(), []Provider{provider}, func() time.Time { return p.clock() })
+	u, err := New(p.Client(), nil, []Provider{provider}, func() time.Time { return p.clock() })
 	if err != nil {
 		t.Fatal(err)
 	}

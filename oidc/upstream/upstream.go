@@ -20,13 +20,18 @@ type Provider struct {
 	Issuer       string
 	ClientID     string
 	ClientSecret secret.String
-	SubjectClaim string   // the claim that equals the SCIM externalId: "oid" for Entra, "sub" for Okta
-	TenantID     string   // Entra: the tid that must be present and equal; "" elsewhere
-	OAuthScopes  []string // beside openid
-	Prompt       string   // sent where a sign-in asks for none: "", "login" or "select_account"
-	ACRValues    []string // sent where a sign-in asks for none, in order of preference
-	RequireACR   []string // the token's acr must be one of these; nil: any
-	RequireAMR   []string // one of the token's amr must be one of these; nil: any
+	// Authentication is how the bridge proves itself at the token endpoint; "": by its
+	// secret, in the way that the provider's metadata prefers.
+	Authentication string
+	// AssertToIssuer makes private_key_jwt out to the issuer instead of the token endpoint.
+	AssertToIssuer bool
+	SubjectClaim   string   // the claim that equals the SCIM externalId: "oid" for Entra, "sub" for Okta
+	TenantID       string   // Entra: the tid that must be present and equal; "" elsewhere
+	OAuthScopes    []string // beside openid
+	Prompt         string   // sent where a sign-in asks for none: "", "login" or "select_account"
+	ACRValues      []string // sent where a sign-in asks for none, in order of preference
+	RequireACR     []string // the token's acr must be one of these; nil: any
+	RequireAMR     []string // one of the token's amr must be one of these; nil: any
 	// AuthTimeClaim says when the person signed in, for providers that call it otherwise; "": auth_time.
 	AuthTimeClaim string
 	// InsecureAuthTimeFromIat takes a token that does not say when the person signed in
@@ -37,6 +42,17 @@ type Provider struct {
 	// lives on while it does not say; 0: until its own end.
 	ProbeEvery, ProbeGrace time.Duration
 }
+
+// The ways of authentication (OpenID Connect Core section 9).
+const (
+	BasicSecret = "client_secret_basic"
+	PostSecret  = "client_secret_post"
+	SignedJWT   = "private_key_jwt"
+)
+
+// Prove makes the assertions by which the bridge proves itself as an OAuth client (RFC
+// 7523): for an audience, at an instant.
+type Prove func(clientID, audience string, now time.Time) (string, error)
 
 // Leg is one trip to the identity provider. State, Nonce and CodeVerifier are
 // fresh random values that the caller stored beside the request.

@@ -511,7 +511,7 @@ func TestTheTokenEndpointMayRefuse(t *testing.T) {
 func TestNewReportsEveryFaultAtOnce(t *testing.T) {
 	good := Provider{Connection: "a", Issuer: "https://idp.example", ClientID: "c", SubjectClaim: "sub", ClientSecret: secret.New("x")}
 	with := func(change func(*Provider)) Provider { p := good; change(&p); return p }
-	_, err := New(http.DefaultClient, []Provider{
+	_, err := New(http.DefaultClient, nil, []Provider{
 		good, good,
 		with(func(p *Provider) { p.Connection, p.Issuer = "b", "http://idp.example" }),
 		with(func(p *Provider) { p.Connection, p.Issuer = "c", "https://idp.example/?x=1" }),
@@ -531,7 +531,7 @@ func TestNewReportsEveryFaultAtOnce(t *testing.T) {
 
 func FuzzClaims(f *testing.F) {
 	p := Provider{Connection: "c", Issuer: "https://idp.example", ClientID: clientID, SubjectClaim: "oid", TenantID: "t"}
-	l := newLink(p, nil, func() time.Time { return time.Unix(1795262400, 0) })
+	l := newLink(p, nil, nil, func() time.Time { return time.Unix(1795262400, 0) })
 	f.Add([]byte(`{"iss":"https://idp.example","aud":"bridge-client","sub":"s","oid":"o","tid":"t","nonce":"` + nonce + `","exp":1795262500,"iat":1795262400}`))
 	f.Add([]byte(`{"aud":["bridge-client"],"exp":1e400}`))
 	f.Add([]byte(`{"exp":NaN}`))

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"reflect"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -24,6 +25,7 @@ import (
 // many goroutines.
 type Upstreams struct {
 	client *http.Client
+	prove  Prove
 	now    func() time.Time
 	links  atomic.Pointer[map[access.ConnectionID]*link]
 }
@@ -31,9 +33,10 @@ type Upstreams struct {
 // New checks the providers and prepares them; nothing is fetched until somebody
 // signs in. All faults are reported, joined. client is the one egress client: its
 // limits on addresses hold here; redirects are refused and bodies capped at 1 MiB
-// whatever it says. now is the clock that tokens are judged by.
-func New(client *http.Client, providers []Provider, now func() time.Time) (*Upstreams, error) {
-	u := &Upstreams{client: client, now: now}
+// whatever it says. prove is needed by providers with private_key_jwt; nil: there are none.
+// now is the clock that tokens are judged by.
+func New(client *http.Client, prove Prove, providers []Provider, now func() time.Time) (*Upstreams, error) {
+	u := &Upstreams{client: client, prove: prove, now: now}
 	u.links.Store(&map[access.ConnectionID]*link{})
 	put, err := u.Prepare(providers)
 	if err != nil {
@@ -49,7 +52,7 @@ func (u *Upstreams) Prepare(providers []Provider) (put func(), err error) {
 	links := make(map[access.ConnectionID]*link, len(providers))
 	var faults []error
 	for _, p := range providers {
-		if err := check(p); err != nil {
+		if err := u.check(p); err != nil {
 			faults = append(faults, fmt.Errorf("connection %q: %w", p.Connection, err))
 			continue
 		}
@@ -69,10 +72,10 @@ func (u *Upstreams) linkTo(p Provider) *link {
 	if known := (*u.links.Load())[p.Connection]; known != nil && reflect.DeepEqual(known.provider, p) {
 		return known
 	}
-	return newLink(p, u.client, u.now)
+	return newLink(p, u.client, u.prove, u.now)
 }
 
-func check(p Provider) error {
+func (u *Upstreams) check(p Provider) error {
 	issuer, err := url.Parse(p.Issuer)
 	switch {
 	case p.Connection == "":
@@ -83,6 +86,10 @@ func check(p Provider) error {
 		return fmt.Errorf("issuer %q does not begin with https://", p.Issuer)
 	case p.ClientID == "":
 		return errors.New("no client id")
+	case !slices.Contains([]string{"", BasicSecret, PostSecret, SignedJWT}, p.Authentication):
+		return fmt.Errorf("there is no client authentication %q", p.Authentication)
+	case p.Authentication == SignedJWT && u.prove == nil:
+		return errors.New("nothing signs assertions of the client")
 	case p.SubjectClaim == "":
 		return errors.New("no subject claim: name the claim that equals the SCIM externalId (\"oid\" for Entra, \"sub\" for Okta)")
 	case p.SubjectClaim == "email" || p.SubjectClaim == "preferred_username" || p.SubjectClaim == "upn":
@@ -233,7 +240,15 @@ type answered struct {
 // provider nothing about people.
 func (l *link) exchange(ctx context.Context, found *discovery, leg Leg, code string) (answered, error) {
 	const op = "upstream.Finish"
-	tokens, err := l.oauth(found, leg).Exchange(l.withClient(ctx), code, oauth2.VerifierOption(leg.CodeVerifier))
+	proof, err := l.proof(found)
+	if err != nil {
+		return answered{}, err
+	}
+	opts := []oauth2.AuthCodeOption{oauth2.VerifierOption(leg.CodeVerifier)}
+	for name := range proof {
+		opts = append(opts, oauth2.SetAuthURLParam(name, proof.Get(name)))
+	}
+	tokens, err := l.oauth(found, leg).Exchange(l.withClient(ctx), code, opts...)
 	if err != nil {
 		return answered{}, l.exchangeFault(ctx, err)
 	}
@@ -247,6 +262,23 @@ func (l *link) exchange(ctx context.Context, found *discovery, leg Leg, code str
 		return answered{}, fault.New(fault.Denied, op, "The identity provider sent no ID token.").Because(ReasonToken)
 	}
 	return got, nil
+}
+
+// proof is what a request of the token endpoint carries instead of a secret (RFC 7523
+// section 2.2): made for that one request, and nothing where the client has a secret.
+func (l *link) proof(found *discovery) (url.Values, error) {
+	if l.provider.Authentication != SignedJWT {
+		return url.Values{}, nil
+	}
+	audience := found.endpoint.TokenURL
+	if l.provider.AssertToIssuer {
+		audience = found.issuer
+	}
+	signed, err := l.prove(l.provider.ClientID, audience, l.now())
+	if err != nil {
+		return nil, fault.Wrap(fault.Internal, "upstream.proof", err)
+	}
+	return url.Values{"client_assertion_type": {"urn:ietf:params:oauth:client-assertion-type:jwt-bearer"}, "client_assertion": {signed}}, nil
 }
 
 // exchangeFault classifies a failed exchange. The provider's answer may hold
