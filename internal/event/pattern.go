@@ -8,12 +8,12 @@ func Types() []Type {
 		PersonProvisioned, PersonChanged, PersonDeactivated, PersonReactivated, PersonDeleted, SubjectPinned, SubjectChanged,
 		CertificationSet, PersonSignedOut, GroupProvisioned, GroupChanged, GroupRenamed, GroupDeleted, MemberAdded, MemberRemoved, MemberUnknown,
 		DriftAcknowledged, AssignmentGiven, AssignmentChanged, AssignmentDropped, SessionStarted, SessionSwitched, SessionMustChoose,
-		SessionChanged, SessionRevoked, SessionClientEnded, ClientEnded, EverythingEnded, ConsentGiven, ConsentWithdrawn, SignInRefused,
+		SessionChanged, SessionRevoked, SessionClientEnded, ClientEnded, EverythingEnded, ConsentGiven, ConsentWithdrawn, SignInRefused, SignalReceived,
 		CodeReplayed, RefreshReused, PolicyApplied, ScopeAdded, ScopeRenamed, ScopeMoved, ScopeRetired, ScopeRestored, ScopesImported,
 		ConnectionAdded, ConnectionEnded, ConnectionResumed, SCIMTokenCreated, SCIMTokenRevoked, SigningKeyCreated, SigningKeyActivated,
 		SigningKeyRetired, SigningKeyRemoved, DataKeyCreated, DataKeyRewrapped, GroupRestored, ConnectionRestored, DeliveryAbandoned, DeliveryPaused, AlarmMassGain,
 		AlarmGroupDeleted, AlarmGroupShrunk, SCIMClientCreated, SCIMClientRevoked, ClientSecretCreated, ClientSecretRevoked,
-		StreamCreated, StreamChanged, StreamPaused, StreamDeleted, SignalReceived,
+		StreamCreated, StreamChanged, StreamPaused, StreamDeleted,
 	}
 }
 
