@@ -172,10 +172,14 @@ func startBridge(t *testing.T, port int, config string) *bridge {
 }
 
 // sample is the sample organisation with more clients, connections and rules, each a
-// piece of YAML as it stands below its key.
-func sample(clients, connections, rules string) string {
+// piece of YAML as it stands below its key, and more lines of sessions.
+func sample(clients, connections, rules string, sessions ...string) string {
 	out := string(examples.Drawbridge)
-	for key, more := range map[string]string{"clients": clients, "connections": connections, "rules": rules} {
+	all := map[string]string{"clients": clients, "connections": connections, "rules": rules}
+	for _, line := range sessions {
+		all["sessions"] += "  " + line + "\n"
+	}
+	for key, more := range all {
 		out = strings.Replace(out, "\n"+key+":\n", "\n"+key+":\n"+strings.TrimPrefix(more, "\n"), 1)
 	}
 	return out

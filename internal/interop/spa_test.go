@@ -62,8 +62,8 @@ func spaWorld(t *testing.T) *spa {
     post_logout_redirect_uris: [ %[2]s/ ]
     origins: [ %[2]s ]
 `
-	config := sample(fmt.Sprintf(client, "spa", web.URL)+strings.TrimPrefix(fmt.Sprintf(client, "spa-bound", web.URL), "\n")+"    require_dpop: true\n", "", "")
-	b := startBridge(t, at, strings.Replace(config, "\nsessions:\n", "\nsessions:\n  dpop_nonce: required\n", 1))
+	config := sample(fmt.Sprintf(client, "spa", web.URL)+strings.TrimPrefix(fmt.Sprintf(client, "spa-bound", web.URL), "\n")+"    require_dpop: true\n", "", "", "dpop_nonce: required")
+	b := startBridge(t, at, config)
 	return &spa{t: t, bridge: b, page: chromium(t), url: web.URL, person: b.connection("banksia-entra").People[0]}
 }
 

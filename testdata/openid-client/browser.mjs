@@ -24,6 +24,11 @@ export class Browser {
     }
   }
 
+  // cookies are what it would send there.
+  cookies(address) {
+    return this.#header(new URL(new URL(address).origin));
+  }
+
   // open goes to an address and follows redirects until one leads to stopAt; it
   // returns that address. Coming to rest anywhere else is an error that shows where.
   async open(address, stopAt) {

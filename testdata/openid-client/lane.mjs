@@ -9,34 +9,14 @@
 import assert from "node:assert/strict";
 import * as oidc from "openid-client";
 import { Browser } from "./browser.mjs";
+import { need, passed, refused, step } from "./steps.mjs";
 
-const need = (name) => process.env[name] || assert.fail(`${name} is not set`);
 const issuer = need("ISSUER"), redirectURI = need("REDIRECT_URI");
 const clientID = need("CLIENT_ID"), clientSecret = need("CLIENT_SECRET");
 const hint = need("LOGIN_HINT"), connection = need("CONNECTION");
 const afterLogout = process.env.POST_LOGOUT_REDIRECT_URI || new URL("/", redirectURI).href;
 const grantsURL = process.env.GRANTS_URL || `${issuer.replace(/\/$/, "")}/me/grants`;
 const oauthScopes = "openid profile email offline_access";
-
-let steps = 0;
-async function step(name, work) {
-  const started = performance.now();
-  try {
-    const result = await work();
-    console.log(`ok ${++steps} ${name} (${(performance.now() - started).toFixed(1)} ms)`);
-    return result;
-  } catch (error) {
-    console.log(`not ok ${++steps} ${name}`);
-    throw error;
-  }
-}
-
-// refused expects an OAuth error answer with one of these codes.
-async function refused(work, ...codes) {
-  const error = await work().then(() => assert.fail(`accepted, but should be refused with ${codes.join(" or ")}`), (e) => e);
-  if (error instanceof assert.AssertionError) throw error;
-  assert.ok(codes.includes(error.error), `refused with ${error.error ?? error}, not with ${codes.join(" or ")}`);
-}
 
 const config = await step("discovery", async () => {
   const found = await oidc.discovery(new URL(issuer), clientID, clientSecret, oidc.ClientSecretBasic(clientSecret), {
@@ -186,4 +166,4 @@ await step("after sign-out everything is dead", async () => {
   await refused(() => authorize(browser, { prompt: "none" }), "login_required");
 });
 
-console.log(`1..${steps} all steps passed`);
+passed();
