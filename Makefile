@@ -8,7 +8,7 @@ AXE_DIR := testdata/axe
 ORACLES_DIR := testdata/scim-oracles
 FUZZINPUTS ?= 10000
 
-.PHONY: demo build test unit race lint fuzz lanes browser openid-client samples scim-oracles interop bench setup-browser setup-axe setup-node setup-oracles setup-samples setup-nginx clean
+.PHONY: demo build test unit race lint fuzz lanes browser conformance openid-client samples scim-oracles interop bench setup-browser setup-axe setup-node setup-oracles setup-samples setup-nginx clean
 
 demo:
 	$(GO) run ./cmd/drawbridge demo
@@ -43,6 +43,10 @@ lanes: setup-browser setup-axe setup-node setup-oracles setup-samples setup-ngin
 
 browser: setup-browser setup-axe
 	$(GO) test -tags lanes -count=1 -run 'Browser' ./cmd/drawbridge
+
+# The modules of the OpenID Foundation's suite by our own tests; make lanes runs them, too.
+conformance:
+	$(GO) test -tags lanes -count=1 -run 'Conformance|LogoutReceivers|BetweenEndAndDelivery' ./cmd/drawbridge
 
 openid-client: setup-node
 	$(GO) test -tags lanes -count=1 -run 'OpenIDClient' ./cmd/drawbridge

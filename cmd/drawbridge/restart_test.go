@@ -51,10 +51,10 @@ func build(t *testing.T) string {
 	return path
 }
 
-// startBinary runs the built program; kill ends it as kill -9 does.
-func startBinary(t *testing.T, path, data string) (d *running, kill func()) {
+// startBinary runs the built program, with more arguments; kill ends it as kill -9 does.
+func startBinary(t *testing.T, path, data string, more ...string) (d *running, kill func()) {
 	t.Helper()
-	cmd := exec.Command(path, "demo", "--listen", "127.0.0.1:0", "--json", "--data", data) //nolint:gosec // what was built above
+	cmd := exec.Command(path, append([]string{"demo", "--listen", "127.0.0.1:0", "--json", "--data", data}, more...)...) //nolint:gosec // what was built above
 	d = &running{t: t, data: data, log: &journal{}}
 	cmd.Stderr = d.log
 	out, err := cmd.StdoutPipe()
