@@ -59,6 +59,8 @@ type Server struct {
 	// TrustedProxies say in X-Forwarded-For whose request it is; nobody else is believed.
 	TrustedProxies []netip.Prefix
 	SCIMRate       access.Rate // of a connection that has none of its own; zero: the usual one
+	SignInRate     access.Rate // steps of sign-ins from one network; zero: the usual one
+	ClientFailures access.Rate // of a client that does not prove itself, from one network; zero: the usual one
 	// SCIMLog is how many SCIM requests are kept of each connection; 0: none.
 	SCIMLog int
 }

@@ -39,15 +39,17 @@ type formSupport struct {
 }
 
 type formServer struct {
-	Listen         string   `json:"listen"`
-	PublicURL      string   `json:"public_url" jsonschema:"format=uri"`
-	MetricsListen  string   `json:"metrics_listen"`
-	Data           string   `json:"data"`
-	TLS            formTLS  `json:"tls"`
-	Log            formLog  `json:"log"`
-	TrustedProxies []string `json:"trusted_proxies"`
-	SCIMRate       formRate `json:"scim_rate"`
-	SCIMLog        int      `json:"scim_log" jsonschema:"minimum=0,maximum=20000"`
+	Listen         string       `json:"listen"`
+	PublicURL      string       `json:"public_url" jsonschema:"format=uri"`
+	MetricsListen  string       `json:"metrics_listen"`
+	Data           string       `json:"data"`
+	TLS            formTLS      `json:"tls"`
+	Log            formLog      `json:"log"`
+	TrustedProxies []string     `json:"trusted_proxies"`
+	SCIMRate       formRate     `json:"scim_rate"`
+	SignInRate     formDoorRate `json:"sign_in_rate"`
+	ClientFailures formDoorRate `json:"client_failures"`
+	SCIMLog        int          `json:"scim_log" jsonschema:"minimum=0,maximum=20000"`
 }
 
 type formTLS struct {
@@ -62,6 +64,11 @@ type formLog struct {
 type formRate struct {
 	PerSecond int `json:"per_second" jsonschema:"required,minimum=25,maximum=1000000" jsonschema_description:"how many requests for as long as it likes"`
 	Burst     int `json:"burst" jsonschema:"minimum=25,maximum=1000000000" jsonschema_description:"how many at once after it has been silent"`
+}
+
+type formDoorRate struct {
+	PerSecond int `json:"per_second" jsonschema:"required,minimum=1,maximum=1000000" jsonschema_description:"how many for as long as they like"`
+	Burst     int `json:"burst" jsonschema:"minimum=1,maximum=1000000000" jsonschema_description:"how many at once after silence"`
 }
 
 type formSessions struct {

@@ -17,8 +17,8 @@ const (
 	usualBurst     = 100 // seconds' worth, where nothing is said
 )
 
-// rate reads how much a connection may ask; missing is the zero Rate.
-func (b block) rate(name string) access.Rate {
+// rate reads how much somebody may ask, at least so much; missing is the zero Rate.
+func (b block) rate(name string, least int) access.Rate {
 	f, ok := b.get(name)
 	if !ok {
 		return access.Rate{}
@@ -30,10 +30,10 @@ func (b block) rate(name string) access.Rate {
 	if _, ok := in.need("per_second"); !ok {
 		return access.Rate{}
 	}
-	r := access.Rate{PerSecond: in.whole("per_second", leastPerSecond, mostPerSecond)}
+	r := access.Rate{PerSecond: in.whole("per_second", least, mostPerSecond)}
 	r.Burst = usualBurst * r.PerSecond
 	if _, ok := in.get("burst"); ok {
-		r.Burst = in.whole("burst", max(r.PerSecond, leastPerSecond), mostBurst)
+		r.Burst = in.whole("burst", max(r.PerSecond, least), mostBurst)
 	}
 	return r
 }

@@ -26,6 +26,8 @@ func (c *Config) AtRestart(started *Config) []string {
 		{"server.trusted_proxies", started.Server.TrustedProxies, c.Server.TrustedProxies},
 		{"server.scim_rate", started.Server.SCIMRate, c.Server.SCIMRate},
 		{"server.scim_log", started.Server.SCIMLog, c.Server.SCIMLog},
+		{"server.sign_in_rate", started.Server.SignInRate, c.Server.SignInRate},
+		{"server.client_failures", started.Server.ClientFailures, c.Server.ClientFailures},
 		{"sessions", started.Sessions, c.Sessions},
 		{"keys", started.Keys, c.Keys},
 	} {

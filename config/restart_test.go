@@ -30,6 +30,8 @@ func TestWhatTakesEffectAtARestart(t *testing.T) {
 		"Server.TrustedProxies": {func(c *Config) { c.Server.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")} }, []string{"server.trusted_proxies"}},
 		"Server.SCIMRate":       {func(c *Config) { c.Server.SCIMRate.Burst = 7 }, []string{"server.scim_rate"}},
 		"Server.SCIMLog":        {func(c *Config) { c.Server.SCIMLog = 7 }, []string{"server.scim_log"}},
+		"Server.SignInRate":     {func(c *Config) { c.Server.SignInRate.Burst = 7 }, []string{"server.sign_in_rate"}},
+		"Server.ClientFailures": {func(c *Config) { c.Server.ClientFailures.Burst = 7 }, []string{"server.client_failures"}},
 		"Sessions":              {func(c *Config) { c.Sessions.Absolute = time.Hour }, []string{"sessions"}},
 		"Keys":                  {func(c *Config) { c.Keys.Rotate = time.Hour }, []string{"keys"}},
 		"Clients":               {func(c *Config) { c.Clients = []Client{{Client: oidc.Client{ID: "b"}}} }, []string{"clients.a", "clients.b"}},

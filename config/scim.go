@@ -16,7 +16,7 @@ func (l *loader) scim(f field, idp string) (access.SCIM, assertion.Trust) {
 		Strict: b.truth("strict"), RawToken: b.truth("raw_token"),
 		PatchedUsers: b.echo("patched_users"), PatchedGroups: b.echo("patched_groups"),
 		Networks: b.networks("networks"), UnknownMembers: b.unknownMembers("unknown_members"),
-		Rate: b.rate("rate"),
+		Rate: b.rate("rate", leastPerSecond),
 	}
 	if at, ok := b.get("extensions"); ok {
 		s.UserExtensions, s.GroupExtensions = l.extensions(at)

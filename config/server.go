@@ -26,9 +26,10 @@ func (l *loader) server(root block) Server {
 	}
 	b := block{field: f}
 	if ok {
-		b, _ = f.open("listen", "public_url", "metrics_listen", "data", "tls", "log", "trusted_proxies", "scim_rate", "scim_log")
+		b, _ = f.open("listen", "public_url", "metrics_listen", "data", "tls", "log", "trusted_proxies", "scim_rate", "scim_log", "sign_in_rate", "client_failures")
 	}
-	s := Server{TLS: l.tls(b), LogLevel: l.logLevel(b), TrustedProxies: b.networks("trusted_proxies"), SCIMRate: b.rate("scim_rate"),
+	s := Server{TLS: l.tls(b), LogLevel: l.logLevel(b), TrustedProxies: b.networks("trusted_proxies"), SCIMRate: b.rate("scim_rate", leastPerSecond),
+		SignInRate: b.rate("sign_in_rate", 1), ClientFailures: b.rate("client_failures", 1),
 		SCIMLog: b.number("scim_log", usualSCIMLog, mostSCIMLog)}
 	var say func(string, ...any)
 	if s.Listen, say = l.overridden(b, "listen", "server.listen", "127.0.0.1:8443"); !isAddress(s.Listen) {

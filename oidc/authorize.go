@@ -17,6 +17,12 @@ const RequestLife = 10 * time.Minute
 // authorize is the authorization endpoint (RFC 6749 section 3.1). Its phases: what was
 // sent ahead, client and redirect URI, request, browser, decision.
 func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) {
+	if p.Doors != nil {
+		if wait := p.Doors.SignIn(r); wait > 0 {
+			p.Interaction.TooMany(w, r, wait)
+			return
+		}
+	}
 	f, err := parameters(w, r)
 	if err != nil {
 		p.fail(w, r, err)

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/assertion"
@@ -83,7 +84,8 @@ func basicAuth(header string) (id, pass string, ok bool) {
 
 // authenticate finds the client and holds what it says against how it is registered.
 // An unknown client and a wrong secret get the same answer for the same work.
-func (p *Provider) authenticate(ctx context.Context, who presented) (Client, error) {
+func (p *Provider) authenticate(r *http.Request, who presented) (Client, error) {
+	ctx := r.Context()
 	if who.id == "" || len(who.id) > maxClientID {
 		return Client{}, unauthenticated(who.basic, noClient)
 	}
@@ -98,12 +100,29 @@ func (p *Provider) authenticate(ctx context.Context, who presented) (Client, err
 		return Client{}, err
 	}
 	if err != nil {
+		if wait := p.failed(r, who.id); wait > 0 {
+			return Client{}, tooOften(wait)
+		}
 		refused := fault.New(fault.Unauthenticated, "oidc.authenticate", "client %q did not authenticate", who.id).Because(fault.ReasonOf(err))
 		refused.Err = err // why, for the log
 		p.observe(ctx, refused)
 		return Client{}, unauthenticated(who.basic, noClient)
 	}
 	return c, nil
+}
+
+// failed counts that a client did not authenticate, and says how long it has to wait
+// before it is told so again.
+func (p *Provider) failed(r *http.Request, id access.ClientID) (wait time.Duration) {
+	if p.Doors == nil {
+		return 0
+	}
+	return p.Doors.FailedClient(r, id)
+}
+
+func tooOften(wait time.Duration) *Error {
+	return &Error{Status: http.StatusTooManyRequests, Code: "temporarily_unavailable", retry: wait,
+		Description: "This client has failed to authenticate too often. Mend its secret or key, and try again after the time in Retry-After."}
 }
 
 // prove wants the one method that the client is registered for: a secret, an assertion,
@@ -137,7 +156,7 @@ func (p *Provider) clientForm(w http.ResponseWriter, r *http.Request, known ...s
 	if err != nil {
 		return nil, Client{}, err
 	}
-	c, err := p.authenticate(r.Context(), who)
+	c, err := p.authenticate(r, who)
 	return f, c, err
 }
 

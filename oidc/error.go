@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/fault"
 )
@@ -16,8 +18,9 @@ type Error struct {
 	Status      int
 	Code        string
 	Description string
-	challenge   string // WWW-Authenticate, "" if none
-	nonce       string // DPoP-Nonce, "" if none
+	challenge   string        // WWW-Authenticate, "" if none
+	nonce       string        // DPoP-Nonce, "" if none
+	retry       time.Duration // Retry-After of a 429 or 503; a second if nothing is said
 }
 
 func (e *Error) Error() string { return "oidc: " + e.Code + ": " + e.Description }
@@ -95,12 +98,17 @@ func writeError(w http.ResponseWriter, e *Error) {
 		w.Header().Set("DPoP-Nonce", e.nonce)
 	}
 	if e.Status == http.StatusTooManyRequests || e.Status == http.StatusServiceUnavailable {
-		w.Header().Set("Retry-After", "1") // second
+		w.Header().Set("Retry-After", seconds(max(e.retry, time.Second)))
 	}
 	writeJSON(w, e.Status, struct {
 		Code        string `json:"error"`
 		Description string `json:"error_description,omitzero"`
 	}{e.Code, printable(e.Description)})
+}
+
+// seconds is a time to wait as Retry-After says it, never shorter.
+func seconds(wait time.Duration) string {
+	return strconv.FormatInt(int64((wait+time.Second-1)/time.Second), 10)
 }
 
 // refuse renders whatever went wrong at a JSON endpoint, and tells the observer.

@@ -353,6 +353,9 @@ type Interaction interface {
 	// Fail shows an error that must not be redirected: an unknown client or a
 	// redirect URI that is not registered.
 	Fail(w http.ResponseWriter, r *http.Request, status int, title, detail string)
+	// TooMany says that too many sign-ins come from where this one does, and when to
+	// try again.
+	TooMany(w http.ResponseWriter, r *http.Request, wait time.Duration)
 	// ConfirmSignOut asks whether to sign out; the answer is a POST of the form.
 	ConfirmSignOut(w http.ResponseWriter, r *http.Request, f SignOutForm)
 	// SignedOut says that the browser is signed out now, tells the applications
@@ -390,4 +393,13 @@ type Field struct{ Name, Value string }
 // fault.Stale and fault.Unauthenticated login_required at the redirect URI.
 type Codes interface {
 	Issue(ctx context.Context, req hot.AuthRequest, s session.Session) (redirect string, err error)
+}
+
+// Doors says who comes too often, by where a request comes from, before anybody knows
+// who it is. Both count, and answer how long to wait: nothing, usually.
+type Doors interface {
+	// SignIn counts a step of a sign-in.
+	SignIn(r *http.Request) (wait time.Duration)
+	// FailedClient counts that a client did not prove itself.
+	FailedClient(r *http.Request, id access.ClientID) (wait time.Duration)
 }

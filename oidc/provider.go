@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Config is what a Provider uses. All fields but Proofs and Observe are needed.
+// Config is what a Provider uses. All fields but Proofs, Doors and Observe are needed.
 type Config struct {
 	Issuer       string // origin, without a trailing slash; https but on loopback
 	Clients      Clients
@@ -25,6 +25,7 @@ type Config struct {
 	Proofs       *Proofs // nil: no DPoP
 	// ClientAddr is the address that a request counts as coming from.
 	ClientAddr  func(*http.Request) netip.Addr
+	Doors       Doors // nil: nobody is made to wait
 	Interaction Interaction
 	JWKS        func() []byte // the public keys as a JSON document (RFC 7517)
 	Now         func() time.Time

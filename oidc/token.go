@@ -22,7 +22,7 @@ func (p *Provider) token(w http.ResponseWriter, r *http.Request) {
 		p.scimToken(w, r, f, who)
 		return
 	}
-	c, err := p.authenticate(r.Context(), who)
+	c, err := p.authenticate(r, who)
 	if err != nil {
 		p.refuseStranger(w, r, err)
 		return

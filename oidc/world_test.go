@@ -429,6 +429,11 @@ func (w *world) Fail(rw http.ResponseWriter, _ *http.Request, status int, title,
 	_, _ = fmt.Fprintf(rw, "FAIL %s: %s", title, detail)
 }
 
+func (w *world) TooMany(rw http.ResponseWriter, _ *http.Request, wait time.Duration) {
+	rw.WriteHeader(http.StatusTooManyRequests)
+	_, _ = fmt.Fprintf(rw, "TOO MANY %s", wait)
+}
+
 func (w *world) ConfirmSignOut(rw http.ResponseWriter, _ *http.Request, f SignOutForm) {
 	w.asked = append(w.asked, f)
 	_, _ = fmt.Fprint(rw, "CONFIRM")

@@ -28,7 +28,11 @@ type metrics struct {
 	alarms   *prometheus.CounterVec
 	probes   *prometheus.CounterVec
 	messages *prometheus.CounterVec
+	away     *prometheus.CounterVec
 }
+
+// turnedAway counts who came too often.
+func (m *metrics) turnedAway(door string) { m.away.WithLabelValues(door).Inc() }
 
 // asked counts the questions about sessions that identity providers were asked.
 func (m *metrics) asked(conn access.ConnectionID, outcome string) {
@@ -71,7 +75,9 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		Help: "Questions to identity providers whether a session stands, by connection and outcome."}, []string{"connection", "outcome"})
 	m.messages = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "drawbridge_idp_messages_total",
 		Help: "What identity providers said about people who are signed in, by connection, kind and outcome."}, []string{"connection", "kind", "outcome"})
-	r.MustRegister(m.alarms, m.probes, m.messages, m.scim, m.duration, m.fixups, m.dropped, m.compared, build)
+	m.away = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "drawbridge_turned_away_total",
+		Help: "Requests that were answered 429 because too many came from one network, by door."}, []string{"door"})
+	r.MustRegister(m.away, m.alarms, m.probes, m.messages, m.scim, m.duration, m.fixups, m.dropped, m.compared, build)
 	return m
 }
 

@@ -185,12 +185,13 @@ func (a *app) route(ring *keys.Ring) error {
 	a.recorder = recorder.New(recorder.Config{Store: a.store, Marks: ring.MarkKey(), Keep: a.cfg.Server.SCIMLog, Now: time.Now,
 		Dropped: metrics.droppedFromLog, Failed: func(err error) { a.log.Warn("log of SCIM requests", zap.Error(err)) }})
 	observe := a.observed
+	doors := httpserver.NewDoors(httpserver.DoorConfig{SignIns: a.cfg.Server.SignInRate, Failures: a.cfg.Server.ClientFailures, From: from, Now: time.Now, Refused: metrics.turnedAway})
 	proofs := oidc.NewProofs(oidc.ProofConfig{Issuer: base, Nonces: ring.NonceKey(), RequireNonce: a.cfg.Sessions.DPoPNonce, Now: time.Now})
 	pages := console.New(console.Config{Base: base, Product: console.Public(a.cfg.Vendor.Name), Support: console.Public(support(a.cfg.Vendor.Support)),
 		SignIns: a.bridge, Own: a.bridge, Finder: a.bridge, Grants: a.bridge, Proofs: proofs, Requests: a.hot, Clients: a.bridge, Codes: a.bridge, Upstream: a.upstreams,
-		Now: time.Now, Reference: bridge.RequestID, Observe: a.observePage})
+		Doors: doors, Now: time.Now, Reference: bridge.RequestID, Observe: a.observePage})
 	provider := oidc.New(oidc.Config{Issuer: base, Clients: a.bridge, Requests: a.hot, Browsers: a.bridge, Switcher: a.bridge, Tokens: a.bridge, Profiles: a.bridge,
-		Codes: a.bridge, Services: a.bridge, Applications: a.bridge, Feed: a.bridge, Proofs: proofs, ClientAddr: from, Interaction: pages, JWKS: ring.JWKS, Now: time.Now, CookieName: console.SessionCookie(strings.HasPrefix(base, "https://")),
+		Codes: a.bridge, Services: a.bridge, Applications: a.bridge, Feed: a.bridge, Proofs: proofs, ClientAddr: from, Doors: doors, Interaction: pages, JWKS: ring.JWKS, Now: time.Now, CookieName: console.SessionCookie(strings.HasPrefix(base, "https://")),
 		Observe: observe})
 	mux := http.NewServeMux()
 	pages.Routes(mux)

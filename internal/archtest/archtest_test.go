@@ -71,7 +71,7 @@ var layers = []struct {
 	// L5: files, sockets, pages
 	{"docs", nil},
 	{"config", []string{"docs", "internal/access", "internal/assertion", "internal/credential", "internal/event", "internal/secret", "internal/suggest", "mapping", "oidc", "oidc/inbound", "oidc/upstream", "scim/dialect", "scim/schema"}},
-	{"internal/httpserver", []string{"internal/fault", "internal/secret"}},
+	{"internal/httpserver", []string{"internal/access", "internal/fault", "internal/secret", "scim/admission"}},
 	{"internal/api", []string{"internal/access", "internal/bridge", "internal/credential", "internal/fault", "internal/keys", "internal/session", "internal/store", "mapping", "scim/dialect"}},
 	{"internal/console", []string{"internal/access", "internal/credential", "internal/fault", "internal/hot", "internal/secret", "internal/session", "oidc", "oidc/upstream"}},
 	{"internal/idp", []string{"internal/secret"}},

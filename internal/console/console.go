@@ -11,7 +11,7 @@ import (
 	"github.com/drawbridge-id/drawbridge/oidc"
 )
 
-// Config is what the pages use. All fields but Support, Reference and Observe are needed.
+// Config is what the pages use. All fields but Support, Doors, Reference and Observe are needed.
 type Config struct {
 	Base     string // the issuer: an origin without a trailing slash; https makes cookies Secure
 	Product  Public // the service's name as customers know it
@@ -25,7 +25,9 @@ type Config struct {
 	Clients  Clients
 	Codes    oidc.Codes
 	Upstream Upstream
-	Now      func() time.Time
+	// Doors counts steps of sign-ins by where they come from; nil: nobody is made to wait.
+	Doors Doors
+	Now   func() time.Time
 	// Reference is the request's id, shown on pages that say no, so that support
 	// finds it in the log. nil: a random one is made, and Observe hears of it.
 	Reference func(ctx context.Context) string
@@ -76,9 +78,9 @@ const (
 
 func (c *Console) routes() map[string]methods {
 	return map[string]methods{
-		pathSignIn:                       {http.MethodGet: c.signIn, http.MethodPost: c.address},
-		pathSignIn + "/{connection}":     {http.MethodGet: c.companyLink},
-		"/connect/{connection}/callback": {http.MethodGet: c.callback},
+		pathSignIn:                       {http.MethodGet: c.counted(c.signIn), http.MethodPost: c.counted(c.address)},
+		pathSignIn + "/{connection}":     {http.MethodGet: c.counted(c.companyLink)},
+		"/connect/{connection}/callback": {http.MethodGet: c.counted(c.callback)},
 		pathMe + "{$}":                   {http.MethodGet: c.me},
 		pathChoose:                       {http.MethodGet: c.choose, http.MethodPost: c.chosen},
 		pathConsent:                      {http.MethodGet: c.consent, http.MethodPost: c.answered},

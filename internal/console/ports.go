@@ -2,6 +2,7 @@ package console
 
 import (
 	"context"
+	"net/http"
 	"net/url"
 	"time"
 
@@ -88,4 +89,10 @@ type Upstream interface {
 	// SignOutURL is where people end their session at the provider; "" if it has no such
 	// page, or none is known now.
 	SignOutURL(c access.ConnectionID) string
+}
+
+// Doors says who comes too often, by where a request comes from.
+type Doors interface {
+	// SignIn counts a step of a sign-in, or says how long to wait.
+	SignIn(r *http.Request) (wait time.Duration)
 }
