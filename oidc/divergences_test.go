@@ -10,9 +10,13 @@ import (
 
 // TestEveryDivergenceHasATest holds DIVERGENCES.md to its word.
 func TestEveryDivergenceHasATest(t *testing.T) {
-	files, err := filepath.Glob("*_test.go")
-	if err != nil {
-		t.Fatal(err)
+	var files []string
+	for _, folder := range []string{".", "inbound", "../internal/bridge"} { // where the promises of this page are kept
+		found, err := filepath.Glob(filepath.Join(folder, "*_test.go"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, found...)
 	}
 	var code strings.Builder
 	for _, name := range append(files, "DIVERGENCES.md") {
@@ -29,7 +33,7 @@ func TestEveryDivergenceHasATest(t *testing.T) {
 			t.Errorf("only %d lines were found", len(lines))
 		}
 		for _, line := range lines {
-			tests := regexp.MustCompile("`(Test[A-Za-z0-9]+)`").FindAllStringSubmatch(line, -1)
+			tests := regexp.MustCompile("`(Test[A-Za-z0-9_]+)`").FindAllStringSubmatch(line, -1)
 			if len(tests) == 0 {
 				t.Errorf("no test: %s", line)
 			}
