@@ -54,7 +54,7 @@ func basicPlans() []plan {
 			{"oidcc-ensure-request-with-valid-pkce-succeeds", "PKCE is taken, and without its verifier the code is worth nothing", "", (*trial).validPKCE},
 		}},
 		{"oidcc-config-certification-test-plan", []module{
-			{"oidcc-discovery-endpoint-verification", "every required member, endpoints below the issuer, and keys that are public", "warns of members that it does not know, such as `revocation_feed_endpoint`", (*trial).discovery},
+			{"oidcc-discovery-endpoint-verification", "every required member, endpoints below the issuer, and keys that are public", "knows no `revocation_feed_endpoint`, and the file tells it that this is meant", (*trial).discovery},
 		}},
 	}
 }
@@ -413,6 +413,11 @@ func (r *trial) discovery() {
 			r.t.Errorf("%s is %v", member, value)
 		}
 	}
+	for member := range d {
+		if !slices.Contains(strings.Fields(metadataNames), member) {
+			r.t.Errorf("%s is in no registry, and the suite's file does not name it", member)
+		}
+	}
 	seen := map[string]bool{}
 	for _, k := range r.keys.Keys {
 		if !k.Valid() || !k.IsPublic() || k.KeyID == "" || seen[k.KeyID] || k.Use != "sig" {
@@ -421,3 +426,15 @@ func (r *trial) discovery() {
 		seen[k.KeyID] = true
 	}
 }
+
+// metadataNames are the members of ours that have a place in the registry of RFC 8414
+// section 7.1 or in OpenID Connect Discovery and its logout specifications, and the one that
+// examples/conformance/oidcc.json tells the suite of.
+const metadataNames = `issuer authorization_endpoint pushed_authorization_request_endpoint require_pushed_authorization_requests token_endpoint userinfo_endpoint
+	jwks_uri introspection_endpoint revocation_endpoint end_session_endpoint scopes_supported response_types_supported response_modes_supported grant_types_supported
+	authorization_details_types_supported subject_types_supported id_token_signing_alg_values_supported token_endpoint_auth_methods_supported
+	token_endpoint_auth_signing_alg_values_supported introspection_endpoint_auth_methods_supported introspection_endpoint_auth_signing_alg_values_supported
+	introspection_signing_alg_values_supported revocation_endpoint_auth_methods_supported revocation_endpoint_auth_signing_alg_values_supported
+	dpop_signing_alg_values_supported code_challenge_methods_supported prompt_values_supported claim_types_supported claims_supported claims_parameter_supported
+	request_parameter_supported request_uri_parameter_supported authorization_response_iss_parameter_supported frontchannel_logout_supported
+	frontchannel_logout_session_supported backchannel_logout_supported backchannel_logout_session_supported revocation_feed_endpoint`

@@ -41,7 +41,7 @@ func signalPlans() []plan {
 			{"openid-ssf-transmitter-stream-verification-error-push-no-auth", "pushed without an authorization header", "", (*trial).verificationPushNoAuth},
 		}},
 		{"openid-ssf-transmitter-caep-test-plan", []module{
-			{"openid-ssf-transmitter-stream-caep-interop", "`session-revoked` of somebody who signs out is pushed, with `reason_admin`; no other event of the profile is promised", "somebody must sign out while it waits", (*trial).caepInterop},
+			{"openid-ssf-transmitter-stream-caep-interop", "by push and by poll, `session-revoked` of somebody who signs out, with `reason_admin`; no other event of the profile is promised", "somebody must sign out while it waits", (*trial).caepInterop},
 			{"openid-ssf-stream-control-error-update-stream-with-invalid-token", "as above", "", (*trial).updateInvalidToken},
 			{"openid-ssf-stream-control-error-update-stream-with-invalid-body", "as above", "", (*trial).updateBroken},
 			{"openid-ssf-stream-control-error-update-unknown-stream", "as above", "", (*trial).updateUnknown},
@@ -157,27 +157,33 @@ func (r *trial) signalMetadata() {
 	}
 }
 
+// wanted are the events that the suite asks every stream for.
+const wanted = `"events_requested":["` + revokedEvent + `","https://schemas.openid.net/secevent/caep/event-type/credential-change","https://schemas.openid.net/secevent/caep/event-type/device-compliance-change"]`
+
 func (r *trial) streamControl() {
 	x := r.me()
-	id := x.creates(byPoll + `,"events_requested":["` + revokedEvent + `","urn:not:known"],"description":"one"`)
+	id := x.creates(byPoll + "," + wanted + `,"description":"one"`)
 	c := x.gets(200, "GET", of(id), "")
 	if c["stream_id"] != id || c["iss"] != r.Issuer || c["aud"] != r.app.id || fmt.Sprint(c["events_delivered"]) != "["+revokedEvent+"]" || c["description"] != "one" ||
 		c["delivery"].(map[string]any)["endpoint_url"] != r.Issuer+"/ssf/poll/"+id {
 		r.t.Errorf("created: %v", c)
 	}
-	if c = x.gets(200, "PATCH", "/ssf/streams", `{"stream_id":"`+id+`","description":"two"}`); c["description"] != "two" || fmt.Sprint(c["events_delivered"]) != "["+revokedEvent+"]" {
-		r.t.Errorf("updated: %v", c)
+	for method, description := range map[string]string{"PATCH": "two", "PUT": "three"} {
+		c = x.gets(200, method, "/ssf/streams", `{"stream_id":"`+id+`",`+byPoll+","+wanted+`,"description":"`+description+`"}`)
+		if c["description"] != description || c["iss"] != r.Issuer || fmt.Sprint(c["events_delivered"]) != "["+revokedEvent+"]" {
+			r.t.Errorf("%s: %v", method, c)
+		}
 	}
 	if c = x.gets(200, "PUT", "/ssf/streams", `{"stream_id":"`+id+`",`+byPoll+`}`); c["description"] != nil || len(c["events_delivered"].([]any)) < 6 {
-		r.t.Errorf("replaced: %v", c)
+		r.t.Errorf("what is left out of a replacement is not there any more: %v", c)
 	}
-	if s := x.gets(200, "GET", "/ssf/status?stream_id="+id, ""); s["status"] != "enabled" || s["stream_id"] != id {
-		r.t.Errorf("status: %v", s)
-	}
-	for _, status := range []string{"paused", "disabled", "enabled"} {
-		x.gets(200, "POST", "/ssf/status", `{"stream_id":"`+id+`","status":"`+status+`","reason":"lunch"}`)
-		if s := x.gets(200, "GET", "/ssf/status?stream_id="+id, ""); s["status"] != status {
-			r.t.Errorf("status after %s: %v", status, s)
+	status := "/ssf/status?stream_id=" + id // the suite has it here, too, where it changes it
+	for _, to := range []string{"enabled", "paused", "disabled"} {
+		if s := x.gets(200, "POST", status, `{"stream_id":"`+id+`","status":"`+to+`","reason":"lunch"}`); s["status"] != to {
+			r.t.Errorf("the answer to %s: %v", to, s)
+		}
+		if s := x.gets(200, "GET", status, ""); s["status"] != to || s["stream_id"] != id {
+			r.t.Errorf("status after %s: %v", to, s)
 		}
 	}
 	x.gets(204, "DELETE", of(id), "")
@@ -185,7 +191,7 @@ func (r *trial) streamControl() {
 }
 
 func (r *trial) createBroken() {
-	for _, broken := range []string{"{", "[]", `{"delivery":"x"}`, `{"events_requested":7}`} {
+	for _, broken := range []string{";{ broken", "{", "[]", `{"delivery":"x"}`, `{"events_requested":7}`} {
 		r.me().gets(400, "POST", "/ssf/streams", broken)
 	}
 }
@@ -199,8 +205,8 @@ func (r *trial) refusesTokens(method, path, body string) {
 		challenge string
 	}
 	cases := map[string]want{
-		"":                                    {401, `Bearer realm="ssf"`},
-		"not-a-token":                         {401, `Bearer realm="ssf", error="invalid_token"`},
+		"": {401, `Bearer realm="ssf"`},
+		"invalid:9f0c1a6e-6f0e-4a52-9e55-7d1d1f3f3a10": {401, `Bearer realm="ssf", error="invalid_token"`},
 		r.me().token + "x":                    {401, `Bearer realm="ssf", error="invalid_token"`},
 		r.person().signsIn(r.app, nil).access: {401, `Bearer realm="ssf", error="invalid_token"`},
 	}
@@ -236,8 +242,14 @@ func (r *trial) createDuplicate() {
 	x.gets(200, "GET", of(id), "")
 }
 
-// unknown are ids of streams that are not there for the application.
-func (r *trial) unknown() []string { return []string{"unknown", r.another().creates(byPoll)} }
+// unknown are ids of streams that are not there for the application: one that was, one
+// that never was, and another's.
+func (r *trial) unknown() []string {
+	x := r.me()
+	was := x.creates(byPoll)
+	x.gets(204, "DELETE", of(was), "")
+	return []string{was, "unknown", r.another().creates(byPoll)}
+}
 
 func (r *trial) readUnknown() {
 	for _, id := range r.unknown() {
@@ -262,19 +274,19 @@ func (r *trial) deleteUnknown() {
 	for _, id := range all {
 		r.me().gets(404, "DELETE", of(id), "")
 	}
-	r.another().gets(200, "GET", of(all[1]), "")
+	r.another().gets(200, "GET", of(all[2]), "")
 }
 
 func (r *trial) updateBroken() {
 	id := r.me().creates(byPoll)
-	for _, broken := range []string{"{", `{"description":"no stream"}`, `{"stream_id":"` + id + `","events_delivered":["urn:other"]}`, `{"stream_id":"` + id + `","iss":"https://other.example"}`} {
+	for _, broken := range []string{";{ broken", "{", `{"description":"no stream"}`, `{"stream_id":"` + id + `","events_delivered":["urn:other"]}`, `{"stream_id":"` + id + `","iss":"https://other.example"}`} {
 		r.me().gets(400, "PATCH", "/ssf/streams", broken)
 	}
 }
 
 func (r *trial) replaceBroken() {
 	id := r.me().creates(byPoll)
-	for _, broken := range []string{"{", `{` + byPoll + `}`, `{"stream_id":"` + id + `","aud":"other"}`, `{"stream_id":"` + id + `","delivery":{"method":"urn:other"}}`} {
+	for _, broken := range []string{";{ broken", "{", `{` + byPoll + `}`, `{"stream_id":"` + id + `","aud":"other"}`, `{"stream_id":"` + id + `","delivery":{"method":"urn:other"}}`} {
 		r.me().gets(400, "PUT", "/ssf/streams", broken)
 	}
 }
@@ -282,7 +294,7 @@ func (r *trial) replaceBroken() {
 func (r *trial) subjectControl() {
 	x := r.me()
 	id := x.creates(byPoll)
-	subject := `{"stream_id":"` + id + `","subject":{"format":"email","email":"` + ash + `"}`
+	subject := `{"stream_id":"` + id + `","subject":{"format":"email","email":"example.user@example.com"}`
 	x.gets(200, "POST", "/ssf/subjects:add", subject+`,"verified":true}`)
 	x.gets(204, "POST", "/ssf/subjects:remove", subject+"}")
 	r.refusesTokens("POST", "/ssf/subjects:add", subject+"}")
@@ -370,7 +382,7 @@ func (r *trial) verificationPollOnly() {
 	id := x.creates(byPoll)
 	x.verifies(id, "s1")
 	for range 2 {
-		r.verifying(x.waits(id, `{"returnImmediately":true}`, 1), id, "s1")
+		r.verifying(x.waits(id, `{"maxEvents":10,"returnImmediately":true}`, 1), id, "s1")
 	}
 }
 
@@ -378,17 +390,17 @@ func (r *trial) verificationPollAndAck() {
 	x := r.me()
 	id := x.creates(byPoll)
 	x.verifies(id, "s1")
-	jti := r.verifying(x.waits(id, `{"returnImmediately":true}`, 1), id, "s1")
+	jti := r.verifying(x.waits(id, `{"maxEvents":10,"returnImmediately":true}`, 1), id, "s1")
 	x.verifies(id, "s2")
-	r.verifying(x.waits(id, `{"returnImmediately":true,"ack":["`+jti+`"]}`, 1), id, "s2")
+	r.verifying(x.waits(id, `{"maxEvents":10,"returnImmediately":true,"ack":["`+jti+`"]}`, 1), id, "s2")
 }
 
 func (r *trial) verificationAckOnly() {
 	x := r.me()
 	id := x.creates(byPoll)
 	x.verifies(id, "s1")
-	jti := r.verifying(x.waits(id, `{"returnImmediately":true}`, 1), id, "s1")
-	for _, body := range []string{`{"maxEvents":0,"ack":["` + jti + `"]}`, `{"returnImmediately":true}`} {
+	jti := r.verifying(x.waits(id, `{"maxEvents":10,"returnImmediately":true}`, 1), id, "s1")
+	for _, body := range []string{`{"maxEvents":0,"returnImmediately":true,"ack":["` + jti + `"]}`, `{"maxEvents":10,"returnImmediately":true}`} {
 		if got := x.polls(id, body); len(got) != 0 {
 			r.t.Errorf("%s is answered with %v", body, got)
 		}
@@ -445,11 +457,36 @@ func (r *trial) verificationPushNoAuth() {
 	}
 }
 
+// caepInterop is the module by push and by poll: somebody signs out while it waits.
 func (r *trial) caepInterop() {
-	p, x := r.person(), r.me()
-	got := p.signsIn(r.app, nil)
+	x := r.me()
 	delivery, path := r.byPush(`,"authorization_header":"Bearer hunter2"`)
-	id := x.creates(delivery + `,"events_requested":["` + revokedEvent + `","https://schemas.openid.net/secevent/caep/event-type/credential-change","https://schemas.openid.net/secevent/caep/event-type/device-compliance-change"]`)
+	pushed := r.revoked(x, delivery, func(id string, want func(map[string]any) bool) map[string]any {
+		_, claims := r.pushedTo(path, want)
+		return claims
+	})
+	polled := r.revoked(x, byPoll, func(id string, want func(map[string]any) bool) map[string]any {
+		return awaited(r.t, "what is polled for", func() (map[string]any, bool) {
+			for _, claims := range x.polls(id, `{"maxEvents":10,"returnImmediately":true}`) {
+				if want(claims) {
+					return claims, true
+				}
+			}
+			return nil, false
+		})
+	})
+	if pushed["sub_id"] == nil || polled["jti"] == pushed["jti"] {
+		r.t.Errorf("two sessions ended, and one is told of: %v, %v", pushed, polled)
+	}
+}
+
+// revoked makes a stream, sees its verification come, signs somebody out, and gives what
+// the stream is told of it.
+func (r *trial) revoked(x receiver, delivery string, next func(id string, want func(map[string]any) bool) map[string]any) map[string]any {
+	r.t.Helper()
+	p := r.person()
+	got := p.signsIn(r.app, nil)
+	id := x.creates(delivery + "," + wanted)
 	if c := x.gets(200, "GET", of(id), ""); fmt.Sprint(c["events_delivered"]) != "["+revokedEvent+"]" || !slices.Contains(c["events_supported"].([]any), any(revokedEvent)) {
 		r.t.Errorf("%v", c)
 	}
@@ -457,15 +494,16 @@ func (r *trial) caepInterop() {
 		r.t.Errorf("%v", s)
 	}
 	x.verifies(id, "s1")
-	r.pushedTo(path, func(c map[string]any) bool { return isVerification(c, id, "s1") })
+	next(id, func(c map[string]any) bool { return isVerification(c, id, "s1") })
 	p.leaves(url.Values{"id_token_hint": {got.id}, "post_logout_redirect_uri": {r.afterwards()}})
-	_, claims := r.pushedTo(path, func(c map[string]any) bool { _, is := eventOf(c, revokedEvent); return is })
+	claims := next(id, func(c map[string]any) bool { _, is := eventOf(c, revokedEvent); return is })
 	what, _ := eventOf(claims, revokedEvent)
-	sub := claims["sub_id"].(map[string]any)
+	sub, _ := claims["sub_id"].(map[string]any)
 	why, _ := what["reason_admin"].(map[string]any)
 	session, _ := sub["session"].(map[string]any)
 	if text, _ := why["en"].(string); text == "" || what["event_timestamp"] == nil || sub["format"] != "complex" || session["id"] != got.claims["sid"] {
 		r.t.Errorf("%v tells of the session %v", claims, got.claims["sid"])
 	}
 	x.gets(204, "DELETE", of(id), "")
+	return claims
 }
