@@ -85,4 +85,4 @@ setup-oracles:
 	@sh .ci/npm $(ORACLES_DIR)
 
 clean:
-	rm -rf bin data demo-data $(NODE_DIR)/node_modules $(AXE_DIR)/node_modules $(ORACLES_DIR)/node_modules testdata/oidc-provider/node_modules testdata/oidc-client-ts/node_modules $(SAMPLES_DIR)/node_modules $(SAMPLES_DIR)/dist testdata/scim-sanity/venv
+	rm -rf bin data demo-data $(NODE_DIR)/node_modules $(AXE_DIR)/node_modules $(ORACLES_DIR)/node_modules testdata/oidc-provider/node_modules testdata/oidc-client-ts/node_modules $(SAMPLES_DIR)/node_modules $(SAMPLES_DIR)/dist testdata/scim-sanity/venv testdata/keycloak/dist

@@ -28,7 +28,7 @@ func newBrowser(t *testing.T) *browser {
 		t.Fatal(err)
 	}
 	b := &browser{t: t}
-	b.client = &http.Client{Jar: jar, Timeout: 30 * time.Second, CheckRedirect: func(next *http.Request, _ []*http.Request) error {
+	b.client = &http.Client{Jar: trusting{jar}, Timeout: 30 * time.Second, CheckRedirect: func(next *http.Request, _ []*http.Request) error {
 		if b.until != "" && strings.HasPrefix(next.URL.String(), b.until) {
 			return http.ErrUseLastResponse
 		}
@@ -36,6 +36,22 @@ func newBrowser(t *testing.T) *browser {
 	}}
 	return b
 }
+
+// trusting holds loopback for secure, as browsers do (Secure Contexts section 3.1):
+// Keycloak marks its cookies as Secure there.
+type trusting struct{ *cookiejar.Jar }
+
+func secure(u *url.URL) *url.URL {
+	out := *u
+	out.Scheme = "https"
+	return &out
+}
+
+func (j trusting) SetCookies(u *url.URL, cookies []*http.Cookie) {
+	j.Jar.SetCookies(secure(u), cookies)
+}
+
+func (j trusting) Cookies(u *url.URL) []*http.Cookie { return j.Jar.Cookies(secure(u)) }
 
 // page is where a browser came to rest.
 type page struct {
