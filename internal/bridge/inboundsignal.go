@@ -67,6 +67,11 @@ func (c *change) signalled(s inbound.Signal, reason string) (inbound.Heard, acce
 	if s.User == (inbound.Subject{}) {
 		s.User = inbound.Subject{ID: s.Named}
 	}
+	if s.User.ID != "" { // whoever they are: a sign-in that is under way does not count
+		if err := c.dir.HearAgain(idpSubject(s.Issuer, s.User.ID), c.now, c.now.Add(underWay)); err != nil {
+			return inbound.Heard{}, "", err
+		}
+	}
 	p, known, err := c.signalledOf(s)
 	if err != nil || !known {
 		return inbound.Heard{Outcome: inbound.OutcomeUnknown}, "", err

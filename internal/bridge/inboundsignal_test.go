@@ -109,6 +109,18 @@ func TestTB5_ASignInUnderWayDoesNotOutliveASignal(t *testing.T) {
 	if _, err := w.signInSaid(id); fault.ReasonOf(err) != upstream.ReasonStale {
 		t.Errorf("it was under way: %v", err)
 	}
+	// By the name of sign-ins, which leads to nobody who is not signed in.
+	s = w.signalOf(southern, ssf.AccountDisabled, inbound.EffectPerson)
+	s.User = inbound.Subject{ID: "pairwise-kim"}
+	w.clock.Add(time.Second)
+	id.Sub, id.Session, id.Started, id.AuthTime = "pairwise-kim", "sid-3", w.clock.Now(), w.clock.Now()
+	w.clock.Add(time.Second)
+	if h := w.hearSignal(s); h.Outcome != inbound.OutcomeUnknown {
+		t.Errorf("%+v", h)
+	}
+	if _, err := w.signInSaid(id); fault.ReasonOf(err) != upstream.ReasonOver {
+		t.Errorf("it was under way: %v", err)
+	}
 }
 
 // TestASignalAboutAnAccountEndsAllAndChangesNoRecord: what SCIM says of the person is
