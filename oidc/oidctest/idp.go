@@ -28,7 +28,10 @@ type Config struct {
 	TenantID     string // Entra only: the directory's GUID
 	ClientID     string // the bridge, as its relying party
 	ClientSecret secret.String
-	RedirectURIs []string // compared byte for byte
+	// ClientKeysURI is where the bridge publishes its keys: it then proves itself by
+	// assertions (private_key_jwt) and has no secret.
+	ClientKeysURI string
+	RedirectURIs  []string // compared byte for byte
 	// PostLogoutRedirectURIs may be returned to after end_session, byte for byte.
 	PostLogoutRedirectURIs []string
 	SCIM                   SCIM
@@ -110,7 +113,7 @@ func (c Config) check() error {
 		empty bool
 	}{
 		{"Name", c.Name == ""}, {"ID", c.ID == ""}, {"BaseURL", c.BaseURL == ""}, {"ClientID", c.ClientID == ""},
-		{"ClientSecret", c.ClientSecret.Empty()}, {"Directory", c.Directory == nil},
+		{"ClientSecret", c.ClientSecret.Empty() == (c.ClientKeysURI == "")}, {"Directory", c.Directory == nil},
 	} {
 		if f.empty {
 			errs = append(errs, fmt.Errorf("oidctest: Config.%s is needed", f.name))

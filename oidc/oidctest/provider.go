@@ -35,9 +35,10 @@ type provider struct {
 	signer jose.Signer
 	public jose.JSONWebKeySet
 
-	mu     sync.Mutex // guards codes and tokens
-	codes  map[string]pendingCode
-	tokens map[string]issued
+	mu       sync.Mutex // guards codes, tokens and asserted
+	codes    map[string]pendingCode
+	tokens   map[string]issued
+	asserted map[string]time.Time // when assertions end that were shown, by jti
 }
 
 // paths is where a vendor has its endpoints, under the base URL.
@@ -76,7 +77,7 @@ func newProvider(i *IdP) (*provider, error) {
 	}
 	return &provider{
 		idp: i, paths: pathsOf(i), signer: signer, public: jose.JSONWebKeySet{Keys: []jose.JSONWebKey{jwk.Public()}},
-		codes: map[string]pendingCode{}, tokens: map[string]issued{},
+		codes: map[string]pendingCode{}, tokens: map[string]issued{}, asserted: map[string]time.Time{},
 	}, nil
 }
 
@@ -112,10 +113,17 @@ func (p *provider) discovery(w http.ResponseWriter, _ *http.Request) {
 		"subject_types_supported":               []string{map[string]string{"entra": "pairwise", "okta": "public"}[p.idp.vendor]},
 		"id_token_signing_alg_values_supported": []string{"RS256"},
 		"scopes_supported":                      []string{"openid", "profile", "email"},
-		"token_endpoint_auth_methods_supported": []string{"client_secret_basic", "client_secret_post"},
+		"token_endpoint_auth_methods_supported": p.authMethods(),
 		"code_challenge_methods_supported":      []string{"S256"},
 		"claims_supported":                      []string{"sub", "iss", "aud", "exp", "iat", "nonce", "name", "email", "preferred_username", "oid", "tid"},
 	})
+}
+
+func (p *provider) authMethods() []string {
+	if p.idp.cfg.ClientKeysURI != "" {
+		return []string{"private_key_jwt"}
+	}
+	return []string{"client_secret_basic", "client_secret_post"}
 }
 
 func (p *provider) keys(w http.ResponseWriter, _ *http.Request) {
@@ -166,8 +174,8 @@ func (p *provider) token(w http.ResponseWriter, r *http.Request) {
 		oauthError(w, http.StatusBadRequest, "invalid_request", "the form cannot be read")
 		return
 	}
-	if !p.authenticated(r) {
-		oauthError(w, http.StatusUnauthorized, "invalid_client", "client id or secret is wrong")
+	if why := p.unauthenticated(r); why != "" {
+		oauthError(w, http.StatusUnauthorized, "invalid_client", why)
 		return
 	}
 	if r.PostForm.Get("grant_type") != "authorization_code" {
@@ -188,7 +196,18 @@ func (p *provider) token(w http.ResponseWriter, r *http.Request) {
 	p.answer(w, code, person, now)
 }
 
-func (p *provider) authenticated(r *http.Request) bool {
+// unauthenticated says why a request is not the client's; "" if it is.
+func (p *provider) unauthenticated(r *http.Request) string {
+	if p.idp.cfg.ClientKeysURI != "" {
+		return p.proven(r)
+	}
+	if !p.knowsSecret(r) {
+		return "client id or secret is wrong"
+	}
+	return ""
+}
+
+func (p *provider) knowsSecret(r *http.Request) bool {
 	id, sec, basic := r.BasicAuth()
 	if basic { // RFC 6749 section 2.3.1: both are form-encoded inside
 		var err1, err2 error
