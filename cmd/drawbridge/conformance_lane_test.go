@@ -135,7 +135,7 @@ func (s *suite) configured(t *testing.T) []string {
 		t.Fatal(err)
 	}
 	here := strings.NewReplacer(suiteURL, s.own.URL, "https://id.lantern.example", "http://127.0.0.1:8443", "secret_env: CONFORMANCE_SECRET_1", "secret: of-the-first",
-		"secret_env: CONFORMANCE_SECRET_2", "secret: of-the-second", "secret_env: CONFORMANCE_UPSTREAM_SECRET", "secret: replaced-by-the-demo")
+		"secret_env: CONFORMANCE_SECRET_2", "secret: of-the-second", "secret_env: CONFORMANCE_SECRET_3", "secret: of-the-third", "secret_env: CONFORMANCE_UPSTREAM_SECRET", "secret: replaced-by-the-demo")
 	file := filepath.Join(t.TempDir(), "drawbridge.yaml")
 	if err := os.WriteFile(file, []byte(here.Replace(string(text))), 0o600); err != nil {
 		t.Fatal(err)

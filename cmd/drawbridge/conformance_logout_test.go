@@ -5,8 +5,11 @@ package main
 import (
 	"encoding/base64"
 	"encoding/json"
+	"html"
+	"io"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -34,6 +37,10 @@ func logoutPlans() []plan {
 		{"oidcc-backchannel-rp-initiated-logout-certification-test-plan", []module{
 			{"oidcc-backchannel-logout-discovery-endpoint-verification", "`backchannel_logout_supported` and `backchannel_logout_session_supported`", "", (*trial).backchannelDiscovery},
 			{"oidcc-backchannel-rp-initiated-logout", "one POST with a logout token alone, its claims as section 2.4 asks, `sub` and `sid` as in the ID token; then `login_required`", "", (*trial).backchannelLogout},
+		}},
+		{"oidcc-frontchannel-rp-initiated-logout-certification-test-plan", []module{
+			{"oidcc-frontchannel-logout-discovery-endpoint-verification", "`frontchannel_logout_supported` and `frontchannel_logout_session_supported`", "", (*trial).frontchannelDiscovery},
+			{"oidcc-frontchannel-rp-initiated-logout", "a page with a frame of the registered address, `iss` and `sid` in it, that goes on to where was asked; then `login_required`", "", (*trial).frontchannelLogout},
 		}},
 	}
 }
@@ -230,5 +237,40 @@ func (r *trial) backchannelLogout() {
 		jti == "" || hasNonce || len(events) != 1 || !is || len(event) != 0 || time.Unix(int64(iat), 0).After(time.Now().Add(time.Minute)) || iat == 0 {
 		r.t.Errorf("%v tells %v of %v", form, c, got.claims)
 	}
+	p.isOut(true)
+}
+
+func (r *trial) frontchannelDiscovery() {
+	r.logoutDiscovery()
+	if r.listed["frontchannel_logout_supported"] != true || r.listed["frontchannel_logout_session_supported"] != true {
+		r.t.Errorf("%v, %v", r.listed["frontchannel_logout_supported"], r.listed["frontchannel_logout_session_supported"])
+	}
+}
+
+var frameOfALogout = regexp.MustCompile(`<iframe[^>]* src="([^"]+)"`)
+
+// frontchannelLogout reads what a browser would show: frames, and where it goes on to.
+func (r *trial) frontchannelLogout() {
+	p := r.person()
+	app := relyingParty{id: "conformance-front", secret: "of-the-third", redirect: r.app.redirect}
+	got := p.signsIn(app, nil)
+	q := url.Values{"id_token_hint": {got.id}, "post_logout_redirect_uri": {r.afterwards()}, "state": {longState()}}
+	res, err := p.browser.Get(r.listed["end_session_endpoint"].(string) + "?" + q.Encode())
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer res.Body.Close() //nolint:errcheck // read to its end
+	body, err := io.ReadAll(io.LimitReader(res.Body, 1<<20))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	frames := frameOfALogout.FindAllStringSubmatch(string(body), -1)
+	sid, _ := got.claims["sid"].(string)
+	want := r.own.URL + "/test/a/drawbridge/frontchannel_logout?" + url.Values{"iss": {r.Issuer}, "sid": {sid}}.Encode()
+	if len(frames) != 1 || html.UnescapeString(frames[0][1]) != want || !strings.Contains(res.Header.Get("Content-Security-Policy"), "frame-src "+r.own.URL) {
+		r.t.Errorf("the page's frames are %v, want %s\n%v", frames, want, res.Header)
+	}
+	_, next, _ := strings.Cut(res.Header.Get("Refresh"), "url=")
+	r.leftFor(landing{page{url: next}, next != ""}, url.Values{"state": {longState()}})
 	p.isOut(true)
 }

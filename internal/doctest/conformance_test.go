@@ -97,7 +97,7 @@ func listedPlans(t *testing.T) []suitePlan {
 func TestEveryModuleOfTheConformanceSuiteHasItsTest(t *testing.T) {
 	tested, listed := testedPlans(t), listedPlans(t)
 	counts := map[string]int{"oidcc-basic-certification-test-plan": 38, "oidcc-config-certification-test-plan": 1, "oidcc-rp-initiated-logout-certification-test-plan": 11,
-		"oidcc-backchannel-rp-initiated-logout-certification-test-plan": 2, "openid-ssf-transmitter-test-plan": 21, "openid-ssf-transmitter-caep-test-plan": 8}
+		"oidcc-backchannel-rp-initiated-logout-certification-test-plan": 2, "oidcc-frontchannel-rp-initiated-logout-certification-test-plan": 2, "openid-ssf-transmitter-test-plan": 21, "openid-ssf-transmitter-caep-test-plan": 8}
 	if len(listed) != len(counts) {
 		t.Errorf("%d plans are listed, there are %d", len(listed), len(counts))
 	}
@@ -140,7 +140,7 @@ func documents(t *testing.T, p suitePlan) {
 // What operators are given for the suite holds: the configuration is one that the bridge
 // takes, and the suite's own files name its clients.
 func TestTheFilesForTheConformanceSuiteFitTogether(t *testing.T) {
-	env := []string{"CONFORMANCE_SECRET_1=one", "CONFORMANCE_SECRET_2=two", "CONFORMANCE_UPSTREAM_SECRET=upstream"}
+	env := []string{"CONFORMANCE_SECRET_1=one", "CONFORMANCE_SECRET_2=two", "CONFORMANCE_SECRET_3=three", "CONFORMANCE_UPSTREAM_SECRET=upstream"}
 	cfg, err := config.Parse("drawbridge.yaml", []byte(read(t, "examples/conformance/drawbridge.yaml")), env, config.ReadFile)
 	if err != nil {
 		t.Fatal(err)
@@ -149,7 +149,7 @@ func TestTheFilesForTheConformanceSuiteFitTogether(t *testing.T) {
 		ID     string `json:"client_id"`
 		Secret string `json:"client_secret"`
 	}
-	for _, file := range []string{"oidcc.json", "ssf.json"} {
+	for _, file := range []string{"oidcc.json", "frontchannel.json", "ssf.json"} {
 		var suite struct {
 			Alias           string
 			Server          struct{ DiscoveryURL string }
