@@ -39,7 +39,7 @@ fuzz:
 	@GO="$(GO)" FUZZINPUTS="$(FUZZINPUTS)" sh .ci/fuzz
 
 lanes: setup-browser setup-axe setup-node setup-oracles setup-samples setup-nginx
-	$(GO) test -tags lanes -count=1 -timeout 10m ./cmd/drawbridge ./scim/oracles
+	$(GO) test -tags lanes -count=1 -timeout 15m ./cmd/drawbridge ./scim/oracles
 
 browser: setup-browser setup-axe
 	$(GO) test -tags lanes -count=1 -run 'Browser' ./cmd/drawbridge
