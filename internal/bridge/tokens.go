@@ -41,18 +41,18 @@ func (b *Bridge) Issue(ctx context.Context, req hot.AuthRequest, s session.Sessi
 	if err := b.agreed(ctx, req, client, s); err != nil {
 		return "", err
 	}
-	cur, err := b.accept(ctx, bound(s))
+	of := bound(s)
+	if _, err := b.accept(ctx, of); err != nil {
+		return "", err
+	}
+	of.Subject.Client = req.Client
+	cur, err := b.store.Current(ctx, of.Subject)
 	if err != nil {
 		return "", err
 	}
-	sub := cur.Subject
-	sub.Client = req.Client
-	if cur, err = b.store.Current(ctx, sub); err != nil {
-		return "", err
-	}
+	of.Epochs.Client = cur.Epochs.Client // the others are the session's: what was raised meanwhile ended it
 	now := b.now()
-	grant := hot.CodeGrant{Request: req, Session: s.ID, Active: s.Active, Family: credential.NewID("fam"),
-		Bound: credential.Bound{Subject: sub, Epochs: cur.Epochs, Expires: s.Expires}, Expires: now.Add(codeLife)}
+	grant := hot.CodeGrant{Request: req, Session: s.ID, Active: s.Active, Family: credential.NewID("fam"), Bound: of, Expires: now.Add(codeLife)}
 	if err := credential.Accept(grant.Bound, cur, now); err != nil {
 		return "", err
 	}
