@@ -126,12 +126,23 @@ func TestKeycloak(t *testing.T) {
 	}
 	b := newBrowser(t)
 	h := signIn(b)
-	if at, _ := h.claims["auth_time"].(float64); asked != 1 || time.Since(time.Unix(int64(at), 0)) > time.Minute || h.claims["acr"] == nil {
+	if at, _ := h.claims["auth_time"].(float64); asked != 1 || time.Since(time.Unix(int64(at), 0)) > time.Minute || h.claims["acr"] != "silver" {
 		t.Errorf("%d forms, and %v", asked, h.claims)
 	}
+	t.Run("a way of signing in that is essential is had, or people read that it is not and go back", func(t *testing.T) {
+		const essential = `{"id_token":{"acr":{"essential":true,"values":[%q]}}}`
+		if h := signIn(b, "claims", fmt.Sprintf(essential, "silver")); h.claims["acr"] != "silver" {
+			t.Errorf("acr is %v", h.claims["acr"])
+		}
+		_, p := app.signInAs(b, url.Values{"connection": {"keycloak"}, "claims": {fmt.Sprintf(essential, "gold")}}, asKay(&asked))
+		if back := p.link(t, "error=unmet_authentication_requirements"); p.status != http.StatusForbidden || !strings.HasPrefix(back, app.config.RedirectURL) {
+			t.Errorf("for gold it is %d at %s, back to %s", p.status, p.url, back)
+		}
+	})
+	before := asked
 	t.Run("prompt=login is proven by a new auth_time", func(t *testing.T) {
 		again := signIn(b, "prompt", "login")
-		if asked != 2 || again.claims["auth_time"].(float64) < h.claims["auth_time"].(float64) {
+		if asked != before+1 || again.claims["auth_time"].(float64) < h.claims["auth_time"].(float64) {
 			t.Errorf("%d forms, auth_time %v after %v", asked, again.claims["auth_time"], h.claims["auth_time"])
 		}
 		h = again
