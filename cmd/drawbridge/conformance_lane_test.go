@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -234,4 +235,15 @@ func TestTheConformanceModulesAreThoseThatAreListed(t *testing.T) {
 	if is.String() != want.String() {
 		t.Errorf("the tests are\n%s\nlisted are\n%s", &is, &want)
 	}
+}
+
+// build makes the real program.
+func build(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "drawbridge")
+	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", path, ".").CombinedOutput() //nolint:gosec // our own program
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	return path
 }

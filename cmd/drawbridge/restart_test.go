@@ -5,8 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"os"
 	"os/exec"
-	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -40,21 +40,13 @@ func TestARestartSignsNobodyOut(t *testing.T) {
 	wantPage(t, get(t, b, again.MeURL), http.StatusOK, "You are using")
 }
 
-// build makes the real program.
-func build(t *testing.T) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "drawbridge")
-	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", path, ".").CombinedOutput() //nolint:gosec // our own program
-	if err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	return path
-}
-
-// startBinary runs the built program, with more arguments; kill ends it as kill -9 does.
+// startBinary runs the program at path as a process, with more arguments: a built one, or
+// this test's own binary, which is the program where it is called so (TestMain). kill ends
+// it as kill -9 does.
 func startBinary(t *testing.T, path, data string, more ...string) (d *running, kill func()) {
 	t.Helper()
-	cmd := exec.Command(path, append([]string{"demo", "--listen", "127.0.0.1:0", "--json", "--data", data}, more...)...) //nolint:gosec // what was built above
+	cmd := exec.Command(path, append([]string{"demo", "--listen", "127.0.0.1:0", "--json", "--data", data}, more...)...) //nolint:gosec // our own program
+	cmd.Args[0] = "drawbridge"
 	d = &running{t: t, data: data, log: &journal{}}
 	cmd.Stderr = d.log
 	out, err := cmd.StdoutPipe()
@@ -143,7 +135,11 @@ type scimTarget struct{ url, token string }
 // sessions nor refresh families.
 func TestI9KillLosesNoAcknowledgedWrite(t *testing.T) {
 	t.Parallel()
-	program, data := build(t), t.TempDir()
+	program, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	data := t.TempDir()
 	d, kill := startBinary(t, program, data)
 	c := d.client("tundra-okta")
 	held, err := c.SignIn(t.Context(), "liv@tundra.example")
