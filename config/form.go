@@ -286,6 +286,8 @@ type formContactTerms struct {
 type formTerms struct {
 	formContactTerms
 	Workflows []formWorkflow `json:"workflows"`
+	ACR       []string       `json:"acr" jsonschema:"maxItems=16"`
+	MaxAge    formDuration   `json:"max_age"`
 }
 
 type formRisk struct {

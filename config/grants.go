@@ -3,6 +3,7 @@ package config
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
 )
@@ -37,7 +38,7 @@ func (l *loader) terms(f field) map[access.Grant]access.Terms {
 }
 
 func (f field) terms(g access.Grant) access.Terms {
-	keys := []string{"public_name", "public_description", "risk", "workflows"}
+	keys := []string{"public_name", "public_description", "risk", "workflows", "acr", "max_age"}
 	if !g.MaySignIn() {
 		keys = keys[:3]
 	}
@@ -62,7 +63,22 @@ func (f field) terms(g access.Grant) access.Terms {
 		}
 		t.Workflows = &open
 	}
+	if g.MaySignIn() {
+		t.ACR, t.MaxAge = b.demand()
+	}
 	return t
+}
+
+// demand reads what a sign-in must be like for the grant.
+func (b block) demand() (acr []string, maxAge time.Duration) {
+	acr, maxAge = b.each("acr", access.CheckACR), b.duration("max_age", 0, maxDuration)
+	if len(acr) > access.MaxDemandedACR {
+		b.fields["acr"].say("this lists more than %d values", access.MaxDemandedACR)
+	}
+	if maxAge > 0 && maxAge < access.MinSignInAge {
+		b.fields["max_age"].say("this is at least %s: a sign-in takes minutes, and clocks differ", short(access.MinSignInAge))
+	}
+	return acr, maxAge
 }
 
 // public reads a text that customers read.

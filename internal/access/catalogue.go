@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 )
 
@@ -27,6 +28,9 @@ type Terms struct {
 	PublicDescription string      `json:"public_description,omitzero"`
 	Workflows         *[]Workflow `json:"workflows,omitempty"` // an empty list opens nothing
 	Risk              *Risk       `json:"risk,omitempty"`
+	// ACR and MaxAge are the Demand of the grant.
+	ACR    []string      `json:"acr,omitempty"`
+	MaxAge time.Duration `json:"max_age,omitzero"`
 }
 
 // The longest texts that customers read about a grant, in characters.
@@ -188,6 +192,7 @@ func (t Terms) check(g Grant) (faults []error) {
 	if err := CheckPublic(t.PublicDescription, MaxPublicDescription); err != nil {
 		faults = append(faults, fmt.Errorf("%s: public_description %w", g, err))
 	}
+	faults = append(faults, Demand{ACR: t.ACR, MaxAge: t.MaxAge}.check(g)...)
 	if t.Workflows == nil {
 		return faults
 	}
