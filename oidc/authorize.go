@@ -9,6 +9,7 @@ import (
 	"github.com/drawbridge-id/drawbridge/internal/credential"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
 	"github.com/drawbridge-id/drawbridge/internal/hot"
+	"github.com/drawbridge-id/drawbridge/internal/session"
 )
 
 // RequestLife is how long a person has to finish a sign-in.
@@ -135,6 +136,9 @@ func (p *Provider) switchAndIssue(w http.ResponseWriter, r *http.Request, x fact
 	renewed, after, err := p.Switcher.Switch(r.Context(), p.sessionCookie(r), x.req.Grant)
 	if !renewed.Empty() {
 		http.SetCookie(w, Cookie(p.secure, p.CookieName, renewed.Reveal(), after.Session.Expires))
+	}
+	if fault.ReasonOf(err) == session.ReasonStepUp { // since the decision
+		return &Error{Code: "login_required", Description: "The grant demands another sign-in."}
 	}
 	if fault.Is(err, fault.Denied) || fault.Is(err, fault.NotFound) {
 		return &Error{Code: "invalid_target", Description: notHeld}

@@ -65,10 +65,10 @@ func decide(f facts, now time.Time) action {
 		return action{do: begin, ask: PromptConsent}
 	}
 	if f.req.Grant != "" {
-		return f.chosen()
+		return f.chosen(silent)
 	}
 	if f.browser.Session.State == session.Active && f.client.Accepts(f.browser.Assignment.Grant) {
-		return action{do: issue}
+		return f.unless(f.browser.Session.Active, silent, issue)
 	}
 	if silent {
 		return action{do: refuse, code: "interaction_required", why: "Send the person here again without prompt=none to choose a grant."}
@@ -110,16 +110,29 @@ func (f facts) signInPrompt() string {
 	return PromptLogin
 }
 
+// unless does what a grant is good for, unless it demands another sign-in first: the pages
+// then go to the identity provider, and a request that may show none is refused.
+func (f facts) unless(grant access.AssignmentID, silent bool, do verb) action {
+	switch {
+	case !f.browser.Guards(grant):
+		return action{do: do}
+	case silent:
+		return action{do: refuse, code: "login_required", why: "The grant demands another sign-in. Send the person here again without prompt=none."}
+	}
+	return action{do: begin}
+}
+
 // chosen decides about scope=grant:<id>. What the person does not hold and what
 // does not exist are answered alike.
-func (f facts) chosen() action {
-	held := slices.IndexFunc(f.browser.Choices, func(g ActiveGrant) bool { return g.ID == f.req.Grant })
+func (f facts) chosen(silent bool) action {
+	all := slices.Concat(f.browser.Choices, f.browser.Guarded)
+	held := slices.IndexFunc(all, func(g ActiveGrant) bool { return g.ID == f.req.Grant })
 	active := f.browser.Session.State == session.Active && f.browser.Session.Active == f.req.Grant
 	switch {
 	case active && f.client.Accepts(f.browser.Assignment.Grant):
-		return action{do: issue}
-	case !active && held >= 0 && f.client.Accepts(f.browser.Choices[held].Grant):
-		return action{do: switchTo}
+		return f.unless(f.req.Grant, silent, issue)
+	case !active && held >= 0 && f.client.Accepts(all[held].Grant):
+		return f.unless(f.req.Grant, silent, switchTo)
 	}
 	return action{do: refuse, code: "invalid_target", why: notHeld}
 }

@@ -21,6 +21,10 @@ func TestDecideSaysWhatBecomesOfEveryRequest(t *testing.T) {
 			Assignment: standard, Choices: []ActiveGrant{standard, visit}},
 		"must choose": {Session: session.Session{Person: "per_a", State: session.MustChoose, AuthTime: now.Add(-100 * time.Second)},
 			Choices: []ActiveGrant{visit}},
+		"active, and guarded": {Session: session.Session{Person: "per_a", State: session.Active, Active: "asg_s", AuthTime: now.Add(-100 * time.Second)},
+			Assignment: standard, Choices: []ActiveGrant{visit}, Guarded: []ActiveGrant{standard}},
+		"beside a guarded one": {Session: session.Session{Person: "per_a", State: session.Active, Active: "asg_s", AuthTime: now.Add(-100 * time.Second)},
+			Assignment: standard, Choices: []ActiveGrant{standard}, Guarded: []ActiveGrant{visit}},
 	}
 	any5, techs := Client{}, Client{Grants: []access.Grant{access.Technician}}
 	for _, row := range []struct {
@@ -70,6 +74,17 @@ func TestDecideSaysWhatBecomesOfEveryRequest(t *testing.T) {
 		{name: "a grant not held", browser: "active", grant: "asg_x", want: "refuse invalid_target"},
 		{name: "a grant just lost", browser: "must choose", grant: "asg_s", want: "refuse invalid_target"},
 		{name: "a grant, but the person signs in first", browser: "active", prompt: "login", grant: "asg_t", want: "begin login"},
+		{name: "the active grant demands another sign-in", browser: "active, and guarded", want: "begin"},
+		{name: "the active grant demands another sign-in, silent", browser: "active, and guarded", prompt: "none", want: "refuse login_required"},
+		{name: "the same, asked for", browser: "active, and guarded", grant: "asg_s", want: "begin"},
+		{name: "the same, asked for silently", browser: "active, and guarded", grant: "asg_s", prompt: "none", want: "refuse login_required"},
+		{name: "out of it to a grant that demands nothing", browser: "active, and guarded", grant: "asg_t", prompt: "none", want: "switch"},
+		{name: "out of it to the chooser", browser: "active, and guarded", prompt: "select_account", want: "begin select_account"},
+		{name: "a held grant that demands another sign-in", browser: "beside a guarded one", grant: "asg_t", want: "begin"},
+		{name: "the same silently", browser: "beside a guarded one", grant: "asg_t", prompt: "none", want: "refuse login_required"},
+		{name: "the same, which the client does not take", browser: "beside a guarded one", grant: "asg_t", client: Client{Grants: []access.Grant{access.Elevated}}, want: "refuse invalid_target"},
+		{name: "what another grant demands concerns nobody", browser: "beside a guarded one", prompt: "none", want: "issue"},
+
 		{name: "a grant, but the person shall choose", browser: "active", prompt: "select_account", grant: "asg_t", want: "begin select_account"},
 	} {
 		t.Run(row.name, func(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/hot"
+	"github.com/drawbridge-id/drawbridge/internal/session"
 )
 
 // tokenTypeAccess is the type of our access tokens in a token exchange (RFC 8693
@@ -39,6 +40,9 @@ func (p *Provider) exchangeToken(r *http.Request, f form, c Client, dpopKey stri
 		return set, nil
 	}
 	e := redeemError(err)
+	if stepUpOf(err) != nil { // of the grant that was asked for, or of the subject token's own
+		e.Code = session.ReasonStepUp
+	}
 	if e.Code == "invalid_grant" { // whatever is wrong with the subject token is said so (RFC 8693 section 2.2.2)
 		e.Code = "invalid_request"
 	}

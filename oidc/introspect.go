@@ -93,6 +93,7 @@ type introspection struct {
 	TokenType string          `json:"token_type,omitzero"`
 	Confirm   *confirmation   `json:"cnf,omitempty"`
 	AuthTime  int64           `json:"auth_time,omitzero"`
+	ACR       string          `json:"acr,omitzero"` // RFC 9470 section 6.2
 	Grant     json.RawMessage `json:"active_grant,omitempty"`
 }
 
@@ -166,7 +167,7 @@ func (p *Provider) inspectService(ctx context.Context, token string, c Client) (
 func (p *Provider) describe(a Accepted) introspection {
 	i := introspection{Active: true, Scope: scopeText(a.OAuthScopes), ClientID: string(a.Bound.Subject.Client),
 		Subject: a.Sub, Audience: a.Audience, Issuer: p.Issuer, Expires: a.Bound.Expires.Unix(),
-		SessionID: a.SID, JTI: a.JTI, Grant: a.Grant}
+		SessionID: a.SID, JTI: a.JTI, Grant: a.Grant, ACR: a.ACR}
 	if !a.AuthTime.IsZero() {
 		i.AuthTime = a.AuthTime.Unix()
 	}

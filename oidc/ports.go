@@ -133,8 +133,14 @@ type Browser struct {
 	Session    session.Session
 	Assignment ActiveGrant   // zero unless the session is active
 	Choices    []ActiveGrant // what the person may choose now, primary first
+	Guarded    []ActiveGrant // likewise, but for a demand that the sign-in does not meet: another sign-in opens it
 	// Catalogue is what the grants are called, open and risk now.
 	Catalogue access.Catalogue
+}
+
+// Guards reports whether an assignment needs another sign-in first.
+func (b Browser) Guards(id access.AssignmentID) bool {
+	return slices.ContainsFunc(b.Guarded, func(g ActiveGrant) bool { return g.ID == id })
 }
 
 // ActiveGrant is the active_grant claim (docs/applications.md): the one active
@@ -325,6 +331,7 @@ type Accepted struct {
 	DPoPKey     string // the thumbprint of the key that must be proved with it; "" for a bearer token
 	IssuedAt    time.Time
 	AuthTime    time.Time
+	ACR         string // how the identity provider signed the person in; "" if it did not say
 	JTI         string
 	Userinfo    []string // claims that userinfo shows beside those of the scopes
 }
@@ -345,7 +352,8 @@ type Interaction interface {
 	// req.Prompt says what must happen even though the browser may have a session:
 	// PromptLogin a new sign-in at the identity provider (also when max_age or
 	// id_token_hint ask for one), PromptSelectAccount the chooser (also when the
-	// session must choose, or the client does not accept the active grant).
+	// session must choose, or the client does not accept the active grant). Where the grant
+	// that counts is guarded (Browser.Guards), they ask for the sign-in that it demands.
 	// The browser is bound by the cookie RequestCookie(secure, req.ID), just set:
 	// a later request of the flow must bring it, with a credential.DigestOf that
 	// equals req.Browser.

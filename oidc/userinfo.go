@@ -74,6 +74,9 @@ func bearerError(err error) *Error {
 	if cannotAnswer(err) {
 		return oauthError(err)
 	}
+	if up := stepUpOf(err); up != nil {
+		return up.stepUpError()
+	}
 	return noToken()
 }
 

@@ -103,6 +103,11 @@ func (c Catalogue) Demands(g Grant) Demand {
 	return Demand{ACR: t.ACR, MaxAge: t.MaxAge}
 }
 
+// Demanding reports whether any grant demands anything.
+func (c Catalogue) Demanding() bool {
+	return slices.ContainsFunc(Grants(), func(g Grant) bool { return !c.Demands(g).IsZero() })
+}
+
 // ACRValues lists all that any grant demands, sorted.
 func (c Catalogue) ACRValues() []string {
 	var all []string

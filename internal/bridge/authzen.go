@@ -91,8 +91,14 @@ func (b *Bridge) heldInSession(ctx context.Context, person access.PersonID, id s
 		return held{}, nil
 	}
 	h, err := b.holdings(ctx, row.Connection, person)
-	h.all = slices.DeleteFunc(h.all, func(a access.Assignment) bool { return a.ID != row.Active })
-	return h, err
+	if err != nil {
+		return held{}, err
+	}
+	now := b.now()
+	h.all = slices.DeleteFunc(h.all, func(a access.Assignment) bool {
+		return a.ID != row.Active || !row.Meets(h.policy.Catalogue().Demands(a.Grant), now)
+	})
+	return h, nil
 }
 
 func (b *Bridge) heldByPerson(ctx context.Context, id access.PersonID) (held, error) {

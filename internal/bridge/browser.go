@@ -77,10 +77,14 @@ func (b *Bridge) browser(ctx context.Context, s session.Session) (oidc.Browser, 
 		if err != nil {
 			return err
 		}
-		out.Choices, out.Assignment, out.Catalogue = nil, oidc.ActiveGrant{}, policy.Catalogue()
+		out.Choices, out.Guarded, out.Assignment, out.Catalogue = nil, nil, oidc.ActiveGrant{}, policy.Catalogue()
 		for _, a := range session.Choices(held, now) {
 			g := activeGrant(policy.Tree(), a)
-			out.Choices = append(out.Choices, g)
+			if s.Meets(out.Catalogue.Demands(a.Grant), now) {
+				out.Choices = append(out.Choices, g)
+			} else {
+				out.Guarded = append(out.Guarded, g)
+			}
 			if s.State == session.Active && a.ID == s.Active {
 				out.Assignment = g
 			}
@@ -135,7 +139,7 @@ func (b *Bridge) Switch(ctx context.Context, cookie string, to access.Assignment
 			return err
 		}
 		var events []event.Event
-		s, events, err = session.Switch(now.Session, held, to, c.now)
+		s, events, err = session.Switch(now.Session, held, to, c.policy.Catalogue(), c.now)
 		if err != nil {
 			return err
 		}

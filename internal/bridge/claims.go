@@ -87,6 +87,7 @@ func (b *Bridge) Grants(ctx context.Context, shown oidc.Presented) (access.Assig
 		return "", nil, err
 	}
 	browser, err := b.browser(ctx, row.Session)
+	browser.Choices = append(browser.Choices, browser.Guarded...) // authorize steps up
 	browser.Choices = slices.DeleteFunc(browser.Choices, func(g oidc.ActiveGrant) bool { return !client.Accepts(g.Grant) })
 	for i := range browser.Choices {
 		browser.Choices[i].ID = b.AssignmentFor(client, browser.Choices[i].ID)

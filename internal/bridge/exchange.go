@@ -116,7 +116,10 @@ func (b *Bridge) switchFor(ctx context.Context, claims credential.AccessClaims, 
 			return notHeld(op)
 		}
 		var events []event.Event
-		s, events, err = session.Switch(row.Session, held, x.Grant, c.now)
+		s, events, err = session.Switch(row.Session, held, x.Grant, c.policy.Catalogue(), c.now)
+		if fault.ReasonOf(err) == session.ReasonStepUp {
+			return stepUp(fault.Denied, op, c.policy.Catalogue().Demands(held[at].Grant))
+		}
 		if fault.Is(err, fault.Denied) {
 			return notHeld(op)
 		}

@@ -64,9 +64,32 @@ func (b *Bridge) warrant(ctx context.Context, bd credential.Bound, active access
 			return notGranted("bridge.warrant", "the grant this was given for is no longer active; sign in again")
 		}
 		w.active = held[at]
+		if d := w.demand(); !row.Meets(d, b.now()) {
+			return stepUp(fault.NotFound, "bridge.warrant", d)
+		}
 		return nil
 	})
 	return w, asNotGranted(err)
+}
+
+// demand is what the grant that w stands on demands of the sign-in.
+func (w warrant) demand() access.Demand { return w.policy.Catalogue().Demands(w.active.Grant) }
+
+// until is when what is minted from w ends at the latest; the zero time if it is the
+// session that ends it.
+func (w warrant) until() time.Time {
+	ends := w.active.Until
+	if old := w.demand().Until(w.session.AuthTime); ends.IsZero() || !old.IsZero() && old.Before(ends) {
+		ends = old
+	}
+	return ends
+}
+
+// stepUp is the refusal of a sign-in that is not what a grant demands (RFC 9470).
+func stepUp(kind fault.Kind, op string, d access.Demand) error {
+	e := fault.New(kind, op, "the grant demands another sign-in (%s); send the person to the authorization endpoint again", d).Because(session.ReasonStepUp)
+	e.Err = &oidc.StepUp{Demand: d}
+	return e
 }
 
 // mint orders the tokens of one session, client and assignment. OAuth scopes are
@@ -92,7 +115,7 @@ func (b *Bridge) mint(w warrant, f hot.Family, client oidc.Client, audience, non
 		return oidc.TokenSet{}, fault.Wrap(fault.Internal, "bridge.mint", err)
 	}
 	order := credential.Order{Current: w.current, Subject: f.Bound.Subject, Sub: b.SubjectFor(client, f.Bound.Subject.Person),
-		SID: b.SessionFor(client, f.Bound.Subject.Session), Alg: client.AccessTokenAlg, Grant: claim, GrantUntil: w.active.Until,
+		SID: b.SessionFor(client, f.Bound.Subject.Session), Alg: client.AccessTokenAlg, Grant: claim, GrantUntil: w.until(),
 		Audience: audience, OAuthScopes: scopes, Userinfo: wants.AboutInUserinfo(), Family: f.ID, DPoPKey: f.DPoPKey, SessionAMR: w.session.Upstream.AMR, ACR: w.session.Upstream.ACR,
 		AuthTime: f.AuthTime, Now: now, Life: b.accessLife(client)}
 	if slices.Contains(scopes, "openid") {

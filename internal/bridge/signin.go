@@ -92,7 +92,7 @@ func (c *change) signIn(id upstream.Identity, life time.Duration, cookie secret.
 	if err != nil {
 		return err
 	}
-	s, events, err := session.Start(session.Opening{ID: session.ID(credential.NewID("ses")), Connection: c.conn, Person: p.ID, Held: held,
+	s, events, err := session.Start(session.Opening{ID: session.ID(credential.NewID("ses")), Connection: c.conn, Person: p.ID, Held: held, Catalogue: c.policy.Catalogue(),
 		Upstream: session.Upstream{Issuer: id.Issuer, Subject: id.Subject, Sub: otherThan(id.Subject, id.Sub), Session: id.Session, AMR: id.AMR, ACR: id.ACR, Device: id.Device, Until: id.Until},
 		Epochs:   session.Epochs{Host: host, Connection: c.dir.Row().Epoch, Person: p.Epoch},
 		AuthTime: id.AuthTime, Now: c.now, Expires: sessionEnd(c.now.Add(life), id.Until)})

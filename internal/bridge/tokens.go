@@ -328,19 +328,20 @@ func (b *Bridge) endRefused(ctx context.Context, f hot.Family, refusal error) er
 
 // Accept verifies an access token of ours and compares its integers now.
 func (b *Bridge) Accept(ctx context.Context, accessToken string) (oidc.Accepted, error) {
-	claims, err := b.verify(accessToken, b.now())
+	now := b.now()
+	claims, err := b.verify(accessToken, now)
 	if err != nil {
 		return oidc.Accepted{}, err
 	}
 	if _, err := b.accept(ctx, claims.Bound); err != nil {
 		return oidc.Accepted{}, err
 	}
-	scopes, err := b.stillOpen(ctx, claims)
+	scopes, err := b.stillOpen(ctx, claims, now)
 	if err != nil {
 		return oidc.Accepted{}, err
 	}
 	return oidc.Accepted{Bound: claims.Bound, Sub: claims.sub, SID: claims.sid, Grant: claims.Grant, OAuthScopes: scopes, Audience: claims.Audience, DPoPKey: claims.DPoPKey,
-		IssuedAt: claims.IssuedAt, AuthTime: claims.AuthTime, JTI: claims.JTI, Userinfo: claims.Userinfo}, nil
+		IssuedAt: claims.IssuedAt, AuthTime: claims.AuthTime, ACR: claims.ACR, JTI: claims.JTI, Userinfo: claims.Userinfo}, nil
 }
 
 // AcceptRefresh says what a refresh token stands for now, without using it.
@@ -372,7 +373,7 @@ func (b *Bridge) AcceptRefresh(ctx context.Context, refreshToken string) (oidc.A
 		return oidc.Accepted{}, err
 	}
 	return oidc.Accepted{Bound: bd, Sub: b.SubjectFor(client, bd.Subject.Person), SID: b.SessionFor(client, bd.Subject.Session), Grant: claim, Audience: aud,
-		OAuthScopes: opened(w.policy, f.OAuthScopes, client, w.active), IssuedAt: f.Rotated, AuthTime: f.AuthTime}, nil
+		OAuthScopes: opened(w.policy, f.OAuthScopes, client, w.active), IssuedAt: f.Rotated, AuthTime: f.AuthTime, ACR: w.session.Upstream.ACR}, nil
 }
 
 // Revoke ends every token of the session that a token of this client belongs to
@@ -410,16 +411,17 @@ func (b *Bridge) Revoke(ctx context.Context, token string, client access.ClientI
 }
 
 // stillOpen is what an accepted token was granted, as far as its grant opens it at this
-// instant: which workflows a grant opens is judged at use, since the table may have been
-// narrowed after the token was minted. What else its assignment means has not moved, or
-// the session's version would have.
-func (b *Bridge) stillOpen(ctx context.Context, claims verifiedAccess) ([]string, error) {
-	if !slices.ContainsFunc(claims.OAuthScopes, func(s string) bool { return !oidc.AboutPerson(s) }) {
-		return claims.OAuthScopes, nil
-	}
+// instant: which workflows a grant opens, and what it demands of the sign-in, is judged
+// at use, since the table may have changed after the token was minted. What else its
+// assignment means has not moved, or the session's version would have.
+func (b *Bridge) stillOpen(ctx context.Context, claims verifiedAccess, now time.Time) ([]string, error) {
 	policy, err := b.policyNow(ctx)
 	if err != nil {
 		return nil, err
+	}
+	demanding := policy.Catalogue().Demanding()
+	if !demanding && !slices.ContainsFunc(claims.OAuthScopes, func(s string) bool { return !oidc.AboutPerson(s) }) {
+		return claims.OAuthScopes, nil
 	}
 	client, err := b.Client(ctx, claims.Subject.Client)
 	if err != nil {
@@ -428,6 +430,9 @@ func (b *Bridge) stillOpen(ctx context.Context, claims verifiedAccess) ([]string
 	var g oidc.ActiveGrant
 	if err := json.Unmarshal(claims.Grant, &g); err != nil {
 		return nil, fault.Wrap(fault.Internal, "bridge.stillOpen", err)
+	}
+	if d := policy.Catalogue().Demands(g.Grant); !d.Met(claims.ACR, claims.AuthTime, now) {
+		return nil, stepUp(fault.Unauthenticated, "bridge.Accept", d)
 	}
 	return opened(policy, claims.OAuthScopes, client, access.Assignment{Grant: g.Grant, Flags: g.Flags, Standing: g.Standing}), nil
 }

@@ -36,6 +36,9 @@ func (c *Console) callback(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	id, err := c.Upstream.Finish(r.Context(), conn, c.leg(req, req.Upstream), q)
+	if err == nil {
+		err = confirmed(req, id.ACR)
+	}
 	if err != nil {
 		c.refuse(w, r, errors.Join(err, c.SignIns.Refused(r.Context(), conn, err)), c.about(r, req, conn))
 		return
@@ -79,7 +82,7 @@ func (c *Console) enter(w http.ResponseWriter, r *http.Request, req hot.AuthRequ
 	if err != nil && !fault.Is(err, fault.Unauthenticated) {
 		return "", oidc.Browser{}, err
 	}
-	if had && serves(old.Session, req, id) {
+	if had && req.Upstream.Grant == "" && serves(old.Session, req, id) {
 		return c.sessionCookie(r), old, nil
 	}
 	cookie, b, err := c.SignIns.SignIn(r.Context(), id)
@@ -107,8 +110,7 @@ func serves(s session.Session, req hot.AuthRequest, id upstream.Identity) bool {
 // application, on the grant that it asked for.
 func (c *Console) arrive(w http.ResponseWriter, r *http.Request, req hot.AuthRequest, cookie string, b oidc.Browser) {
 	if req.Client == "" {
-		c.endRequest(w, req)
-		see(w, pathMe)
+		c.arriveHome(w, r, req, cookie, b)
 		return
 	}
 	client, err := c.Clients.Client(r.Context(), req.Client)
@@ -116,11 +118,20 @@ func (c *Console) arrive(w http.ResponseWriter, r *http.Request, req hot.AuthReq
 		c.refuse(w, r, err, place{request: req, signedIn: true})
 		return
 	}
-	if asked := req.Grant; asked != "" && !standsOn(b, asked) && !asksForChooser(req) && holds(acceptedBy(client, b.Choices), asked) {
+	if asked := signedInFor(req); asked != "" && !standsOn(b, asked) && holds(acceptedBy(client, b.Choices), asked) {
 		if b, err = c.move(w, r, cookie, asked); err != nil {
 			c.refuse(w, r, heldNoMore(err), c.about(r, req, b.Session.Connection))
 			return
 		}
+	}
+	if grant, must := mustStepUp(req, b, client); must && req.Upstream.Grant == "" {
+		to, err := c.raise(r, req, b, grant)
+		if err != nil {
+			c.refuse(w, r, err, c.about(r, req, b.Session.Connection))
+			return
+		}
+		see(w, to)
+		return
 	}
 	if mustChoose(req, b, client) {
 		see(w, ofRequest(pathChoose, req.ID))
@@ -129,16 +140,43 @@ func (c *Console) arrive(w http.ResponseWriter, r *http.Request, req hot.AuthReq
 	c.deliver(w, r, req, b)
 }
 
+// arriveHome ends a sign-in to the person's own page, on the grant that it was for.
+func (c *Console) arriveHome(w http.ResponseWriter, r *http.Request, req hot.AuthRequest, cookie string, b oidc.Browser) {
+	if to := req.Upstream.Grant; to != "" && !standsOn(b, to) {
+		if _, err := c.move(w, r, cookie, to); err != nil {
+			at := c.about(r, req, b.Session.Connection)
+			at.signedIn = true
+			c.refuse(w, r, heldNoMore(err), at)
+			return
+		}
+	}
+	c.endRequest(w, req)
+	see(w, pathMe)
+}
+
+// signedInFor is the grant that the person signed in for: one that was chosen before and
+// demanded it, or the one that the application asks for; "" if it is still to be chosen.
+func signedInFor(req hot.AuthRequest) access.AssignmentID {
+	if req.Upstream.Grant != "" || asksForChooser(req) {
+		return req.Upstream.Grant
+	}
+	return req.Grant
+}
+
 func asksForChooser(req hot.AuthRequest) bool {
 	return slices.Contains(req.Prompt, oidc.PromptSelectAccount)
 }
 
 // mustChoose reports whether a person has to say which grant to use: the
 // application asks for the chooser or for a grant that is not the active one, the
-// session stands on none, or the application does not accept it.
+// session stands on none that is good as it is, or the application does not accept it.
+// Who has chosen one, and signed in for it, has chosen.
 func mustChoose(req hot.AuthRequest, b oidc.Browser, client oidc.Client) bool {
-	return asksForChooser(req) || b.Session.State != session.Active ||
-		req.Grant != "" && req.Grant != b.Session.Active || !client.Accepts(b.Assignment.Grant)
+	if b.Session.State != session.Active || !client.Accepts(b.Assignment.Grant) || b.Guards(b.Session.Active) {
+		return true
+	}
+	asked := signedInFor(req)
+	return asked == "" && asksForChooser(req) || asked != "" && asked != b.Session.Active
 }
 
 // deliver sends the person back to the application with a code, or first to agree.

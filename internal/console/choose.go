@@ -36,7 +36,7 @@ func (c *Console) choose(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	problem := Public("")
-	if req.Grant != "" && !holds(b.Choices, req.Grant) {
+	if req.Grant != "" && !holds(b.Choices, req.Grant) && !b.Guards(req.Grant) {
 		problem = "The access that was asked for is not yours to use now. Choose another one."
 	}
 	c.offer(w, r, http.StatusOK, req, b, problem)
@@ -70,7 +70,7 @@ func holds(choices []oidc.ActiveGrant, id access.AssignmentID) bool {
 func (c *Console) offer(w http.ResponseWriter, r *http.Request, status int, req hot.AuthRequest, b oidc.Browser, problem Public) {
 	at := c.about(r, req, b.Session.Connection)
 	at.signedIn = true
-	accepted := acceptedBy(at.client, b.Choices)
+	accepted := acceptedBy(at.client, slices.Concat(b.Choices, b.Guarded))
 	if len(accepted) == 0 {
 		c.refuse(w, r, fault.New(fault.Denied, "console.choose", "no choice is accepted by the application").Because(reasonNotForApplication), at)
 		return
@@ -78,7 +78,7 @@ func (c *Console) offer(w http.ResponseWriter, r *http.Request, status int, req 
 	v := chooseView{Request: opaque(req.ID), Application: Public(at.client.Name), Problem: problem,
 		Another: href(ofRequest(pathSignIn, req.ID) + "&another=1")}
 	for _, a := range accepted {
-		k := newCard(b.Catalogue, a, standsOn(b, a.ID), c.Now())
+		k := ownCard(b, a, c.Now())
 		if a.ID == req.Grant {
 			v.Cards = slices.Insert(v.Cards, 0, k)
 			continue
@@ -125,6 +125,10 @@ func (c *Console) chosen(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	to := access.AssignmentID(r.PostForm.Get("assignment"))
+	if holds(acceptedBy(client, b.Guarded), to) {
+		c.stepUp(w, r, req, b, to)
+		return
+	}
 	if !holds(acceptedBy(client, b.Choices), to) {
 		c.offer(w, r, http.StatusConflict, req, b, sentence(session.ReasonNotHeld, names{}).Sentence)
 		return

@@ -71,7 +71,7 @@ func (c *Console) asked(w http.ResponseWriter, r *http.Request, req hot.AuthRequ
 		c.refuse(w, r, err, place{request: req, signedIn: true})
 		return oidc.Browser{}, oidc.Client{}, false
 	}
-	if b.Session.State != session.Active || !client.Accepts(b.Assignment.Grant) {
+	if b.Session.State != session.Active || !client.Accepts(b.Assignment.Grant) || b.Guards(b.Session.Active) {
 		see(w, ofRequest(pathChoose, req.ID))
 		return oidc.Browser{}, oidc.Client{}, false
 	}

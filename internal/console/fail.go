@@ -12,6 +12,7 @@ import (
 	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
 	"github.com/drawbridge-id/drawbridge/internal/hot"
+	"github.com/drawbridge-id/drawbridge/internal/session"
 	"github.com/drawbridge-id/drawbridge/oidc"
 	"github.com/drawbridge-id/drawbridge/oidc/upstream"
 )
@@ -113,8 +114,8 @@ func (c *Console) waysOn(n *notice, at place, reason string) {
 	if at.request.Client != "" && at.request.RedirectURI != "" {
 		n.Application = Public(at.client.Name)
 		code := "access_denied"
-		if reason == oidc.ReasonUnmet {
-			code = reason
+		if reason == oidc.ReasonUnmet || reason == session.ReasonStepUp {
+			code = oidc.ReasonUnmet
 		}
 		n.Back = href(oidc.ErrorRedirect(at.request, c.Base, code, "The person could not sign in."))
 	}

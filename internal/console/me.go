@@ -2,6 +2,7 @@ package console
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
@@ -37,8 +38,8 @@ func (c *Console) me(w http.ResponseWriter, r *http.Request) {
 	at := c.about(r, hot.AuthRequest{}, b.Session.Connection)
 	v := meView{Customer: Public(at.connection.Name), Support: c.Support, Since: instant(b.Session.Created)}
 	v.Contact, v.ContactLink = contact(at.connection.Contact)
-	for _, a := range b.Choices {
-		k := newCard(b.Catalogue, a, standsOn(b, a.ID), c.Now())
+	for _, a := range slices.Concat(b.Choices, b.Guarded) {
+		k := ownCard(b, a, c.Now())
 		if k.Active {
 			v.Active = &k
 			continue
@@ -83,6 +84,10 @@ func (c *Console) switchGrant(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	to := access.AssignmentID(r.PostForm.Get("assignment"))
+	if b.Guards(to) {
+		c.signInFor(w, r, b, to)
+		return
+	}
 	if !standsOn(b, to) {
 		_, err = c.move(w, r, c.sessionCookie(r), to)
 	}
@@ -93,6 +98,16 @@ func (c *Console) switchGrant(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	see(w, pathMe)
+}
+
+// signInFor begins the sign-in that a grant demands, whose end is the switch to it.
+func (c *Console) signInFor(w http.ResponseWriter, r *http.Request, b oidc.Browser, to access.AssignmentID) {
+	req, err := c.newRequest(w, r, b.Session.Connection)
+	if err != nil {
+		c.refuse(w, r, err, place{signedIn: true})
+		return
+	}
+	c.stepUp(w, r, req, b, to)
 }
 
 // heldNoMore words a refused switch, where nobody gave a better reason.

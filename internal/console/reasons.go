@@ -80,6 +80,7 @@ func noSignIn() map[string]say {
 		upstream.ReasonWeak:    {titleNoSignIn, "{product} asks for a stronger sign-in than the one that {customer} let you through with, such as one with a second step. An administrator of {customer} can set that up."},
 		upstream.ReasonOver:    {titleNoSignIn, "Your sign-in at {customer} is over. Sign in there again, then come back."},
 		oidc.ReasonUnmet:       {titleNoSignIn, "{application} asks for a stronger way of signing in, and the sign-in page of {customer} did not confirm it."},
+		session.ReasonStepUp:   {titleNoSignIn, "This access asks for a stronger sign-in, and the sign-in page of {customer} did not confirm it."},
 		oidc.ReasonConsent:     {titleNoAccess, "You have not allowed {application} what it asks for."},
 		oidc.ReasonOtherPerson: {titleNoSignIn, "{application} asks for somebody else than you. Sign in with the other account."},
 		upstream.ReasonSetUp:   {titleNoSignIn, "Sign-in between {customer} and {product} is not set up correctly. An administrator must look at it."},

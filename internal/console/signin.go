@@ -3,6 +3,7 @@ package console
 import (
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
@@ -46,6 +47,7 @@ type continueView struct {
 	Restart     href
 	Again       bool // it asks whether the company is that of the last time
 	Leaves      bool // it asks whether to leave another company's session
+	StepUp      bool // a grant demands another sign-in
 }
 
 // Begin answers with what the stored request needs next. The browser's binding was
@@ -59,13 +61,13 @@ func (c *Console) Begin(w http.ResponseWriter, r *http.Request, req hot.AuthRequ
 // identity provider where it is known, else to the address page.
 func (c *Console) proceed(w http.ResponseWriter, r *http.Request, req hot.AuthRequest, another bool) {
 	if !another {
-		live, err := c.liveFor(r, req)
+		to, err := c.signedIn(r, req)
 		if err != nil {
 			c.refuse(w, r, err, c.about(r, req, req.Connection))
 			return
 		}
-		if live {
-			see(w, ofRequest(pageOf(req), req.ID))
+		if to != "" {
+			see(w, to)
 			return
 		}
 	}
@@ -103,13 +105,28 @@ func (c *Console) addressPath(req hot.AuthRequest, another bool) string {
 	return path
 }
 
-// liveFor reports whether the browser has a session that may serve the request.
-func (c *Console) liveFor(r *http.Request, req hot.AuthRequest) (bool, error) {
+// signedIn is where a request goes on whose browser has a session that may serve it: to
+// the identity provider, if the grant demands another sign-in, else to a page of ours; ""
+// if it has none.
+func (c *Console) signedIn(r *http.Request, req hot.AuthRequest) (string, error) {
 	b, err := c.browser(r)
 	if fault.Is(err, fault.Unauthenticated) {
-		return false, nil
+		return "", nil
 	}
-	return err == nil && suits(b.Session, req), err
+	if err != nil || !suits(b.Session, req) {
+		return "", err
+	}
+	if req.Client == "" {
+		return ofRequest(pageOf(req), req.ID), nil
+	}
+	client, err := c.Clients.Client(r.Context(), req.Client)
+	if err != nil {
+		return "", err
+	}
+	if grant, must := mustStepUp(req, b, client); must {
+		return c.raise(r, req, b, grant)
+	}
+	return ofRequest(pageOf(req), req.ID), nil
 }
 
 // skew is how far the clock of an identity provider may be from ours.
@@ -210,6 +227,9 @@ func (c *Console) leg(req hot.AuthRequest, up hot.Upstream) upstream.Leg {
 		State: up.State, Nonce: up.Nonce, CodeVerifier: up.CodeVerifier, Started: up.Started,
 		RedirectURL: c.Base + "/connect/" + string(up.Connection) + "/callback", MaxAge: req.MaxAge,
 		ACRValues: req.ACRValues, UILocales: req.UILocales,
+	}
+	if up.ACRValues != "" {
+		leg.ACRValues = strings.Fields(up.ACRValues)
 	}
 	if up.Login || slices.Contains(req.Prompt, oidc.PromptLogin) {
 		leg.Prompt, leg.MaxAge = "login", -1

@@ -116,6 +116,15 @@ type card struct {
 	Until  Public // "" if it has no end
 	Ends   Public // "in 6 days"
 	Active bool
+	Again  bool // it demands another sign-in than the person has
+}
+
+// ownCard is a card of what somebody who is signed in may use, at once or after another
+// sign-in.
+func ownCard(b oidc.Browser, a oidc.ActiveGrant, now time.Time) card {
+	k := newCard(b.Catalogue, a, standsOn(b, a.ID), now)
+	k.Again = b.Guards(a.ID)
+	return k
 }
 
 func newCard(of access.Catalogue, a oidc.ActiveGrant, active bool, now time.Time) card {

@@ -2,6 +2,7 @@ package console
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -39,7 +40,9 @@ type world struct {
 	refusals map[string]error // subject → why SignIn refuses
 	startErr error
 	until    time.Time // the provider's end of a session
-	stale    bool      // only a sign-in that was asked for anew will do
+	acr      string    // what it confirms
+	demands  access.Catalogue
+	stale    bool // only a sign-in that was asked for anew will do
 	refused  []string
 	reached  map[session.ID][]oidc.Client
 	there    string // where people sign out at the identity provider
@@ -102,7 +105,7 @@ func (w *world) begin(rw http.ResponseWriter, r *http.Request) {
 	req := hot.AuthRequest{
 		ID: credential.NewID("req"), Browser: credential.DigestOf(value), Client: access.ClientID(q.Get("client")), RedirectURI: "https://fleet.example/callback",
 		State: "app-state", MaxAge: -1, LoginHint: q.Get("hint"), Connection: access.ConnectionID(q.Get("connection")),
-		Grant: access.AssignmentID(q.Get("grant")), Created: w.clock(), Expires: w.clock().Add(10 * time.Minute),
+		Grant: access.AssignmentID(q.Get("grant")), Claims: json.RawMessage(q.Get("claims")), ACRValues: strings.Fields(q.Get("acr")), Created: w.clock(), Expires: w.clock().Add(10 * time.Minute),
 	}
 	if p := q.Get("prompt"); p != "" {
 		req.Prompt = strings.Fields(p)
@@ -172,7 +175,7 @@ func (w *world) Start(_ context.Context, c access.ConnectionID, leg upstream.Leg
 	if w.startErr != nil {
 		return "", w.startErr
 	}
-	return "https://idp.example/authorize?" + url.Values{"connection": {string(c)}, "state": {leg.State}, "login_hint": {leg.LoginHint}, "prompt": {leg.Prompt},
+	return "https://idp.example/authorize?" + url.Values{"connection": {string(c)}, "state": {leg.State}, "login_hint": {leg.LoginHint}, "prompt": {leg.Prompt}, "acr_values": {strings.Join(leg.ACRValues, " ")},
 		"redirect_uri": {leg.RedirectURL}}.Encode(), nil
 }
 
@@ -183,7 +186,7 @@ func (w *world) Finish(_ context.Context, c access.ConnectionID, leg upstream.Le
 	if q.Has("error") {
 		return upstream.Identity{}, fault.New(fault.Denied, "world", "INTERNAL %s", q.Get("error")).Because(upstream.ReasonIdP)
 	}
-	return upstream.Identity{Connection: c, Issuer: "https://idp.example", Subject: q.Get("code"), AuthTime: w.clock(), Until: w.until, Started: leg.Started, Fresh: leg.Prompt == "login"}, nil
+	return upstream.Identity{Connection: c, Issuer: "https://idp.example", Subject: q.Get("code"), AuthTime: w.clock(), ACR: w.acr, Until: w.until, Started: leg.Started, Fresh: leg.Prompt == "login"}, nil
 }
 
 func (w *world) SignIn(_ context.Context, id upstream.Identity) (secret.String, oidc.Browser, error) {
@@ -202,20 +205,34 @@ func (w *world) SignIn(_ context.Context, id upstream.Identity) (secret.String, 
 	w.n++
 	b := &oidc.Browser{Choices: choices, Session: session.Session{ID: session.ID(fmt.Sprint("ses_", w.n)), Connection: id.Connection, Person: access.PersonID("per_" + id.Subject),
 		State: session.MustChoose, Version: 1, AuthTime: id.AuthTime, Created: w.now, Expires: w.now.Add(8 * time.Hour),
-		Upstream: session.Upstream{Issuer: id.Issuer, Subject: id.Subject}}}
-	if choices[0].Standing == access.Primary {
+		Upstream: session.Upstream{Issuer: id.Issuer, Subject: id.Subject, ACR: id.ACR}}}
+	if choices[0].Standing == access.Primary && b.Session.Meets(w.demands.Demands(choices[0].Grant), w.now) {
 		b.Session.State, b.Session.Active, b.Assignment = session.Active, choices[0].ID, choices[0]
 	}
 	cookie := credential.NewOpaque(credential.KindSession)
 	w.sessions[cookie.Reveal()] = b
-	return cookie, *b, nil
+	return cookie, w.viewLocked(b), nil
+}
+
+// viewLocked splits what a session's person may use by what it demands.
+func (w *world) viewLocked(b *oidc.Browser) oidc.Browser {
+	out := *b
+	out.Choices, out.Catalogue = nil, w.demands
+	for _, a := range b.Choices {
+		if b.Session.Meets(w.demands.Demands(a.Grant), w.now) {
+			out.Choices = append(out.Choices, a)
+		} else {
+			out.Guarded = append(out.Guarded, a)
+		}
+	}
+	return out
 }
 
 func (w *world) Browser(_ context.Context, cookie string) (oidc.Browser, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if b := w.sessions[cookie]; b != nil {
-		return *b, nil
+		return w.viewLocked(b), nil
 	}
 	return oidc.Browser{}, fault.New(fault.Unauthenticated, "world", "no session").Because(w.endedBy[cookie])
 }
@@ -227,14 +244,14 @@ func (w *world) Switch(_ context.Context, cookie string, to access.AssignmentID)
 	if b == nil {
 		return secret.String{}, oidc.Browser{}, fault.New(fault.Unauthenticated, "world", "no session")
 	}
-	for _, a := range b.Choices {
+	for _, a := range w.viewLocked(b).Choices {
 		if a.ID == to {
 			b.Session.State, b.Session.Active, b.Assignment = session.Active, to, a
 			b.Session.Version++
 			renewed := credential.NewOpaque(credential.KindSession)
 			delete(w.sessions, cookie)
 			w.sessions[renewed.Reveal()] = b
-			return renewed, *b, nil
+			return renewed, w.viewLocked(b), nil
 		}
 	}
 	return secret.String{}, oidc.Browser{}, fault.New(fault.Denied, "world", "INTERNAL not held")
@@ -384,7 +401,7 @@ func (w *world) Issue(_ context.Context, req hot.AuthRequest, s session.Session)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, b := range w.sessions {
-		if b.Session.ID == s.ID && b.Session.Version == s.Version && b.Session.State == session.Active {
+		if b.Session.ID == s.ID && b.Session.Version == s.Version && b.Session.State == session.Active && !w.viewLocked(b).Guards(b.Session.Active) {
 			if w.clients[req.Client].Consent && !w.agreed[req.Client] {
 				return "", fault.New(fault.Denied, "world", "not agreed").Because(oidc.ReasonConsent)
 			}

@@ -22,6 +22,7 @@ type AccessClaims struct {
 	DPoPKey     string          // cnf.jkt (RFC 9449 section 6.1): the thumbprint of the key that must be proved with it; "" for a bearer token
 	IssuedAt    time.Time
 	AuthTime    time.Time
+	ACR         string   // how the identity provider signed the person in; "" if it did not say
 	Userinfo    []string // claims that userinfo was asked for by name
 }
 
@@ -94,7 +95,7 @@ func (w accessWire) claims() AccessClaims {
 			Subject: Subject{Connection: w.Connection, Client: w.ClientID, Person: w.Subject, Session: w.Session},
 			Epochs:  w.epochs(), Expires: instant(w.Expires)},
 		JTI: w.JTI, Audience: w.Audience, OAuthScopes: strings.Fields(w.Scope), Grant: w.Grant, Family: w.Family, DPoPKey: key,
-		IssuedAt: instant(w.IssuedAt), AuthTime: instant(w.AuthTime), Userinfo: list(w.Userinfo),
+		IssuedAt: instant(w.IssuedAt), AuthTime: instant(w.AuthTime), ACR: w.ACR, Userinfo: list(w.Userinfo),
 	}
 }
 

@@ -77,6 +77,11 @@ type Upstream struct {
 	CodeVerifier string
 	Started      time.Time
 	Login        bool // a new sign-in is asked for on this trip, whatever the request asks
+	// Grant is what the trip is for: a grant that demands another sign-in than the person
+	// has; "" if it is for none. ACRValues are then what the provider must confirm, one of
+	// them, with spaces between; "": no kind of sign-in is demanded.
+	Grant     access.AssignmentID
+	ACRValues string
 }
 
 // CodeGrant is what an authorization code stands for.

@@ -18,6 +18,9 @@ const (
 	ReasonExpired = "grant_expired"   // what the person held is over
 	ReasonNotHeld = "not_held"        // the assignment asked for is not the person's to use now
 	ReasonEnded   = "session_ended"
+	// ReasonStepUp is an error code too (RFC 9470 section 3): the grant demands another
+	// sign-in than the session's.
+	ReasonStepUp = "insufficient_user_authentication"
 )
 
 // Opening is what a sign-in knows when it becomes a session.
@@ -26,6 +29,7 @@ type Opening struct {
 	Connection access.ConnectionID
 	Person     access.PersonID
 	Held       []access.Assignment
+	Catalogue  access.Catalogue // what grants demand of the sign-in
 	Upstream   Upstream
 	Epochs     Epochs
 	AuthTime   time.Time
@@ -51,8 +55,13 @@ func Choices(held []access.Assignment, now time.Time) []access.Assignment {
 	return may
 }
 
-// Start opens a session on the primary assignment if it may sign in; otherwise
-// the person must choose among the guests that may, even if there is only one.
+// Meets reports whether the sign-in of s is what a grant demands, at that instant.
+func (s Session) Meets(d access.Demand, now time.Time) bool {
+	return d.Met(s.Upstream.ACR, s.AuthTime, now)
+}
+
+// Start opens a session on the primary assignment if it may sign in, and the sign-in is
+// what its grant demands; otherwise the person must choose, even if there is only one.
 // The error is fault.Denied, with one of the reasons above, if nothing may.
 func Start(o Opening) (Session, []event.Event, error) {
 	if err := Refusal(o.Held, o.Now); err != nil {
@@ -63,7 +72,7 @@ func Start(o Opening) (Session, []event.Event, error) {
 		ID: o.ID, Connection: o.Connection, Person: o.Person, State: MustChoose, Version: 1,
 		Epochs: o.Epochs, AuthTime: o.AuthTime, Created: o.Now, Expires: o.Expires, Upstream: o.Upstream,
 	}
-	if may[0].Standing != access.Primary {
+	if may[0].Standing != access.Primary || !s.Meets(o.Catalogue.Demands(may[0].Grant), o.Now) {
 		return s, []event.Event{
 			s.event(event.SessionStarted, event.ByPerson, o.Now, nil),
 			s.event(event.SessionMustChoose, event.ByBridge, o.Now, nil),
@@ -113,16 +122,20 @@ func Refusal(held []access.Assignment, now time.Time) error {
 	return fault.New(fault.Denied, op, "no access has been given to this person").Because(ReasonNoRule)
 }
 
-// Switch moves the session to another assignment that the person holds now: the
-// tokens of the one that is left die. Switching to the active one changes nothing.
-// The error is fault.Denied.
-func Switch(s Session, held []access.Assignment, to access.AssignmentID, now time.Time) (Session, []event.Event, error) {
+// Switch moves the session to another assignment that the person holds now, and whose
+// grant is content with the sign-in: the tokens of the one that is left die. Switching to
+// the active one changes nothing. The error is fault.Denied; with ReasonStepUp, another
+// sign-in helps.
+func Switch(s Session, held []access.Assignment, to access.AssignmentID, of access.Catalogue, now time.Time) (Session, []event.Event, error) {
 	if !s.LiveAt(now) {
 		return s, nil, fault.New(fault.Denied, "session.Switch", "the session has ended; sign in again").Because(ReasonEnded)
 	}
-	may := slices.ContainsFunc(held, func(a access.Assignment) bool { return a.ID == to && a.MaySignIn(now) })
-	if to == "" || !may {
+	at := slices.IndexFunc(held, func(a access.Assignment) bool { return a.ID == to && a.MaySignIn(now) })
+	if to == "" || at < 0 {
 		return s, nil, fault.New(fault.Denied, "session.Switch", "this access is not held now; choose another").Because(ReasonNotHeld)
+	}
+	if !s.Meets(of.Demands(held[at].Grant), now) {
+		return s, nil, fault.New(fault.Denied, "session.Switch", "this access demands another sign-in").Because(ReasonStepUp)
 	}
 	if s.State == Active && s.Active == to {
 		return s, nil, nil

@@ -44,7 +44,9 @@ func promise(t *testing.T, file string) {
 		given[f.Name] = strings.TrimSpace(string(f.Data))
 	}
 	before, after := readHeld(t, given["before"]), readHeld(t, given["after"])
-	s, events, err := do(t, given["do"], readSession(t, given["session"]), before, after)
+	was := readSession(t, given["session"])
+	was.Upstream.ACR, was.AuthTime = readSignIn(t, given["signed in"])
+	s, events, err := do(t, given["do"], was, before, after, readDemands(t, given["demands"]))
 	got := map[string]string{"becomes": showSession(s), "events": showEvents(events), "refused": showRefusal(t, err)}
 	for i, f := range a.Files {
 		if _, compared := got[f.Name]; !compared {
@@ -63,14 +65,14 @@ func promise(t *testing.T, file string) {
 	}
 }
 
-func do(t *testing.T, what string, s Session, before, after []access.Assignment) (Session, []event.Event, error) {
+func do(t *testing.T, what string, s Session, before, after []access.Assignment, of access.Catalogue) (Session, []event.Event, error) {
 	t.Helper()
 	verb, arg, _ := strings.Cut(what, " ")
 	switch verb {
 	case "start":
-		return Start(Opening{ID: "ses_1", Connection: "ironbark-entra", Person: "per_1", Held: before, Now: noon, Expires: noon.Add(12 * time.Hour)})
+		return Start(Opening{ID: "ses_1", Connection: "ironbark-entra", Person: "per_1", Held: before, Catalogue: of, Upstream: s.Upstream, AuthTime: s.AuthTime, Now: noon, Expires: noon.Add(12 * time.Hour)})
 	case "switch":
-		return Switch(s, before, access.AssignmentID(arg), noon)
+		return Switch(s, before, access.AssignmentID(arg), of, noon)
 	case "reconcile":
 		s, events := Reconcile(s, before, after, noon)
 		return s, events, nil
@@ -108,6 +110,44 @@ func readSession(t *testing.T, text string) Session {
 		t.Fatalf("no state is called %q", state)
 	}
 	return s
+}
+
+// readSignIn reads "ACR TIME": how and when the provider signed the person in.
+func readSignIn(t *testing.T, text string) (acr string, at time.Time) {
+	t.Helper()
+	acr, when, said := strings.Cut(text, " ")
+	if !said {
+		return acr, time.Time{}
+	}
+	at, err := time.Parse(time.RFC3339, when)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return acr, at
+}
+
+// readDemands reads "GRANT acr VALUE…" and "GRANT max_age DURATION".
+func readDemands(t *testing.T, text string) access.Catalogue {
+	t.Helper()
+	c := access.Catalogue{Grants: map[access.Grant]access.Terms{}}
+	for line := range strings.Lines(text) {
+		w := strings.Fields(line)
+		terms := c.Grants[access.Grant(w[0])]
+		switch w[1] {
+		case "acr":
+			terms.ACR = w[2:]
+		case "max_age":
+			d, err := time.ParseDuration(w[2])
+			if err != nil {
+				t.Fatal(err)
+			}
+			terms.MaxAge = d
+		default:
+			t.Fatalf("no demand is called %q", w[1])
+		}
+		c.Grants[access.Grant(w[0])] = terms
+	}
+	return c
 }
 
 // readHeld reads "ID standing grant@scope" and details: video, events=…, from

@@ -89,7 +89,7 @@ func TestI6ASessionStandsOnAHeldAssignmentOrNone(t *testing.T) {
 				held = after
 			case "switch":
 				to := access.AssignmentID(rapid.SampledFrom([]string{"asg_0", "asg_1", "asg_2", "asg_3", "asg_9", ""}).Draw(t, "to"))
-				next, _, err := Switch(s, held, to, now)
+				next, _, err := Switch(s, held, to, access.Catalogue{}, now)
 				if a, ok := find(held, to); (err == nil) != (ok && a.MaySignIn(now) && s.LiveAt(now)) {
 					t.Fatalf("switch to %q with %+v: %v", to, held, err)
 				}
@@ -143,7 +143,7 @@ func TestTheZeroSessionIsEnded(t *testing.T) {
 	if s.State != Ended || s.LiveAt(noon) {
 		t.Error("a forgotten field refuses")
 	}
-	if _, _, err := Switch(s, []access.Assignment{{ID: "a", Grant: access.Standard}}, "a", noon); err == nil {
+	if _, _, err := Switch(s, []access.Assignment{{ID: "a", Grant: access.Standard}}, "a", access.Catalogue{}, noon); err == nil {
 		t.Error("and nothing revives it")
 	}
 }

@@ -136,7 +136,7 @@ func ownRequest(a hot.AuthRequest) hot.AuthRequest {
 func requestBytes(a hot.AuthRequest) int {
 	n := 1024 + texts(a.OAuthScopes) + texts(a.Prompt) + texts(a.Resources) + texts(a.ACRValues) + texts(a.UILocales) + len(a.Claims) + len(a.ID)*3
 	for _, s := range []string{string(a.Client), a.RedirectURI, a.State, a.Nonce, a.CodeChallenge, a.DPoPKey, string(a.Grant),
-		a.LoginHint, string(a.Connection), string(a.Upstream.Connection), a.Upstream.State, a.Upstream.Nonce, a.Upstream.CodeVerifier} {
+		a.LoginHint, string(a.Connection), string(a.Upstream.Connection), a.Upstream.State, a.Upstream.Nonce, a.Upstream.CodeVerifier, string(a.Upstream.Grant), a.Upstream.ACRValues} {
 		n += len(s)
 	}
 	return n

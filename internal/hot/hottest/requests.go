@@ -56,7 +56,7 @@ func requestIsACopy(t *testing.T, e hot.Engine) {
 }
 
 func leg(c access.ConnectionID, state string) hot.Upstream {
-	return hot.Upstream{Connection: c, State: state, Nonce: "nonce of " + state, CodeVerifier: "verifier", Started: instant()}
+	return hot.Upstream{Connection: c, State: state, Nonce: "nonce of " + state, CodeVerifier: "verifier", Started: instant(), Login: true, Grant: "asg_up", ACRValues: "phrh phr"}
 }
 
 func stateWorksOnce(t *testing.T, e hot.Engine) {
