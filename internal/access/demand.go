@@ -42,13 +42,6 @@ func (d Demand) Until(authTime time.Time) time.Time {
 	return authTime.Add(d.MaxAge)
 }
 
-// Within reports whether whatever meets d also meets o.
-func (d Demand) Within(o Demand) bool {
-	foreign := func(acr string) bool { return !slices.Contains(o.ACR, acr) }
-	kind := len(o.ACR) == 0 || len(d.ACR) > 0 && !slices.ContainsFunc(d.ACR, foreign)
-	return kind && (o.MaxAge == 0 || d.MaxAge > 0 && d.MaxAge <= o.MaxAge)
-}
-
 // String is the demand in words: "acr phr or phrh, at most 15m0s old"; "" for none.
 func (d Demand) String() string {
 	var words []string
@@ -116,9 +109,4 @@ func (c Catalogue) ACRValues() []string {
 	}
 	slices.Sort(all)
 	return slices.Compact(all)
-}
-
-// Tightened reports whether a sign-in that will do under was may not do under c.
-func (c Catalogue) Tightened(was Catalogue) bool {
-	return slices.ContainsFunc(Grants(), func(g Grant) bool { return !was.Demands(g).Within(c.Demands(g)) })
 }

@@ -37,31 +37,6 @@ func TestADemandIsMetByASignInOfItsKindThatIsYoungEnough(t *testing.T) {
 	}
 }
 
-func TestATableIsTighterIfASignInThatDidMayNotDoAnyMore(t *testing.T) {
-	of := func(acr string, age time.Duration) Catalogue {
-		return Catalogue{Grants: map[Grant]Terms{Elevated: {ACR: strings.Fields(acr), MaxAge: age}}}
-	}
-	for _, row := range []struct {
-		name    string
-		was, is Catalogue
-		want    bool
-	}{
-		{"the same", of("phr", time.Hour), of("phr", time.Hour), false},
-		{"something, where there was nothing", Catalogue{}, of("phr", 0), true},
-		{"an age, where there was none", of("phr", 0), of("phr", time.Hour), true},
-		{"nothing any more", of("phr", time.Hour), Catalogue{}, false},
-		{"one more kind", of("phr", 0), of("phr phrh", 0), false},
-		{"one kind less", of("phr phrh", 0), of("phr", 0), true},
-		{"longer", of("", time.Hour), of("", 2*time.Hour), false},
-		{"shorter", of("", 2*time.Hour), of("", time.Hour), true},
-		{"another name only", Catalogue{}, Catalogue{Grants: map[Grant]Terms{Elevated: {PublicName: "Boss"}}}, false},
-	} {
-		if got := row.is.Tightened(row.was); got != row.want {
-			t.Errorf("%s: tightened is %v", row.name, got)
-		}
-	}
-}
-
 func TestADemandIsHeldToItsBounds(t *testing.T) {
 	long := make([]string, MaxDemandedACR+1)
 	for i := range long {

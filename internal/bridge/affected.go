@@ -17,13 +17,12 @@ const (
 )
 
 // reachesOf says whom of each connection it may concern that next takes the place of
-// old. What is in doubt is everybody: another ceiling, a scope that went, was retired
-// or lies elsewhere, or a grant that demands more of the sign-in, since whoever verifies
-// tokens by themselves must hear to ask.
+// old. What is in doubt is everybody: another ceiling, or a scope that went, was retired
+// or lies elsewhere.
 func reachesOf(old, next *mapping.Policy) map[access.ConnectionID]mapping.Reach {
 	reaches := map[access.ConnectionID]mapping.Reach{}
 	compared := mapping.Compare(old, next)
-	moved := old == nil || next.Catalogue().Tightened(old.Catalogue()) || lies(access.DiffTrees(old.Tree(), next.Tree()))
+	moved := old == nil || lies(access.DiffTrees(old.Tree(), next.Tree()))
 	for _, c := range next.Connections() {
 		r := compared.Of(c.ID)
 		if !moved {

@@ -26,18 +26,22 @@ func TestOnlyWhoIsAffectedIsDecidedAnew(t *testing.T) {
 		change        func(*mapping.PolicySource)
 		banksia, lost bool // who is decided anew: banksia's people, and whether that ends their access
 	}{
-		"another's rule goes":            {withoutRule("southern-support"), false, false},
-		"another connection ends":        {withoutConnection(tundra), false, false},
-		"a rule of theirs goes":          {withoutRule("banksia-managers"), true, true},
-		"a note, an owner":               {func(p *mapping.PolicySource) { p.Rules[0].Note, p.Rules[0].Owner = "checked", "Ops" }, false, false},
-		"a test, a guard":                {func(p *mapping.PolicySource) { p.Guard.WithoutAccess = &mapping.Share{People: 7} }, false, false},
-		"how often their IdP may ask":    {settings(func(c *access.Connection) { c.SCIM.Rate = access.Rate{PerSecond: 7, Burst: 70} }), false, false},
-		"their name and their domains":   {settings(func(c *access.Connection) { c.Name, c.Domains = "Banksia", []string{"new.example"} }), false, false},
-		"their register is trusted":      {settings(func(c *access.Connection) { c.TrustsCertification = !c.TrustsCertification }), false, false},
-		"another fleet":                  {fleet("ballarat"), false, false},
-		"a rule about another group":     {withoutRule("banksia-admins"), false, false},
-		"their ceiling gains a grant":    {settings(func(c *access.Connection) { c.Ceiling.Grants = append(c.Ceiling.Grants, access.Technician) }), true, false},
-		"what they hold gains something": {guestToo, true, false},
+		"another's rule goes":               {withoutRule("southern-support"), false, false},
+		"another connection ends":           {withoutConnection(tundra), false, false},
+		"a rule of theirs goes":             {withoutRule("banksia-managers"), true, true},
+		"a note, an owner":                  {func(p *mapping.PolicySource) { p.Rules[0].Note, p.Rules[0].Owner = "checked", "Ops" }, false, false},
+		"a test, a guard":                   {func(p *mapping.PolicySource) { p.Guard.WithoutAccess = &mapping.Share{People: 7} }, false, false},
+		"how often their IdP may ask":       {settings(func(c *access.Connection) { c.SCIM.Rate = access.Rate{PerSecond: 7, Burst: 70} }), false, false},
+		"their name and their domains":      {settings(func(c *access.Connection) { c.Name, c.Domains = "Banksia", []string{"new.example"} }), false, false},
+		"their register is trusted":         {settings(func(c *access.Connection) { c.TrustsCertification = !c.TrustsCertification }), false, false},
+		"another fleet":                     {fleet("ballarat"), false, false},
+		"a rule about another group":        {withoutRule("banksia-admins"), false, false},
+		"their ceiling gains a grant":       {settings(func(c *access.Connection) { c.Ceiling.Grants = append(c.Ceiling.Grants, access.Technician) }), true, false},
+		"what they hold gains something":    {guestToo, true, false},
+		"a grant demands more of a sign-in": {func(p *mapping.PolicySource) { p.Catalogue = demanding(access.Administrator, 0, "phr") }, false, false},
+		"a grant is called otherwise": {func(p *mapping.PolicySource) {
+			p.Catalogue = access.Catalogue{Grants: map[access.Grant]access.Terms{access.Administrator: {PublicName: "Chief"}}}
+		}, false, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -184,10 +184,10 @@ func TestWhoeverVerifiesTokensAloneHearsOfAStricterTable(t *testing.T) {
 	t.Parallel()
 	p := newProtected(t)
 	p.kim()
+	p.begin()
 	s := p.session(southern, "oid-kim")
-	p.follow()
-	if _, err := p.guard.Check(p.ctx, s.tokens.AccessToken); err != nil {
-		t.Fatal(err)
+	if _, err := p.guard.Check(p.ctx, s.tokens.AccessToken); err != nil || p.routes["/oauth2/introspect"] != 0 {
+		t.Fatalf("before: %v, and it asked %d times", err, p.routes["/oauth2/introspect"])
 	}
 	p.catalogued(demanding(s.browser.Assignment.Grant, time.Hour, "phrh", "phr"))
 	p.follow()
