@@ -5,10 +5,13 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
+	"github.com/drawbridge-id/drawbridge/internal/session"
 )
 
 // anyMethod is what a proxy may ask with: nginx asks with GET, Envoy with the method of
@@ -23,6 +26,7 @@ type Need struct {
 	Workflows []string         // all of them
 	Scope     access.ScopeID   // the active grant is at this scope or below; "": wherever
 	Reaches   []access.ScopeID // the active grant is at one of these: a resource's scope, or those above it
+	SignIn    access.Demand    // how and when the person signed in
 }
 
 // ParseNeed reads the query of an auth_request: audience is required.
@@ -33,9 +37,9 @@ func ParseNeed(query string) (Need, error) {
 	}
 	n := Need{Audience: values.Get("audience"), Workflows: values["workflow"], Scope: access.ScopeID(values.Get("within"))}
 	for name, list := range values {
-		single := name == "audience" || name == "within"
-		if !single && !slices.Contains([]string{"grant", "workflow", "reaches"}, name) || single && len(list) > 1 || slices.Contains(list, "") {
-			return Need{}, invalid("Ask by audience, grant, workflow, within and reaches; audience and within once.")
+		single := slices.Contains([]string{"audience", "within", "max_age"}, name)
+		if !single && !slices.Contains([]string{"grant", "workflow", "reaches", "acr"}, name) || single && len(list) > 1 || slices.Contains(list, "") {
+			return Need{}, invalid("Ask by audience, grant, workflow, within, reaches, acr and max_age; audience, within and max_age once.")
 		}
 	}
 	for _, g := range values["grant"] {
@@ -47,6 +51,9 @@ func ParseNeed(query string) (Need, error) {
 	for _, s := range values["reaches"] {
 		n.Reaches = append(n.Reaches, access.ScopeID(s))
 	}
+	if n.SignIn, err = parseSignIn(values["acr"], values.Get("max_age")); err != nil {
+		return Need{}, err
+	}
 	if n.Audience == "" {
 		return Need{}, invalid("Say in audience whom the access tokens must be for.")
 	}
@@ -55,8 +62,29 @@ func ParseNeed(query string) (Need, error) {
 
 const maxNeed = 4 << 10
 
-// Missing says what an accepted token lacks; "" if nothing.
-func (n Need) Missing(a Accepted, g ActiveGrant) string {
+// parseSignIn reads how and when the person must have signed in: acr values, and an age in
+// seconds.
+func parseSignIn(acr []string, maxAge string) (d access.Demand, err error) {
+	for _, value := range acr {
+		if wrong := access.CheckACR(value); wrong != "" {
+			return d, invalid("acr: " + wrong + ".")
+		}
+	}
+	d.ACR = acr
+	if maxAge == "" {
+		return d, nil
+	}
+	const most = 10 * 365 * 24 * 60 * 60 // seconds: ten years
+	n, err := strconv.ParseUint(maxAge, 10, 32)
+	if err != nil || n == 0 || n > most {
+		return d, invalid("max_age is a number of seconds, from 1 on.")
+	}
+	d.MaxAge = time.Duration(n) * time.Second
+	return d, nil
+}
+
+// Missing says what an accepted token lacks at an instant; "" if nothing.
+func (n Need) Missing(a Accepted, g ActiveGrant, now time.Time) string {
 	for _, w := range n.Workflows {
 		if !slices.Contains(a.OAuthScopes, w) {
 			return "insufficient_scope"
@@ -67,6 +95,8 @@ func (n Need) Missing(a Accepted, g ActiveGrant) string {
 		n.Scope != "" && n.Scope != g.Scope.ID && !slices.Contains(g.Scope.AncestorIDs, n.Scope),
 		len(n.Reaches) > 0 && !slices.Contains(n.Reaches, g.Scope.ID):
 		return "insufficient_grant"
+	case !n.SignIn.Met(a.ACR, a.AuthTime, now):
+		return session.ReasonStepUp
 	}
 	return ""
 }
@@ -94,7 +124,12 @@ func (p *Provider) authRequest(w http.ResponseWriter, r *http.Request) {
 		p.refuse(w, r, noToken(), bearerError)
 		return
 	}
-	if code := need.Missing(a, g); code != "" {
+	code := need.Missing(a, g, p.Now())
+	if code == session.ReasonStepUp {
+		writeError(w, (&StepUp{need.SignIn}).stepUpError())
+		return
+	}
+	if code != "" {
 		w.Header().Set("X-Auth-Switch-URL", p.Issuer+"/me/")
 		writeError(w, &Error{Status: http.StatusForbidden, Code: code, Description: "The active grant does not suffice.", challenge: bearerChallenge(code, need.Workflows)})
 		return

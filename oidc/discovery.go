@@ -32,6 +32,7 @@ type metadataDocument struct {
 	ResponseModes         []string `json:"response_modes_supported"`
 	GrantTypes            []string `json:"grant_types_supported"`
 	DetailTypes           []string `json:"authorization_details_types_supported"`
+	ACRValues             []string `json:"acr_values_supported,omitempty"`
 	SubjectTypes          []string `json:"subject_types_supported"`
 	IDTokenAlgs           []string `json:"id_token_signing_alg_values_supported"`
 	TokenAuth             []string `json:"token_endpoint_auth_methods_supported"`
@@ -56,8 +57,9 @@ type metadataDocument struct {
 	BackchannelSession    bool     `json:"backchannel_logout_session_supported"`
 }
 
-// discoveryDocument is made once: it says nothing that changes while we run.
-func discoveryDocument(issuer string) []byte {
+// discoveryDocument says nothing that changes while we run, but for the kinds of sign-in
+// that the configuration names.
+func discoveryDocument(issuer string, acrValues []string) []byte {
 	confidential := []string{"client_secret_basic", "client_secret_post", "private_key_jwt"}
 	withPublic := append([]string{"none"}, confidential...)
 	d := metadataDocument{
@@ -69,7 +71,7 @@ func discoveryDocument(issuer string) []byte {
 		Scopes:        []string{scopeOpenID, scopeProfile, scopeEmail, scopeAddress, scopePhone, ScopeOffline, ScopeSCIM},
 		ResponseTypes: []string{"code"}, ResponseModes: []string{"query"},
 		GrantTypes: GrantTypes(), DetailTypes: []string{DetailActiveGrant},
-		SubjectTypes: []string{"public", "pairwise"}, IDTokenAlgs: []string{"ES256", "RS256"},
+		ACRValues: acrValues, SubjectTypes: []string{"public", "pairwise"}, IDTokenAlgs: []string{"ES256", "RS256"},
 		TokenAuth: withPublic, TokenAuthAlgs: assertion.Algorithms(),
 		IntrospectionAuth: confidential, IntrospectionAuthAlgs: assertion.Algorithms(), IntrospectionAlgs: []string{"ES256", "RS256"},
 		RevocationAuth: withPublic, RevocationAuthAlgs: assertion.Algorithms(),
@@ -102,7 +104,11 @@ func discoveryDocument(issuer string) []byte {
 const KeysMaxAge = 5 * time.Minute
 
 func (p *Provider) metadata(w http.ResponseWriter, r *http.Request) {
-	writePublic(w, r, p.discovery)
+	var acr []string
+	if p.ACRValues != nil {
+		acr = p.ACRValues()
+	}
+	writePublic(w, r, discoveryDocument(p.Issuer, acr))
 }
 
 func (p *Provider) keys(w http.ResponseWriter, r *http.Request) { writePublic(w, r, p.JWKS()) }

@@ -55,6 +55,21 @@ func TestOIDCCDiscoveryEndpointVerification(t *testing.T) {
 	}
 }
 
+// TestDiscoveryNamesTheKindsOfSignInThatAreAskedFor now, and leaves the member out where
+// none is.
+func TestDiscoveryNamesTheKindsOfSignInThatAreAskedFor(t *testing.T) {
+	w := newWorld()
+	asked := []string{"phr"}
+	w.change = func(c *Config) { c.ACRValues = func() []string { return asked } }
+	for _, want := range []string{"phr", "phr phrh", ""} {
+		asked = strings.Fields(want)
+		m := w.metadata(t, "/.well-known/openid-configuration")
+		if _, there := m["acr_values_supported"]; there != (want != "") || strings.Join(list(m, "acr_values_supported"), " ") != want {
+			t.Errorf("acr_values_supported is %v, want %q", m["acr_values_supported"], want)
+		}
+	}
+}
+
 // TestDiscoveryTellsTheTruth: every endpoint is there, every scope and prompt is
 // accepted, every grant type known.
 func TestDiscoveryTellsTheTruth(t *testing.T) {

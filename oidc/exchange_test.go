@@ -68,6 +68,7 @@ func TestExchangesThatAreRefused(t *testing.T) {
 		{"another requested type", token, []string{"requested_token_type", "urn:ietf:params:oauth:token-type:id_token"}, "invalid_request"},
 		{"an actor", token, []string{"actor_token", "x"}, "invalid_request"},
 		{"an actor's type", token, []string{"actor_token_type", tokenTypeAccess}, "invalid_request"},
+		{"which demands another sign-in", token, []string{"scope", "openid grant:asg_guarded"}, "insufficient_user_authentication"},
 		{"not held", token, []string{"scope", "openid grant:asg_never"}, "invalid_target"},
 		{"two grants", token, []string{"scope", "grant:asg_visit grant:asg_home"}, "invalid_scope"},
 		{"no grant", token, []string{"scope", "grant:"}, "invalid_scope"},

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/drawbridge-id/drawbridge/internal/access"
 )
 
 // FuzzAuthorizeQuery: whatever the query, the process lives, an answer comes, and
@@ -94,6 +96,7 @@ func FuzzBasicAuth(f *testing.F) {
 func FuzzNeed(f *testing.F) {
 	f.Add("audience=api&workflow=live_view&grant=standard&within=scp_1&reaches=scp_2")
 	f.Add("audience=&grant=x")
+	f.Add("audience=api&acr=phr&acr=phrh&max_age=3600")
 	f.Add("audience=a&audience=b&%zz")
 	f.Fuzz(func(t *testing.T, query string) {
 		n, err := ParseNeed(query)
@@ -102,6 +105,9 @@ func FuzzNeed(f *testing.F) {
 		}
 		if n.Audience == "" {
 			t.Errorf("%q asks for the tokens of nobody", query)
+		}
+		if n.SignIn.MaxAge < 0 || slices.ContainsFunc(n.SignIn.ACR, func(acr string) bool { return access.CheckACR(acr) != "" }) {
+			t.Errorf("%q demands %v", query, n.SignIn)
 		}
 		for _, g := range n.Grants {
 			if !g.MaySignIn() {

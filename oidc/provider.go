@@ -28,8 +28,10 @@ type Config struct {
 	Doors       Doors // nil: nobody is made to wait
 	Interaction Interaction
 	JWKS        func() []byte // the public keys as a JSON document (RFC 7517)
-	Now         func() time.Time
-	CookieName  string // of the browser's session
+	// ACRValues are the kinds of sign-in that are asked for anywhere; nil: none.
+	ACRValues  func() []string
+	Now        func() time.Time
+	CookieName string // of the browser's session
 	// Observe hears of every error once, where it is rendered. It may be nil.
 	Observe func(ctx context.Context, err error)
 }
@@ -38,15 +40,12 @@ type Config struct {
 // the proofs it has seen.
 type Provider struct {
 	Config
-	secure    bool // cookies are sent over https only
-	discovery []byte
+	secure bool // cookies are sent over https only
 }
 
 // New makes a Provider.
 func New(c Config) *Provider {
-	p := &Provider{Config: c, secure: strings.HasPrefix(c.Issuer, "https://")}
-	p.discovery = discoveryDocument(c.Issuer)
-	return p
+	return &Provider{Config: c, secure: strings.HasPrefix(c.Issuer, "https://")}
 }
 
 // PathToken is the token endpoint, below the issuer: assertions are made out to it.

@@ -21,7 +21,7 @@ func (e *StepUp) Error() string {
 
 // Challenge is the WWW-Authenticate of the refusal.
 func (e *StepUp) Challenge() string {
-	c := `Bearer realm="oauth2", error="` + session.ReasonStepUp + `", error_description="the grant demands another sign-in"`
+	c := `Bearer realm="oauth2", error="` + session.ReasonStepUp + `", error_description="another sign-in is demanded"`
 	if len(e.ACR) > 0 {
 		c += `, acr_values="` + printable(strings.Join(e.ACR, " ")) + `"`
 	}

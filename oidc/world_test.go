@@ -364,6 +364,10 @@ func (w *world) Exchange(_ context.Context, x TokenExchange) (TokenSet, error) {
 		return TokenSet{}, w.down
 	case !ok || a.Bound.Subject.Client != x.Client.ID || a.DPoPKey != "" && a.DPoPKey != x.DPoPKey:
 		return TokenSet{}, fault.New(fault.NotFound, "world.Exchange", "the subject_token does not count")
+	case x.Grant == "asg_guarded":
+		e := fault.New(fault.Denied, "world.Exchange", "another sign-in").Because(session.ReasonStepUp)
+		e.Err = &StepUp{access.Demand{ACR: []string{"phr"}}}
+		return TokenSet{}, e
 	case x.Grant != "" && x.Grant != "asg_visit":
 		return TokenSet{}, fault.New(fault.Denied, "world.Exchange", "not held").Because("invalid_target")
 	}

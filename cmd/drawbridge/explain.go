@@ -179,6 +179,9 @@ func times(e bridge.Explanation, h bridge.Holding) string {
 }
 
 func (c *cli) tellChain(h bridge.Holding, past bool) {
+	if h.Demands != "" {
+		fmt.Fprintln(c.out, "         demands a sign-in with "+h.Demands)
+	}
 	for _, l := range h.Chain {
 		fmt.Fprintln(c.out, "         "+chain(l))
 	}

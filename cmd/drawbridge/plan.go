@@ -311,6 +311,7 @@ func (c *cli) planAsText(plan bridge.PolicyPlan, people *spool, file string, f p
 	defer out.Flush() //nolint:errcheck // c.out reports nothing that could be told elsewhere
 	fmt.Fprintln(out, planSentence(plan.Summary))
 	tellConnections(out, plan.Connections)
+	tellDemands(out, plan.Demands)
 	if !f.summary && plan.Summary.Changing > 0 {
 		fmt.Fprintln(out)
 		if f.full {
@@ -360,6 +361,19 @@ func tellConnections(w io.Writer, all []bridge.ConnectionChange) {
 	}
 }
 
+func tellDemands(w io.Writer, all []bridge.DemandChange) {
+	for _, d := range all {
+		switch {
+		case d.Is == "":
+			fmt.Fprintf(w, "  ~ %s demands no special sign-in any more; it was %s\n", d.Grant, d.Was)
+		case d.Was == "":
+			fmt.Fprintf(w, "  ! %s demands a sign-in with %s: whoever is signed in otherwise must sign in again\n", d.Grant, d.Is)
+		default:
+			fmt.Fprintf(w, "  ! %s demands a sign-in with %s, not %s: whoever is signed in otherwise must sign in again\n", d.Grant, d.Is, d.Was)
+		}
+	}
+}
+
 // tellPeople shows the changes by connection and name.
 func tellPeople(w io.Writer, plan bridge.PolicyPlan) {
 	for _, p := range plan.People {
@@ -395,6 +409,9 @@ func tellHolding(w io.Writer, mark string, h bridge.PlannedHolding) {
 		is += " (guest)"
 	}
 	fmt.Fprintf(w, "  %s %-44s %-6s  events %s, video %t", mark, is, h.Risk, h.Flags.Events, h.Flags.Video)
+	if h.Demands != "" {
+		fmt.Fprintf(w, ", demands %s", h.Demands)
+	}
 	if len(h.Rules) > 0 {
 		by := "rule"
 		if len(h.Rules) > 1 {

@@ -191,7 +191,7 @@ func (a *app) route(ring *keys.Ring) error {
 		SignIns: a.bridge, Own: a.bridge, Finder: a.bridge, Grants: a.bridge, Proofs: proofs, Requests: a.hot, Clients: a.bridge, Codes: a.bridge, Upstream: a.upstreams,
 		Doors: doors, Now: time.Now, Reference: bridge.RequestID, Observe: a.observePage})
 	provider := oidc.New(oidc.Config{Issuer: base, Clients: a.bridge, Requests: a.hot, Browsers: a.bridge, Switcher: a.bridge, Tokens: a.bridge, Profiles: a.bridge,
-		Codes: a.bridge, Services: a.bridge, Applications: a.bridge, Feed: a.bridge, Proofs: proofs, ClientAddr: from, Doors: doors, Interaction: pages, JWKS: ring.JWKS, Now: time.Now, CookieName: console.SessionCookie(strings.HasPrefix(base, "https://")),
+		Codes: a.bridge, Services: a.bridge, Applications: a.bridge, Feed: a.bridge, Proofs: proofs, ClientAddr: from, Doors: doors, Interaction: pages, JWKS: ring.JWKS, ACRValues: a.acrValues, Now: time.Now, CookieName: console.SessionCookie(strings.HasPrefix(base, "https://")),
 		Observe: observe})
 	mux := http.NewServeMux()
 	pages.Routes(mux)
@@ -254,6 +254,13 @@ func routeOf(r *http.Request) string {
 		}
 	}
 	return "other"
+}
+
+// acrValues lists the kinds of sign-in that are asked for anywhere.
+func (a *app) acrValues() []string {
+	all := append(a.bridge.DemandedACR(), a.upstreams.ACRValues()...)
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 func (a *app) storeAnswers(ctx context.Context) error {

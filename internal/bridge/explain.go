@@ -56,6 +56,7 @@ type Holding struct {
 	Standing  access.Standing     `json:"standing"`
 	Flags     access.Flags        `json:"flags"`
 	Risk      access.Risk         `json:"risk"`
+	Demands   string              `json:"demands,omitzero" doc:"what the grant demands of the sign-in: acr values, and how old it may be"`
 	NotBefore time.Time           `json:"not_before,omitzero"`
 	Until     time.Time           `json:"until,omitzero"`
 	LastUsed  time.Time           `json:"last_used,omitzero" doc:"when a session last stood on it, to the minute"`
@@ -252,7 +253,7 @@ func (x explainer) holdings(held []access.Assignment, sessions []SessionView) []
 		s, _ := x.policy.Tree().Scope(a.Scope)
 		came := x.came.held[a.ID]
 		out[i] = Holding{ID: a.ID, Is: x.policy.Describe(a.Grant, a.Scope), Grant: a.Grant, Scope: a.Scope, Standing: a.Standing, Flags: a.Flags,
-			Risk: x.policy.Catalogue().RiskOf(s.Level, a.Grant, a.Flags), NotBefore: a.NotBefore, Until: a.Until, LastUsed: a.LastUsed,
+			Risk: x.policy.Catalogue().RiskOf(s.Level, a.Grant, a.Flags), Demands: x.policy.Catalogue().Demands(a.Grant).String(), NotBefore: a.NotBefore, Until: a.Until, LastUsed: a.LastUsed,
 			Sessions: standing[a.ID], Given: came.at, Request: came.request, Sources: a.Sources}
 		for _, source := range a.Sources {
 			out[i].Chain = append(out[i].Chain, x.link(source))

@@ -133,6 +133,9 @@ func offers(of access.Catalogue, ceiling []access.Grant) []scim.Offer {
 	return all
 }
 
+// DemandedACR lists the kinds of sign-in that grants demand now, sorted.
+func (b *Bridge) DemandedACR() []string { return b.catalogue().ACRValues() }
+
 // catalogue is what grants are called now. Names decide nothing: if the policy cannot be
 // read at the moment, the guide's do.
 func (b *Bridge) catalogue() access.Catalogue {

@@ -17,8 +17,9 @@ type PolicyPlan struct {
 	Reverts     int64                `json:"reverts,omitzero"` // the version that it brings back
 	At          time.Time            `json:"at"`
 	Summary     PlanSummary          `json:"summary"`
-	Connections []ConnectionChange   `json:"connections"` // that come, end, or open again
-	People      []PersonChange       `json:"people"`      // by connection and name; the first of them
+	Connections []ConnectionChange   `json:"connections"`       // that come, end, or open again
+	Demands     []DemandChange       `json:"demands,omitempty"` // that grants will make of the sign-in, where they change
+	People      []PersonChange       `json:"people"`            // by connection and name; the first of them
 	Findings    []PlanFinding        `json:"findings"`
 	Shadow      []RuleCount          `json:"shadow"` // what rules that only count would give
 	Tests       []mapping.TestResult `json:"tests"`
@@ -52,6 +53,24 @@ type ConnectionChange struct {
 	People     int64               `json:"people"`
 }
 
+// DemandChange is what a grant demands of the sign-in, in words; "" for nothing. It takes
+// an assignment from nobody, but who is signed in otherwise must sign in again.
+type DemandChange struct {
+	Grant access.Grant `json:"grant"`
+	Was   string       `json:"was,omitzero"`
+	Is    string       `json:"is,omitzero"`
+}
+
+// demandChanges are the demands that differ between two tables.
+func demandChanges(was, is access.Catalogue) (all []DemandChange) {
+	for _, g := range access.Grants() {
+		if c := (DemandChange{g, was.Demands(g).String(), is.Demands(g).String()}); c.Was != c.Is {
+			all = append(all, c)
+		}
+	}
+	return all
+}
+
 // PersonChange is what a plan does to one person.
 type PersonChange struct {
 	Connection    access.ConnectionID `json:"connection"`
@@ -72,6 +91,7 @@ type PlannedHolding struct {
 	Standing access.Standing `json:"standing"`
 	Flags    access.Flags    `json:"flags"`
 	Risk     access.Risk     `json:"risk"`
+	Demands  string          `json:"demands,omitzero"` // what the grant demands of the sign-in
 	Until    time.Time       `json:"until,omitzero"`
 	Rules    []string        `json:"rules,omitempty"` // by which it is, or was, given
 	LastUsed time.Time       `json:"last_used,omitzero"`

@@ -80,7 +80,8 @@ func changeOf(who PersonName, old, next *mapping.Policy, plan mapping.Plan, befo
 // holdingOf is an assignment as people read it.
 func holdingOf(p *mapping.Policy, a access.Assignment) PlannedHolding {
 	s, _ := p.Tree().Scope(a.Scope)
-	h := PlannedHolding{Is: p.Describe(a.Grant, a.Scope), Standing: a.Standing, Flags: a.Flags, Risk: p.Catalogue().RiskOf(s.Level, a.Grant, a.Flags), Until: a.Until, LastUsed: a.LastUsed}
+	h := PlannedHolding{Is: p.Describe(a.Grant, a.Scope), Standing: a.Standing, Flags: a.Flags, Risk: p.Catalogue().RiskOf(s.Level, a.Grant, a.Flags),
+		Demands: p.Catalogue().Demands(a.Grant).String(), Until: a.Until, LastUsed: a.LastUsed}
 	for _, s := range a.Sources {
 		by := s.ID
 		if s.Kind != access.SourceRule {

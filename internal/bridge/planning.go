@@ -251,6 +251,11 @@ func (r *planRun) plan() PolicyPlan {
 	plan := PolicyPlan{Hash: hashOf(r.base.Version, r.hash, r.losses), Base: r.base.Version, Policy: r.hash, File: r.o.File, Reverts: r.o.Reverts, At: r.now,
 		Summary: r.tally.summary, Connections: r.connectionChanges(), People: r.first.trim(), Findings: r.findings(),
 		Shadow: []RuleCount{}, Tests: mapping.RunTests(next, next.Source().Tests, r.now), Guards: judge(r.guard(), r.guarded())}
+	var before access.Catalogue
+	if r.planner.was != nil {
+		before = r.planner.was.Catalogue()
+	}
+	plan.Demands = demandChanges(before, next.Catalogue())
 	if plan.People == nil {
 		plan.People = []PersonChange{}
 	}

@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"github.com/drawbridge-id/drawbridge/internal/fault"
+	"github.com/drawbridge-id/drawbridge/internal/session"
 	"github.com/drawbridge-id/drawbridge/oidc"
 )
 
@@ -60,6 +61,10 @@ func (c *Console) refuseJSON(w http.ResponseWriter, r *http.Request, err error) 
 	switch status {
 	case http.StatusUnauthorized, http.StatusForbidden:
 		challenge(w, code)
+		if up, ok := errors.AsType[*oidc.StepUp](err); ok {
+			code, text = session.ReasonStepUp, "The grant demands another sign-in."
+			w.Header().Set("WWW-Authenticate", up.Challenge())
+		}
 	case http.StatusServiceUnavailable, http.StatusTooManyRequests:
 		w.Header().Set("Retry-After", "5")
 	}

@@ -202,6 +202,18 @@ func TestWhatTheGrantAndTheApplicationDemandMustBothBeMet(t *testing.T) {
 	}
 }
 
+// TestTheChoicesOfATokenWhoseSignInIsNotEnoughAreNotShown: the answer says which is.
+func TestTheChoicesOfATokenWhoseSignInIsNotEnoughAreNotShown(t *testing.T) {
+	w := newWorld(t)
+	b := w.browserTab(t)
+	req := b.request(http.MethodGet, "/me/grants", nil)
+	req.Header.Set("Authorization", "Bearer weak")
+	got := b.send(req)
+	if got.status != http.StatusUnauthorized || !strings.Contains(got.header.Get("WWW-Authenticate"), `acr_values="phr", max_age="3600"`) || !strings.Contains(got.body, session.ReasonStepUp) {
+		t.Errorf("%d %q %s", got.status, got.header.Get("WWW-Authenticate"), got.body)
+	}
+}
+
 // TestAStepUpIsNotServedByTheSessionThatWasNotEnough: a trip for a grant always ends in
 // the session that it made.
 func TestAStepUpIsNotServedByTheSessionThatWasNotEnough(t *testing.T) {

@@ -428,6 +428,10 @@ func (b bearers) Grants(_ context.Context, shown oidc.Presented) (access.Assignm
 	switch shown.Token {
 	case "good":
 		return cairns.ID, []oidc.ActiveGrant{perth, cairns}, nil
+	case "weak":
+		e := fault.New(fault.Unauthenticated, "world", "weak").Because(session.ReasonStepUp)
+		e.Err = &oidc.StepUp{Demand: access.Demand{ACR: []string{"phr"}, MaxAge: time.Hour}}
+		return "", nil, e
 	case "down":
 		return "", nil, fault.New(fault.Unavailable, "world", "the database is down")
 	}

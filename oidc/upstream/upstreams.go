@@ -75,6 +75,17 @@ func (u *Upstreams) linkTo(p Provider) *link {
 	return newLink(p, u.client, u.prove, u.now)
 }
 
+// ACRValues lists the kinds of sign-in that any provider is asked for, or must confirm,
+// sorted.
+func (u *Upstreams) ACRValues() []string {
+	var all []string
+	for _, l := range *u.links.Load() {
+		all = append(append(all, l.provider.ACRValues...), l.provider.RequireACR...)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
 func (u *Upstreams) check(p Provider) error {
 	issuer, err := url.Parse(p.Issuer)
 	switch {
