@@ -396,6 +396,46 @@ func TestTheRequestMayNameTheKeyOfItsCode(t *testing.T) {
 	}
 }
 
+// TestAPushMayProveTheKeyOfItsCode is RFC 9449 section 10.1: a proof beside the pushed
+// request binds its code as dpop_jkt does, and both name the same key.
+func TestAPushMayProveTheKeyOfItsCode(t *testing.T) {
+	w := newWorld()
+	cookie := w.person("ada")
+	key, other := w.prover(t), w.prover(t)
+	push := func(proof string, changes ...string) *httptest.ResponseRecorder {
+		return w.do(call{method: http.MethodPost, path: pathPush, form: ask(changes...), basic: [2]string{"fleet-web", webSecret}, header: http.Header{"Dpop": {proof}}})
+	}
+	for name, rec := range map[string]*httptest.ResponseRecorder{
+		"another key than dpop_jkt":  push(key.proof("POST", pathPush, "", nil), "dpop_jkt", other.thumbprint()),
+		"of another endpoint":        push(key.proof("POST", PathToken, "", nil)),
+		"of an access token as well": push(key.proof("POST", pathPush, "token", nil)),
+		"no proof at all":            push("x"),
+	} {
+		if rec.Code != http.StatusBadRequest || object(t, rec)["error"] != "invalid_dpop_proof" {
+			t.Errorf("%s: %d %s", name, rec.Code, rec.Body)
+		}
+	}
+	for name, row := range map[string]struct {
+		changes []string
+		prover  *prover
+		status  int
+	}{
+		"that key":             {nil, key, http.StatusOK},
+		"that key, named, too": {[]string{"dpop_jkt", key.thumbprint()}, key, http.StatusOK},
+		"another key":          {nil, other, http.StatusBadRequest},
+	} {
+		uri, _ := object(t, push(key.proof("POST", pathPush, "", nil), row.changes...))["request_uri"].(string)
+		code := sent(w.bring(cookie, uri)).Get("code")
+		if rec := w.token(redemption(code), row.prover.proof("POST", PathToken, "", nil), "fleet-web", webSecret); code == "" || rec.Code != row.status {
+			t.Errorf("%s: %d %s", name, rec.Code, rec.Body)
+		}
+	}
+	uri, _ := object(t, push(key.proof("POST", pathPush, "", nil)))["request_uri"].(string)
+	if rec := w.token(redemption(sent(w.bring(cookie, uri)).Get("code")), "", "fleet-web", webSecret); rec.Code != http.StatusBadRequest {
+		t.Errorf("no proof at the token endpoint: %d %s", rec.Code, rec.Body)
+	}
+}
+
 func FuzzParseProof(f *testing.F) {
 	w := newWorld()
 	p := w.prover(f)

@@ -29,7 +29,13 @@ func (p *Provider) push(w http.ResponseWriter, r *http.Request) {
 		p.refuse(w, r, err, oauthError)
 		return
 	}
-	name, err := p.keep(r.Context(), f.ahead(c), c)
+	p.Proofs.Announce(w)
+	ahead, err := p.provingKey(r, f.ahead(c))
+	if err != nil {
+		p.refuse(w, r, err, oauthError)
+		return
+	}
+	name, err := p.keep(r.Context(), ahead, c)
 	if err != nil {
 		p.refuse(w, r, err, oauthError)
 		return
@@ -38,6 +44,22 @@ func (p *Provider) push(w http.ResponseWriter, r *http.Request) {
 		RequestURI string `json:"request_uri"`
 		ExpiresIn  int64  `json:"expires_in"` // seconds
 	}{requestURI + name, int64(PushedLife / time.Second)})
+}
+
+// provingKey binds a request's code to the key that was proved when it was pushed, as if
+// dpop_jkt had named it (RFC 9449 section 10.1). Where both are there, they are the same.
+func (p *Provider) provingKey(r *http.Request, f form) (form, error) {
+	key, err := p.Proofs.Key(r, "")
+	if err != nil || key == "" {
+		return f, err
+	}
+	switch f.get("dpop_jkt") {
+	case "":
+		return append(f, param{"dpop_jkt", key}), nil
+	case key:
+		return f, nil
+	}
+	return nil, badProof("The DPoP proof is of another key than dpop_jkt names.")
 }
 
 // ahead is the request of a form that its client sent, without what that authenticated by.
