@@ -197,7 +197,7 @@ func (a *app) route(ring *keys.Ring) error {
 	pages.Routes(mux)
 	provider.Routes(mux)
 	authzen.New(authzen.Config{Issuer: base, Gate: a.bridge, Decider: a.bridge, Proofs: proofs, Observe: observe}).Routes(mux)
-	a.signals = ssf.New(ssf.Config{Issuer: base, JWKS: base + oidc.PathKeys, Receivers: a.bridge, Streams: a.bridge, Subjects: a.bridge, Tokens: a.bridge, Observe: observe})
+	a.signals = ssf.New(ssf.Config{Issuer: base, JWKS: base + oidc.PathKeys, Receivers: a.bridge, Streams: a.bridge, Subjects: a.bridge, Tokens: a.bridge, Proofs: proofs, Observe: observe})
 	a.signals.Routes(mux)
 	a.inbound.Routes(mux)
 	a.receiver.Routes(mux)

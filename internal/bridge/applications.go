@@ -85,14 +85,10 @@ func (b *Bridge) accessLife(c oidc.Client) time.Duration {
 	return b.lives.AccessToken
 }
 
-// AcceptService gives the application that an access token of its own stands for, held
-// against the rows now, as a bearer token. fault.Unauthenticated if it does not count;
-// fault.Denied with the reason "insufficient_scope" without that OAuth scope.
-func (b *Bridge) AcceptService(ctx context.Context, accessToken, oauthScope string) (oidc.Client, error) {
-	return b.AcceptServiceShown(ctx, oidc.Presented{Token: accessToken}, oauthScope)
-}
-
-// AcceptServiceShown is AcceptService for a token that may have come with a DPoP proof.
+// AcceptServiceShown gives the application that an access token of its own stands for,
+// held against the rows now, as it was shown: a token that is bound to a key only with the
+// proof of that key. fault.Unauthenticated if it does not count; fault.Denied with the
+// reason "insufficient_scope" without that OAuth scope.
 func (b *Bridge) AcceptServiceShown(ctx context.Context, shown oidc.Presented, oauthScope string) (oidc.Client, error) {
 	const op = "bridge.AcceptService"
 	a, err := b.Service(ctx, shown.Token)

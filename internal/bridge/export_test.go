@@ -6,6 +6,7 @@ import (
 	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/session"
 	"github.com/drawbridge-id/drawbridge/mapping"
+	"github.com/drawbridge-id/drawbridge/oidc"
 )
 
 // ApplyPolicy is the unreviewed way, by the name that tests know it by.
@@ -20,3 +21,8 @@ func (b *Bridge) NoteClient(ctx context.Context, id session.ID, client access.Cl
 
 // WhyEnded is how the ends of sessions are explained to receivers.
 func WhyEnded() map[string]string { return whyEnded }
+
+// AcceptService is AcceptServiceShown for a bearer token.
+func (b *Bridge) AcceptService(ctx context.Context, accessToken, oauthScope string) (oidc.Client, error) {
+	return b.AcceptServiceShown(ctx, oidc.Presented{Token: accessToken}, oauthScope)
+}

@@ -36,8 +36,8 @@ type transmitter struct {
 // receivers lets in tokens that say whose they are and for what: "app ssf.manage".
 type receivers struct{ w *world }
 
-func (r receivers) AcceptService(ctx context.Context, token, scope string) (oidc.Client, error) {
-	id, scopes, _ := strings.Cut(token, " ")
+func (r receivers) AcceptServiceShown(ctx context.Context, shown oidc.Presented, scope string) (oidc.Client, error) {
+	id, scopes, _ := strings.Cut(shown.Token, " ")
 	c, err := r.w.bridge.Client(ctx, access.ClientID(id))
 	if err != nil {
 		return oidc.Client{}, fault.New(fault.Unauthenticated, "test", "no such token")

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/drawbridge-id/drawbridge/internal/fault"
+	"github.com/drawbridge-id/drawbridge/oidc"
 )
 
 // invalid is a refusal of a request that its sender must mend.
@@ -23,6 +24,11 @@ func (f *Front) refuse(w http.ResponseWriter, r *http.Request, err error, scope 
 	}
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
 		err = fault.New(fault.Unavailable, "ssf.refuse", "Try again.")
+	}
+	var proof *oidc.Error // of a DPoP proof, which has words of its own (RFC 9449 section 7.1)
+	if errors.As(err, &proof) {
+		proof.Write(w)
+		return
 	}
 	detail := fault.DetailOf(err)
 	say := func(status int, code, otherwise string) {

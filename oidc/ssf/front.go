@@ -13,7 +13,7 @@ import (
 	"github.com/drawbridge-id/drawbridge/oidc"
 )
 
-// Config is what a Front uses. All fields but Observe are needed.
+// Config is what a Front uses. All fields but Proofs and Observe are needed.
 type Config struct {
 	Issuer    string // origin, without a trailing slash
 	JWKS      string // address of the public keys
@@ -21,6 +21,7 @@ type Config struct {
 	Streams   Streams
 	Subjects  Subjects
 	Tokens    Tokens
+	Proofs    *oidc.Proofs // nil: no DPoP
 	// Observe hears of every error once, where it is rendered. It may be nil.
 	Observe func(ctx context.Context, err error)
 }
@@ -77,6 +78,7 @@ type handler func(w http.ResponseWriter, r *http.Request, client oidc.Client) er
 // by lets in whoever brings an access token with one of the OAuth scopes.
 func (f *Front) by(scopes []string, next handler) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
+		f.Proofs.Announce(w)
 		client, err := f.receiver(r, scopes)
 		if err == nil {
 			err = next(w, r, client)
@@ -89,17 +91,30 @@ func (f *Front) by(scopes []string, next handler) http.HandlerFunc {
 
 // receiver is who asks. Any of the scopes will do.
 func (f *Front) receiver(r *http.Request, scopes []string) (c oidc.Client, err error) {
-	token, err := bearer(r)
+	shown, err := f.shown(r)
 	if err != nil {
 		return oidc.Client{}, err
 	}
 	for _, scope := range scopes {
-		c, err = f.Receivers.AcceptService(r.Context(), token, scope)
+		c, err = f.Receivers.AcceptServiceShown(r.Context(), shown, scope)
 		if !fault.Is(err, fault.Denied) {
 			break
 		}
 	}
 	return c, err
+}
+
+// shown is the access token of a request: as a bearer token, or by DPoP (RFC 9449 section
+// 7.1) with the proof of a key. The error of a proof is an *oidc.Error.
+func (f *Front) shown(r *http.Request) (oidc.Presented, error) {
+	header := r.Header["Authorization"]
+	if len(header) == 1 {
+		if scheme, _, _ := strings.Cut(header[0], " "); strings.EqualFold(scheme, "DPoP") {
+			return f.Proofs.Present(r)
+		}
+	}
+	token, err := bearer(r)
+	return oidc.Presented{Token: token}, err
 }
 
 // reasonNoToken tells a request that tried nothing from one that tried wrongly

@@ -6,10 +6,11 @@ import (
 	"github.com/drawbridge-id/drawbridge/oidc"
 )
 
-// Receivers says which application is behind an access token that it got for itself.
-// fault.Unauthenticated if none is, fault.Denied if the token lacks the OAuth scope.
+// Receivers says which application is behind an access token that it got for itself, as it
+// was shown. fault.Unauthenticated if none is, or if it is bound to another key than was
+// proved with it; fault.Denied if the token lacks the OAuth scope.
 type Receivers interface {
-	AcceptService(ctx context.Context, accessToken, oauthScope string) (oidc.Client, error)
+	AcceptServiceShown(ctx context.Context, shown oidc.Presented, oauthScope string) (oidc.Client, error)
 }
 
 // Streams keeps the streams; each receiver has at most one. Another receiver's stream is
