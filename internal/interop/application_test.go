@@ -20,6 +20,7 @@ type application struct {
 	issuer   string
 	config   oauth2.Config
 	verifier *oidc.IDTokenVerifier
+	pushTo   string // the pushed authorization request endpoint; "" if there is none
 }
 
 // fleetWeb is the demo's application; the browsers of a test never get to its pages.
@@ -36,7 +37,13 @@ func relyingParty(t *testing.T, issuer, id, secret, redirectURI string) *applica
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &application{t: t, issuer: issuer, verifier: provider.Verifier(&oidc.Config{ClientID: id, SupportedSigningAlgs: []string{"ES256", "RS256"}}),
+	var more struct {
+		PushTo string `json:"pushed_authorization_request_endpoint"`
+	}
+	if err := provider.Claims(&more); err != nil {
+		t.Fatal(err)
+	}
+	return &application{t: t, pushTo: more.PushTo, issuer: issuer, verifier: provider.Verifier(&oidc.Config{ClientID: id, SupportedSigningAlgs: []string{"ES256", "RS256"}}),
 		config: oauth2.Config{ClientID: id, ClientSecret: secret, RedirectURL: redirectURI, Endpoint: provider.Endpoint(), Scopes: []string{"openid"}}}
 }
 

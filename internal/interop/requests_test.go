@@ -3,6 +3,7 @@
 package interop
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -16,6 +17,7 @@ import (
 type asked struct {
 	post     bool
 	signedIn bool       // the browser has a session
+	ahead    bool       // sent ahead by the application itself (RFC 9126)
 	params   url.Values // but for what differs between the two: see placeholders
 	changed  []change   // how it differs from a request that is good
 }
@@ -33,6 +35,9 @@ func (a asked) String() string {
 	}
 	if a.signedIn {
 		who = "somebody signed in"
+	}
+	if a.ahead {
+		method, who = "pushed", "the application"
 	}
 	return fmt.Sprintf("%s by %s with %v", method, who, a.changed)
 }
@@ -79,7 +84,7 @@ func changes(redirectURI string) []change {
 			strings.Replace(redirectURI, "127.0.0.1", "localhost", 1), "javascript:alert(1)", "/callback"),
 		of("scope", "", "profile", "OPENID", "openid unknown", "openid openid", "openid profile", "openid offline_access", "profile openid"),
 		of("prompt", "", "none", "login", "consent", "select_account", "login consent", "none login", "login none", "none none", "unknown", "NONE", "login unknown"),
-		of("max_age", "", "0", "100000", "-1", "abc", "1.5", "+1", "99999999999999999999"),
+		of("max_age", "", "0", "100000", "-1", "abc", "1.5", "+100000", "99999999999999999999"),
 		of("code_challenge", "", "short", "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM=", "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw+cM", strings.Repeat("a", 128), strings.Repeat("a", 129)),
 		of("code_challenge_method", "", "plain", "s256", "S512"),
 		of("request", "", "x", "eyJhbGciOiJub25lIn0.e30."),
@@ -109,24 +114,23 @@ const pairs = 400
 func requests(redirectURI string) []asked {
 	all, draw := changes(redirectURI), rand.New(rand.NewPCG(1, 2))
 	var out []asked
-	add := func(post, signedIn bool, cs ...change) {
-		a := asked{post: post, signedIn: signedIn, params: good(redirectURI), changed: cs}
+	add := func(like asked, cs ...change) {
+		like.params, like.changed = good(redirectURI), cs
 		for _, c := range cs {
-			a.params[c.param] = c.values
+			like.params[c.param] = c.values
 		}
-		out = append(out, a)
+		out = append(out, like)
 	}
-	for _, post := range []bool{false, true} {
-		for _, signedIn := range []bool{false, true} {
-			add(post, signedIn)
-			for _, c := range all {
-				add(post, signedIn, c)
-			}
+	ways := []asked{{}, {post: true}, {signedIn: true}, {post: true, signedIn: true}, {ahead: true}}
+	for _, way := range ways {
+		add(way)
+		for _, c := range all {
+			add(way, c)
 		}
 	}
 	for range pairs {
 		if a, b := all[draw.IntN(len(all))], all[draw.IntN(len(all))]; a.param != b.param {
-			add(draw.IntN(2) == 0, draw.IntN(2) == 0, a, b)
+			add(ways[draw.IntN(len(ways))], a, b)
 		}
 	}
 	return out
@@ -138,11 +142,12 @@ type authorizer struct {
 	redirectURI        string
 	signedIn, stranger *browser
 	hint, another      string // ID tokens
+	pushTo             string // where requests are sent ahead
 }
 
 // answer is what becomes of a request: "page" for a person to read, "ask" (a sign-in, a
-// choice, a consent), "code", or the error that the application gets. What is sent
-// otherwise than in the query says so.
+// choice, a consent), "code", "kept" if it was sent ahead, or the error that the
+// application gets. What is sent otherwise than in the query says so.
 func (z authorizer) answer(a asked) string {
 	b := z.stranger
 	if a.signedIn {
@@ -151,6 +156,9 @@ func (z authorizer) answer(a asked) string {
 	params := maps.Clone(a.params)
 	if h := params.Get("id_token_hint"); h != "" {
 		params["id_token_hint"] = []string{strings.NewReplacer(ownHint, z.hint, otherHint, z.another).Replace(h)}
+	}
+	if a.ahead {
+		return z.push(params)
 	}
 	p := z.first(b, a.post, params)
 	switch {
@@ -183,6 +191,24 @@ func outcome(q url.Values) string {
 		return "code"
 	}
 	return fmt.Sprint("neither code nor error: ", q)
+}
+
+// push sends a request ahead in the application's name.
+func (z authorizer) push(params url.Values) string {
+	req := request(z.stranger.t, http.MethodPost, z.pushTo, params.Encode())
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	req.SetBasicAuth("compared", "a-secret-of-compared")
+	got := send(z.stranger.t, http.DefaultClient, req)
+	if got.status == http.StatusCreated {
+		return "kept"
+	}
+	var said struct {
+		Error string `json:"error"`
+	}
+	if err := json.Unmarshal([]byte(got.body), &said); err != nil || said.Error == "" || got.status != http.StatusBadRequest {
+		return fmt.Sprintf("%d %s %s", got.status, said.Error, got.body)
+	}
+	return said.Error
 }
 
 // first follows redirects within the endpoint alone.
