@@ -13,6 +13,7 @@ import (
 
 // FuzzAuthorizeQuery: whatever the query, the process lives, an answer comes, and
 // the only places to go are the registered ones.
+// Threats: T-E7.
 func FuzzAuthorizeQuery(f *testing.F) {
 	f.Add(ask().Encode())
 	f.Add(ask("redirect_uri", "https://fleet.example/cb?app=1", "prompt", "none", "max_age", "0").Encode())

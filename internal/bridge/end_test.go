@@ -10,6 +10,7 @@ import (
 
 // TestI1_TheEndOfOneSessionEndsItsCredentials: what ends one session's tokens ends
 // them all, and touches no other session of the same person (I-1).
+// Threats: T-B4.
 func TestI1_TheEndOfOneSessionEndsItsCredentials(t *testing.T) {
 	for name, end := range map[string]struct {
 		do      func(w *world, s visit)
@@ -81,6 +82,7 @@ func TestI1_AnotherSubjectEndsEverything(t *testing.T) {
 
 // TestI13_NothingOlderRevives: credentials made before any number of disables and
 // enables stay dead, of every kind and every generation (I-13).
+// Threats: T-B6.
 func TestI13_NothingOlderRevives(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -65,6 +65,7 @@ const storeSteps = stepBoundary + " " + stepStatement
 
 // TestI23_NoStoreNoCredential: any error of the store or of the hot engine, at any
 // call of any way to a credential, refuses it, and says "later" rather than "no".
+// Threats: T-B8.
 func TestI23_NoStoreNoCredential(t *testing.T) {
 	for _, way := range []string{"sign-in", "issue", "code exchange", "refresh", "switch", "browser", "accept", "grants", "introspection of a refresh token"} {
 		t.Run(way, func(t *testing.T) {
@@ -105,6 +106,7 @@ func (s *scene) again(way string) func() error {
 // TestI23_NoStoreNoAcknowledgedRevocation: an error of the store, at any call of
 // anything that ends access, is never answered with success; and what is answered
 // with success has ended access, even if the hot engine failed.
+// Threats: T-B8.
 func TestI23_NoStoreNoAcknowledgedRevocation(t *testing.T) {
 	for name, end := range map[string]func(s *scene) error{
 		"SCIM deactivation": func(s *scene) error {

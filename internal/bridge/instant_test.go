@@ -131,6 +131,7 @@ func (w *timed) goTo(at time.Time) { w.clock.Add(at.Sub(w.clock.Now())) }
 // TestI12_ATimeLimitIsKeptToTheMillisecondAtEveryDoor: a millisecond before the instant
 // all is accepted, at the instant nothing is, whatever it is that ends; and what begins
 // then is refused a millisecond before (I-12).
+// Threats: T-B13.
 func TestI12_ATimeLimitIsKeptToTheMillisecondAtEveryDoor(t *testing.T) {
 	t.Parallel()
 	for _, name := range slices.Sorted(maps.Keys(limits(time.Time{}, time.Time{}))) {

@@ -16,6 +16,7 @@ const (
 
 // TestI1_EveryVerbThatEndsAccessKillsEveryCredential: after the 2xx of whatever
 // leaves a person without access, nothing made before is accepted (I-1).
+// Threats: T-B1.
 func TestI1_EveryVerbThatEndsAccessKillsEveryCredential(t *testing.T) {
 	whole := `{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"userName":"sam@banksia.example","externalId":"oid-sam","active":false}`
 	for name, end := range map[string]func(w *world, person, group string){

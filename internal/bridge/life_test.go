@@ -66,6 +66,7 @@ type moment struct {
 // (I-8), and nothing outside the ceiling (I-5); a policy is taken if, and only if, none of
 // its rules could rise above it; what its plan foretold is what it did; and what was held
 // at an earlier step is what the record says of that instant.
+// Threats: T-B14.
 func TestI8_WhatIsHeldIsWhatASecondReadingOfTheRulesSays(t *testing.T) {
 	t.Parallel()
 	asked := false

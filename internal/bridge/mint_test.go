@@ -161,6 +161,7 @@ func (w *world) apply(clients ...oidc.Client) {
 
 // TestI3_NobodyWithoutAccessGetsACredential: every way to a credential, after
 // everything that ends access, background work not running (I-3).
+// Threats: T-B2.
 func TestI3_NobodyWithoutAccessGetsACredential(t *testing.T) {
 	for _, e := range ends() {
 		t.Run(e.name, func(t *testing.T) {

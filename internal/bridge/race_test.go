@@ -34,6 +34,7 @@ func together(fn func(i int) bool) int64 {
 
 // TestI4_ACodeIsRedeemedOnce: of any number of redemptions at once one succeeds at
 // most, and since the others are replays, nothing that it gave lives on (I-4).
+// Threats: T-B10.
 func TestI4_ACodeIsRedeemedOnce(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -61,6 +62,7 @@ func TestI4_ACodeIsRedeemedOnce(t *testing.T) {
 
 // TestI4_ReuseOfARefreshTokenEndsItsFamily: without a grace, of any number of
 // refreshes at once with one token one succeeds, and the others end the family.
+// Threats: T-B9.
 func TestI4_ReuseOfARefreshTokenEndsItsFamily(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, func(w *world) { w.lives.RefreshGrace = 0 })
@@ -84,6 +86,7 @@ func TestI4_ReuseOfARefreshTokenEndsItsFamily(t *testing.T) {
 // TestI4_ARetryInsideTheGraceGetsTheSameSuccessor: a client that lost the answer
 // asks again and gets the same token, never a second branch; after the grace the
 // retry is a reuse.
+// Threats: T-B9.
 func TestI4_ARetryInsideTheGraceGetsTheSameSuccessor(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -171,6 +174,7 @@ func TestMembersPushedAtOnceAreAllThere(t *testing.T) {
 // TestAStormEndsWithTheDeactivation: switches, refreshes, redemptions and sign-ins
 // run while the person is disabled; what any of them gave is dead afterwards, and
 // none of them failed for a reason of ours.
+// Threats: T-B5.
 func TestAStormEndsWithTheDeactivation(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

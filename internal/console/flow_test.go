@@ -136,6 +136,7 @@ func setCookie(s shown, prefix string) string {
 	return ""
 }
 
+// Threats: T-F4.
 func TestAStateWorksOnceAndOnlyInItsOwnBrowser(t *testing.T) {
 	w := newWorld(t)
 	b := w.browserTab(t)

@@ -64,6 +64,7 @@ func render(t *testing.T, c *Console, name string, view any) string {
 	return w.Body.String()
 }
 
+// Threats: T-E7.
 func TestEveryTemplateRendersEmptyAndFullWithoutLettingTextBecomeMarkup(t *testing.T) {
 	c := newWorld(t).console
 	c.Product, c.Support = canary, canary
@@ -221,6 +222,7 @@ func TestAnotherSiteCannotPressOurButtons(t *testing.T) {
 	}
 }
 
+// Threats: T-E7.
 func TestNamesFromOutsideStayText(t *testing.T) {
 	w := newWorld(t)
 	hostile := perth
@@ -324,6 +326,7 @@ func TestTheSignOutQuestionMayLeadBackToTheApplication(t *testing.T) {
 	}
 }
 
+// Threats: T-B15.
 func TestOverHTTPSCookiesAreBoundToTheHost(t *testing.T) {
 	c := New(Config{Base: "https://id.example"})
 	w := httptest.NewRecorder()

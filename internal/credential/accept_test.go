@@ -78,6 +78,7 @@ func TestAcceptWhenNothingHasChanged(t *testing.T) {
 	}
 }
 
+// Threats: T-B7.
 func TestAcceptRefusesEveryChange(t *testing.T) {
 	for _, x := range changes() {
 		now := alive()

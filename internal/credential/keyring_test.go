@@ -71,6 +71,7 @@ func TestAKeyIsFoundByTheHeaderOfItsTokens(t *testing.T) {
 	}
 }
 
+// Threats: T-E8.
 func TestKeyringRefusesKeysThatDoNotFit(t *testing.T) {
 	root := testDataKey(t)
 	made := func(alg string) SealedKey {

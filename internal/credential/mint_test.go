@@ -114,6 +114,7 @@ func TestVerifiedTokenSaysWhatWasMinted(t *testing.T) {
 // Every link of the chain, each way it can be broken: mint gives nothing, and says
 // why in the words of accept. The matrix is generated from the fields of Current, and
 // fails when a field is added that nobody has judged.
+// Threats: T-B3.
 func TestI3_MintRefusesEveryDisabledThing(t *testing.T) {
 	i := testIssuer(t, ES256)
 	for _, x := range changes() {

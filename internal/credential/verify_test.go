@@ -250,6 +250,7 @@ func TestOversizedTokensAreNotLookedAt(t *testing.T) {
 }
 
 // What is remembered is bounded, and shows the same answer.
+// Threats: T-B14.
 func TestMemoryOfVerifiedTokensIsBounded(t *testing.T) {
 	v := newVerified()
 	key, other := &signingKey{kid: "a"}, &signingKey{kid: "b"}

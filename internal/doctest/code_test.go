@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -315,6 +316,46 @@ func TestEveryInvariantHasItsTests(t *testing.T) {
 			}
 		}
 	}
+}
+
+var threatTest = regexp.MustCompile(`\[[^\]]+\]\(([^)#]+)#((?:Test|Fuzz)\w+)\)`)
+
+// TestEveryThreatIsNamedByItsTests: the table of threats has every line, and each test that a line links to
+// exists and says by its name or above it that it holds that threat.
+func TestEveryThreatIsNamedByItsTests(t *testing.T) {
+	text := section(t, "INVARIANTS.md", "## Threats")
+	for kind, last := range map[string]int{"B": 17, "E": 10, "F": 8} {
+		for n := range last {
+			id := fmt.Sprintf("T-%s%d", kind, n+1)
+			row := regexp.MustCompile(`(?m)^\| \*\*` + id + `\*\* \|.*$`).FindString(text)
+			links := threatTest.FindAllStringSubmatch(row, -1)
+			if len(links) == 0 {
+				t.Errorf("%s has no test", id)
+			}
+			named := regexp.MustCompile(`(` + id + `|` + strings.ReplaceAll(id, "-", "") + `)(\D|$)`)
+			for _, m := range links {
+				if said, there := aboutTest(t, m[1], m[2]); !there || !named.MatchString(said) {
+					t.Errorf("%s: %s in %s is there: %t; it does not say that it holds %s", id, m[2], m[1], there, id)
+				}
+			}
+		}
+	}
+}
+
+// aboutTest is a test's name and what stands above it.
+func aboutTest(t *testing.T, file, name string) (said string, there bool) {
+	t.Helper()
+	f, err := parser.ParseFile(token.NewFileSet(), filepath.Join(root, file), nil, parser.ParseComments|parser.SkipObjectResolution)
+	if err != nil {
+		t.Error(err)
+		return "", false
+	}
+	for _, d := range f.Decls {
+		if fn, ok := d.(*ast.FuncDecl); ok && fn.Name.Name == name {
+			return name + "\n" + fn.Doc.Text(), true
+		}
+	}
+	return "", false
 }
 
 func declaredIn(t *testing.T, file string) []string {

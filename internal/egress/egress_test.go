@@ -286,6 +286,7 @@ func TestALargeHeaderIsRefused(t *testing.T) {
 	}
 }
 
+// Threats: T-F6.
 func TestCertificatesAreVerified(t *testing.T) {
 	s := httptest.NewTLSServer(http.NotFoundHandler())
 	t.Cleanup(s.Close)

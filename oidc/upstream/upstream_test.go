@@ -271,6 +271,7 @@ func TestAThousandRandomKeyIDsFetchKeysAtMostTwice(t *testing.T) {
 }
 
 // T-F3 and T-F4: an answer counts for one sign-in at one provider.
+// Threats: T-E3.
 func TestMixedUpAnswersAreRefused(t *testing.T) {
 	p := newIdP(t)
 	u := p.upstreams(t)
@@ -313,6 +314,7 @@ func TestMixedUpAnswersAreRefused(t *testing.T) {
 	}
 }
 
+// Threats: T-F3.
 func TestAProviderThatPromisesIssMustSendIt(t *testing.T) {
 	p := newIdP(t)
 	p.metadata = map[string]any{"authorization_response_iss_parameter_supported": true}
@@ -362,6 +364,7 @@ func TestForeignMetadataIsRefusedAndGetsNoSecret(t *testing.T) {
 	}
 }
 
+// Threats: T-F7.
 func TestEndpointsBelongToTheirIssuer(t *testing.T) {
 	for _, c := range []struct {
 		issuer, endpoint string

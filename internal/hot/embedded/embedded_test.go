@@ -28,6 +28,7 @@ func TestContract(t *testing.T) {
 	hottest.Run(t, func(t *testing.T) hot.Engine { return open(t, t.TempDir(), Limits{}) })
 }
 
+// Threats: T-B9.
 func TestI4_OneLiveLeafPerFamily(t *testing.T) {
 	hottest.OneLiveLeafPerFamily(t, open(t, t.TempDir(), Limits{}))
 	hottest.OneLiveLeafPerFamily(t, forgetful{open(t, t.TempDir(), Limits{})})

@@ -82,6 +82,7 @@ func provision(tx *store.Tx, id string) error {
 
 // I-9: kill -9 at any moment loses no acknowledged write and leaves no half of an
 // unacknowledged one.
+// Threats: T-B6.
 func TestKillLosesNoAcknowledgedWrite(t *testing.T) {
 	dir := t.TempDir()
 	s, err := Open(t.Context(), filepath.Join(dir, "data.db"))
