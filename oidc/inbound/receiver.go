@@ -90,7 +90,12 @@ func (r *Receiver) Prepare(all []Listening) (put func()) {
 		}
 		next[l.Connection] = &listener{transmitter: transmitter{Listening: l, client: r.Client, prove: r.Prove}, busy: make(chan struct{}, 1), most: mostSETs}
 	}
-	return func() { r.listeners.Store(&next) }
+	return func() {
+		r.listeners.Store(&next)
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.abandoned = time.Time{} // what is forgotten now is removed at the next round
+	}
 }
 
 // Routes puts the endpoint that transmitters push to on mux.

@@ -90,6 +90,8 @@ type sender struct {
 	states  []string
 	tokens  int
 	down    bool
+	gone    bool   // the metadata alone
+	firm    bool   // the stream's status is not the receiver's to change
 	eager   func() // called while a stream is made
 	max     int    // SETs of one answer
 }
@@ -105,13 +107,18 @@ func newSender(t *testing.T) *sender {
 		status: ssf.Enabled, waiting: map[string]string{}, errs: map[string]setError{}, max: 100}
 	mux := http.NewServeMux()
 	for pattern, serve := range map[string]func(body map[string]any, r *http.Request) (int, any){
-		"GET /.well-known/ssf-configuration/t": func(map[string]any, *http.Request) (int, any) { return 200, s.meta },
-		"GET /keys":                            func(map[string]any, *http.Request) (int, any) { return 200, s.public },
-		"/streams":                             s.streams,
-		"/status":                              s.statuses,
-		"POST /verify":                         s.verify,
-		"POST /poll":                           s.polled,
-		"POST /token":                          s.token,
+		"GET /.well-known/ssf-configuration/t": func(map[string]any, *http.Request) (int, any) {
+			if s.gone {
+				return 503, nil
+			}
+			return 200, s.meta
+		},
+		"GET /keys":    func(map[string]any, *http.Request) (int, any) { return 200, s.public },
+		"/streams":     s.streams,
+		"/status":      s.statuses,
+		"POST /verify": s.verify,
+		"POST /poll":   s.polled,
+		"POST /token":  s.token,
 	} {
 		mux.HandleFunc(pattern, s.answer(serve))
 	}
@@ -210,6 +217,9 @@ func (s *sender) statuses(body map[string]any, r *http.Request) (int, any) {
 		return 404, nil
 	}
 	if r.Method == http.MethodPost {
+		if s.firm {
+			return 403, nil
+		}
 		s.status = ssf.Status(body["status"].(string))
 	}
 	return 200, map[string]any{"stream_id": "str-1", "status": s.status}
@@ -521,7 +531,7 @@ func happyPath(t *testing.T, push bool) {
 		t.Errorf("after that: %d %s", status, code)
 	}
 	w.r.Prepare(nil)()
-	w.turn(time.Hour)
+	w.turn(time.Second)
 	if w.quiet(); s.stream != nil || len(w.rows.rows) != 0 {
 		t.Errorf("delete: %v, %v", s.stream, w.rows.rows)
 	}

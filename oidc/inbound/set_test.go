@@ -287,6 +287,33 @@ func TestAStreamIsMended(t *testing.T) {
 	})
 }
 
+// TestAnOutageCostsNothingThatIsKnown: a transmitter whose metadata cannot be read again is
+// used as it was known, and one that keeps a stream paused is still read.
+func TestAnOutageCostsNothingThatIsKnown(t *testing.T) {
+	s := newSender(t)
+	w := newListening(t, s, s.config(false))
+	w.turn(0)
+	s.gone = true
+	w.turn(25 * time.Hour)
+	if status, code := w.send(w.signed(w.claims(ssf.SessionRevoked, kim(s))), "set-1"); status != 202 {
+		t.Errorf("in the outage: %d %s", status, code)
+	}
+	w.quiet()
+	s.status, s.firm = ssf.Paused, true
+	w.turn(time.Hour)
+	if w.stream().Status != ssf.Paused || len(w.errors) != 1 || !fault.Is(w.errors[0], fault.Denied) {
+		t.Errorf("%s: %v", w.stream().Status, w.errors)
+	}
+	if status, code := w.send(w.signed(with(w.claims(ssf.SessionRevoked, kim(s)), "jti", "set-2")), "set-2"); status != 202 {
+		t.Errorf("while it is paused: %d %s", status, code)
+	}
+	s.gone, s.meta = false, map[string]any{"issuer": "https://evil.example"}
+	w.turn(25 * time.Hour)
+	if err, _ := w.r.Standing("okta"); !fault.Is(err, fault.Invalid) {
+		t.Errorf("metadata of somebody else: %v", err)
+	}
+}
+
 // TestATransmitterMustBeAsItIsConfigured (T-F7): nothing is sent to a place that is not
 // the issuer's.
 func TestATransmitterMustBeAsItIsConfigured(t *testing.T) {

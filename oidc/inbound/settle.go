@@ -205,11 +205,19 @@ func (r *Receiver) keep(ctx context.Context, l *listener, c configuration, s Str
 // awake enables a stream that its transmitter has paused or disabled.
 func (r *Receiver) awake(ctx context.Context, l *listener, s Stream, now time.Time) (Stream, error) {
 	at, err := l.status(ctx, now, s.ID)
-	if err == nil && at.Status != ssf.Enabled {
-		at, err = l.enable(ctx, now, s.ID)
-	}
 	if err != nil {
 		return Stream{}, err
+	}
+	if at.Status != ssf.Enabled {
+		enabled, err := l.enable(ctx, now, s.ID)
+		switch {
+		case err == nil:
+			at = enabled
+		case isOurs(err):
+			return Stream{}, err
+		default: // the transmitter will not have it; what is in the stream is still read
+			r.observe(ctx, err)
+		}
 	}
 	if at.Status == s.Status && at.Reason == s.Reason {
 		return s, nil

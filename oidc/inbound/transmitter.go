@@ -22,11 +22,12 @@ import (
 )
 
 const (
-	maxAnswer    = 1 << 20          // bytes
-	metadataLife = 24 * time.Hour   // then it is read again
-	tokenSpare   = 30 * time.Second // of a token's life
-	tokenLeast   = time.Minute      // for which a token counts that does not say for how long
-	assertedBy   = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+	maxAnswer     = 1 << 20          // bytes
+	metadataLife  = 24 * time.Hour   // then it is read again
+	metadataAgain = 5 * time.Minute  // likewise, after a time in vain
+	tokenSpare    = 30 * time.Second // of a token's life
+	tokenLeast    = time.Minute      // for which a token counts that does not say for how long
+	assertedBy    = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 )
 
 // The ways to authenticate as an OAuth client.
@@ -75,7 +76,12 @@ func (t *transmitter) discover(ctx context.Context, now time.Time) error {
 		return nil
 	}
 	var m metadata
-	if err := t.send(ctx, http.MethodGet, t.Access.Metadata, "", nil, &m); err != nil {
+	err := t.send(ctx, http.MethodGet, t.Access.Metadata, "", nil, &m)
+	if fault.Is(err, fault.Unavailable) && !t.found.readAt.IsZero() { // what is known outlives an outage
+		t.found.readAt = now.Add(metadataAgain - metadataLife)
+		return nil
+	}
+	if err != nil {
 		return err
 	}
 	if m.Issuer != t.Issuer {
