@@ -435,22 +435,7 @@ func TestOpenIDSSFReceiverTestPlan(t *testing.T) {
 				t.Errorf("asked %v, left %v and %v", asked, s.stream, w.rows.rows)
 			}
 		})
-		t.Run("openid-ssf-receiver-stream-status-update", func(t *testing.T) {
-			s := newSender(t)
-			w := newListening(t, s, s.config(push))
-			w.turn(0)
-			claims := w.claims(ssf.StreamUpdated, streamSubject())
-			claims["events"] = map[string]any{string(ssf.StreamUpdated): map[string]any{"status": "paused", "reason": "maintenance"}}
-			s.status = ssf.Paused
-			if status, code := w.send(w.signed(claims), "set-1"); status != 202 || w.stream().Status != ssf.Paused || w.stream().Reason != "maintenance" {
-				t.Errorf("%d %s: %+v", status, code, w.stream())
-			}
-			w.turn(time.Hour)
-			w.quiet()
-			if s.status != ssf.Enabled || w.stream().Status != ssf.Enabled {
-				t.Errorf("the transmitter has it %s, we %s", s.status, w.stream().Status)
-			}
-		})
+		t.Run("openid-ssf-receiver-stream-status-update", func(t *testing.T) { statusUpdate(t, push) })
 		t.Run("openid-ssf-receiver-stream-verification", func(t *testing.T) { verification(t, push) })
 		t.Run("openid-ssf-receiver-unsolicited-stream-verification", func(t *testing.T) {
 			s := newSender(t)
@@ -537,6 +522,23 @@ func happyPath(t *testing.T, push bool) {
 	}
 }
 
+func statusUpdate(t *testing.T, push bool) {
+	s := newSender(t)
+	w := newListening(t, s, s.config(push))
+	w.turn(0)
+	claims := w.claims(ssf.StreamUpdated, streamSubject())
+	claims["events"] = map[string]any{string(ssf.StreamUpdated): map[string]any{"status": "paused", "reason": "maintenance"}}
+	s.status = ssf.Paused
+	if status, code := w.send(w.signed(claims), "set-1"); status != 202 || w.stream().Status != ssf.Paused || w.stream().Reason != "maintenance" {
+		t.Errorf("%d %s: %+v", status, code, w.stream())
+	}
+	w.turn(time.Hour)
+	w.quiet()
+	if s.status != ssf.Enabled || w.stream().Status != ssf.Enabled {
+		t.Errorf("the transmitter has it %s, we %s", s.status, w.stream().Status)
+	}
+}
+
 func verification(t *testing.T, push bool) {
 	s := newSender(t)
 	w := newListening(t, s, s.config(push))
@@ -568,9 +570,11 @@ func verification(t *testing.T, push bool) {
 }
 
 // TestOpenIDSSFReceiverCAEPTestPlan has the modules of the OpenID Foundation's plan
-// openid-ssf-receiver-caep-test-plan that are not in the other one.
+// openid-ssf-receiver-caep-test-plan by their names, by push and by poll.
 func TestOpenIDSSFReceiverCAEPTestPlan(t *testing.T) {
 	both(t, func(t *testing.T, push bool) {
+		t.Run("openid-ssf-receiver-happypath", func(t *testing.T) { happyPath(t, push) })
+		t.Run("openid-ssf-receiver-stream-status-update", func(t *testing.T) { statusUpdate(t, push) })
 		t.Run("openid-ssf-receiver-stream-caep-interop", func(t *testing.T) {
 			s := newSender(t)
 			l := s.config(push)
