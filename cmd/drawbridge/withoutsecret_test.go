@@ -101,7 +101,6 @@ type signalling struct {
 	mu      sync.Mutex // guards what follows
 	stream  map[string]any
 	waiting map[string]string
-	removed bool
 }
 
 func newSignalling(t *testing.T) *signalling {
@@ -138,8 +137,6 @@ func (s *signalling) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.stream = said
 		said["stream_id"], said["aud"], said["delivery"] = "str-1", "bridge", map[string]string{"method": "urn:ietf:rfc:8936", "endpoint_url": s.URL + "/poll"}
 		answer = said
-	case "DELETE /streams":
-		s.removed = true
 	case "POST /poll":
 		acks, _ := said["ack"].([]any)
 		for _, jti := range acks {

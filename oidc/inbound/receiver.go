@@ -15,15 +15,17 @@ import (
 )
 
 const (
-	receiverTick  = time.Second
-	turnsAtOnce   = 8
-	turnTime      = 30 * time.Second // of one turn, all its requests included
-	checkEvery    = time.Hour        // how often a transmitter is asked what has become of a stream
-	verifyEvery   = 6 * time.Hour
-	lastBackOff   = 5 * time.Minute
-	abandonEvery  = time.Hour // how often the removal of what the configuration has forgotten is tried
-	maxPollRounds = 20        // of one turn
-	mostSETs      = 50        // of one poll
+	receiverTick = time.Second
+	turnsAtOnce  = 8
+	turnTime     = 30 * time.Second // of one turn, all its requests included
+	checkEvery   = time.Hour        // how often a transmitter is asked what has become of a stream
+	verifyEvery  = 6 * time.Hour
+	// verifiedWithin is how long a verification may be under way before the stream is mended.
+	verifiedWithin = 30 * time.Minute
+	lastBackOff    = 5 * time.Minute
+	abandonEvery   = time.Hour // how often the removal of what the configuration has forgotten is tried
+	maxPollRounds  = 20        // of one turn
+	mostSETs       = 50        // of one poll
 )
 
 // ReceiverConfig is what a Receiver uses. All fields but Prove, Counted and Observe are

@@ -328,6 +328,13 @@ func (w *listening) turn(after time.Duration) {
 	w.r.Round(w.t.Context())
 }
 
+func (w *listening) do(err error) {
+	w.t.Helper()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
 func (w *listening) quiet() {
 	w.t.Helper()
 	if len(w.errors) > 0 {
@@ -509,7 +516,7 @@ func happyPath(t *testing.T, push bool) {
 	l.Push = !push
 	w.r.Prepare([]Listening{l})()
 	w.turn(time.Minute)
-	if asked := s.since(); !slices.Equal(asked, []string{"GET /streams", "PUT /streams", "GET /status"}) || (w.stream().Method == ssf.Push) == push {
+	if asked := s.since(); !slices.Equal(asked, []string{"GET /streams", "PUT /streams", "GET /status", "POST /verify"}) || (w.stream().Method == ssf.Push) == push {
 		t.Errorf("replace: %v of %v", asked, s.stream)
 	}
 	if status, code := w.send(w.signed(w.claims(ssf.SessionRevoked, kim(s))), "set-1"); status != 202 {

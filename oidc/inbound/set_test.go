@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -311,6 +312,35 @@ func TestAnOutageCostsNothingThatIsKnown(t *testing.T) {
 	w.turn(25 * time.Hour)
 	if err, _ := w.r.Standing("okta"); !fault.Is(err, fault.Invalid) {
 		t.Errorf("metadata of somebody else: %v", err)
+	}
+}
+
+// TestAStreamThatIsPushedWithAnotherSecretIsMended: after a backup was put back the bridge
+// knows another secret than the transmitter, and notices that no verification comes.
+func TestAStreamThatIsPushedWithAnotherSecretIsMended(t *testing.T) {
+	s := newSender(t)
+	w := newListening(t, s, s.config(true))
+	w.turn(0)
+	verify := func() int {
+		claims := w.claims(ssf.Verification, streamSubject())
+		claims["events"] = map[string]any{string(ssf.Verification): map[string]any{"state": s.states[len(s.states)-1]}}
+		status, _ := w.send(w.signed(claims), "set-1")
+		return status
+	}
+	if verify() != 202 {
+		t.Fatal("it does not begin well")
+	}
+	s.since()
+	w.turn(6 * time.Hour)
+	if w.do(w.rows.ChangeIdPStream(t.Context(), "okta", func(s *Stream) { s.PushedBy = []byte("another") })); verify() != 401 {
+		t.Error("another secret counts")
+	}
+	w.turn(time.Hour)
+	if asked := s.since(); !slices.Equal(asked, []string{"GET /streams", "GET /status", "POST /verify", "GET /streams", "PUT /streams", "GET /status", "POST /verify"}) {
+		t.Errorf("asked %v", asked)
+	}
+	if verify() != 202 || w.stream().Verified.Before(w.stream().Asked) {
+		t.Errorf("it is not mended: %+v", w.stream())
 	}
 }
 

@@ -126,7 +126,7 @@ func (r *Receiver) confirm(ctx context.Context, l *listener, s Stream, now time.
 		return Stream{}, err
 	}
 	switch {
-	case !r.deliversTo(l, s, c):
+	case !r.deliversTo(l, s, c) || l.Push && silent(s, now):
 		if s, c, err = r.redirect(ctx, l, s, now); err != nil {
 			return Stream{}, err
 		}
@@ -146,14 +146,20 @@ func (r *Receiver) confirm(ctx context.Context, l *listener, s Stream, now time.
 func (r *Receiver) redirect(ctx context.Context, l *listener, s Stream, now time.Time) (Stream, configuration, error) {
 	w, pushedBy, err := r.wanted(l)
 	if err == nil {
-		err = r.Streams.ChangeIdPStream(ctx, l.Connection, func(now *Stream) { now.PushedBy = nil })
+		err = r.Streams.ChangeIdPStream(ctx, l.Connection, func(now *Stream) { now.PushedBy, now.Asked = nil, time.Time{} })
 	}
 	if err != nil {
 		return Stream{}, configuration{}, err
 	}
-	w.ID, s.PushedBy = s.ID, pushedBy
+	w.ID, s.PushedBy, s.Asked = s.ID, pushedBy, time.Time{}
 	c, err := l.put(ctx, now, http.MethodPut, w)
 	return s, c, err
+}
+
+// silent reports whether a verification was asked for and has not come: what is pushed may
+// bring a secret that is not the one known here, since a backup was put back.
+func silent(s Stream, now time.Time) bool {
+	return s.Verified.Before(s.Asked) && now.Sub(s.Asked) >= verifiedWithin
 }
 
 // deliversTo reports whether a stream is delivered as it is configured.
