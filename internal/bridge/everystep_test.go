@@ -85,7 +85,6 @@ func blows() []blow {
 			k.w.patchUser(southern, k.person, `{"op":"replace","path":"active","value":false}`)
 			k.w.patchUser(southern, k.person, `{"op":"replace","path":"active","value":true}`)
 		}, nil, true},
-		{"connection removed and put back", func(k *walker) { k.w.policy(withoutConnection(southern)); back(k.w) }, nil, true},
 		{"deleted", func(k *walker) { k.w.must(204, southern, "DELETE", "/Users/"+k.person, "") }, nil, false},
 		{"out of the group", func(k *walker) { k.w.removeMember(southern, k.group, k.person) }, nil, false},
 		{"connection removed", func(k *walker) { k.w.policy(withoutConnection(southern)) }, back, false},
