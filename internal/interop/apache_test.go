@@ -14,14 +14,13 @@ import (
 	"testing"
 )
 
-// apacheConf is Apache with mod_auth_openidc in front of an application (%[5]s) that
-// shows what it is told. The access token is to be refreshed at every request, since
-// none lives as long as that.
+// apacheConf is what stands around the configuration of docs/applications.md. The refresh
+// token is shown so that it is seen to change.
 const apacheConf = `
 ServerRoot /usr/lib/apache2
 ServerName 127.0.0.1
-Listen 127.0.0.1:%[1]d
-PidFile %[2]s/pid
+Listen 127.0.0.1:%d
+PidFile %s/pid
 ErrorLog /dev/stderr
 LogLevel warn auth_openidc:info
 Mutex pthread
@@ -35,22 +34,9 @@ LoadModule proxy_module modules/mod_proxy.so
 LoadModule proxy_http_module modules/mod_proxy_http.so
 LoadModule auth_openidc_module modules/mod_auth_openidc.so
 StartServers 1
-OIDCProviderMetadataURL %[3]s/.well-known/openid-configuration
-OIDCClientID apache
-OIDCClientSecret a-secret-of-apache
-OIDCScope "openid email offline_access"
-OIDCPKCEMethod S256
-OIDCIDTokenSignedResponseAlg ES256
-OIDCRedirectURI http://127.0.0.1:%[1]d/callback
-OIDCAuthRequestParams connection=%[4]s
-OIDCCryptoPassphrase of-a-test
-OIDCRefreshAccessTokenBeforeExpiry 86400
+OIDCAuthRequestParams connection=banksia-entra
 OIDCPassRefreshToken On
-<Location />
-  AuthType openid-connect
-  Require valid-user
-  ProxyPass %[5]s/
-</Location>
+%s
 <Location /after>
   Require all granted
 </Location>
@@ -70,9 +56,9 @@ func apacheWorld(t *testing.T) (*apache, *bridge) {
   - id: apache
     name: Behind Apache
     secret: a-secret-of-apache
-    redirect_uris: [ %[1]s/callback ]
+    redirect_uris: [ %[1]s/oidc/callback ]
     post_logout_redirect_uris: [ %[1]s/after ]
-    backchannel_logout_uri: %[1]s/callback?logout=backchannel
+    backchannel_logout_uri: %[1]s/oidc/callback?logout=backchannel
 `, a.url), "", ""))
 	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_ = json.NewEncoder(w).Encode(r.Header) // the browser may have gone
@@ -80,7 +66,11 @@ func apacheWorld(t *testing.T) (*apache, *bridge) {
 	t.Cleanup(app.Close)
 	dir := t.TempDir()
 	file := filepath.Join(dir, "apache.conf")
-	if err := os.WriteFile(file, fmt.Appendf(nil, apacheConf, web, dir, b.Issuer, "banksia-entra", app.URL), 0o600); err != nil {
+	// The access token is refreshed at every request, since none lives that long, and a scope
+	// is asked for that the application may not have.
+	conf := strings.NewReplacer("https://id.example", b.Issuer, "https://fleet.example", a.url, "http://fleet/", app.URL+"/", "fleet-apache", "apache",
+		"a-long-random-secret", "a-secret-of-apache", "BeforeExpiry 60", "BeforeExpiry 86400", `"openid email"`, `"openid email offline_access"`).Replace(documented(t, "apache"))
+	if err := os.WriteFile(file, fmt.Appendf(nil, apacheConf, web, dir, conf), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	a.process = start(t, "", nil, "apache2", "-f", file, "-DFOREGROUND")
@@ -92,6 +82,21 @@ func apacheWorld(t *testing.T) (*apache, *bridge) {
 		return err == nil
 	})
 	return a, b
+}
+
+// documented is the first block of a language in docs/applications.md.
+func documented(t *testing.T, language string) string {
+	t.Helper()
+	page, err := os.ReadFile("../../docs/applications.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, found := strings.Cut(string(page), "\n```"+language+"\n")
+	block, _, closed := strings.Cut(rest, "\n```\n")
+	if !found || !closed {
+		t.Fatalf("docs/applications.md has no block of %s", language)
+	}
+	return block
 }
 
 // shown is what the application is told of somebody; nil if the browser gets no further
@@ -122,7 +127,7 @@ func TestApacheModAuthOpenIDC(t *testing.T) {
 		fleet.redeem(s, p)
 		b.until = ""
 		told := apache.shown(b)
-		if told.Get("OIDC_CLAIM_email") != person || told.Get("OIDC_CLAIM_sub") == "" {
+		if told.Get("OIDC_CLAIM_email") != person || !strings.Contains(told.Get("OIDC_CLAIM_active_grant"), `"administrator"`) {
 			t.Fatalf("the application is told %v", told)
 		}
 		return told
@@ -146,7 +151,7 @@ func TestApacheModAuthOpenIDC(t *testing.T) {
 	t.Run("signing out there signs out here", func(t *testing.T) {
 		b := newBrowser(t)
 		signIn(b)
-		left := b.get(apache.url + "/callback?logout=" + url.QueryEscape(apache.url+"/after"))
+		left := b.get(apache.url + "/oidc/callback?logout=" + url.QueryEscape(apache.url+"/after"))
 		if !strings.HasPrefix(left.url.String(), apache.url+"/after") {
 			t.Errorf("it ended at %s %d: %s", left.url, left.status, left.body)
 		}

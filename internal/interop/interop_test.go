@@ -26,7 +26,7 @@ import (
 )
 
 // patience is how long anything may take that is waited for. Nothing is measured by it.
-const patience = 3 * time.Minute
+const patience = 5 * time.Minute
 
 // process is a program that runs until the test ends.
 type process struct {
