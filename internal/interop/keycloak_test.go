@@ -31,7 +31,7 @@ func startKeycloak(t *testing.T) *keycloak {
 	t.Helper()
 	port := freePort(t)
 	k := &keycloak{url: fmt.Sprint("http://127.0.0.1:", port)}
-	k.process = start(t, "../../testdata/keycloak/dist", []string{"KC_BOOTSTRAP_ADMIN_USERNAME=admin", "KC_BOOTSTRAP_ADMIN_PASSWORD=admin", "JAVA_OPTS_KC_HEAP=-Xms64m -Xmx512m", "JAVA_OPTS_APPEND=-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"},
+	k.process = start(t, "../../testdata/keycloak/dist", []string{"KC_BOOTSTRAP_ADMIN_USERNAME=admin", "KC_BOOTSTRAP_ADMIN_PASSWORD=admin", "JAVA_OPTS_KC_HEAP=-Xms64m -Xmx512m", "JAVA_OPTS_APPEND=-XX:TieredStopAtLevel=1"},
 		"bin/kc.sh", "start-dev", "--db=dev-mem", "--http-host=127.0.0.1", fmt.Sprint("--http-port=", port), "--hostname="+k.url)
 	k.await("that it listens", func(line string) bool { return strings.Contains(line, "Listening on:") })
 	config := oauth2.Config{ClientID: "admin-cli", Endpoint: oauth2.Endpoint{TokenURL: k.url + "/realms/master/protocol/openid-connect/token"}}
