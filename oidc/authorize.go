@@ -88,7 +88,7 @@ func (p *Provider) proceed(w http.ResponseWriter, r *http.Request, f form, x fac
 	if x.wants, err = StoredClaims(x.req.Claims); err != nil {
 		return err
 	}
-	if x.browser, err = p.browser(r); err != nil {
+	if x.browser, err = p.browser(w, r); err != nil {
 		return err
 	}
 	x.subject = p.Clients.SubjectFor(x.client, x.browser.Session.Person)
@@ -108,8 +108,9 @@ func (p *Provider) proceed(w http.ResponseWriter, r *http.Request, f form, x fac
 	return err
 }
 
-// browser is the browser's session; the zero Browser if it has none that is good.
-func (p *Provider) browser(r *http.Request) (Browser, error) {
+// browser is the browser's session; the zero Browser if it has none that is good. A
+// cookie that the browser missed is set again.
+func (p *Provider) browser(w http.ResponseWriter, r *http.Request) (Browser, error) {
 	cookie := p.sessionCookie(r)
 	if cookie == "" {
 		return Browser{}, nil
@@ -117,6 +118,9 @@ func (p *Provider) browser(r *http.Request) (Browser, error) {
 	b, err := p.Browsers.Browser(r.Context(), cookie)
 	if err != nil && !cannotAnswer(err) {
 		return Browser{}, nil
+	}
+	if err == nil && !b.Renewed.Empty() {
+		http.SetCookie(w, Cookie(p.secure, p.CookieName, b.Renewed.Reveal(), b.Session.Expires))
 	}
 	return b, err
 }

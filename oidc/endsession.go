@@ -66,7 +66,7 @@ func (p *Provider) readLogout(w http.ResponseWriter, r *http.Request) (logout, e
 	if x.to, err = p.logoutRedirect(r.Context(), f, x.hint); err != nil {
 		return logout{}, err
 	}
-	if x.browser, err = p.browser(r); err != nil {
+	if x.browser, err = p.browser(w, r); err != nil {
 		return logout{}, err
 	}
 	x.confirmed = r.Method == http.MethodPost && isConfirmation(f.get(confirmField), p.sessionCookie(r))

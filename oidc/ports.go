@@ -130,7 +130,10 @@ type Clients interface {
 
 // Browser is one browser's session, as its cookie shows it, accepted now.
 type Browser struct {
-	Session    session.Session
+	Session session.Session
+	// Renewed is the session's present cookie, where it was found by the one before it: the
+	// answer that brought this one was lost, and the browser is to be given it again.
+	Renewed    secret.String
 	Assignment ActiveGrant   // zero unless the session is active
 	Choices    []ActiveGrant // what the person may choose now, primary first
 	Guarded    []ActiveGrant // likewise, but for a demand that the sign-in does not meet: another sign-in opens it

@@ -146,7 +146,7 @@ func (a *app) openBridge(ctx context.Context, issuer *credential.Issuer, client 
 	lives := bridge.DefaultLives()
 	lives.AccessToken, lives.Session, lives.Refresh = a.cfg.Sessions.AccessToken, a.cfg.Sessions.Absolute, a.cfg.Sessions.Refresh
 	lives.Offline = a.cfg.Sessions.Offline
-	a.bridge, err = bridge.New(bridge.Config{Store: a.store, Hot: a.hot, Issuer: issuer, Refresh: ring.RefreshKey(), Cursors: ring.CursorKey(), Marks: ring.MarkKey(), SCIMAccess: ring.SCIMAccessKey(),
+	a.bridge, err = bridge.New(bridge.Config{Store: a.store, Hot: a.hot, Issuer: issuer, Refresh: ring.RefreshKey(), Cursors: ring.CursorKey(), Marks: ring.MarkKey(), Cookies: ring.CookieKey(), SCIMAccess: ring.SCIMAccessKey(),
 		Services: ring.ServiceKey(), Names: ring.PairwiseKey(),
 		Streams:    bridge.Streams{AtRest: ring.AtRestKey(), EndpointAllowed: func(ctx context.Context, url string) error { return egress.Check(ctx, a.outside, url) }, Deliver: func() { a.deliver.Wake() }},
 		Assertions: a.assertions, Trust: trusts, URL: a.cfg.Server.PublicURL,

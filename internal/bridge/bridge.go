@@ -50,6 +50,8 @@ type Config struct {
 	Refresh credential.RefreshKey
 	Cursors credential.CursorKey
 	Marks   credential.MarkKey
+	// Cookies renews the secrets of session cookies.
+	Cookies credential.CookieKey
 	// SCIMAccess seals the access tokens of SCIM clients.
 	SCIMAccess credential.SCIMAccessKey
 	// Services seals the access tokens that applications have for themselves, and Names
@@ -82,6 +84,7 @@ type Bridge struct {
 	refresh    credential.RefreshKey
 	cursors    credential.CursorKey
 	marks      credential.MarkKey
+	cookies    credential.CookieKey
 	scimAccess credential.SCIMAccessKey
 	services   credential.ServiceKey
 	names      credential.PairwiseKey
@@ -144,7 +147,7 @@ func New(c Config) (*Bridge, error) {
 	if l.AccessToken <= 0 || l.AccessToken > credential.MaxLife || l.Session <= 0 || l.Refresh <= 0 || l.Offline <= 0 || l.RefreshGrace < 0 || l.RefreshGrace > 10*time.Second {
 		return nil, fault.New(fault.Invalid, op, "access tokens live at most 5 minutes, the refresh grace is at most 10 seconds, and nothing lives for ever")
 	}
-	b := &Bridge{store: c.Store, hot: c.Hot, issuer: c.Issuer, refresh: c.Refresh, cursors: c.Cursors, marks: c.Marks, scimAccess: c.SCIMAccess, services: c.Services, names: c.Names, assertions: c.Assertions, trust: c.Trust, probes: c.Probes, url: c.URL, lives: l, now: c.Now,
+	b := &Bridge{store: c.Store, hot: c.Hot, issuer: c.Issuer, refresh: c.Refresh, cursors: c.Cursors, marks: c.Marks, cookies: c.Cookies, scimAccess: c.SCIMAccess, services: c.Services, names: c.Names, assertions: c.Assertions, trust: c.Trust, probes: c.Probes, url: c.URL, lives: l, now: c.Now,
 		observe: c.Observe, run: credential.NewID("run"), started: c.Now(), raisedAlarm: c.Alarmed, clients: make(map[access.ClientID]oidc.Client, len(c.Clients)), origins: map[string]bool{},
 		wake: make(chan struct{}, 1), planning: make(chan struct{}, 1), heavy: admission.NewTurnstile(1, 1, math.MaxInt), used: map[string]time.Time{}, usedClients: map[store.ClientUse]time.Time{}}
 	b.streams = c.Streams

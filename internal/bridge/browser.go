@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"context"
+	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/credential"
@@ -19,11 +20,20 @@ func (b *Bridge) Browser(ctx context.Context, cookie string) (oidc.Browser, erro
 	if err != nil {
 		return oidc.Browser{}, err
 	}
-	return b.browser(ctx, row.Session)
+	out, err := b.browser(ctx, row.Session)
+	if err == nil && !row.Cookie.Equal(credential.DigestOf(cookie)) {
+		out.Renewed = b.cookies.Next(cookie)
+	}
+	return out, err
 }
 
+// cookieGrace is how long the secret of a session's cookie still opens it after it was
+// replaced, if nobody brings the new one: the answer to a switch may get lost.
+const cookieGrace = time.Minute
+
 // acceptCookie finds the session of a cookie's secret and holds it against the
-// directory. The secret is new after each sign-in and each switch. A session whose
+// directory. The secret is new after each sign-in and each switch; the one before it does
+// until the new one has come once, but for cookieGrace at most. A session whose
 // person had to be decided anew may have moved by that: it is read again.
 func (b *Bridge) acceptCookie(ctx context.Context, cookie string) (store.SessionRow, error) {
 	digest, err := credential.ParseOpaque(credential.KindSession, cookie)
@@ -34,6 +44,9 @@ func (b *Bridge) acceptCookie(ctx context.Context, cookie string) (store.Session
 		row, err := b.sessionByCookie(ctx, digest)
 		if err != nil {
 			return store.SessionRow{}, err
+		}
+		if !row.Cookie.Equal(credential.DigestOf(b.present(row, cookie))) { // a program replaced it that did not know of earlier ones
+			return store.SessionRow{}, fault.New(fault.Unauthenticated, "bridge.Browser", "the cookie has been replaced")
 		}
 		_, err = b.weigh(ctx, bound(row.Session))
 		if err == nil || settled || fault.ReasonOf(err) != credential.ReasonUndecided {
@@ -49,13 +62,26 @@ func (b *Bridge) sessionByCookie(ctx context.Context, digest credential.Digest) 
 	var row store.SessionRow
 	err := b.store.View(ctx, func(v *store.View) error {
 		var err error
-		row, err = v.SessionByCookie(digest)
+		if row, err = v.SessionByCookie(digest); fault.Is(err, fault.NotFound) {
+			row, err = v.SessionByEarlierCookie(digest, b.now())
+		}
 		return err
 	})
 	if fault.Is(err, fault.NotFound) {
 		return row, fault.Wrap(fault.Unauthenticated, "bridge.Browser", err)
 	}
+	if err == nil && row.Cookie.Equal(digest) && !row.EarlierUntil.IsZero() {
+		err = b.store.Update(ctx, func(tx *store.Tx) error { return tx.ForgetEarlierCookie(row.ID) })
+	}
 	return row, err
+}
+
+// present is a session's present cookie, where it was found by that one or the one before.
+func (b *Bridge) present(row store.SessionRow, cookie string) string {
+	if row.Cookie.Equal(credential.DigestOf(cookie)) {
+		return cookie
+	}
+	return b.cookies.Next(cookie).Reveal()
 }
 
 // bound is what a browser session's cookie says for itself: no client is involved,
@@ -113,14 +139,15 @@ func (b *Bridge) held(v *store.View, s session.Session) ([]access.Assignment, *a
 
 // Switch makes another assignment the session's active one: held now, chosen by
 // the person. The tokens of the one that was left are dead with the commit, and
-// the cookie's secret is new.
+// the cookie's secret is new. Whoever did not get the answer may ask again with the old
+// one, within cookieGrace, and gets the same.
 func (b *Bridge) Switch(ctx context.Context, cookie string, to access.AssignmentID) (secret.String, oidc.Browser, error) {
 	row, err := b.acceptCookie(ctx, cookie)
 	if err != nil {
 		return secret.String{}, oidc.Browser{}, err
 	}
-	next := credential.NewOpaque(credential.KindSession)
-	digest := credential.DigestOf(next.Reveal())
+	present := b.present(row, cookie)
+	next := secret.New(present)
 	var s session.Session
 	err = b.change(ctx, row.Connection, event.ByPerson, func(c *change) error {
 		now, err := c.tx.Session(row.ID)
@@ -144,10 +171,12 @@ func (b *Bridge) Switch(ctx context.Context, cookie string, to access.Assignment
 			return err
 		}
 		c.add(events)
-		if s.Version != now.Version {
-			c.ended = append(c.ended, s.ID)
+		if s.Version == now.Version { // it stands there already
+			return nil
 		}
-		return c.tx.UpdateSession(s, &digest)
+		next = b.cookies.Next(present)
+		c.ended = append(c.ended, s.ID)
+		return c.tx.UpdateSession(s, &store.NewCookie{Cookie: credential.DigestOf(next.Reveal()), EarlierUntil: c.now.Add(cookieGrace)})
 	})
 	if err != nil {
 		return secret.String{}, oidc.Browser{}, err

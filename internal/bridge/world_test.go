@@ -215,7 +215,7 @@ func (w *world) assemble() {
 	}
 	var err error
 	w.bridge, err = bridge.New(bridge.Config{Store: w.store, Hot: h, Issuer: credential.NewIssuer("http://127.0.0.1:8443", w.ring.Keyring),
-		Refresh: w.ring.RefreshKey(), Cursors: w.ring.CursorKey(), Marks: w.ring.MarkKey(), SCIMAccess: w.ring.SCIMAccessKey(),
+		Refresh: w.ring.RefreshKey(), Cursors: w.ring.CursorKey(), Marks: w.ring.MarkKey(), Cookies: w.ring.CookieKey(), SCIMAccess: w.ring.SCIMAccessKey(),
 		Services: w.ring.ServiceKey(), Names: w.ring.PairwiseKey(),
 		Assertions: assertion.NewVerifier(egress.New(egress.Options{InsecureAllowLoopback: true}), w.trusted()...), Trust: w.trust, Probes: w.probes, URL: "http://127.0.0.1:8443", Clients: w.clients, Lives: w.lives, Streams: bridge.Streams{AtRest: w.ring.AtRestKey()}, Now: w.clock.Now,
 		Observe: func(op string, err error) { w.t.Logf("background: %s: %v", op, err) }})

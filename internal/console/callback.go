@@ -77,7 +77,7 @@ func (c *Console) take(r *http.Request, conn access.ConnectionID, state string) 
 // session: a second tab that signs the same person in shares it, anything else
 // replaces it.
 func (c *Console) enter(w http.ResponseWriter, r *http.Request, req hot.AuthRequest, id upstream.Identity) (string, oidc.Browser, error) {
-	old, err := c.browser(r)
+	old, err := c.browser(w, r)
 	had := err == nil
 	if err != nil && !fault.Is(err, fault.Unauthenticated) {
 		return "", oidc.Browser{}, err

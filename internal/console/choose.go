@@ -45,7 +45,7 @@ func (c *Console) choose(w http.ResponseWriter, r *http.Request) {
 // chooser gives the browser's session; without one that suits the request the
 // person signs in first.
 func (c *Console) chooser(w http.ResponseWriter, r *http.Request, req hot.AuthRequest) (oidc.Browser, bool) {
-	b, err := c.browser(r)
+	b, err := c.browser(w, r)
 	switch {
 	case fault.Is(err, fault.Unauthenticated):
 		see(w, c.addressPath(req, false))

@@ -80,7 +80,7 @@ func (c *Console) companyLink(w http.ResponseWriter, r *http.Request) {
 		c.refuse(w, r, err, place{})
 		return
 	}
-	b, err := c.browser(r)
+	b, err := c.browser(w, r)
 	signedIn := err == nil
 	if err != nil && !fault.Is(err, fault.Unauthenticated) {
 		c.refuse(w, r, err, place{connection: conn})

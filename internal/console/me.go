@@ -26,7 +26,7 @@ type meView struct {
 
 // me is GET /me/: the active grant, and the others to switch to.
 func (c *Console) me(w http.ResponseWriter, r *http.Request) {
-	b, err := c.browser(r)
+	b, err := c.browser(w, r)
 	if fault.Is(err, fault.Unauthenticated) {
 		c.awaySign(w, err)
 		return
@@ -74,7 +74,7 @@ func (c *Console) switchGrant(w http.ResponseWriter, r *http.Request) {
 		c.refuse(w, r, fault.Wrap(fault.Invalid, "console.switch", err), place{})
 		return
 	}
-	b, err := c.browser(r)
+	b, err := c.browser(w, r)
 	if fault.Is(err, fault.Unauthenticated) {
 		c.awaySign(w, err)
 		return
@@ -122,7 +122,7 @@ func heldNoMore(err error) error {
 
 // signOut is POST /me/sign-out. A session that has ended already is no error.
 func (c *Console) signOut(w http.ResponseWriter, r *http.Request) {
-	b, err := c.browser(r)
+	b, err := c.browser(w, r)
 	if err == nil {
 		err = c.SignIns.SignOut(r.Context(), b.Session.ID, session.EndSignedOut)
 	}
@@ -141,7 +141,7 @@ func (c *Console) signOut(w http.ResponseWriter, r *http.Request) {
 // ended is GET /me/ended: why the browser's session is no more. The reason comes
 // from the session that the cookie names, so that nobody can word one in a link.
 func (c *Console) ended(w http.ResponseWriter, r *http.Request) {
-	_, err := c.browser(r)
+	_, err := c.browser(w, r)
 	if err == nil {
 		see(w, pathMe)
 		return

@@ -96,7 +96,7 @@ func (c *Console) endAll(w http.ResponseWriter, r *http.Request) {
 
 // mine is the browser's session; without one it sends the browser away.
 func (c *Console) mine(w http.ResponseWriter, r *http.Request) (oidc.Browser, bool) {
-	b, err := c.browser(r)
+	b, err := c.browser(w, r)
 	switch {
 	case fault.Is(err, fault.Unauthenticated):
 		c.awaySign(w, err)

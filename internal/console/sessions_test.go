@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/drawbridge-id/drawbridge/internal/secret"
 	"github.com/drawbridge-id/drawbridge/internal/session"
 	"github.com/drawbridge-id/drawbridge/oidc"
 )
@@ -172,6 +173,42 @@ func TestADeviceIsNamedInOurOwnWords(t *testing.T) {
 	} {
 		if got := deviceOf(agent); got != want {
 			t.Errorf("%q: %q, want %q", agent, got, want)
+		}
+	}
+}
+
+// TestABrowserThatMissedItsNewCookieIsGivenItAgain: by the switch that it repeats, and by
+// whatever page it opens instead.
+func TestABrowserThatMissedItsNewCookieIsGivenItAgain(t *testing.T) {
+	for _, open := range []func(b *tab) shown{
+		func(b *tab) shown { return b.post("/me/switch", url.Values{"assignment": {"asg_cairns"}}) },
+		func(b *tab) shown { return b.get(pathMe) },
+		func(b *tab) shown { return b.get("/test/begin?client=fleet-web") },
+	} {
+		w := newWorld(t)
+		b := w.browserTab(t)
+		b.signIn("kim", "")
+		at, err := url.Parse(w.URL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		old := ""
+		for _, c := range b.Jar.Cookies(at) {
+			if c.Name == "drawbridge_session" {
+				old = c.Value
+			}
+		}
+		lost, _, err := w.Switch(t.Context(), old, "asg_cairns")
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.missed = map[string]secret.String{old: lost}
+		if got := open(b); !strings.HasPrefix(setCookie(got, "drawbridge_session"), "drawbridge_session="+lost.Reveal()+";") {
+			t.Errorf("%d %s: the cookie set is %q", got.status, got.to, setCookie(got, "drawbridge_session"))
+		}
+		w.missed = nil
+		if page := b.get(pathMe); page.status != http.StatusOK {
+			t.Errorf("it is signed out: %d %s", page.status, page.to)
 		}
 	}
 }

@@ -61,7 +61,7 @@ func (c *Console) Begin(w http.ResponseWriter, r *http.Request, req hot.AuthRequ
 // identity provider where it is known, else to the address page.
 func (c *Console) proceed(w http.ResponseWriter, r *http.Request, req hot.AuthRequest, another bool) {
 	if !another {
-		to, err := c.signedIn(r, req)
+		to, err := c.signedIn(w, r, req)
 		if err != nil {
 			c.refuse(w, r, err, c.about(r, req, req.Connection))
 			return
@@ -108,8 +108,8 @@ func (c *Console) addressPath(req hot.AuthRequest, another bool) string {
 // signedIn is where a request goes on whose browser has a session that may serve it: to
 // the identity provider, if the grant demands another sign-in, else to a page of ours; ""
 // if it has none.
-func (c *Console) signedIn(r *http.Request, req hot.AuthRequest) (string, error) {
-	b, err := c.browser(r)
+func (c *Console) signedIn(w http.ResponseWriter, r *http.Request, req hot.AuthRequest) (string, error) {
+	b, err := c.browser(w, r)
 	if fault.Is(err, fault.Unauthenticated) {
 		return "", nil
 	}
@@ -151,12 +151,17 @@ func suits(s session.Session, req hot.AuthRequest) bool {
 	return true
 }
 
-func (c *Console) browser(r *http.Request) (oidc.Browser, error) {
+// browser is the browser's session. A cookie that the browser missed is set again.
+func (c *Console) browser(w http.ResponseWriter, r *http.Request) (oidc.Browser, error) {
 	cookie := c.sessionCookie(r)
 	if cookie == "" {
 		return oidc.Browser{}, fault.New(fault.Unauthenticated, "console.browser", "there is no session cookie")
 	}
-	return c.SignIns.Browser(r.Context(), cookie)
+	b, err := c.SignIns.Browser(r.Context(), cookie)
+	if err == nil && !b.Renewed.Empty() {
+		c.setSession(w, b.Renewed, b)
+	}
+	return b, err
 }
 
 // connectionOf is the connection that the application or a link named, or the only one

@@ -42,7 +42,8 @@ type world struct {
 	until    time.Time // the provider's end of a session
 	acr      string    // what it confirms
 	demands  access.Catalogue
-	stale    bool // only a sign-in that was asked for anew will do
+	missed   map[string]secret.String // the cookie whose successor a browser did not see → that
+	stale    bool                     // only a sign-in that was asked for anew will do
 	refused  []string
 	reached  map[session.ID][]oidc.Client
 	there    string // where people sign out at the identity provider
@@ -233,6 +234,11 @@ func (w *world) Browser(_ context.Context, cookie string) (oidc.Browser, error) 
 	defer w.mu.Unlock()
 	if b := w.sessions[cookie]; b != nil {
 		return w.viewLocked(b), nil
+	}
+	if next, is := w.missed[cookie]; is {
+		b := w.viewLocked(w.sessions[next.Reveal()])
+		b.Renewed = next
+		return b, nil
 	}
 	return oidc.Browser{}, fault.New(fault.Unauthenticated, "world", "no session").Because(w.endedBy[cookie])
 }

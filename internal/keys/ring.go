@@ -60,6 +60,7 @@ type Ring struct {
 	cursors credential.CursorKey
 	scim    credential.SCIMAccessKey
 	marks   credential.MarkKey
+	cookies credential.CookieKey
 	nonces  credential.NonceKey
 	service credential.ServiceKey
 	names   credential.PairwiseKey
@@ -114,6 +115,9 @@ func Open(ctx context.Context, cfg Config) (*Ring, error) {
 	if r.scim, err = data.SCIMAccessKey(); err != nil {
 		return nil, fault.Wrap(fault.Invalid, op, err)
 	}
+	if r.cookies, err = data.CookieKey(); err != nil {
+		return nil, fault.Wrap(fault.Invalid, op, err)
+	}
 	if r.marks, err = data.MarkKey(); err != nil {
 		return nil, fault.Wrap(fault.Invalid, op, err)
 	}
@@ -163,6 +167,9 @@ func (r *Ring) AtRestKey() credential.AtRestKey { return r.atRest }
 
 // MarkKey makes marks of names.
 func (r *Ring) MarkKey() credential.MarkKey { return r.marks }
+
+// CookieKey renews session cookies.
+func (r *Ring) CookieKey() credential.CookieKey { return r.cookies }
 
 // NonceKey makes the nonces of DPoP proofs.
 func (r *Ring) NonceKey() credential.NonceKey { return r.nonces }

@@ -4,6 +4,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/credential"
@@ -12,16 +13,16 @@ import (
 )
 
 const sessionColumns = `s.id, c.id, s.person, s.state, s.active, s.version, s.host_epoch, s.connection_epoch, s.person_epoch,
-	s.auth_at, s.created_at, s.expires_at, s.ended_at, s.end_reason, s.upstream, s.cookie, s.offline
+	s.auth_at, s.created_at, s.expires_at, s.ended_at, s.end_reason, s.upstream, s.cookie, s.cookie_until, s.offline
 	from sessions s join connections c on c.key = s.conn`
 
 func scanSession(r Row) (SessionRow, error) {
 	var s SessionRow
-	var state, auth, created, expires, ended int64
+	var state, auth, created, expires, ended, earlier int64
 	var upstream string
 	var cookie []byte
 	err := r.Scan(&s.ID, &s.Connection, &s.Person, &state, &s.Active, &s.Version, &s.Epochs.Host, &s.Epochs.Connection, &s.Epochs.Person,
-		&auth, &created, &expires, &ended, &s.EndReason, &upstream, &cookie, &s.Offline)
+		&auth, &created, &expires, &ended, &s.EndReason, &upstream, &cookie, &earlier, &s.Offline)
 	if err != nil {
 		return SessionRow{}, err
 	}
@@ -30,7 +31,7 @@ func scanSession(r Row) (SessionRow, error) {
 	}
 	s.State = stateOf(state)
 	copy(s.Cookie[:], cookie)
-	s.AuthTime, s.Created, s.Expires, s.EndedAt = at(auth), at(created), at(expires), at(ended)
+	s.AuthTime, s.Created, s.Expires, s.EndedAt, s.EarlierUntil = at(auth), at(created), at(expires), at(ended), at(earlier)
 	return s, nil
 }
 
@@ -54,6 +55,13 @@ func (v *View) SessionByCookie(d credential.Digest) (SessionRow, error) {
 	return s, v.found(err, "store.SessionByCookie", "session")
 }
 
+// SessionByEarlierCookie finds a session by the digest of the secret before its cookie's
+// present one, as long as that still does.
+func (v *View) SessionByEarlierCookie(d credential.Digest, now time.Time) (SessionRow, error) {
+	s, err := scanSession(v.q.QueryRow(`select `+sessionColumns+` where s.cookie_before = $1 and s.cookie_until > $2`, d[:], ms(now)))
+	return s, v.found(err, "store.SessionByEarlierCookie", "session")
+}
+
 // SessionClients lists the applications that were signed in to under a session.
 func (v *View) SessionClients(id session.ID) ([]access.ClientID, error) {
 	return list(v, "store.SessionClients", func(r Row) (c access.ClientID, err error) { return c, r.Scan(&c) },
@@ -71,6 +79,13 @@ func (v *View) sessionState(id session.ID) (sessionState, error) {
 	}
 	s.exists, s.state, s.expires = true, stateOf(state), at(expires)
 	return s, err
+}
+
+// ForgetEarlierCookie lets the secret before the cookie's present one find the session no
+// more.
+func (tx *Tx) ForgetEarlierCookie(id session.ID) error {
+	_, err := tx.exec("store.ForgetEarlierCookie", `update sessions set cookie_before = null, cookie_until = 0 where id = $1 and cookie_before is not null`, string(id))
+	return err
 }
 
 // InsertSession adds a session of a person that is there; fault.NotFound otherwise.
@@ -95,19 +110,21 @@ func (tx *Tx) InsertSession(s SessionRow) error {
 }
 
 // UpdateSession stores what the session has become. A version below the stored one
-// is refused (fault.Stale): versions never fall. newCookie, if not nil, replaces the
-// digest of the cookie's secret.
-func (tx *Tx) UpdateSession(s session.Session, newCookie *credential.Digest) error {
+// is refused (fault.Stale): versions never fall. renewed, if not nil, replaces the digest
+// of the cookie's secret.
+func (tx *Tx) UpdateSession(s session.Session, renewed *NewCookie) error {
 	const op = "store.UpdateSession"
 	var cookie any
-	if newCookie != nil {
-		cookie = newCookie[:]
+	var earlier int64
+	if renewed != nil {
+		cookie, earlier = renewed.Cookie[:], ms(renewed.EarlierUntil)
 	}
 	n, err := tx.exec(op, `update sessions set state = $1, active = $2, version = $3, expires_at = $4, ended_at = $5, end_reason = $6,
-		host_epoch = $7, connection_epoch = $8, person_epoch = $9, auth_at = $10, cookie = coalesce($11, cookie)
+		host_epoch = $7, connection_epoch = $8, person_epoch = $9, auth_at = $10, cookie = coalesce($11, cookie),
+		cookie_before = case when $11 is null then cookie_before else cookie end, cookie_until = case when $11 is null then cookie_until else $13 end
 		where id = $12 and version <= $3`,
 		int64(s.State), string(s.Active), s.Version, ms(s.Expires), ms(s.EndedAt), s.EndReason,
-		s.Epochs.Host, s.Epochs.Connection, s.Epochs.Person, ms(s.AuthTime), cookie, string(s.ID))
+		s.Epochs.Host, s.Epochs.Connection, s.Epochs.Person, ms(s.AuthTime), cookie, string(s.ID), earlier)
 	if err != nil {
 		return err
 	}

@@ -135,6 +135,16 @@ func (t SCIMToken) LiveAt(now time.Time) bool { return t.Revoked.IsZero() && now
 type SessionRow struct {
 	session.Session
 	Cookie credential.Digest
+	// EarlierUntil is until when the cookie's secret before the present one finds the
+	// session too; zero: it does not.
+	EarlierUntil time.Time
+}
+
+// NewCookie replaces the secret of a session's cookie. The one before it finds the session
+// until EarlierUntil, since the answer with the new one may get lost.
+type NewCookie struct {
+	Cookie       credential.Digest
+	EarlierUntil time.Time
 }
 
 // Policy is the active policy: one row, one version for every node.

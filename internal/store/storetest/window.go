@@ -257,9 +257,11 @@ func testSessions(t *testing.T, f *fixture) {
 		}
 		return nil
 	})
-	rotated := credential.Digest{7}
+	rotated, until := credential.Digest{7}, time.Date(2026, 11, 2, 12, 1, 0, 0, time.UTC)
 	s.Version = 5
-	f.update(func(tx *store.Tx) error { return tx.UpdateSession(s.Session, &rotated) })
+	f.update(func(tx *store.Tx) error {
+		return tx.UpdateSession(s.Session, &store.NewCookie{Cookie: rotated, EarlierUntil: until})
+	})
 	f.view(func(v *store.View) error {
 		if _, err := v.SessionByCookie(s.Cookie); err == nil {
 			t.Error("the old cookie still finds the session")
@@ -270,6 +272,7 @@ func testSessions(t *testing.T, f *fixture) {
 		}
 		return nil
 	})
+	testEarlierCookie(t, f, s, until)
 	s.Version = 4
 	if err := f.Update(t.Context(), func(tx *store.Tx) error { return tx.UpdateSession(s.Session, nil) }); err == nil {
 		t.Error("a version fell")
@@ -278,6 +281,40 @@ func testSessions(t *testing.T, f *fixture) {
 	if err := f.Update(t.Context(), func(tx *store.Tx) error { return tx.InsertSession(ghost) }); err == nil {
 		t.Error("a session of nobody was stored")
 	}
+}
+
+// testEarlierCookie: the secret before the present one finds the session for as long as was
+// said, and no other does; it is forgotten by the next one, and on its own.
+func testEarlierCookie(t *testing.T, f *fixture, s store.SessionRow, until time.Time) {
+	noon := until.Add(-time.Minute)
+	finds := func(what string, d credential.Digest, now time.Time, want bool) {
+		t.Helper()
+		f.view(func(v *store.View) error {
+			got, err := v.SessionByEarlierCookie(d, now)
+			if (err == nil) != want || want && (got.ID != s.ID || !got.EarlierUntil.Equal(until)) {
+				t.Errorf("%s finds %q (%v), want it to: %v", what, got.ID, err, want)
+			}
+			return nil
+		})
+	}
+	finds("the earlier one", s.Cookie, until.Add(-time.Millisecond), true)
+	finds("the earlier one, too late", s.Cookie, until, false)
+	finds("the present one, as an earlier one", credential.Digest{7}, noon, false)
+	f.update(func(tx *store.Tx) error { return tx.UpdateSession(s.Session, nil) })
+	finds("the earlier one, after another change", s.Cookie, noon, true)
+	f.update(func(tx *store.Tx) error {
+		return tx.UpdateSession(s.Session, &store.NewCookie{Cookie: credential.Digest{8}, EarlierUntil: until})
+	})
+	finds("the one before the earlier one", s.Cookie, noon, false)
+	finds("the earlier one", credential.Digest{7}, noon, true)
+	f.update(func(tx *store.Tx) error { return tx.ForgetEarlierCookie(s.ID) })
+	finds("the earlier one, forgotten", credential.Digest{7}, noon, false)
+	f.view(func(v *store.View) error {
+		if got, err := v.SessionByCookie(credential.Digest{8}); err != nil || !got.EarlierUntil.IsZero() {
+			t.Errorf("the present one finds %+v (%v)", got, err)
+		}
+		return nil
+	})
 }
 
 // testSessionEnds: sessions that are over, behind, or of one application are found, and
