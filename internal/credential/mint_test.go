@@ -96,7 +96,7 @@ func TestVerifiedTokenSaysWhatWasMinted(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := AccessClaims{Bound: m.Bound, JTI: m.JTI, Audience: "https://fleet.example", OAuthScopes: []string{"openid", "live_view"},
-		Grant: json.RawMessage(grantClaim), IssuedAt: noon(), AuthTime: noon().Add(-time.Hour)}
+		Grant: json.RawMessage(grantClaim), IssuedAt: noon(), AuthTime: noon().Add(-time.Hour), ACR: order().ACR}
 	for range 2 { // the second time from memory
 		got, err := i.Verify(m.AccessToken, noon())
 		if err != nil || !reflect.DeepEqual(got, want) {
