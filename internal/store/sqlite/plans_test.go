@@ -156,7 +156,7 @@ func walk(t *testing.T, s *store.Store) {
 		did.add(tx.IndexAudit(0, 1, []store.AuditMark{{Row: 1, Connection: crashConn, Subject: event.Subject{Kind: event.KindPerson, ID: "per_1"}}}))
 		did.add(tx.TouchAssignments(map[store.AssignmentUse]time.Time{{Connection: crashConn, Assignment: "asg_1"}: crashDay}))
 		row := store.SessionRow{Session: session.Session{ID: "ses_1", Connection: crashConn, Person: p.ID, State: session.Active, Version: 1}, Cookie: credential.Digest{1}}
-		did.add(tx.InsertSession(row), tx.UpdateSession(row.Session, &store.NewCookie{Cookie: credential.Digest{2}, EarlierUntil: crashDay}), tx.ForgetEarlierCookie("ses_1"), tx.AddSessionClient("ses_1", "app"),
+		did.add(tx.InsertSession(row), tx.ForgetEarlierCookie("ses_1"), tx.UpdateSession(row.Session, &store.NewCookie{Cookie: credential.Digest{2}, EarlierUntil: crashDay.Add(time.Hour)}), tx.AddSessionClient("ses_1", "app"),
 			tx.Append(event.Event{Connection: crashConn, Person: p.ID, At: crashDay}), read(&tx.View, &d.Directory, p, g))
 		stream := store.Stream{ID: "str_1", Client: "app", Status: "enabled"}
 		did.add(tx.InsertStream(stream), tx.UpdateStream(stream), tx.Mute("str_1", "x", crashDay), tx.Unmute("str_1", "x"), readStream(&tx.View, &d.Directory),
@@ -308,7 +308,7 @@ func read(v *store.View, d *store.Directory, p store.Person, g store.Group) erro
 		func() error { _, err := v.Dissolving(10); return err },
 		func() error { _, err := v.PeopleNamed("u"); return err },
 		func() error { _, err := v.SessionByCookie(credential.Digest{2}); return err },
-		func() error { _, err := v.SessionByEarlierCookie(credential.Digest{2}, crashDay); return err },
+		func() error { _, err := v.SessionByEarlierCookie(credential.Digest{1}, crashDay); return err },
 		func() error { _, err := v.AuditTrail(crashConn, 0, 10); return err },
 		func() error { _, err := v.Unsealed(10); return err },
 		func() error { _, err := v.AuditSealed(); return err },
