@@ -14,8 +14,9 @@ import (
 const failingFor = 24 * time.Hour
 
 // PauseFailing pauses streams whose receiver has taken no push for long, although some
-// were tried: it finds out when it looks at the stream's status, and by a signal
-// behind those that wait when it enables the stream again.
+// were tried, and those that nobody has polled or looked at for ssf.InactivityTimeout: the
+// receiver finds out when it looks at the stream's status, and by a signal behind those
+// that wait when it enables the stream again.
 func (b *Bridge) PauseFailing(ctx context.Context) error {
 	now := b.now()
 	var failing []store.Stream
@@ -23,14 +24,11 @@ func (b *Bridge) PauseFailing(ctx context.Context) error {
 		failing = nil
 		streams, err := v.Streams()
 		for _, s := range streams {
-			if s.Method != ssf.Push || s.Status != string(ssf.Enabled) {
-				continue
-			}
-			r, err := v.Receiver(receiverOf(s.ID))
-			if err != nil && !fault.Is(err, fault.NotFound) {
+			why, err := whyPaused(v, s, now)
+			if err != nil {
 				return err
 			}
-			if failsForLong(s, r, now) {
+			if why != "" {
 				failing = append(failing, s)
 			}
 		}
@@ -45,6 +43,36 @@ func (b *Bridge) PauseFailing(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// whyPaused is why a stream is to be paused now, for its receiver; "" if it is not.
+func whyPaused(v *store.View, s store.Stream, now time.Time) (string, error) {
+	if s.Status != string(ssf.Enabled) {
+		return "", nil
+	}
+	if s.Method == ssf.Poll {
+		if idleSince(s).Before(now.Add(-ssf.InactivityTimeout)) {
+			return "Nobody has polled the stream for inactivity_timeout. Enable it when somebody will.", nil
+		}
+		return "", nil
+	}
+	r, err := v.Receiver(receiverOf(s.ID))
+	if err != nil && !fault.Is(err, fault.NotFound) {
+		return "", err
+	}
+	if failsForLong(s, r, now) {
+		return "No push has arrived for a day. Enable the stream when its endpoint answers.", nil
+	}
+	return "", nil
+}
+
+// idleSince is when a stream's receiver last did something with it. What an older version
+// has written counts from the stream's last change.
+func idleSince(s store.Stream) time.Time {
+	if s.Active.Before(s.Changed) {
+		return s.Changed
+	}
+	return s.Active
 }
 
 // failsForLong reports whether nothing has arrived since long, counted from the last
@@ -67,11 +95,11 @@ func (b *Bridge) pauseStream(ctx context.Context, id string, now time.Time) erro
 		if err != nil {
 			return err
 		}
-		r, err := tx.Receiver(receiverOf(id))
-		if err != nil || s.Status != string(ssf.Enabled) || !failsForLong(s, r, now) {
+		why, err := whyPaused(&tx.View, s, now)
+		if err != nil || why == "" {
 			return err
 		}
-		s.Status, s.Reason, s.Changed = string(ssf.Paused), "No push has arrived for a day. Enable the stream when its endpoint answers.", now
+		s.Status, s.Reason, s.Changed = string(ssf.Paused), why, now
 		if err := tx.UpdateStream(s); err != nil {
 			return err
 		}

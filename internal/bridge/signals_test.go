@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/store"
 	"github.com/drawbridge-id/drawbridge/mapping"
 	"github.com/drawbridge-id/drawbridge/oidc"
@@ -215,6 +216,67 @@ func TestAnEventThatIsRelayedTwiceIsToldOnce(t *testing.T) {
 	}
 	if got := toldOf(tr.drained("fleet-web", id)); len(slices.Compact(slices.Clone(got))) != len(got) {
 		t.Errorf("told %q", got)
+	}
+}
+
+// A stream that is polled says after what time it is paused, and is, unless its receiver
+// does something with it; one that is pushed is not.
+func TestAStreamThatNobodyPollsIsPaused(t *testing.T) {
+	tr := newTransmitter(t, oidc.Client{ID: "app"}, oidc.Client{ID: "quiet"})
+	id := tr.stream("app", polled)
+	pushed := tr.stream("quiet", newPushTo(t).delivery(""))
+	if c := tr.want(200, "app"+canRead, "GET", "/ssf/streams?stream_id="+id, ""); c["inactivity_timeout"] != 604800.0 {
+		t.Errorf("%v", c)
+	}
+	if c := tr.want(200, "quiet"+canRead, "GET", "/ssf/streams?stream_id="+pushed, ""); c["inactivity_timeout"] != nil {
+		t.Errorf("%v", c)
+	}
+	for said, status := range map[string]int{"604800": 200, "60": 400, "null": 400} {
+		tr.want(status, "app"+canManage, "PATCH", "/ssf/streams", `{"stream_id":"`+id+`","inactivity_timeout":`+said+`}`)
+	}
+	statusOf := func(client string) (status string) {
+		t.Helper()
+		tr.do(tr.bridge.PauseFailing(tr.ctx))
+		tr.do(tr.store.View(tr.ctx, func(v *store.View) error {
+			s, err := v.StreamOf(access.ClientID(client))
+			status = s.Status
+			return err
+		}))
+		return status
+	}
+	for name, act := range map[string]func(){
+		"poll":         func() { tr.polling("app", id, `{"returnImmediately":true}`) },
+		"status":       func() { tr.want(200, "app"+canRead, "GET", "/ssf/status?stream_id="+id, "") },
+		"verification": func() { tr.verify("app", id, "s") },
+		"subject": func() {
+			tr.want(200, "app"+canManage, "POST", "/ssf/subjects:add", `{"stream_id":"`+id+`","subject":{"format":"email","email":"a@b.example"}}`)
+		},
+		"enable": func() {
+			tr.want(200, "app"+canManage, "POST", "/ssf/status", `{"stream_id":"`+id+`","status":"enabled"}`)
+		},
+	} {
+		act()
+		tr.clock.Add(ssf.InactivityTimeout - time.Second)
+		if got := statusOf("app"); got != "enabled" {
+			t.Errorf("%s: %s too early", name, got)
+		}
+	}
+	tr.clock.Add(2 * time.Second)
+	if got := statusOf("app"); got != "paused" || statusOf("quiet") != "enabled" {
+		t.Errorf("%s, and the one that is pushed %s", got, statusOf("quiet"))
+	}
+	if s := tr.want(200, "app"+canRead, "GET", "/ssf/status?stream_id="+id, ""); s["reason"] == "" {
+		t.Errorf("nobody says why: %v", s)
+	}
+	tr.want(200, "app"+canManage, "POST", "/ssf/status", `{"stream_id":"`+id+`","status":"enabled"}`)
+	told := 0
+	for _, set := range tr.drained("app", id) {
+		if uri, what := eventIn(set); strings.HasSuffix(uri, "stream-updated") && what["status"] == "paused" && what["reason"] != "" {
+			told++
+		}
+	}
+	if told != 1 {
+		t.Errorf("it was told %d times that it was paused", told)
 	}
 }
 

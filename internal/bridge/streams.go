@@ -60,8 +60,14 @@ func (b *Bridge) Stream(ctx context.Context, client oidc.Client, id string) (ssf
 		s, err = streamOf(v, client, id)
 		return err
 	})
+	if now := b.now(); err == nil && now.Sub(s.Active) >= activeTo {
+		err = b.store.Update(ctx, func(tx *store.Tx) error { return tx.StreamActive(s.ID, now) })
+	}
 	return b.shown(s), err
 }
+
+// activeTo is how exactly it is kept when a receiver last looked at its stream.
+const activeTo = time.Hour
 
 // CreateStream makes a receiver's stream.
 func (b *Bridge) CreateStream(ctx context.Context, client oidc.Client, w ssf.Wish) (ssf.Stream, error) {
@@ -138,7 +144,7 @@ func (b *Bridge) SetStreamStatus(ctx context.Context, client oidc.Client, w ssf.
 		if s, err = streamOf(&tx.View, client, w.Stream); err != nil {
 			return err
 		}
-		s.Status, s.Reason, s.Changed = string(w.Status), w.Reason, now
+		s.Status, s.Reason, s.Changed, s.Active = string(w.Status), w.Reason, now, now
 		if err := tx.UpdateStream(s); err != nil {
 			return err
 		}
@@ -156,7 +162,7 @@ func (b *Bridge) SetStreamStatus(ctx context.Context, client oidc.Client, w ssf.
 // wished is a stored stream after a wish.
 func (b *Bridge) wished(s store.Stream, w ssf.Wish, now time.Time) (store.Stream, error) {
 	next := w.On(b.shown(s))
-	s.Method, s.Endpoint, s.Requested, s.Description, s.Changed = next.Method, next.Endpoint, next.Requested, next.Description, now
+	s.Method, s.Endpoint, s.Requested, s.Description, s.Changed, s.Active = next.Method, next.Endpoint, next.Requested, next.Description, now, now
 	if w.Method == nil {
 		return s, nil
 	}
@@ -199,7 +205,11 @@ func (b *Bridge) RemoveSubject(ctx context.Context, client oidc.Client, stream s
 		if err != nil {
 			return err
 		}
-		return tx.Mute(s.ID, about.Key(), b.now())
+		now := b.now()
+		if err := tx.StreamActive(s.ID, now); err != nil {
+			return err
+		}
+		return tx.Mute(s.ID, about.Key(), now)
 	})
 }
 
@@ -208,6 +218,9 @@ func (b *Bridge) AddSubject(ctx context.Context, client oidc.Client, stream stri
 	return b.store.Update(ctx, func(tx *store.Tx) error {
 		s, err := streamOf(&tx.View, client, stream)
 		if err != nil {
+			return err
+		}
+		if err := tx.StreamActive(s.ID, b.now()); err != nil {
 			return err
 		}
 		return tx.Unmute(s.ID, about.Key())
@@ -229,7 +242,7 @@ func (b *Bridge) VerifyStream(ctx context.Context, client oidc.Client, stream, s
 		if now.Sub(s.Verified) < ssf.MinVerificationInterval {
 			return fault.New(fault.Limited, op, "The stream was asked to be verified less than min_verification_interval ago.")
 		}
-		s.Verified = now
+		s.Verified, s.Active = now, now
 		if err := tx.UpdateStream(s); err != nil {
 			return err
 		}

@@ -22,20 +22,21 @@ type Stream struct {
 	Created     time.Time
 	Changed     time.Time
 	Verified    time.Time // when the receiver last asked for a verification
+	Active      time.Time // when it last did something with the stream; zero: nobody knows
 }
 
 // MaxMuted is how many subjects one stream may be silent about by name.
 const MaxMuted = 10_000
 
-const streamColumns = `id, client, method, endpoint, header, requested, description, status, reason, created_at, changed_at, verified_at from streams`
+const streamColumns = `id, client, method, endpoint, header, requested, description, status, reason, created_at, changed_at, verified_at, active_at from streams`
 
 func scanStream(r Row) (s Stream, err error) {
-	var created, changed, verified int64
+	var created, changed, verified, active int64
 	var requested []byte
-	if err := r.Scan(&s.ID, &s.Client, &s.Method, &s.Endpoint, &s.Header, &requested, &s.Description, &s.Status, &s.Reason, &created, &changed, &verified); err != nil {
+	if err := r.Scan(&s.ID, &s.Client, &s.Method, &s.Endpoint, &s.Header, &requested, &s.Description, &s.Status, &s.Reason, &created, &changed, &verified, &active); err != nil {
 		return Stream{}, err
 	}
-	s.Created, s.Changed, s.Verified = at(created), at(changed), at(verified)
+	s.Created, s.Changed, s.Verified, s.Active = at(created), at(changed), at(verified), at(active)
 	if requested != nil {
 		err = json.Unmarshal(requested, &s.Requested)
 	}
@@ -81,9 +82,9 @@ func (tx *Tx) InsertStream(s Stream) error {
 	if err != nil {
 		return fault.Wrap(fault.Internal, op, err)
 	}
-	_, err = tx.exec(op, `insert into streams (id, client, method, endpoint, header, requested, description, status, reason, created_at, changed_at, verified_at)
-		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`, s.ID, string(s.Client), s.Method, s.Endpoint, orNull(s.Header), requested, s.Description,
-		s.Status, s.Reason, ms(s.Created), ms(s.Changed), ms(s.Verified))
+	_, err = tx.exec(op, `insert into streams (id, client, method, endpoint, header, requested, description, status, reason, created_at, changed_at, verified_at, active_at)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`, s.ID, string(s.Client), s.Method, s.Endpoint, orNull(s.Header), requested, s.Description,
+		s.Status, s.Reason, ms(s.Created), ms(s.Changed), ms(s.Verified), ms(s.Active))
 	return err
 }
 
@@ -94,11 +95,18 @@ func (tx *Tx) UpdateStream(s Stream) error {
 	if err != nil {
 		return fault.Wrap(fault.Internal, op, err)
 	}
-	n, err := tx.exec(op, `update streams set method = $1, endpoint = $2, header = $3, requested = $4, description = $5, status = $6, reason = $7, changed_at = $8, verified_at = $9
-		where id = $10`, s.Method, s.Endpoint, orNull(s.Header), requested, s.Description, s.Status, s.Reason, ms(s.Changed), ms(s.Verified), s.ID)
+	n, err := tx.exec(op, `update streams set method = $1, endpoint = $2, header = $3, requested = $4, description = $5, status = $6, reason = $7, changed_at = $8, verified_at = $9, active_at = $10
+		where id = $11`, s.Method, s.Endpoint, orNull(s.Header), requested, s.Description, s.Status, s.Reason, ms(s.Changed), ms(s.Verified), ms(s.Active), s.ID)
 	if err == nil && n == 0 {
 		return fault.New(fault.NotFound, op, "there is no such stream")
 	}
+	return err
+}
+
+// StreamActive notes that a stream's receiver did something with it. That there is none is
+// no error.
+func (tx *Tx) StreamActive(id string, now time.Time) error {
+	_, err := tx.exec("store.StreamActive", `update streams set active_at = $1 where id = $2`, ms(now), id)
 	return err
 }
 

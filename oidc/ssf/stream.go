@@ -29,6 +29,11 @@ var oldMethods = map[string]string{
 // a receiver asks for.
 const MinVerificationInterval = time.Second
 
+// InactivityTimeout is how long a stream that is polled may go unpolled and unasked for
+// before it is paused (SSF 1.0 section 8.1.1). One that is pushed has none: its receiver
+// need not ask for anything.
+const InactivityTimeout = 7 * 24 * time.Hour
+
 // Limits of a stream's configuration.
 const (
 	maxBody          = 64 << 10 // bytes of a request
@@ -236,7 +241,8 @@ type Configuration struct {
 	EventsRequested []string `json:"events_requested,omitempty"`
 	EventsDelivered []Type   `json:"events_delivered"`
 	Delivery        Delivery `json:"delivery"`
-	MinVerification int64    `json:"min_verification_interval"` // seconds
+	MinVerification int64    `json:"min_verification_interval"`   // seconds
+	Inactivity      int64    `json:"inactivity_timeout,omitzero"` // seconds; 0: none
 	Description     string   `json:"description,omitzero"`
 }
 
@@ -253,6 +259,7 @@ func (s Stream) Configuration(issuer string) Configuration {
 		MinVerification: int64(MinVerificationInterval / time.Second), Description: s.Description}
 	if s.Method == Poll {
 		c.Delivery.Endpoint = issuer + pathPoll + s.ID
+		c.Inactivity = int64(InactivityTimeout / time.Second)
 	}
 	return c
 }
@@ -282,8 +289,11 @@ func (c Configuration) agrees(name string, raw json.RawMessage) bool {
 	case "min_verification_interval":
 		var n int64
 		return json.Unmarshal(raw, &n) == nil && n == c.MinVerification
+	case "inactivity_timeout":
+		var n int64 // null is none
+		return json.Unmarshal(raw, &n) == nil && n == c.Inactivity
 	}
-	return string(raw) == "null" // what we do not have
+	return false
 }
 
 // sameSet compares a JSON string or array of strings with a list.

@@ -24,7 +24,10 @@ func testStreams(t *testing.T, f *fixture) {
 		t.Errorf("a second stream of one application: %v", err)
 	}
 	s.Header, s.Requested, s.Status, s.Reason, s.Changed, s.Verified = nil, nil, "paused", "because", day.Add(time.Hour), day.Add(time.Minute)
+	s.Active = day.Add(time.Second)
 	f.update(func(tx *store.Tx) error { return tx.UpdateStream(s) })
+	s.Active = day.Add(2 * time.Hour)
+	f.update(func(tx *store.Tx) error { return tx.StreamActive(s.ID, s.Active) })
 	f.view(func(v *store.View) error {
 		byID, err := v.Stream("str_1")
 		of, err2 := v.StreamOf("app")
