@@ -18,6 +18,7 @@ const tokenTypeAccess = "urn:ietf:params:oauth:token-type:access_token"
 type TokenExchange struct {
 	SubjectToken string
 	Grant        access.AssignmentID // to be switched to; "" to stay
+	Details      bool                // Grant was asked for by authorization_details
 	OAuthScopes  []string            // nil: as granted at sign-in
 	Resource     string              // whom the access token is for; "": the first that was granted
 	DPoPKey      string              // the thumbprint of the key that the request proves, "" if none
@@ -36,7 +37,7 @@ func (p *Provider) exchangeToken(r *http.Request, f form, c Client, dpopKey stri
 	set, err := p.Tokens.Exchange(r.Context(), x)
 	if err == nil {
 		set.IssuedType = tokenTypeAccess
-		set.Details = f.get("authorization_details") != ""
+		set.Details = set.Details || x.Details
 		return set, nil
 	}
 	e := redeemError(err)
@@ -80,7 +81,7 @@ func readExchange(f form, c Client) (TokenExchange, error) {
 	if err != nil {
 		return TokenExchange{}, err
 	}
-	x.Grant = grant
+	x.Grant, x.Details = grant, f.get("authorization_details") != ""
 	x.Resource, err = f.target(c, "resource", "audience")
 	return x, err
 }

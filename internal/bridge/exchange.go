@@ -44,7 +44,7 @@ func (b *Bridge) Exchange(ctx context.Context, x oidc.TokenExchange) (oidc.Token
 		if f.Bound.Epochs.Session, err = b.switchFor(ctx, claims, x); err != nil {
 			return oidc.TokenSet{}, err
 		}
-		moved, f.Active = true, x.Grant
+		moved, f.Active, f.Details = true, x.Grant, x.Details
 	}
 	w, err := b.warrant(ctx, f.Bound, f.Active)
 	if err != nil {

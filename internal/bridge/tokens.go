@@ -148,7 +148,7 @@ func (b *Bridge) firstTokens(ctx context.Context, g hot.CodeGrant, x oidc.CodeEx
 			expires = earliest(expires, now.Add(x.Client.RefreshLife))
 		}
 	}
-	family := hot.Family{ID: g.Family, Bound: bd, Active: g.Active, OAuthScopes: g.Request.OAuthScopes, Resources: g.Request.Resources, Claims: g.Request.Claims, DPoPKey: x.DPoPKey, AuthTime: w.session.AuthTime,
+	family := hot.Family{ID: g.Family, Bound: bd, Active: g.Active, OAuthScopes: g.Request.OAuthScopes, Resources: g.Request.Resources, Claims: g.Request.Claims, Details: g.Request.Details, DPoPKey: x.DPoPKey, AuthTime: w.session.AuthTime,
 		Nonce: g.Request.Nonce, N: 1, Rotated: now, Expires: expires, Salt: credential.NewID("salt")}
 	if x.Client.MayUse(oidc.GrantTypeRefresh) || x.Client.MayUse(oidc.GrantTypeTokenExchange) { // both go by what was granted at sign-in
 		if err := b.hot.PutFamily(ctx, family); err != nil {
@@ -158,9 +158,7 @@ func (b *Bridge) firstTokens(ctx context.Context, g hot.CodeGrant, x oidc.CodeEx
 	if err := b.noteClient(ctx, w.session.ID, x.Client.ID); err != nil {
 		return oidc.TokenSet{}, err
 	}
-	set, err := b.mint(w, family, x.Client, aud, g.Request.Nonce, now)
-	set.Details = g.Request.Details
-	return set, err
+	return b.mint(w, family, x.Client, aud, g.Request.Nonce, now)
 }
 
 // noteClient remembers which applications a session reaches, for whoever must tell

@@ -133,3 +133,24 @@ func payload(t *testing.T, token string) map[string]any {
 	}
 	return m
 }
+
+// TestEveryTokenAnswerHasTheDetailsThatWereAskedFor: at the first exchange and after each
+// refresh (RFC 9396 section 7); whoever asked without has none.
+func TestEveryTokenAnswerHasTheDetailsThatWereAskedFor(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.kim()
+	_, b := w.signInAs(southern, "oid-kim", "")
+	for _, details := range []bool{true, false} {
+		code, err := w.issued(b, func(r *hot.AuthRequest) { r.Grant, r.Details = b.Session.Active, details })
+		w.do(err)
+		tokens, err := w.redeem(code)
+		for range 3 {
+			if w.do(err); tokens.Details != details || tokens.Active != b.Session.Active {
+				t.Errorf("details %v, of %s; want %v", tokens.Details, tokens.Active, details)
+			}
+			w.clock.Add(time.Minute)
+			tokens, err = w.refresh(tokens.RefreshToken)
+		}
+	}
+}

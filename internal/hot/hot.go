@@ -111,6 +111,7 @@ type Family struct {
 	OAuthScopes []string        // originally granted
 	Resources   []string        // RFC 8707, originally granted; nil: the client's own audience
 	Claims      json.RawMessage // the claims parameter of the request; nil: none
+	Details     bool            // the grant was asked for by authorization_details: token answers have them
 	DPoPKey     string          // the thumbprint that its latest tokens are bound to (RFC 9449); "" if they are bearer tokens
 	AuthTime    time.Time
 	Nonce       string

@@ -23,12 +23,12 @@ func insert(q sqlitedb.Querier, x hot.Family) error {
 	b := x.Bound
 	_, err = q.Exec(`INSERT INTO families (id, n, rotated, expires, salt, connection, client, person, session,
 		host_epoch, connection_epoch, client_epoch, person_epoch, session_version, bound_until, active, scopes, auth_time, nonce,
-		resources, claims, dpop_key) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		resources, claims, dpop_key, details) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		x.ID, x.N, nanos(x.Rotated), nanos(x.Expires), x.Salt,
 		string(b.Subject.Connection), string(b.Subject.Client), string(b.Subject.Person), string(b.Subject.Session),
 		b.Epochs.Host, b.Epochs.Connection, b.Epochs.Client, b.Epochs.Person, b.Epochs.Session, nanos(b.Expires),
 		string(x.Active), strings.Join(x.OAuthScopes, " "), nanos(x.AuthTime), x.Nonce,
-		strings.Join(x.Resources, " "), string(x.Claims), x.DPoPKey)
+		strings.Join(x.Resources, " "), string(x.Claims), x.DPoPKey, x.Details)
 	return err
 }
 
@@ -39,9 +39,9 @@ func read(q sqlitedb.Querier, id string) (x hot.Family, found bool, err error) {
 	s, e := &x.Bound.Subject, &x.Bound.Epochs
 	err = q.QueryRow(`SELECT id, n, rotated, expires, salt, connection, client, person, session,
 		host_epoch, connection_epoch, client_epoch, person_epoch, session_version, bound_until, active, scopes, auth_time, nonce,
-		resources, claims, dpop_key FROM families WHERE id = ?`, id).Scan(&x.ID, &x.N, &rotated, &expires, &x.Salt, &s.Connection, &s.Client, &s.Person,
+		resources, claims, dpop_key, details FROM families WHERE id = ?`, id).Scan(&x.ID, &x.N, &rotated, &expires, &x.Salt, &s.Connection, &s.Client, &s.Person,
 		&s.Session, &e.Host, &e.Connection, &e.Client, &e.Person, &e.Session, &until, &x.Active, &scopes, &authTime, &x.Nonce,
-		&resources, &claims, &x.DPoPKey)
+		&resources, &claims, &x.DPoPKey, &x.Details)
 	if errors.Is(err, sql.ErrNoRows) {
 		return hot.Family{}, false, nil
 	}

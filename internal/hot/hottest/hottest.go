@@ -88,7 +88,7 @@ func code(n int) (credential.Digest, hot.CodeGrant) {
 
 func family(id string) hot.Family {
 	return hot.Family{ID: id, Bound: bound(), Active: "asg_1", OAuthScopes: []string{"openid", "live_view"},
-		Resources: []string{"https://api.fleet.example"}, Claims: json.RawMessage(`{"userinfo":{"name":null}}`), DPoPKey: "thumbprint",
+		Resources: []string{"https://api.fleet.example"}, Claims: json.RawMessage(`{"userinfo":{"name":null}}`), Details: true, DPoPKey: "thumbprint",
 		AuthTime: instant().Add(-time.Minute), Nonce: "no", N: 1, Rotated: instant(),
 		Expires: instant().Add(8 * time.Hour), Salt: "salt of " + id}
 }
