@@ -25,12 +25,14 @@ const base = "http://127.0.0.1:8443"
 type vouching struct{ w *world }
 
 func (vouching) Start(_ context.Context, c access.ConnectionID, leg upstream.Leg) (string, error) {
-	return idpIssuer(c) + "/authorize?state=" + url.QueryEscape(leg.State), nil
+	return idpIssuer(c) + "/authorize?" + url.Values{"state": {leg.State}, "acr_values": {strings.Join(leg.ACRValues, " ")}, "prompt": {leg.Prompt}}.Encode(), nil
 }
+
+func (vouching) Knows(access.ConnectionID) bool { return true }
 
 func (v vouching) Finish(_ context.Context, c access.ConnectionID, leg upstream.Leg, q url.Values) (upstream.Identity, error) {
 	who := q.Get("who")
-	return upstream.Identity{Connection: c, Issuer: idpIssuer(c), Subject: who, Sub: who, Session: "sid-" + who, AuthTime: v.w.clock.Now(), Started: leg.Started}, nil
+	return upstream.Identity{Connection: c, Issuer: idpIssuer(c), Subject: who, Sub: who, Session: "sid-" + who, ACR: q.Get("acr"), AuthTime: v.w.clock.Now(), Started: leg.Started}, nil
 }
 
 func (vouching) SignOutURL(access.ConnectionID) string { return "" }

@@ -2,6 +2,7 @@ package console
 
 import (
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
@@ -46,6 +47,20 @@ func (c *Console) remembered(r *http.Request) (access.Connection, error) {
 		return access.Connection{}, nil
 	}
 	return found, err
+}
+
+// ofDomain lists the connections that name a domain. Where several do, those that nobody
+// can sign in through are not among them: SCIM alone is set up for them.
+func (c *Console) ofDomain(r *http.Request, domain string) ([]access.Connection, error) {
+	all, err := c.Finder.ByDomain(r.Context(), domain)
+	if err != nil {
+		return nil, err
+	}
+	open := slices.DeleteFunc(slices.Clone(all), func(k access.Connection) bool { return !c.Upstream.Knows(k.ID) })
+	if len(open) == 0 { // the page says that there is no way in
+		return all, nil
+	}
+	return open, nil
 }
 
 // named is a connection that somebody else named: an application, or a link.

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
 	"github.com/drawbridge-id/drawbridge/internal/hot"
 	"github.com/drawbridge-id/drawbridge/internal/session"
@@ -89,6 +90,22 @@ func TestSeveralCustomersOfADomainAreOfferedByName(t *testing.T) {
 	form.Set("email", "kim@ironbark.example")
 	if got = b.post(pathSignIn, form); strings.Contains(got.header.Get("Refresh"), "fjord-okta") {
 		t.Error("a connection can be chosen that the domain does not find")
+	}
+}
+
+// TestACompanyThatNobodySignsInThroughIsNotOffered: where it is the only one, the page says
+// that there is no way in.
+func TestACompanyThatNobodySignsInThroughIsNotOffered(t *testing.T) {
+	w := newWorld(t)
+	w.noWayIn = map[access.ConnectionID]bool{"fjord-okta": true}
+	b := w.browserTab(t)
+	id := requestID(t, b.get("/test/begin?client=fleet-web").to)
+	got := b.post(pathSignIn, url.Values{"request": {id}, "email": {"kim@shared.example"}})
+	if strings.Contains(got.body, "Fjord Transport") || !strings.Contains(got.header.Get("Refresh"), "connection=ironbark-entra") {
+		t.Errorf("%d %q\n%s", got.status, got.header.Get("Refresh"), got.body)
+	}
+	if got := w.browserTab(t).get("/test/begin?client=fleet-web&hint=kim@shared.example"); !strings.Contains(got.to, "connection=ironbark-entra") {
+		t.Errorf("by a hint: %d %s", got.status, got.to)
 	}
 }
 

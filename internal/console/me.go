@@ -22,6 +22,7 @@ type meView struct {
 	Since       Public
 	Sessions    []ownSession
 	Several     bool // there are sessions beside this one
+	Kept        bool // some of them applications keep, beyond the browser
 }
 
 // me is GET /me/: the active grant, and the others to switch to.
@@ -51,6 +52,7 @@ func (c *Console) me(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	v.Several = len(v.Sessions) > 1
+	v.Kept = slices.ContainsFunc(v.Sessions, func(s ownSession) bool { return s.Offline })
 	title := Public("Your access")
 	if v.Active == nil {
 		title = "Choose your access"

@@ -84,6 +84,8 @@ type Requests interface {
 // Upstream sends people to their identity provider and verifies what comes back:
 // *upstream.Upstreams.
 type Upstream interface {
+	// Knows reports whether people of a connection have a provider to sign in with.
+	Knows(c access.ConnectionID) bool
 	Start(ctx context.Context, c access.ConnectionID, leg upstream.Leg) (string, error)
 	Finish(ctx context.Context, c access.ConnectionID, leg upstream.Leg, query url.Values) (upstream.Identity, error)
 	// SignOutURL is where people end their session at the provider; "" if it has no such

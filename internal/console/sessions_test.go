@@ -32,6 +32,10 @@ func TestThePageShowsWhereOneIsSignedInAndMarksThisOne(t *testing.T) {
 	here.signIn("sam", "")
 	w.browserTab(t).signIn("kim", "")
 	w.reached = map[session.ID][]oidc.Client{"ses_1": {{ID: "fleet-web", Name: "Fleet Web"}}}
+	const kept = "Both end what applications keep"
+	if strings.Contains(here.get(pathMe).body, kept) {
+		t.Error("the page speaks of what no application keeps")
+	}
 	w.mu.Lock()
 	for _, b := range w.sessions {
 		if b.Session.ID == "ses_1" {
@@ -40,7 +44,7 @@ func TestThePageShowsWhereOneIsSignedInAndMarksThisOne(t *testing.T) {
 	}
 	w.mu.Unlock()
 	body := here.get(pathMe).body
-	for _, want := range []string{"Where you are signed in", "this one", "Fleet Web", "End all others", "21 November 2096", "Sign out here", "Kept by an application", "A browser"} {
+	for _, want := range []string{"Where you are signed in", "this one", "Fleet Web", "End all others", "21 November 2096", "Sign out here", "Kept by an application", "A browser", kept} {
 		if !strings.Contains(body, want) {
 			t.Errorf("the page lacks %q", want)
 		}

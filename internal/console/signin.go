@@ -176,7 +176,7 @@ func (c *Console) connectionOf(r *http.Request, req hot.AuthRequest, another boo
 	if err != nil || another { // a hint that is no address is no hint
 		return "", nil
 	}
-	found, err := c.Finder.ByDomain(r.Context(), domain)
+	found, err := c.ofDomain(r, domain)
 	if err != nil || len(found) == 0 {
 		return "", err
 	}
@@ -345,7 +345,7 @@ func (c *Console) address(w http.ResponseWriter, r *http.Request) {
 			Problem: "Type your whole work e-mail address, such as name@company.example."})
 		return
 	}
-	found, err := c.Finder.ByDomain(r.Context(), domain)
+	found, err := c.ofDomain(r, domain)
 	if err != nil {
 		c.refuse(w, r, err, c.about(r, req, ""))
 		return

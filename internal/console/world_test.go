@@ -42,8 +42,9 @@ type world struct {
 	until    time.Time // the provider's end of a session
 	acr      string    // what it confirms
 	demands  access.Catalogue
-	missed   map[string]secret.String // the cookie whose successor a browser did not see → that
-	stale    bool                     // only a sign-in that was asked for anew will do
+	missed   map[string]secret.String     // the cookie whose successor a browser did not see → that
+	noWayIn  map[access.ConnectionID]bool // that have no provider to sign in with
+	stale    bool                         // only a sign-in that was asked for anew will do
 	refused  []string
 	reached  map[session.ID][]oidc.Client
 	there    string // where people sign out at the identity provider
@@ -317,6 +318,12 @@ func (w *world) EndOwnSessions(ctx context.Context, cookie string, others bool) 
 		}
 	}
 	return nil
+}
+
+func (w *world) Knows(c access.ConnectionID) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return !w.noWayIn[c]
 }
 
 func (w *world) SignOutURL(access.ConnectionID) string {

@@ -75,6 +75,9 @@ func (u *Upstreams) linkTo(p Provider) *link {
 	return newLink(p, u.client, u.prove, u.now)
 }
 
+// Knows reports whether people of a connection have a provider to sign in with.
+func (u *Upstreams) Knows(c access.ConnectionID) bool { return (*u.links.Load())[c] != nil }
+
 // ACRValues lists the kinds of sign-in that any provider is asked for, or must confirm,
 // sorted.
 func (u *Upstreams) ACRValues() []string {
