@@ -174,6 +174,9 @@ func times(e bridge.Explanation, h bridge.Holding) string {
 	}
 	if h.Sessions > 0 {
 		text += fmt.Sprintf("  <- active in %d session(s)", h.Sessions)
+		if h.Offline > 0 {
+			text += fmt.Sprintf(", %d of them kept by applications", h.Offline)
+		}
 	}
 	return text
 }

@@ -58,6 +58,9 @@ func (c *cli) listSessions(found bridge.SessionList) error {
 		if on == "" {
 			on = "(must choose)"
 		}
+		if s.Offline != "" {
+			on += " (kept by " + string(s.Offline) + ")"
+		}
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", s.ID, visible(s.UserName), s.Connection, on, applications(s.Applications), s.Created.Local().Format(minute), s.Expires.Local().Format(minute))
 	}
 	if err := w.Flush(); err != nil {

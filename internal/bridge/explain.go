@@ -61,6 +61,7 @@ type Holding struct {
 	Until     time.Time           `json:"until,omitzero"`
 	LastUsed  time.Time           `json:"last_used,omitzero" doc:"when a session last stood on it, to the minute"`
 	Sessions  int                 `json:"sessions" doc:"how many live sessions stand on it"`
+	Offline   int                 `json:"offline_sessions,omitzero" doc:"how many of them applications keep beyond the browser's session"`
 	Given     time.Time           `json:"given,omitzero" doc:"when it became what it is, where the record says so"`
 	Request   string              `json:"request,omitzero" doc:"the request that did it"`
 	Chain     []Link              `json:"chain" doc:"each reason for which it is held"`
@@ -96,6 +97,7 @@ type SessionView struct {
 	ID       session.ID          `json:"id"`
 	State    string              `json:"state"`
 	Active   access.AssignmentID `json:"active,omitzero"`
+	Offline  access.ClientID     `json:"offline,omitzero" doc:"the application that keeps it beyond the browser's session; empty: it is a browser's"`
 	AuthTime time.Time           `json:"auth_time"`
 	Expires  time.Time           `json:"expires"`
 }
@@ -173,7 +175,7 @@ func explain(v *store.View, policy *activePolicy, p store.Person, now time.Time)
 	e.belong(x.groups)
 	for _, s := range sessions {
 		if s.LiveAt(now) {
-			e.Sessions = append(e.Sessions, SessionView{ID: s.ID, State: s.State.String(), Active: s.Active, AuthTime: s.AuthTime, Expires: s.Expires})
+			e.Sessions = append(e.Sessions, SessionView{ID: s.ID, State: s.State.String(), Active: s.Active, Offline: s.Offline, AuthTime: s.AuthTime, Expires: s.Expires})
 		}
 	}
 	e.Holds = x.holdings(held, e.Sessions)
@@ -242,9 +244,12 @@ func supposedly(policy *activePolicy, facts mapping.Facts, at time.Time) explain
 }
 
 func (x explainer) holdings(held []access.Assignment, sessions []SessionView) []Holding {
-	standing := map[access.AssignmentID]int{}
+	standing, offline := map[access.AssignmentID]int{}, map[access.AssignmentID]int{}
 	for _, s := range sessions {
 		standing[s.Active]++
+		if s.Offline != "" {
+			offline[s.Active]++
+		}
 	}
 	held = slices.DeleteFunc(slices.Clone(held), func(a access.Assignment) bool { return !a.Until.IsZero() && !x.at.Before(a.Until) })
 	slices.SortFunc(held, access.CompareAssignments)
@@ -254,7 +259,7 @@ func (x explainer) holdings(held []access.Assignment, sessions []SessionView) []
 		came := x.came.held[a.ID]
 		out[i] = Holding{ID: a.ID, Is: x.policy.Describe(a.Grant, a.Scope), Grant: a.Grant, Scope: a.Scope, Standing: a.Standing, Flags: a.Flags,
 			Risk: x.policy.Catalogue().RiskOf(s.Level, a.Grant, a.Flags), Demands: x.policy.Catalogue().Demands(a.Grant).String(), NotBefore: a.NotBefore, Until: a.Until, LastUsed: a.LastUsed,
-			Sessions: standing[a.ID], Given: came.at, Request: came.request, Sources: a.Sources}
+			Sessions: standing[a.ID], Offline: offline[a.ID], Given: came.at, Request: came.request, Sources: a.Sources}
 		for _, source := range a.Sources {
 			out[i].Chain = append(out[i].Chain, x.link(source))
 		}

@@ -189,3 +189,24 @@ func TestAnApplicationHasSixteenOfflineSessionsOfAPerson(t *testing.T) {
 		}
 	}
 }
+
+// TestExplainTellsWhatApplicationsKeep apart from what browsers have.
+func TestExplainTellsWhatApplicationsKeep(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, away)
+	w.kim()
+	s, id := w.offline()
+	found, err := w.bridge.Explain(w.ctx, "kim@southern.example", "")
+	w.do(err)
+	for _, h := range found[0].Holds {
+		on := h.ID == s.browser.Session.Active
+		if on && (h.Sessions != 2 || h.Offline != 1) || !on && h.Sessions+h.Offline != 0 {
+			t.Errorf("%s: %d sessions, %d of them kept", h.Is, h.Sessions, h.Offline)
+		}
+	}
+	for _, v := range found[0].Sessions {
+		if (v.Offline == w.web.ID) != (v.ID == id) {
+			t.Errorf("session %s is kept by %q", v.ID, v.Offline)
+		}
+	}
+}
