@@ -19,8 +19,8 @@ type TokenExchange struct {
 	SubjectToken string
 	Grant        access.AssignmentID // to be switched to; "" to stay
 	Details      bool                // Grant was asked for by authorization_details
-	OAuthScopes  []string            // nil: as granted at sign-in
-	Resource     string              // whom the access token is for; "": the first that was granted
+	OAuthScopes  []string            // nil: the subject token's; of another grant, what was granted at sign-in
+	Resource     string              // whom the access token is for; "": whom the subject token is for
 	DPoPKey      string              // the thumbprint of the key that the request proves, "" if none
 	Client       Client              // authenticated
 }

@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -29,39 +30,69 @@ func (b *Bridge) Exchange(ctx context.Context, x oidc.TokenExchange) (oidc.Token
 	if err != nil {
 		return oidc.TokenSet{}, err
 	}
-	scopes, err := narrowed(x.Client, f.OAuthScopes, x.OAuthScopes)
-	if err != nil {
-		return oidc.TokenSet{}, err
-	}
-	aud, err := target(x.Client, f.Resources, x.Resource)
+	moves := x.Grant != "" && x.Grant != f.Active
+	r, err := reachOf(claims, f, x, moves)
 	if err != nil {
 		return oidc.TokenSet{}, err
 	}
 	f.Bound.Epochs, f.DPoPKey = claims.Epochs, x.DPoPKey
 	ctx = context.WithoutCancel(ctx) // a switch that was made is answered
-	moved := false
-	if x.Grant != "" && x.Grant != f.Active {
+	if moves {
 		if f.Bound.Epochs.Session, err = b.switchFor(ctx, claims, x); err != nil {
 			return oidc.TokenSet{}, err
 		}
-		moved, f.Active, f.Details = true, x.Grant, x.Details
+		f.Active, f.Details = x.Grant, x.Details
 	}
 	w, err := b.warrant(ctx, f.Bound, f.Active)
 	if err != nil {
 		return oidc.TokenSet{}, err
 	}
-	if moved {
+	w.latest = r.latest
+	if moves {
 		f.ID, f.Salt, f.N, f.Rotated = credential.NewID("fam"), credential.NewID("salt"), 1, now
 		if err := b.hot.PutFamily(ctx, f); err != nil {
 			return oidc.TokenSet{}, err
 		}
 	}
-	f.OAuthScopes = scopes
-	set, err := b.mint(w, f, x.Client, aud, "", now)
-	if !moved || x.Client.Public() && x.DPoPKey == "" {
+	f.OAuthScopes = r.scopes
+	set, err := b.mint(w, f, x.Client, r.audience, "", now)
+	if !moves || !r.proven {
 		set.RefreshToken = "" // an access token alone, which lives for minutes, must not become one that lives for hours
 	}
 	return set, err
+}
+
+// reach is how far an exchange goes.
+type reach struct {
+	proven   bool // that it is the application itself that asks: it authenticated, or the subject token is bound to the key that the request proves
+	scopes   []string
+	audience string
+	latest   time.Time // when what it gives ends; zero: as all
+}
+
+// reachOf holds an exchange to its subject token (RFC 8707 section 2.2, RFC 8693 section
+// 2.1). Only who is proven to be the application may have anything else that was granted at
+// sign-in: another audience, scopes that the subject token was narrowed by or that its grant
+// did not open, and a life of its own. A bearer token of a public application may be in
+// anybody's hands, and gives nothing that it is not.
+func reachOf(claims credential.AccessClaims, f hot.Family, x oidc.TokenExchange, moves bool) (r reach, err error) {
+	r.proven = !x.Client.Public() || claims.DPoPKey != ""
+	r.scopes, r.latest = claims.OAuthScopes, claims.Expires
+	granted, resources := claims.OAuthScopes, []string{claims.Audience}
+	if r.proven {
+		granted, resources, r.latest = f.OAuthScopes, f.Resources, time.Time{}
+	}
+	switch {
+	case x.OAuthScopes != nil:
+		r.scopes, err = narrowed(x.Client, granted, x.OAuthScopes)
+	case moves:
+		r.scopes = granted
+	}
+	if err != nil {
+		return reach{}, err
+	}
+	r.audience, err = target(x.Client, resources, cmp.Or(x.Resource, claims.Audience))
+	return r, err
 }
 
 // subjectToken finds what an access token stands for that its own client exchanges, and
@@ -79,6 +110,9 @@ func (b *Bridge) subjectToken(ctx context.Context, x oidc.TokenExchange, now tim
 	if claims.DPoPKey != "" && claims.DPoPKey != x.DPoPKey {
 		return claims, hot.Family{}, notGranted(op, "the subject_token is bound to a key that the request does not prove")
 	}
+	if claims.DPoPKey == "" && x.DPoPKey != "" && x.Client.Public() {
+		return claims, hot.Family{}, notGranted(op, "the subject_token is a bearer token, and a key that is proved beside it says nothing about whose it is")
+	}
 	if _, err := b.accept(ctx, claims.Bound); err != nil {
 		return claims, hot.Family{}, asNotGranted(err)
 	}
@@ -94,6 +128,9 @@ func (b *Bridge) subjectToken(ctx context.Context, x oidc.TokenExchange, now tim
 // is no target, and nothing changes by asking for it.
 func (b *Bridge) switchFor(ctx context.Context, claims credential.AccessClaims, x oidc.TokenExchange) (version int64, err error) {
 	const op = "bridge.Exchange"
+	if x.Client.Consent { // what a person was asked about is the access that they used then
+		return 0, fault.New(fault.Denied, op, "people choose themselves what this application uses: send them to the authorization endpoint").Because("invalid_target")
+	}
 	var s session.Session
 	err = b.change(ctx, claims.Subject.Connection, event.ByPerson, func(c *change) error {
 		row, err := c.tx.Session(claims.Subject.Session)
@@ -112,7 +149,10 @@ func (b *Bridge) switchFor(ctx context.Context, claims credential.AccessClaims, 
 			return err
 		}
 		at := slices.IndexFunc(held, func(a access.Assignment) bool { return a.ID == x.Grant })
-		if at < 0 || !x.Client.Accepts(held[at].Grant) || !c.policy.Tree().Live(held[at].Scope) {
+		if at < 0 {
+			return notHeld(op)
+		}
+		if fits(warrant{session: row.Session, active: held[at], policy: c.policy}, x.Client) != nil {
 			return notHeld(op)
 		}
 		var events []event.Event
@@ -142,7 +182,7 @@ func notHeld(op string) error {
 }
 
 // target is the audience of an access token: the resource that its request names, or
-// the first that was granted at sign-in (RFC 8707 section 2.2). The client must be
+// the first that was granted (RFC 8707 section 2.2). The client must be
 // registered for it still.
 func target(c oidc.Client, granted []string, asked string) (string, error) {
 	if len(granted) == 0 {
@@ -152,7 +192,7 @@ func target(c oidc.Client, granted []string, asked string) (string, error) {
 		asked = granted[0]
 	}
 	if !slices.Contains(granted, asked) || !c.MayTarget(asked) {
-		return "", fault.New(fault.Invalid, "bridge.target", "the resource was not granted at sign-in, or this application is no longer registered for it").Because("invalid_target")
+		return "", fault.New(fault.Invalid, "bridge.target", "the resource was not granted, or this application is no longer registered for it").Because("invalid_target")
 	}
 	return asked, nil
 }

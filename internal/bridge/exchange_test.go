@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/credential"
@@ -206,12 +207,16 @@ func TestOnlyTheApplicationsOwnLiveAccessTokenIsASubject(t *testing.T) {
 }
 
 // TestAPublicApplicationGetsNoRefreshTokenForABearerToken: whoever has read a token that
-// lives for minutes must not make one of it that lives for hours.
+// lives for minutes must not make one of it that lives for hours, nor bind one to their key.
 func TestAPublicApplicationGetsNoRefreshTokenForABearerToken(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, public)
 	w.kim()
 	s := w.session(southern, "oid-kim")
+	_, err := w.bridge.Exchange(w.ctx, oidc.TokenExchange{SubjectToken: s.tokens.AccessToken, Grant: guestPlace(s), DPoPKey: "a thief's", Client: w.web})
+	if _, live := w.refresh(s.tokens.RefreshToken); !fault.Is(err, fault.NotFound) || live != nil {
+		t.Errorf("a key beside a bearer token: %v, and the owner's refresh %v", err, live)
+	}
 	set, err := w.exchange(s.tokens.AccessToken, guestPlace(s))
 	if w.do(err); set.RefreshToken != "" {
 		t.Error("a bearer token was exchanged for a refresh token")
@@ -223,6 +228,131 @@ func TestAPublicApplicationGetsNoRefreshTokenForABearerToken(t *testing.T) {
 	}
 	if _, err := w.refreshBy("key-2", set.RefreshToken); err == nil {
 		t.Error("the new family is not bound to the key")
+	}
+}
+
+// narrowToken is a token that its application has asked for to give it away: it is for one
+// API, and shows no profile.
+func (w *world) narrowToken(key string) (visit, oidc.TokenSet) {
+	w.t.Helper()
+	_, b := w.mustSignIn(southern, "oid-kim")
+	code, err := w.codeFor(hot.AuthRequest{OAuthScopes: []string{"openid", "profile"}, Resources: []string{"https://api.example", "urn:video"}}, b)
+	w.do(err)
+	all, err := w.redeemBy(key, code)
+	w.do(err)
+	set, err := w.bridge.Refresh(w.ctx, oidc.RefreshExchange{RefreshToken: all.RefreshToken, OAuthScopes: []string{"openid"}, Resource: "urn:video", DPoPKey: key, Client: w.web})
+	w.do(err)
+	return visit{browser: b, tokens: all}, set
+}
+
+// TestAPublicBearerTokenGivesNothingThatItIsNot (RFC 8707 section 2.2): no other audience,
+// no scope more, and not a second more of life, however long the chain and whatever is
+// switched on it.
+func TestAPublicBearerTokenGivesNothingThatItIsNot(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(w *world) { w.web.Resources = []string{"https://api.example", "urn:video"} }, public)
+	w.kim()
+	s, set := w.narrowToken("")
+	_, err := w.bridge.Exchange(w.ctx, oidc.TokenExchange{SubjectToken: set.AccessToken, Resource: "https://api.example", Client: w.web})
+	refusedBecause(t, "another audience", err, "invalid_target")
+	_, err = w.exchange(set.AccessToken, "", "openid", "profile")
+	refusedBecause(t, "a scope more", err, "invalid_scope")
+	_, err = w.exchange(set.AccessToken, guestPlace(s), "profile")
+	refusedBecause(t, "a scope more of another grant", err, "invalid_scope")
+	ends := w.clock.Now().Add(set.ExpiresIn)
+	for i, to := range []access.AssignmentID{"", guestPlace(s), "", s.browser.Session.Active} {
+		w.clock.Add(time.Minute)
+		set, err = w.exchange(set.AccessToken, to)
+		w.do(err)
+		a, err := w.bridge.Accept(w.ctx, set.AccessToken)
+		if w.do(err); a.Audience != "urn:video" || !slices.Equal(set.OAuthScopes, []string{"openid"}) || set.RefreshToken != "" || a.Bound.Expires.After(ends) || w.clock.Now().Add(set.ExpiresIn).After(ends) {
+			t.Errorf("after %d exchanges: for %q, %v, until %s (the first ends at %s), refresh token %t", i+1, a.Audience, set.OAuthScopes, a.Bound.Expires, ends, set.RefreshToken != "")
+		}
+	}
+	w.clock.Add(time.Minute)
+	if _, err := w.exchange(set.AccessToken, ""); !fault.Is(err, fault.NotFound) {
+		t.Errorf("after the end of the first: %v", err)
+	}
+}
+
+// TestWhoIsProvenToBeTheApplicationMayWidenAgain, up to what was granted at sign-in: by its
+// secret, or by the key of the subject token. What asks for nothing stays as it is.
+func TestWhoIsProvenToBeTheApplicationMayWidenAgain(t *testing.T) {
+	t.Parallel()
+	for name, key := range map[string]string{"by its secret": "", "by the token's key": "key-1"} {
+		w := newWorld(t, func(w *world) {
+			w.web.Resources = []string{"https://api.example", "urn:video", "urn:never-asked"}
+			w.clients = []oidc.Client{w.web}
+			if key != "" {
+				public(w)
+			}
+		})
+		w.kim()
+		s, set := w.narrowToken(key)
+		ask := func(x oidc.TokenExchange) (oidc.TokenSet, string, error) {
+			x.SubjectToken, x.DPoPKey, x.Client = set.AccessToken, key, w.web
+			got, err := w.bridge.Exchange(w.ctx, x)
+			if err != nil {
+				return got, "", err
+			}
+			a, err := w.bridge.Accept(w.ctx, got.AccessToken)
+			return got, a.Audience, err
+		}
+		w.clock.Add(time.Minute)
+		if same, aud, err := ask(oidc.TokenExchange{}); err != nil || aud != "urn:video" || !slices.Equal(same.OAuthScopes, []string{"openid"}) || same.ExpiresIn < 4*time.Minute {
+			t.Errorf("%s, nothing asked: for %q, %v, %s (%v)", name, aud, same.OAuthScopes, same.ExpiresIn, err)
+		}
+		if more, aud, err := ask(oidc.TokenExchange{OAuthScopes: []string{"profile"}, Resource: "https://api.example"}); err != nil || aud != "https://api.example" || !slices.Equal(more.OAuthScopes, []string{"profile"}) {
+			t.Errorf("%s, what was granted: for %q, %v (%v)", name, aud, more.OAuthScopes, err)
+		}
+		_, _, err := ask(oidc.TokenExchange{OAuthScopes: []string{"settings.manage"}})
+		refusedBecause(t, name+", a scope that was never granted", err, "invalid_scope")
+		_, _, err = ask(oidc.TokenExchange{Resource: "urn:never-asked"})
+		refusedBecause(t, name+", a resource that was never granted", err, "invalid_target")
+		if switched, aud, err := ask(oidc.TokenExchange{Grant: guestPlace(s)}); err != nil || aud != "urn:video" || !slices.Contains(switched.OAuthScopes, "profile") || switched.RefreshToken == "" {
+			t.Errorf("%s, switched: for %q, %v (%v)", name, aud, switched.OAuthScopes, err)
+		}
+	}
+}
+
+// TestNoExchangeSwitchesForAnApplicationThatPeopleMustAgreeTo: they agreed to the access
+// that they used, and choose another one on a page of ours.
+func TestNoExchangeSwitchesForAnApplicationThatPeopleMustAgreeTo(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(w *world) {
+		w.web.Consent = true
+		w.clients = []oidc.Client{w.web}
+	})
+	w.kim()
+	cookie, b := w.mustSignIn(southern, "oid-kim")
+	w.do(w.bridge.Agree(w.ctx, cookie, hot.AuthRequest{Client: w.web.ID, OAuthScopes: []string{"openid"}}))
+	code, err := w.code(b)
+	w.do(err)
+	set, err := w.redeem(code)
+	w.do(err)
+	_, err = w.exchange(set.AccessToken, guestPlace(visit{browser: b}))
+	refusedBecause(t, "a switch", err, "invalid_target")
+	if after, err := w.bridge.Browser(w.ctx, cookie); err != nil || after.Session.Version != b.Session.Version {
+		t.Errorf("the refusal changed the session: %v", err)
+	}
+	if _, err := w.exchange(set.AccessToken, b.Session.Active, "openid"); err != nil {
+		t.Errorf("an exchange that switches nothing: %v", err)
+	}
+}
+
+// TestARefusedExchangeSwitchesNothing: what no token could stand on is no target.
+func TestARefusedExchangeSwitchesNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, away)
+	w.kim()
+	s, _ := w.offline()
+	w.web.Offline = false
+	w.clients = []oidc.Client{w.web}
+	w.assemble()
+	_, err := w.exchange(s.tokens.AccessToken, guestPlace(s))
+	refusedBecause(t, "an application that may no longer act while the person is away", err, "invalid_target")
+	if w.said(event.SessionSwitched, nil) {
+		t.Error("the refusal switched the session")
 	}
 }
 

@@ -23,6 +23,7 @@ type warrant struct {
 	active  access.Assignment
 	policy  *activePolicy
 	profile oidc.Profile
+	latest  time.Time // when what is minted ends, whatever else allows; zero: as all
 }
 
 func (b *Bridge) warrant(ctx context.Context, bd credential.Bound, active access.AssignmentID) (warrant, error) {
@@ -79,8 +80,10 @@ func (w warrant) demand() access.Demand { return w.policy.Catalogue().Demands(w.
 // session that ends it.
 func (w warrant) until() time.Time {
 	ends := w.active.Until
-	if old := w.demand().Until(w.session.AuthTime); ends.IsZero() || !old.IsZero() && old.Before(ends) {
-		ends = old
+	for _, t := range []time.Time{w.demand().Until(w.session.AuthTime), w.latest} {
+		if ends.IsZero() || !t.IsZero() && t.Before(ends) {
+			ends = t
+		}
 	}
 	return ends
 }
@@ -92,18 +95,27 @@ func stepUp(kind fault.Kind, op string, d access.Demand) error {
 	return e
 }
 
+// fits refuses a session on an assignment that its tokens could not stand on. A switch for an
+// application asks it before anything moves, a mint at the last.
+func fits(w warrant, client oidc.Client) error {
+	const op = "bridge.mint"
+	conn, _ := w.policy.Connection(w.session.Connection)
+	switch {
+	case !w.policy.Tree().Live(w.active.Scope):
+		return notGranted(op, "the scope of the active grant was retired")
+	case !client.Accepts(w.active.Grant), !withinCeiling(w, conn):
+		return notGranted(op, "this application does not accept the active grant")
+	case w.session.Offline != "" && !client.Offline:
+		return notGranted(op, "this application may no longer act while the person is away")
+	}
+	return nil
+}
+
 // mint orders the tokens of one session, client and assignment. OAuth scopes are
 // what was granted, as far as the client may have it and the assignment opens it now.
 func (b *Bridge) mint(w warrant, f hot.Family, client oidc.Client, audience, nonce string, now time.Time) (oidc.TokenSet, error) {
-	conn, _ := w.policy.Connection(f.Bound.Subject.Connection)
-	if !w.policy.Tree().Live(w.active.Scope) {
-		return oidc.TokenSet{}, notGranted("bridge.mint", "the scope of the active grant was retired")
-	}
-	if !client.Accepts(w.active.Grant) || !withinCeiling(w, conn) {
-		return oidc.TokenSet{}, notGranted("bridge.mint", "this application does not accept the active grant")
-	}
-	if w.session.Offline != "" && !client.Offline {
-		return oidc.TokenSet{}, notGranted("bridge.mint", "this application may no longer act while the person is away")
+	if err := fits(w, client); err != nil {
+		return oidc.TokenSet{}, err
 	}
 	scopes := opened(w.policy, f.OAuthScopes, client, w.active)
 	claim, err := b.grantClaim(w, client)

@@ -299,7 +299,7 @@ func narrowed(c oidc.Client, granted, asked []string) ([]string, error) {
 	}
 	for _, s := range asked {
 		if !slices.Contains(granted, s) {
-			return nil, fault.New(fault.Invalid, "bridge.Refresh", "scope %s was not granted at sign-in", s).Because("invalid_scope")
+			return nil, fault.New(fault.Invalid, "bridge.Refresh", "scope %s was not granted", s).Because("invalid_scope")
 		}
 	}
 	return asked, nil
