@@ -99,7 +99,8 @@ func (b *Bridge) Consents(ctx context.Context, cookie string) (all []oidc.Consen
 
 // Withdraw takes back what the person of a session has agreed to for an application.
 // The tokens of all their sessions die, since a code may be on its way; applications that
-// they did not mean get new ones silently. That there was nothing is no error.
+// they did not mean get new ones silently, and the one that they meant is told that its part
+// of each session has ended. That there was nothing is no error.
 func (b *Bridge) Withdraw(ctx context.Context, cookie string, client access.ClientID) error {
 	row, err := b.acceptCookie(ctx, cookie)
 	if err != nil {
@@ -124,7 +125,23 @@ func (b *Bridge) Withdraw(ctx context.Context, cookie string, client access.Clie
 			if err := c.keep(s.Session, nil); err != nil {
 				return err
 			}
+			if err := c.leave(s, client, session.EndConsent); err != nil {
+				return err
+			}
 		}
 		return nil
 	})
+}
+
+// leave takes an application out of a session that lives on, if it is in it.
+func (c *change) leave(row store.SessionRow, client access.ClientID, reason string) error {
+	reached, err := c.tx.SessionClients(row.ID)
+	if err != nil || !slices.Contains(reached, client) {
+		return err
+	}
+	e, err := leave(c.tx, row, client, why{reason: reason, by: c.by}, c.now)
+	if err == nil {
+		c.events = append(c.events, e)
+	}
+	return err
 }

@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"context"
+	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/event"
@@ -195,17 +196,28 @@ func (b *Bridge) leaveSessions(ctx context.Context, rows []store.SessionRow, cli
 	now := b.now()
 	return b.store.Update(ctx, func(tx *store.Tx) error {
 		for _, row := range rows {
-			if err := tx.DropSessionClient(row.ID, client); err != nil {
+			e, err := leave(tx, row, client, y, now)
+			if err != nil {
 				return err
 			}
-			e := fact(event.SessionClientEnded, y.by, row.Connection, row.Person, now, map[string]string{"client": string(client), "reason": y.reason})
-			e.Session, e.Request = string(row.ID), RequestID(ctx)
+			e.Request = RequestID(ctx)
 			if err := tx.Append(e); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
+}
+
+// leave takes an application out of a session that lives on. By the event it is told,
+// which is the only word it gets: of the session's own end it is told no more.
+func leave(tx *store.Tx, row store.SessionRow, client access.ClientID, y why, now time.Time) (event.Event, error) {
+	if err := tx.DropSessionClient(row.ID, client); err != nil {
+		return event.Event{}, err
+	}
+	e := fact(event.SessionClientEnded, y.by, row.Connection, row.Person, now, map[string]string{"client": string(client), "reason": y.reason})
+	e.Session = string(row.ID)
+	return e, nil
 }
 
 // EndEverything refuses, with one commit, every credential that was made before it:

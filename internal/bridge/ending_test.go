@@ -157,8 +157,11 @@ func TestI1_TheEndOfEverything(t *testing.T) {
 func TestI1_TheEndOfAnApplication(t *testing.T) {
 	t.Parallel()
 	other := oidc.Client{ID: "depot-web", Name: "Depot Web", RedirectURIs: []string{"http://127.0.0.1:9201/callback"}, SecretDigest: credential.DigestOf("depot-web-secret")}
-	w := newWorld(t, func(w *world) { w.clients = append(w.clients, other) })
+	var app *told
+	tr := transmitting(t, newWorld(t, withTold(&app), func(w *world) { w.clients = append(w.clients, other) }))
+	w := tr.world
 	w.do(w.bridge.ApplyClients(w.ctx))
+	mine, theirStream := tr.stream(string(w.web.ID), polled), tr.stream(string(other.ID), polled)
 	w.kim()
 	s := w.session(southern, "oid-kim")
 	fleet := w.web
@@ -171,6 +174,13 @@ func TestI1_TheEndOfAnApplication(t *testing.T) {
 	if err != nil || ended.Sessions != 1 {
 		t.Errorf("%+v (%v)", ended, err)
 	}
+	sid := session.EndAdministrator + " " + string(s.browser.Session.ID)
+	if got := tr.hear(app); !slices.Equal(got, []string{sid}) {
+		t.Errorf("the application heard %v, want %s", got, sid)
+	}
+	if got, others := tr.revoked(fleet.ID, mine), toldOf(tr.drained(string(other.ID), theirStream)); !slices.Equal(got, []string{session.EndAdministrator}) || len(others) != 0 {
+		t.Errorf("its stream was told %v, and another application's %v", got, others)
+	}
 	if _, err := w.refresh(theirs.RefreshToken); err != nil {
 		t.Errorf("another application lost its tokens: %v", err)
 	}
@@ -180,6 +190,9 @@ func TestI1_TheEndOfAnApplication(t *testing.T) {
 	}
 	if again, err := w.bridge.EndClientSessions(w.ctx, fleet.ID, session.EndAdministrator, event.ByAdministrator); again != 0 || err != nil {
 		t.Errorf("told %d times more (%v)", again, err)
+	}
+	if got := slices.Concat(tr.hear(app), tr.revoked(fleet.ID, mine)); len(got) != 0 {
+		t.Errorf("told again: %v", got)
 	}
 	if left, err := w.bridge.Sessions(w.ctx, bridge.SessionQuery{Client: other.ID, Limit: 10}); err != nil || len(left.Sessions) != 1 || len(left.Sessions[0].Applications) != 1 {
 		t.Errorf("%+v (%v)", left, err)

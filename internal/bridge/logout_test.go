@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"regexp"
 	"slices"
 	"sync"
 	"testing"
@@ -20,10 +22,13 @@ import (
 	"github.com/drawbridge-id/drawbridge/internal/egress"
 	"github.com/drawbridge-id/drawbridge/internal/event"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
+	"github.com/drawbridge-id/drawbridge/internal/hot"
 	"github.com/drawbridge-id/drawbridge/internal/outbox"
 	"github.com/drawbridge-id/drawbridge/internal/session"
 	"github.com/drawbridge-id/drawbridge/internal/store"
 	"github.com/drawbridge-id/drawbridge/oidc"
+	"github.com/drawbridge-id/drawbridge/oidc/inbound"
+	"github.com/drawbridge-id/drawbridge/oidc/ssf"
 )
 
 // told is an application that hears of sessions' ends.
@@ -47,16 +52,32 @@ func (a *told) ServeHTTP(_ http.ResponseWriter, r *http.Request) {
 	a.claims = append(a.claims, claims)
 }
 
+func (w *world) logouts() deliver.Logouts {
+	issuer := credential.NewIssuer("http://127.0.0.1:8443", w.ring.Keyring)
+	return deliver.Logouts{Applications: w.bridge, Signer: issuer, HTTP: egress.New(egress.Options{InsecureAllowLoopback: true}), Now: w.clock.Now}
+}
+
+// hear is the world's, by the transmitter's own relay.
+func (tr *transmitter) hear(a *told) []string {
+	tr.t.Helper()
+	tr.caughtUp()
+	return tr.heard(a)
+}
+
 // hear lets everything be told that has been committed, and gives "reason session" of
 // what the application heard since.
 func (w *world) hear(a *told) []string {
 	w.t.Helper()
-	issuer := credential.NewIssuer("http://127.0.0.1:8443", w.ring.Keyring)
-	logouts := deliver.Logouts{Applications: w.bridge, Signer: issuer, HTTP: egress.New(egress.Options{InsecureAllowLoopback: true}), Now: w.clock.Now}
-	worker := deliver.New(deliver.Config{Store: w.store, Now: w.clock.Now, Senders: map[string]deliver.Sender{deliver.KindLogout: logouts}})
-	if _, err := outbox.New(outbox.Config{Store: w.store, Now: w.clock.Now}, logouts).CatchUp(w.ctx); err != nil {
+	if _, err := outbox.New(outbox.Config{Store: w.store, Now: w.clock.Now}, w.logouts()).CatchUp(w.ctx); err != nil {
 		w.t.Fatal(err)
 	}
+	return w.heard(a)
+}
+
+// heard sends what has been relayed, and gives what the application heard since.
+func (w *world) heard(a *told) []string {
+	w.t.Helper()
+	worker := deliver.New(deliver.Config{Store: w.store, Now: w.clock.Now, Senders: map[string]deliver.Sender{deliver.KindLogout: w.logouts()}})
 	for {
 		var ready []store.Receiver
 		w.do(w.store.View(w.ctx, func(v *store.View) (err error) { ready, err = v.ReadyReceivers(w.clock.Now(), 10); return err }))
@@ -90,53 +111,157 @@ func withTold(a **told) func(*world) {
 	}
 }
 
-// Every end of a session is told to its applications, once, with its reason.
+// Every end of a session is told to its applications, once by a logout token and once by
+// a signal, with its reason: each reason that package session has.
 func TestEveryEndOfASessionIsToldOnce(t *testing.T) {
 	t.Parallel()
-	var app *told
-	w := newWorld(t, withTold(&app))
-	kim, group := w.kim()
-	begin := func() visit {
-		w.clock.Add(time.Second)
-		return w.session(southern, "oid-kim")
-	}
-	w.hear(app)
-	for _, end := range []struct {
-		reason string
-		do     func(v visit)
-	}{
-		{session.EndSignedOut, func(v visit) { w.do(w.bridge.SignOut(w.ctx, v.browser.Session.ID, session.EndSignedOut)) }},
-		{session.EndAdministrator, func(v visit) {
-			w.do(w.bridge.EndSession(w.ctx, v.browser.Session.ID, session.EndAdministrator, event.ByAdministrator))
-		}},
-		{session.EndNoAssignment, func(visit) { w.removeMember(southern, group, kim); w.addMember(southern, group, kim) }},
-		{session.EndDeactivated, func(visit) {
-			w.patchUser(southern, kim, `{"op":"replace","path":"active","value":"False"}`)
-			w.patchUser(southern, kim, `{"op":"replace","path":"active","value":true}`)
-		}},
-		{session.EndConnection, func(visit) { w.do(w.bridge.EndConnection(w.ctx, southern)) }},
-		{session.EndAdministrator, func(visit) {
-			w.do(w.store.Update(w.ctx, func(tx *store.Tx) error { return tx.BumpHost() }))
-		}},
-		{session.EndDeleted, func(visit) { w.must(204, southern, "DELETE", "/Users/"+kim, "") }},
-	} {
-		v := begin()
-		end.do(v)
-		w.clock.Add(time.Second)
-		w.do(w.bridge.Sweep(w.ctx))
-		want := []string{end.reason + " " + string(v.browser.Session.ID)}
-		if got := w.hear(app); !slices.Equal(got, want) {
-			t.Errorf("heard %v, want %v", got, want)
+	ends := waysToEnd()
+	for _, reason := range reasonsOf(t) {
+		do := ends[reason]
+		if do == nil {
+			t.Errorf("nothing here ends a session by %q", reason)
+			continue
 		}
-		if end.reason == session.EndConnection {
-			w.do(w.store.Update(w.ctx, func(tx *store.Tx) error { return tx.ResumeConnection(southern, w.clock.Now()) }))
-			w.do(w.bridge.Sweep(w.ctx))
-			w.tokens[southern] = w.newToken(southern)
+		t.Run(reason, func(t *testing.T) {
+			var app *told
+			tr := transmitting(t, newWorld(t, withTold(&app), func(w *world) {
+				w.web.Offline, w.web.Consent = true, true
+				w.clients = []oidc.Client{w.web}
+			}))
+			kim, group := tr.kim()
+			cookie, b := tr.mustSignIn(southern, "oid-kim")
+			tr.do(tr.bridge.Agree(tr.ctx, cookie, hot.AuthRequest{Client: tr.web.ID, OAuthScopes: []string{"email", oidc.ScopeOffline, "openid"}}))
+			tr.do(tr.bridge.SignOut(tr.ctx, b.Session.ID, session.EndSignedOut))
+			v := tr.session(southern, "oid-kim")
+			stream := tr.stream(string(tr.web.ID), polled)
+			tr.hear(app)
+			tr.drained(string(tr.web.ID), stream)
+			tr.clock.Add(time.Second)
+			id := do(tr.world, ended{v, kim, group})
+			tr.clock.Add(time.Second)
+			tr.do(tr.bridge.Sweep(tr.ctx))
+			tr.do(tr.bridge.Sweep(tr.ctx))
+			if got, want := tr.hear(app), []string{reason + " " + string(id)}; !slices.Equal(got, want) {
+				t.Errorf("heard %v, want %v", got, want)
+			}
+			if got := tr.revoked(tr.web.ID, stream); !slices.Equal(got, []string{reason}) {
+				t.Errorf("signalled %v, want %s", got, reason)
+			}
+			if err := tr.bridge.SignOut(tr.ctx, id, session.EndSignedOut); err != nil && !fault.Is(err, fault.NotFound) {
+				t.Error(err)
+			}
+			if got := slices.Concat(tr.hear(app), tr.revoked(tr.web.ID, stream)); len(got) != 0 {
+				t.Errorf("told again: %v", got)
+			}
+		})
+	}
+}
+
+// revoked are the reasons of the session-revoked that have come to an application's stream since.
+func (tr *transmitter) revoked(client access.ClientID, stream string) (reasons []string) {
+	tr.t.Helper()
+	for _, claims := range tr.drained(string(client), stream) {
+		if uri, what := eventIn(claims); uri == string(ssf.SessionRevoked) {
+			reasons = append(reasons, fmt.Sprint(what["end_reason"]))
 		}
 	}
-	if got := w.hear(app); len(got) != 0 {
-		t.Errorf("heard again: %v", got)
+	return reasons
+}
+
+// reasonsOf are the End reasons that package session declares.
+func reasonsOf(t *testing.T) (all []string) {
+	t.Helper()
+	src, err := os.ReadFile("../session/session.go")
+	if err != nil {
+		t.Fatal(err)
 	}
+	for _, m := range regexp.MustCompile(`(?m)^(?:\t|const )End\w+ += "([a-z_]+)"`).FindAllSubmatch(src, -1) {
+		all = append(all, string(m[1]))
+	}
+	if len(all) < 20 {
+		t.Fatalf("found %v alone", all)
+	}
+	return all
+}
+
+// ended is what a test ends: a session of somebody who is in a group.
+type ended struct {
+	visit
+	person, group string
+}
+
+// waysToEnd end a session with each reason, and give the one that has ended.
+func waysToEnd() map[string]func(w *world, e ended) session.ID {
+	this := func(do func(w *world, e ended)) func(*world, ended) session.ID {
+		return func(w *world, e ended) session.ID { do(w, e); return e.browser.Session.ID }
+	}
+	by := func(reason string, who event.Actor) func(*world, ended) session.ID {
+		return this(func(w *world, e ended) { w.do(w.bridge.EndSession(w.ctx, e.browser.Session.ID, reason, who)) })
+	}
+	signalled := func(ty ssf.Type) func(*world, ended) session.ID {
+		return this(func(w *world, _ ended) {
+			s := w.signalOf(southern, ty, inbound.EffectPerson)
+			s.User = inbound.Subject{Issuer: idpIssuer(southern), ID: "oid-kim"}
+			w.hearSignal(s)
+		})
+	}
+	return map[string]func(*world, ended) session.ID{
+		session.EndSignedOut:     this(func(w *world, e ended) { w.do(w.bridge.SignOut(w.ctx, e.browser.Session.ID, session.EndSignedOut)) }),
+		session.EndReplaced:      by(session.EndReplaced, event.ByPerson),
+		session.EndAdministrator: this(func(w *world, _ ended) { w.do(w.bridge.EndEverything(w.ctx, event.ByAdministrator)) }),
+		session.EndNoAssignment:  this(func(w *world, e ended) { w.removeMember(southern, e.group, e.person) }),
+		session.EndDeactivated: this(func(w *world, e ended) {
+			w.patchUser(southern, e.person, `{"op":"replace","path":"active","value":"False"}`)
+		}),
+		session.EndDeleted:    this(func(w *world, e ended) { w.must(204, southern, "DELETE", "/Users/"+e.person, "") }),
+		session.EndConnection: this(func(w *world, _ ended) { w.do(w.bridge.EndConnection(w.ctx, southern)) }),
+		session.EndSubject: this(func(w *world, e ended) {
+			w.patchUser(southern, e.person, `{"op":"replace","path":"externalId","value":"oid-other"}`)
+		}),
+		session.EndExpired: this(func(w *world, e ended) { w.clock.Add(e.browser.Session.Expires.Sub(w.clock.Now())) }),
+		session.EndElsewhere: this(func(w *world, e ended) {
+			other, _ := w.mustSignIn(southern, "oid-kim")
+			w.do(w.bridge.EndOwn(w.ctx, other, e.browser.Session.ID))
+		}),
+		session.EndRefreshReused: reuse,
+		session.EndIdPLogout:     by(session.EndIdPLogout, event.ByIdP),
+		session.EndIdPRevoked: this(func(w *world, e ended) {
+			_, err := w.bridge.EndPersonSessions(w.ctx, southern, access.PersonID(e.person), session.EndIdPRevoked, event.ByIdP)
+			w.do(err)
+		}),
+		session.EndIdPExpired:    by(session.EndIdPExpired, event.ByIdP),
+		session.EndIdPRefused:    by(session.EndIdPRefused, event.ByIdP),
+		session.EndIdPSilent:     by(session.EndIdPSilent, event.ByBridge),
+		session.EndIdPSession:    signalled(inbound.SessionsRevoked),
+		session.EndIdPDisabled:   signalled(ssf.AccountDisabled),
+		session.EndIdPCredential: signalled(inbound.CredentialChange),
+		session.EndConsent:       this(func(w *world, e ended) { w.do(w.bridge.Withdraw(w.ctx, e.cookie, w.web.ID)) }),
+	}
+}
+
+// reuse uses a refresh token of an offline session twice, and gives that session.
+func reuse(w *world, e ended) session.ID {
+	code, err := w.issued(e.browser, func(r *hot.AuthRequest) { r.OAuthScopes = []string{"openid", oidc.ScopeOffline} })
+	w.do(err)
+	tokens, err := w.redeem(code)
+	w.do(err)
+	_, err = w.refresh(tokens.RefreshToken)
+	w.do(err)
+	var id session.ID
+	w.do(w.store.View(w.ctx, func(v *store.View) error {
+		rows, err := v.SessionsOf(w.web.ID, "", 10)
+		for _, row := range rows {
+			if row.Offline != "" {
+				id = row.ID
+			}
+		}
+		return err
+	}))
+	w.clock.Add(time.Minute)
+	if _, err := w.refresh(tokens.RefreshToken); err == nil || id == "" {
+		w.t.Errorf("it worked twice (%v), or there is no offline session: %q", err, id)
+	}
+	return id
 }
 
 func (w *world) newToken(c access.ConnectionID) string {

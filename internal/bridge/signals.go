@@ -33,6 +33,7 @@ type signal struct {
 	email   string          // the address that the person was known by, instead of the rest
 	what    any
 	claims  func(oidc.Client) (any, error) // instead of what, where it differs by client
+	only    access.ClientID                // whose part of the session has ended, where it lives on; "": of any
 	once    string                         // what must be told once of a request; "": each time
 }
 
@@ -144,9 +145,12 @@ func jtiOf(parts ...string) string {
 
 // mayKnow reports whether a stream's receiver may hear of it: of everybody, if its
 // application may; otherwise of people who signed in to it, and of sessions that
-// reached it.
+// reached it. That an application was taken out of a session is for that one alone: to
+// others the session lives on.
 func (t *telling) mayKnow(s ssf.Stream, e event.Event, sg signal) (bool, error) {
 	switch {
+	case sg.only != "":
+		return s.Client == sg.only, nil
 	case s.Wide:
 		return true, nil
 	case sg.session != "":
@@ -261,8 +265,10 @@ func (t *telling) signalsOf(row store.OutboxRow, e event.Event) ([]signal, error
 		return []signal{t.claimsChange(e)}, nil
 	case event.SessionRevoked:
 		return sessionEnded(e, e.Data["reason"]), nil
+	case event.SessionClientEnded:
+		return []signal{{t: ssf.SessionRevoked, person: e.Person, session: session.ID(e.Session), only: access.ClientID(e.Data["client"]), what: endOf(e, e.Data["reason"])}}, nil
 	case event.CodeReplayed, event.RefreshReused:
-		return sessionEnded(e, session.EndRefreshReused), nil
+		return t.reused(e)
 	}
 	return groupSignals(e), nil
 }
@@ -313,6 +319,16 @@ func sessionEnded(e event.Event, reason string) []signal {
 	return []signal{{t: ssf.SessionRevoked, person: e.Person, session: session.ID(e.Session), what: endOf(e, reason)}}
 }
 
+// reused is the end of all tokens of a session that lives on. An offline session is nothing
+// but its tokens: it ends, and its own end says so.
+func (t *telling) reused(e event.Event) ([]signal, error) {
+	row, err := t.v.Session(session.ID(e.Session))
+	if err != nil || row.Offline != "" {
+		return nil, ignoring(fault.NotFound, err)
+	}
+	return sessionEnded(e, session.EndRefreshReused), nil
+}
+
 // endOf says why, in a sentence and in the code that a logout token has, too.
 func endOf(e event.Event, reason string) ssf.SessionEnd {
 	why := whyEnded[reason]
@@ -343,6 +359,7 @@ var whyEnded = map[string]string{
 	session.EndIdPSession:    "The identity provider signalled that it revoked the session.",
 	session.EndIdPDisabled:   "The identity provider signalled that it disabled or deleted the account.",
 	session.EndIdPCredential: "The identity provider signalled that the person's credentials have changed.",
+	session.EndConsent:       "The person took back what they had agreed to for the application.",
 }
 
 // begun is the beginning of a session.

@@ -55,7 +55,12 @@ const (
 
 func newTransmitter(t *testing.T, clients ...oidc.Client) *transmitter {
 	t.Helper()
-	w := newWorld(t, func(w *world) { w.clients = append(w.clients, clients...) })
+	return transmitting(t, newWorld(t, func(w *world) { w.clients = append(w.clients, clients...) }))
+}
+
+// transmitting serves a world's transmitter.
+func transmitting(t *testing.T, w *world) *transmitter {
+	t.Helper()
 	tr := &transmitter{world: w}
 	front := ssf.New(ssf.Config{Issuer: "http://127.0.0.1:8443", JWKS: "http://127.0.0.1:8443/oauth2/keys", Receivers: receivers{w}, Streams: w.bridge, Subjects: w.bridge, Tokens: w.bridge,
 		Observe: func(_ context.Context, err error) { t.Logf("refused: %v", err) }})
@@ -64,7 +69,7 @@ func newTransmitter(t *testing.T, clients ...oidc.Client) *transmitter {
 	tr.server = httptest.NewServer(mux)
 	t.Cleanup(tr.server.Close)
 	t.Cleanup(front.Close)
-	tr.relay = outbox.New(outbox.Config{Store: w.store, Now: w.clock.Now, Written: w.bridge.DeliveriesWritten, Observe: func(err error) { t.Error(err) }}, w.bridge.Signals())
+	tr.relay = outbox.New(outbox.Config{Store: w.store, Now: w.clock.Now, Written: w.bridge.DeliveriesWritten, Observe: func(err error) { t.Error(err) }}, w.bridge.Signals(), w.logouts())
 	tr.worker = deliver.New(deliver.Config{Store: w.store, Now: w.clock.Now, Jitter: func() float64 { return 0.5 }, Observe: func(err error) { t.Error(err) },
 		Senders: map[string]deliver.Sender{"signal": deliver.Signals{Streams: w.bridge, HTTP: tr.server.Client(), Now: w.clock.Now}}})
 	tr.caughtUp()

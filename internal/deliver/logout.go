@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -40,8 +41,8 @@ type LogoutSigner interface {
 }
 
 // Logouts tells applications of the sessions that have ended: as translator, each
-// that was signed in to under the session and has a backchannel_logout_uri; as sender,
-// by a logout token, signed when it is sent.
+// that was signed in to under the session and has a backchannel_logout_uri, and one that
+// was taken out of a session that lives on; as sender, by a logout token, signed when it is sent.
 type Logouts struct {
 	Applications Applications
 	Signer       LogoutSigner
@@ -56,39 +57,63 @@ type ended struct {
 	Reason  string          `json:"reason"`
 }
 
-var sessionRevoked = []byte(`{"type":"` + string(event.SessionRevoked) + `"`)
+// ending are the events that end what an application has of a session, as a row's body
+// begins.
+var ending = [][]byte{beginning(event.SessionRevoked), beginning(event.SessionClientEnded)}
+
+func beginning(t event.Type) []byte { return []byte(`{"type":"` + string(t) + `"`) }
 
 // Translate implements outbox.Translator.
 func (l Logouts) Translate(v *store.View, facts []store.OutboxRow) ([]store.Delivery, error) {
 	var all []store.Delivery
 	for _, row := range facts {
-		if !bytes.HasPrefix(row.Body, sessionRevoked) {
+		if !slices.ContainsFunc(ending, func(begin []byte) bool { return bytes.HasPrefix(row.Body, begin) }) {
 			continue
 		}
-		var e event.Event
-		if err := json.Unmarshal(row.Body, &e); err != nil {
-			return nil, fault.Wrap(fault.Internal, "deliver.Logouts", err)
-		}
-		clients, err := v.SessionClients(session.ID(e.Session))
+		told, err := l.told(v, row)
 		if err != nil {
 			return nil, err
 		}
-		for _, id := range clients {
-			c, err := l.Applications.Client(context.Background(), id)
-			if fault.Is(err, fault.NotFound) || err == nil && c.BackchannelLogoutURI == "" {
-				continue // it is no more, or does not want to know
-			}
-			if err != nil {
-				return nil, err
-			}
-			body, err := json.Marshal(ended{session.ID(e.Session), e.Person, e.Data["reason"]})
-			if err != nil {
-				return nil, fault.Wrap(fault.Internal, "deliver.Logouts", err)
-			}
-			all = append(all, store.Delivery{Receiver: logoutPrefix + string(id), Kind: KindLogout, JTI: credential.NewID("lgo"), Event: row.ID, Body: body, At: row.At})
-		}
+		all = append(all, told...)
 	}
 	return all, nil
+}
+
+// told are the deliveries of one end.
+func (l Logouts) told(v *store.View, row store.OutboxRow) ([]store.Delivery, error) {
+	var e event.Event
+	if err := json.Unmarshal(row.Body, &e); err != nil {
+		return nil, fault.Wrap(fault.Internal, "deliver.Logouts", err)
+	}
+	clients, err := endedFor(v, e)
+	if err != nil {
+		return nil, err
+	}
+	body, err := json.Marshal(ended{session.ID(e.Session), e.Person, e.Data["reason"]})
+	if err != nil {
+		return nil, fault.Wrap(fault.Internal, "deliver.Logouts", err)
+	}
+	var all []store.Delivery
+	for _, id := range clients {
+		c, err := l.Applications.Client(context.Background(), id)
+		if fault.Is(err, fault.NotFound) || err == nil && c.BackchannelLogoutURI == "" {
+			continue // it is no more, or does not want to know
+		}
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, store.Delivery{Receiver: logoutPrefix + string(id), Kind: KindLogout, JTI: credential.NewID("lgo"), Event: row.ID, Body: body, At: row.At})
+	}
+	return all, nil
+}
+
+// endedFor are the applications whose part of a session has ended. One that was taken out
+// of it stands in the event alone: the session does not know of it any more.
+func endedFor(v *store.View, e event.Event) ([]access.ClientID, error) {
+	if e.Type == event.SessionClientEnded {
+		return []access.ClientID{access.ClientID(e.Data["client"])}, nil
+	}
+	return v.SessionClients(session.ID(e.Session))
 }
 
 // Send implements Sender. 200 and 204 are done, 400 is final: the application will not

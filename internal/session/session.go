@@ -88,3 +88,7 @@ const (
 	EndIdPDisabled   = "idp_account_disabled"  // it signalled that the account was disabled or deleted there
 	EndIdPCredential = "idp_credential_change" // it signalled that what the person signs in with has changed
 )
+
+// EndConsent is why one application's part of a session ends that lives on: the person took
+// back what they had agreed to for it.
+const EndConsent = "consent_withdrawn"
