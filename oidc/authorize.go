@@ -94,7 +94,7 @@ func (p *Provider) proceed(w http.ResponseWriter, r *http.Request, f form, x fac
 	x.subject = p.Clients.SubjectFor(x.client, x.browser.Session.Person)
 	switch a := decide(x, p.Now()); a.do {
 	case begin:
-		return p.begin(w, r, x.req, a.ask)
+		return p.begin(w, r, x, a.ask)
 	case issue:
 		err = p.issue(w, r, x)
 	case switchTo:
@@ -103,7 +103,7 @@ func (p *Provider) proceed(w http.ResponseWriter, r *http.Request, f form, x fac
 		return &Error{Code: a.code, Description: a.why}
 	}
 	if fault.ReasonOf(err) == ReasonConsent && !slices.Contains(x.req.Prompt, PromptNone) {
-		return p.begin(w, r, x.req, PromptConsent)
+		return p.begin(w, r, x, PromptConsent)
 	}
 	return err
 }
@@ -134,7 +134,8 @@ func (p *Provider) issue(w http.ResponseWriter, r *http.Request, x facts) error 
 	return nil
 }
 
-// switchAndIssue moves the session to the grant that was asked for. A
+// switchAndIssue moves the session to the grant that was asked for, which is only decided on
+// where nothing is left that could refuse the code: Consent is not asked of these clients. A
 // renewed cookie is set whatever follows: the old one does not count any more.
 func (p *Provider) switchAndIssue(w http.ResponseWriter, r *http.Request, x facts) error {
 	renewed, after, err := p.Switcher.Switch(r.Context(), p.sessionCookie(r), x.req.Grant)
@@ -158,14 +159,13 @@ func (p *Provider) switchAndIssue(w http.ResponseWriter, r *http.Request, x fact
 }
 
 // begin stores the request, binds it to the browser and hands over to the pages.
-func (p *Provider) begin(w http.ResponseWriter, r *http.Request, req hot.AuthRequest, ask string) error {
+func (p *Provider) begin(w http.ResponseWriter, r *http.Request, x facts, ask string) error {
+	req := x.req
 	value := credential.NewOpaque(credential.KindRequest).Reveal()
 	req.ID, req.Browser = credential.NewID("req"), credential.DigestOf(value)
 	req.Created = p.Now()
 	req.Expires = req.Created.Add(RequestLife)
-	if ask != "" && !slices.Contains(req.Prompt, ask) {
-		req.Prompt = append(slices.Clone(req.Prompt), ask)
-	}
+	req.Prompt = slices.Concat(req.Prompt, x.pages(ask))
 	if err := p.Requests.PutAuthRequest(r.Context(), req); err != nil {
 		return err
 	}

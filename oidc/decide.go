@@ -70,10 +70,26 @@ func decide(f facts, now time.Time) action {
 	if f.browser.Session.State == session.Active && f.client.Accepts(f.browser.Assignment.Grant) {
 		return f.unless(f.browser.Session.Active, silent, issue)
 	}
+	return pick(silent)
+}
+
+// pick lets the person choose a grant on a page of ours.
+func pick(silent bool) action {
 	if silent {
 		return action{do: refuse, code: "interaction_required", why: "Send the person here again without prompt=none to choose a grant."}
 	}
 	return action{do: begin, ask: PromptSelectAccount}
+}
+
+// pages are the prompts that a stored request carries beside its own: what it begins for, and
+// the chooser where an application that people must agree to asks for a grant. Whoever
+// agrees, agrees to the access that they see: no other site's request chooses it for them.
+func (f facts) pages(ask string) []string {
+	all := []string{ask}
+	if f.client.Consent && f.req.Grant != "" {
+		all = append(all, PromptSelectAccount)
+	}
+	return slices.DeleteFunc(slices.Compact(all), func(p string) bool { return p == "" || slices.Contains(f.req.Prompt, p) })
 }
 
 // mustSignIn reports whether the session, if there is one, is not enough: it has
@@ -123,7 +139,8 @@ func (f facts) unless(grant access.AssignmentID, silent bool, do verb) action {
 }
 
 // chosen decides about scope=grant:<id>. What the person does not hold and what
-// does not exist are answered alike.
+// does not exist are answered alike. A switch is decided on last: a request that is
+// refused, for whatever reason, has changed nothing.
 func (f facts) chosen(silent bool) action {
 	all := slices.Concat(f.browser.Choices, f.browser.Guarded)
 	held := slices.IndexFunc(all, func(g ActiveGrant) bool { return g.ID == f.req.Grant })
@@ -131,6 +148,8 @@ func (f facts) chosen(silent bool) action {
 	switch {
 	case active && f.client.Accepts(f.browser.Assignment.Grant):
 		return f.unless(f.req.Grant, silent, issue)
+	case !active && held >= 0 && f.client.Accepts(all[held].Grant) && f.client.Consent:
+		return pick(silent)
 	case !active && held >= 0 && f.client.Accepts(all[held].Grant):
 		return f.unless(f.req.Grant, silent, switchTo)
 	}

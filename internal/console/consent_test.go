@@ -100,3 +100,23 @@ func TestWhatWasAllowedIsShownAndTakenBack(t *testing.T) {
 		t.Errorf("%d %s", got.status, got.to)
 	}
 }
+
+// TestAGrantThatWasAskedForIsStillPicked where the request says so: nothing moves before.
+func TestAGrantThatWasAskedForIsStillPicked(t *testing.T) {
+	w := newWorld(t)
+	b := w.browserTab(t)
+	start := b.get(toAtlas + "&grant=asg_cairns&prompt=select_account")
+	got := b.get("/connect/ironbark-entra/callback?" + url.Values{"state": {start.state(t)}, "code": {"kim"}}.Encode())
+	if !strings.HasPrefix(got.to, pathChoose+"?") {
+		t.Fatalf("not asked: %d %s", got.status, got.to)
+	}
+	for _, s := range w.sessions {
+		if s.Session.Active != perth.ID {
+			t.Errorf("the session stands on %s", s.Session.Active)
+		}
+	}
+	got = b.post(pathChoose, url.Values{"request": {requestID(t, got.to)}, "assignment": {"asg_cairns"}})
+	if !strings.HasPrefix(got.to, pathConsent+"?") {
+		t.Errorf("after the choice: %d %s", got.status, got.to)
+	}
+}
