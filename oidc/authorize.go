@@ -158,13 +158,25 @@ func (p *Provider) switchAndIssue(w http.ResponseWriter, r *http.Request, x fact
 	return p.issue(w, r, x)
 }
 
+// Begun is req as a sign-in of the browser that sends r: with an id, an end, and the network
+// that its room is accounted to. value is for its RequestCookie. at may be nil: all is one network then.
+func Begun(req hot.AuthRequest, at Networks, r *http.Request, now time.Time) (_ hot.AuthRequest, value string) {
+	value = credential.NewOpaque(credential.KindRequest).Reveal()
+	req.ID, req.Browser, req.From = credential.NewID("req"), credential.DigestOf(value), networkOf(at, r)
+	req.Created, req.Expires = now, now.Add(RequestLife)
+	return req, value
+}
+
+func networkOf(at Networks, r *http.Request) string {
+	if at == nil {
+		return ""
+	}
+	return at.Network(r)
+}
+
 // begin stores the request, binds it to the browser and hands over to the pages.
 func (p *Provider) begin(w http.ResponseWriter, r *http.Request, x facts, ask string) error {
-	req := x.req
-	value := credential.NewOpaque(credential.KindRequest).Reveal()
-	req.ID, req.Browser = credential.NewID("req"), credential.DigestOf(value)
-	req.Created = p.Now()
-	req.Expires = req.Created.Add(RequestLife)
+	req, value := Begun(x.req, p.Doors, r, p.Now())
 	req.Prompt = slices.Concat(req.Prompt, x.pages(ask))
 	if err := p.Requests.PutAuthRequest(r.Context(), req); err != nil {
 		return err

@@ -125,6 +125,12 @@ func tooOften(wait time.Duration) *Error {
 		Description: "This client has failed to authenticate too often. Mend its secret or key, and try again after the time in Retry-After."}
 }
 
+// tooMany is the answer to an application whose network makes more steps of sign-ins than it may.
+func tooMany(wait time.Duration) *Error {
+	return &Error{Status: http.StatusTooManyRequests, Code: "temporarily_unavailable", retry: wait,
+		Description: "More sign-ins come from this network than are taken. Try again after the time in Retry-After."}
+}
+
 // prove wants the one method that the client is registered for: a secret, an assertion,
 // or nothing at all.
 func (p *Provider) prove(ctx context.Context, c Client, who presented) error {

@@ -23,6 +23,8 @@ func (n *narrow) SignIn(*http.Request) time.Duration {
 	return 0
 }
 
+func (n *narrow) Network(r *http.Request) string { return r.RemoteAddr }
+
 func (n *narrow) FailedClient(_ *http.Request, id access.ClientID) time.Duration {
 	if n.failures[id]--; n.failures[id] < 0 {
 		return 2500 * time.Millisecond
@@ -40,10 +42,31 @@ func TestAFloodOfSignInsIsShownAPage(t *testing.T) {
 	}
 }
 
+// A pushed request is a step like others: anybody can push as a public client.
+func TestAFloodOfPushedRequestsIsToldToWait(t *testing.T) {
+	w := newWorld()
+	doors := &narrow{signIns: 1}
+	w.change = func(c *Config) { c.Doors = doors }
+	f := ask("client_id", "native", "redirect_uri", "http://127.0.0.1:7777/cb")
+	if rec := w.post(pathPush, f); rec.Code != http.StatusCreated {
+		t.Fatalf("%d %s", rec.Code, rec.Body)
+	}
+	rec := w.post(pathPush, f)
+	wantError(t, rec, http.StatusTooManyRequests, "temporarily_unavailable")
+	if rec.Header().Get("Retry-After") != "90" || len(w.pushes) != 1 {
+		t.Errorf("Retry-After %q, %d are kept", rec.Header().Get("Retry-After"), len(w.pushes))
+	}
+	for _, kept := range w.pushes {
+		if kept.From == "" {
+			t.Error("it is accounted to nobody")
+		}
+	}
+}
+
 // RFC 6749 section 2.3.1: guesses at a client's secret are bounded, at every endpoint together.
 func TestAClientThatFailsTooOftenIsToldToWait(t *testing.T) {
 	w := newWorld()
-	doors := &narrow{failures: map[access.ClientID]int{"fleet-web": 4, "nobody": 1}}
+	doors := &narrow{signIns: 1, failures: map[access.ClientID]int{"fleet-web": 4, "nobody": 1}}
 	w.change = func(c *Config) { c.Doors = doors }
 	try := func(path, id, secret string) int {
 		rec := w.do(call{method: http.MethodPost, path: path, form: url.Values{"client_id": {id}, "client_secret": {secret}, "grant_type": {"refresh_token"}, "token": {"x"}}})

@@ -22,9 +22,13 @@ const requestURI = "urn:ietf:params:oauth:request_uri:"
 
 // push is the pushed authorization request endpoint (RFC 9126): an application sends
 // its request ahead, authenticated, and gets a name for it. The request is judged as
-// the authorization endpoint would, and again when it comes back.
+// the authorization endpoint would, and again when it comes back. Anybody can push as a public
+// client, so that this is a step of a sign-in like others.
 func (p *Provider) push(w http.ResponseWriter, r *http.Request) {
 	f, c, err := p.clientForm(w, r, authorizeParams[:]...)
+	if err == nil { // a client that fails is counted at another door
+		err = p.countStep(r)
+	}
 	if err != nil {
 		p.refuse(w, r, err, oauthError)
 		return
@@ -35,7 +39,7 @@ func (p *Provider) push(w http.ResponseWriter, r *http.Request) {
 		p.refuse(w, r, err, oauthError)
 		return
 	}
-	name, err := p.keep(r.Context(), ahead, c)
+	name, err := p.keep(r, ahead, c)
 	if err != nil {
 		p.refuse(w, r, err, oauthError)
 		return
@@ -44,6 +48,16 @@ func (p *Provider) push(w http.ResponseWriter, r *http.Request) {
 		RequestURI string `json:"request_uri"`
 		ExpiresIn  int64  `json:"expires_in"` // seconds
 	}{requestURI + name, int64(PushedLife / time.Second)})
+}
+
+func (p *Provider) countStep(r *http.Request) error {
+	if p.Doors == nil {
+		return nil
+	}
+	if wait := p.Doors.SignIn(r); wait > 0 {
+		return tooMany(wait)
+	}
+	return nil
 }
 
 // provingKey binds a request's code to the key that was proved when it was pushed, as if
@@ -62,19 +76,30 @@ func (p *Provider) provingKey(r *http.Request, f form) (form, error) {
 	return nil, badProof("The DPoP proof is of another key than dpop_jkt names.")
 }
 
-// ahead is the request of a form that its client sent, without what that authenticated by.
+// ahead is the request of a form that its client sent: what is read of it. What the client
+// authenticated by, and what nobody reads, takes no room.
 func (f form) ahead(c Client) form {
-	own := slices.DeleteFunc(slices.Clone(f), func(q param) bool {
-		return q.name == "client_secret" || q.name == "client_assertion" || q.name == "client_assertion_type"
-	})
+	own := slices.DeleteFunc(slices.Clone(f), func(q param) bool { return !isRead(q.name) || q.value == "" })
 	if own.get("client_id") == "" {
 		own = append(own, param{"client_id", string(c.ID)})
 	}
 	return own
 }
 
+// isRead reports whether the authorization endpoint reads a parameter, or refuses it.
+func isRead(name string) bool {
+	switch name {
+	case "display", "claims_locales":
+		return false
+	case "resource": // which may repeat (RFC 8707)
+		return true
+	}
+	return slices.Contains(authorizeParams[:], name)
+}
+
 // keep stores a good request for its client, and names it.
-func (p *Provider) keep(ctx context.Context, f form, c Client) (string, error) {
+func (p *Provider) keep(r *http.Request, f form, c Client) (string, error) {
+	ctx := r.Context()
 	if named := f.get("client_id"); named != string(c.ID) { // an assertion may have said who sends it
 		return "", invalid("The client_id is not that of the client that sends this request.")
 	}
@@ -88,8 +113,8 @@ func (p *Provider) keep(ctx context.Context, f form, c Client) (string, error) {
 	if _, err := p.readHint(ctx, f, c); err != nil {
 		return "", err
 	}
-	name := credential.NewID("par")
-	return name, p.Requests.PutPushed(ctx, name, hot.Pushed{Client: c.ID, Params: f.encode(), Created: p.Now(), Expires: p.Now().Add(PushedLife)})
+	name, now := credential.NewID("par"), p.Now()
+	return name, p.Requests.PutPushed(ctx, name, hot.Pushed{Client: c.ID, From: networkOf(p.Doors, r), Params: f.encode(), Created: now, Expires: now.Add(PushedLife)})
 }
 
 // badRequest gives the errors of the authorization endpoint a status.

@@ -110,6 +110,21 @@ func TestWhoPushesAuthenticates(t *testing.T) {
 	}
 }
 
+// TestWhatNobodyReadsIsNotKept of a pushed request: it would take room that all share.
+func TestWhatNobodyReadsIsNotKept(t *testing.T) {
+	w := newWorld()
+	f := ask("padding", strings.Repeat("x", 9<<10), "display", strings.Repeat("y", 2<<10), "claims_locales", "de", "resource", "urn:fleet:video", "login_hint", "ada@fleet.example")
+	if rec := w.post(pathPush, f, "fleet-web", webSecret); rec.Code != http.StatusCreated {
+		t.Fatalf("%d %s", rec.Code, rec.Body)
+	}
+	for _, kept := range w.pushes {
+		if strings.Contains(kept.Params, "xxx") || strings.Contains(kept.Params, "yyy") || strings.Contains(kept.Params, "locales") ||
+			!strings.Contains(kept.Params, "resource=urn") || !strings.Contains(kept.Params, "login_hint=ada") {
+			t.Errorf("kept is %s", kept.Params)
+		}
+	}
+}
+
 // TestAClientThatMustPush gets no code for what a browser brings.
 func TestAClientThatMustPush(t *testing.T) {
 	w := newWorld()

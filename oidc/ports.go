@@ -406,9 +406,16 @@ type Codes interface {
 	Issue(ctx context.Context, req hot.AuthRequest, s session.Session) (redirect string, err error)
 }
 
+// Networks says where a request comes from, in a few bytes: the network that shares what it
+// may leave behind.
+type Networks interface {
+	Network(r *http.Request) string
+}
+
 // Doors says who comes too often, by where a request comes from, before anybody knows
-// who it is. Both count, and answer how long to wait: nothing, usually.
+// who it is. SignIn and FailedClient count, and answer how long to wait: nothing, usually.
 type Doors interface {
+	Networks
 	// SignIn counts a step of a sign-in.
 	SignIn(r *http.Request) (wait time.Duration)
 	// FailedClient counts that a client did not prove itself.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -27,6 +28,84 @@ connections:
     name: Southern Telematics
     ceiling: { scope: southern, grants: [standard] }
 `
+
+const openDoors = `version: 1
+vendor: { name: Lantern Fleet Safety }
+server:
+  public_url: "http://127.0.0.1:8443"
+  data: %s
+  trusted_proxies: [10.0.0.0/8]
+clients:
+  - { id: field-app, name: Field App, public: true, redirect_uris: [ "http://127.0.0.1:8080/callback" ] }
+scopes:
+  southern:
+    name: Southern Telematics
+connections:
+  southern-entra:
+    idp: entra
+    name: Southern Telematics
+    ceiling: { scope: southern, grants: [standard] }
+`
+
+// TestAFloodFromOneNetworkCostsNoOtherItsSignIn: within the usual rates one address can send more
+// than is kept of all. It pushes out its own.
+func TestAFloodFromOneNetworkCostsNoOtherItsSignIn(t *testing.T) {
+	a := assembled(t, openDoors)
+	send := func(r *http.Request, from string) *httptest.ResponseRecorder {
+		r.RemoteAddr = "10.0.0.1:4711"
+		r.Header.Set("X-Forwarded-For", from)
+		rec := httptest.NewRecorder()
+		a.public.ServeHTTP(rec, r)
+		return rec
+	}
+	wish := func(state string) url.Values {
+		return url.Values{"client_id": {"field-app"}, "redirect_uri": {"http://127.0.0.1:8080/callback"}, "response_type": {"code"}, "scope": {"openid"},
+			"state": {state}, "code_challenge": {"E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"}, "code_challenge_method": {"S256"}}
+	}
+	begin := func(q url.Values, from string) *httptest.ResponseRecorder {
+		return send(httptest.NewRequest(http.MethodGet, "/oauth2/authorize?"+q.Encode(), nil), from)
+	}
+	push := func(q url.Values, from string) string {
+		r := httptest.NewRequest(http.MethodPost, "/oauth2/par", strings.NewReader(q.Encode()))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		rec := send(r, from)
+		var answer struct {
+			Name string `json:"request_uri"`
+		}
+		if err := json.Unmarshal(rec.Body.Bytes(), &answer); err != nil || rec.Code != http.StatusCreated {
+			t.Fatalf("%d %s", rec.Code, rec.Body)
+		}
+		return answer.Name
+	}
+	const person, flood = "203.0.113.8", "203.0.113.7"
+	begun := begin(wish("s"), person)
+	pushed := push(wish("s"), person)
+	wide := wish(strings.Repeat("/", 2<<10)) // three bytes each in what is kept
+	wide.Set("scope", "openid "+strings.Repeat("/", 2<<10-7))
+	wide.Set("login_hint", strings.Repeat("/", 512))
+	for range 1_200 {
+		push(wide, flood)
+	}
+	large := wish(strings.Repeat("s", 2<<10))
+	large.Set("nonce", strings.Repeat("n", 512))
+	large.Set("login_hint", strings.Repeat("l", 512))
+	large.Set("scope", strings.Repeat("openid ", 290))
+	for range 9_000 {
+		if rec := begin(large, flood); rec.Code != http.StatusSeeOther && rec.Code != http.StatusFound {
+			t.Fatalf("%d %s", rec.Code, rec.Body)
+		}
+	}
+	back := httptest.NewRequest(http.MethodGet, begun.Header().Get("Location"), nil)
+	for _, c := range begun.Result().Cookies() {
+		back.AddCookie(c)
+	}
+	if rec := send(back, person); rec.Code != http.StatusOK {
+		t.Errorf("the sign-in that was begun: %d %s", rec.Code, rec.Body)
+	}
+	if rec := begin(url.Values{"client_id": {"field-app"}, "request_uri": {pushed}}, person); rec.Code != begun.Code {
+		t.Errorf("the request that was pushed: %d %s", rec.Code, rec.Body)
+	}
+}
 
 // TestFloodsAreTurnedAwayByTheNetworkOfTheClient: of every step of a sign-in together, and of
 // failures at every endpoint, whoever stands behind the trusted proxy.

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
-	"github.com/drawbridge-id/drawbridge/internal/credential"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
 	"github.com/drawbridge-id/drawbridge/internal/hot"
 	"github.com/drawbridge-id/drawbridge/oidc"
@@ -77,9 +76,7 @@ func (c *Console) named(r *http.Request, id access.ConnectionID) (access.Connect
 // newRequest begins a sign-in whose end is the person's own access page. conn is "" if
 // it is still to be found.
 func (c *Console) newRequest(w http.ResponseWriter, r *http.Request, conn access.ConnectionID) (hot.AuthRequest, error) {
-	value, now := credential.NewOpaque(credential.KindRequest).Reveal(), c.Now()
-	req := hot.AuthRequest{ID: credential.NewID("req"), Browser: credential.DigestOf(value), MaxAge: -1, Connection: conn,
-		Created: now, Expires: now.Add(oidc.RequestLife)}
+	req, value := oidc.Begun(hot.AuthRequest{MaxAge: -1, Connection: conn}, c.Doors, r, c.Now())
 	if err := c.Requests.PutAuthRequest(r.Context(), req); err != nil {
 		return req, err
 	}

@@ -10,6 +10,8 @@ import (
 // closed lets nobody through.
 type closed struct{}
 
+func (closed) Network(*http.Request) string { return "203.0.113.7" }
+
 func (closed) SignIn(*http.Request) time.Duration { return 1500 * time.Millisecond }
 
 func TestAFloodOfSignInsIsToldWhenToTryAgain(t *testing.T) {

@@ -95,6 +95,7 @@ type Upstream interface {
 
 // Doors says who comes too often, by where a request comes from.
 type Doors interface {
+	oidc.Networks
 	// SignIn counts a step of a sign-in, or says how long to wait.
 	SignIn(r *http.Request) (wait time.Duration)
 }

@@ -38,6 +38,7 @@ type AuthRequest struct {
 	MaxAge        time.Duration // < 0: not asked
 	LoginHint     string
 	Connection    access.ConnectionID // from connection=<id>, "" until discovered
+	From          string              // whom the engine accounts the request to: the network that it came from, as text
 	Created       time.Time
 	Expires       time.Time
 	Upstream      Upstream
@@ -48,7 +49,8 @@ type AuthRequest struct {
 // when it came, and read anew when a browser brings its name.
 type Pushed struct {
 	Client  access.ClientID
-	Params  string // application/x-www-form-urlencoded, without what the client authenticated by
+	From    string // whom the engine accounts it to, together with Client: the network that it came from, as text
+	Params  string // application/x-www-form-urlencoded: what is read of it, without what the client authenticated by
 	Created time.Time
 	Expires time.Time
 }
@@ -154,8 +156,10 @@ type Rotation struct {
 // concurrent ConsumeCode or Rotate calls with one token, exactly one gets OK.
 type Engine interface {
 	// PutAuthRequest gives fault.Conflict if the id is taken. A full engine does not
-	// refuse: the oldest requests that never began an upstream leg make room, then the
-	// oldest of all. fault.Limited is for a request that would not fit an empty engine.
+	// refuse: of the From that holds most, the oldest requests that never began an upstream
+	// leg make room, then its oldest of all; where no From holds a noticeable part, the oldest
+	// of everybody's in that order. A From that holds less than another loses nothing
+	// to it. fault.Limited is for a request that would not fit an empty engine.
 	PutAuthRequest(ctx context.Context, r AuthRequest) error
 	// AuthRequest gives fault.NotFound after Expires.
 	AuthRequest(ctx context.Context, id string, now time.Time) (AuthRequest, error)
@@ -168,7 +172,7 @@ type Engine interface {
 	TakeUpstream(ctx context.Context, c access.ConnectionID, state string, now time.Time) (AuthRequest, error)
 
 	// PutPushed gives fault.Conflict if the name is taken. A full engine does not refuse:
-	// the oldest make room.
+	// the oldest of the (Client, From) that holds most make room, as of requests.
 	PutPushed(ctx context.Context, name string, p Pushed) error
 	// TakePushed gives a request to its client once, before Expires; fault.NotFound
 	// otherwise. Another client's try changes nothing.

@@ -64,6 +64,10 @@ func pace(r, usual access.Rate) admission.Pace {
 	return admission.Pace{Every: time.Second / time.Duration(max(r.PerSecond, 1)), Burst: r.Burst}
 }
 
+// Network is the network that a request comes from, as the doors count it: what it leaves
+// behind is accounted to that.
+func (d *Doors) Network(r *http.Request) string { return admission.Network(d.c.From(r)).String() }
+
 // SignIn counts a step of a sign-in, or says how long to wait until one may be made.
 func (d *Doors) SignIn(r *http.Request) (wait time.Duration) {
 	wait = d.visits.Take(admission.Network(d.c.From(r)), d.signIns, d.c.Now())

@@ -63,7 +63,7 @@ func (c *codes) PutCode(_ context.Context, d credential.Digest, g hot.CodeGrant,
 	}
 	k := &code{digest: d, grant: g}
 	c.capLocked(k.holder())
-	if err := c.shelf.put(op, d, k, grantBytes(g), g.Expires, held); err != nil {
+	if err := c.shelf.put(op, "", d, k, grantBytes(g), g.Expires, held); err != nil {
 		return err
 	}
 	c.live[k.holder()] = append(c.live[k.holder()], d)

@@ -111,6 +111,55 @@ func TestAFloodOfLegsLeavesNewcomersTheirReserve(t *testing.T) {
 	}
 }
 
+func requestFrom(network, id string) hot.AuthRequest {
+	r := requestAt(id, 0)
+	r.From = network
+	return r
+}
+
+// A full shelf takes from the network that holds most, until it holds as much as another: then
+// they share. In it, what never began a leg goes first.
+func TestAFullShelfTakesFromWhoHoldsMost(t *testing.T) {
+	e := open(t, t.TempDir(), Limits{Requests: 6})
+	for _, id := range []string{"c1", "b1", "b2", "a1", "a2", "a3"} {
+		putRequest(t, e, requestFrom(id[:1], id))
+		bind(t, e, id)
+	}
+	all := []string{"a1", "a2", "a3", "b1", "b2", "c1", "c2", "c3", "c4", "c5"}
+	for _, step := range []struct{ put, want string }{
+		{"c2", "a2 a3 b1 b2 c1 c2"}, // three of a
+		{"c3", ""}, {"c4", ""}, {"c5", ""},
+	} {
+		putRequest(t, e, requestFrom("c", step.put))
+		if got := under(t, e, at(0), all...); step.want != "" && got != step.want {
+			t.Errorf("after %s: %s", step.put, got)
+		}
+	}
+	got := under(t, e, at(0), all...)
+	if left := strings.Count(got, "a") + strings.Count(got, "b"); left < 3 || !strings.HasSuffix(got, "c5") {
+		t.Errorf("after a flood from c: %s", got)
+	}
+}
+
+// Who holds next to nothing is no heavier than others like that: a longer request is no reason
+// to go, and what was abandoned goes before who is at the provider.
+func TestOfManyNetworksTheAbandonedGo(t *testing.T) {
+	e := open(t, t.TempDir(), Limits{RequestBytes: 8 << 20})
+	person := requestFrom("192.0.2.1", "person")
+	person.LoginHint = strings.Repeat("p", 512)
+	putRequest(t, e, person)
+	bind(t, e, "person")
+	for n := range 20_000 {
+		putRequest(t, e, requestFrom(fmt.Sprint("network ", n), fmt.Sprint(n)))
+	}
+	if under(t, e, at(0), "person") == "" {
+		t.Error("who is at the provider made room for what was abandoned")
+	}
+	if accounts := len(e.requests.shelf.accounts); accounts != len(e.requests.shelf.byKey) {
+		t.Errorf("%d networks are remembered for %d requests", accounts, len(e.requests.shelf.byKey))
+	}
+}
+
 func TestExpiredRequestsGoFirst(t *testing.T) {
 	e := open(t, t.TempDir(), Limits{Requests: 3})
 	for i := range 3 {
@@ -275,6 +324,9 @@ func TestBytesAreGivenBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	r, c := e.requests.shelf, e.codes.shelf
+	if len(r.accounts) != 1 || len(r.byWeight) != 1 || r.byWeight[0].bytes() != r.used() || r.byWeight[0].weight != r.weigh(r.byWeight[0]) {
+		t.Errorf("%d accounts, %d weighed, the first of %+v", len(r.accounts), len(r.byWeight), r.byWeight[0])
+	}
 	if len(r.byKey) != 1 || len(r.byEnd) != 1 || r.used() != r.byEnd[0].bytes || len(e.byState) != 0 {
 		t.Errorf("requests: %d, %d bytes, %d states", len(r.byKey), r.used(), len(e.byState))
 	}

@@ -29,7 +29,8 @@ func (s *pushed) PutPushed(_ context.Context, name string, p hot.Pushed) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.shelf.sweep(p.Created)
-	return s.shelf.put(op, name, p, 512+2*len(name)+len(p.Client)+len(p.Params), p.Expires, spare)
+	owner := string(p.Client) + " " + p.From // a client that proves itself has an account apart from whoever is in its network
+	return s.shelf.put(op, owner, name, p, 768+2*len(name)+2*len(owner)+len(p.Client)+len(p.Params), p.Expires, spare)
 }
 
 // TakePushed implements hot.Engine.

@@ -25,15 +25,14 @@ type upstreamState struct {
 
 func stateOf(u hot.Upstream) upstreamState { return upstreamState{u.Connection, u.State} }
 
-// reserve is the part of the shelf, one in so many, that requests without a leg
-// keep when it is full. A leg costs an attacker no more than a request does; without
+// reserve is the part, one in so many, that requests without a leg keep of what is full:
+// of the shelf, or of what it holds for their network. A leg costs an attacker no more than a request does; without
 // the reserve, a shelf full of legs would push each newcomer out with the next one.
 const reserve = 8
 
 func newRequests(count, bytes int) *requests {
 	r := &requests{byState: map[upstreamState]string{}}
-	b := bounds{count: count, bytes: bytes, reserveCount: count / reserve, reserveBytes: bytes / reserve}
-	r.shelf = newShelf[string](b, func(a *hot.AuthRequest) { delete(r.byState, stateOf(a.Upstream)) })
+	r.shelf = newShelf[string](bounds{count: count, bytes: bytes, reserve: reserve}, func(a *hot.AuthRequest) { delete(r.byState, stateOf(a.Upstream)) })
 	return r
 }
 
@@ -48,7 +47,7 @@ func (r *requests) PutAuthRequest(_ context.Context, a hot.AuthRequest) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.shelf.sweep(a.Created)
-	return r.shelf.put(op, a.ID, &own, requestBytes(own), a.Expires, spare)
+	return r.shelf.put(op, a.From, a.ID, &own, requestBytes(own), a.Expires, spare)
 }
 
 // AuthRequest implements hot.Engine.
@@ -132,9 +131,9 @@ func ownRequest(a hot.AuthRequest) hot.AuthRequest {
 }
 
 // requestBytes estimates what a request holds: its texts, and a fixed part for the
-// struct, the map and the heap.
+// struct, the maps, the lists and the heaps.
 func requestBytes(a hot.AuthRequest) int {
-	n := 1024 + texts(a.OAuthScopes) + texts(a.Prompt) + texts(a.Resources) + texts(a.ACRValues) + texts(a.UILocales) + len(a.Claims) + len(a.ID)*3
+	n := 1280 + texts(a.OAuthScopes) + texts(a.Prompt) + texts(a.Resources) + texts(a.ACRValues) + texts(a.UILocales) + len(a.Claims) + len(a.ID)*3 + len(a.From)*2
 	for _, s := range []string{string(a.Client), a.RedirectURI, a.State, a.Nonce, a.CodeChallenge, a.DPoPKey, string(a.Grant),
 		a.LoginHint, string(a.Connection), string(a.Upstream.Connection), a.Upstream.State, a.Upstream.Nonce, a.Upstream.CodeVerifier, string(a.Upstream.Grant), a.Upstream.ACRValues} {
 		n += len(s)

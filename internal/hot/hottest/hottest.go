@@ -30,9 +30,11 @@ func Run(t *testing.T, open func(t *testing.T) hot.Engine) {
 		{"two requests cannot wait for one state", stateIsUnique},
 		{"a request begins ten legs and no more", legsAreCounted},
 		{"64 callbacks with one state: one request", stateRaced},
+		{"a flood of requests is its own network's", requestsAreAccounted},
 		{"a pushed request is taken once, by its client", pushedOnce},
 		{"a pushed request ends", pushedEnds},
 		{"64 browsers with one pushed request: one gets it", pushedRaced},
+		{"a flood of pushed requests is its own pusher's", pushedAreAccounted},
 		{"a code is consumed once", codeOnce},
 		{"a code ends", codeEnds},
 		{"a session has sixteen live codes at a client", liveCodesCapped},
@@ -67,7 +69,7 @@ func request(id string) hot.AuthRequest {
 		RedirectURI: "https://fleet.example/callback", State: "st", Nonce: "no", CodeChallenge: "challenge",
 		DPoPKey: "thumbprint", Resources: []string{"https://api.fleet.example"}, Claims: json.RawMessage(`{"userinfo":{"name":null}}`),
 		ACRValues: []string{"phr"}, UILocales: []string{"nb", "en"}, OAuthScopes: []string{"openid", "live_view"}, Prompt: []string{"login"}, MaxAge: -1,
-		LoginHint: "mara@ironbark.example", Created: instant(), Expires: instant().Add(10 * time.Minute),
+		LoginHint: "mara@ironbark.example", From: "203.0.113.7", Created: instant(), Expires: instant().Add(10 * time.Minute),
 	}
 }
 

@@ -3,6 +3,7 @@ package hottest
 import (
 	"fmt"
 	"reflect"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -138,6 +139,35 @@ func stateIsUnique(t *testing.T, e hot.Engine) {
 	if got.ID != "req_1" {
 		t.Errorf("the state led to %s", got.ID)
 	}
+}
+
+// floodOf is how many requests of some 16 KiB a flood is made of: 80 MiB.
+const floodOf = 5_000
+
+// requestsAreAccounted: of whoever fills an engine, the oldest requests make room, those
+// at the provider after the others. Nobody of another network loses a sign-in, wherever it
+// stands.
+func requestsAreAccounted(t *testing.T, e hot.Engine) {
+	there, begun := request("there"), request("begun")
+	there.From, begun.From = "198.51.100.9", "2001:db8::"
+	for _, r := range []hot.AuthRequest{there, begun} {
+		must(t, e.PutAuthRequest(t.Context(), r))
+	}
+	must(t, e.BindUpstream(t.Context(), there.ID, leg("ironbark-entra", "s"), instant()))
+	for n := range floodOf {
+		r := request(fmt.Sprint("flood_", n))
+		r.State = strings.Repeat("s", 16<<10)
+		must(t, e.PutAuthRequest(t.Context(), r))
+		must(t, e.BindUpstream(t.Context(), r.ID, leg("ironbark-entra", r.ID), instant()))
+	}
+	if _, err := e.AuthRequest(t.Context(), begun.ID, instant()); err != nil {
+		t.Errorf("a sign-in that has just begun was pushed out by another network: %v", err)
+	}
+	if _, err := e.TakeUpstream(t.Context(), "ironbark-entra", "s", instant()); err != nil {
+		t.Errorf("a sign-in at the provider was pushed out by another network: %v", err)
+	}
+	_, err := e.TakeUpstream(t.Context(), "ironbark-entra", fmt.Sprint("flood_", floodOf-1), instant())
+	must(t, err)
 }
 
 // race runs fn in 64 goroutines that start together.
