@@ -23,7 +23,8 @@ type held struct {
 }
 
 // MayDo reports whether somebody may do something at a scope now. With a session only
-// the assignment that it stands on counts. Whoever or whatever is not there may not.
+// the assignment that it stands on counts; without one none whose grant demands something
+// of the sign-in. Whoever or whatever is not there may not.
 func (b *Bridge) MayDo(ctx context.Context, c oidc.Client, q authzen.Question) (bool, error) {
 	h, err := b.heldBy(ctx, c, q)
 	if err != nil || h.policy == nil {
@@ -90,15 +91,10 @@ func (b *Bridge) heldInSession(ctx context.Context, person access.PersonID, id s
 	if row.Person != person || row.State != session.Active {
 		return held{}, nil
 	}
-	h, err := b.holdings(ctx, row.Connection, person)
-	if err != nil {
-		return held{}, err
-	}
 	now := b.now()
-	h.all = slices.DeleteFunc(h.all, func(a access.Assignment) bool {
-		return a.ID != row.Active || !row.Meets(h.policy.Catalogue().Demands(a.Grant), now)
-	})
-	return h, nil
+	h, err := b.holdings(ctx, row.Connection, person, func(d access.Demand) bool { return row.Meets(d, now) })
+	h.all = slices.DeleteFunc(h.all, func(a access.Assignment) bool { return a.ID != row.Active })
+	return h, err
 }
 
 func (b *Bridge) heldByPerson(ctx context.Context, id access.PersonID) (held, error) {
@@ -116,7 +112,7 @@ func (b *Bridge) heldByPerson(ctx context.Context, id access.PersonID) (held, er
 	if err != nil || !counts {
 		return held{}, err
 	}
-	return b.holdings(ctx, conn, id)
+	return b.holdings(ctx, conn, id, access.Demand.IsZero)
 }
 
 // counts reports whether somebody may sign in now; whoever must be decided anew is.
@@ -137,8 +133,9 @@ func (b *Bridge) counts(ctx context.Context, conn access.ConnectionID, id access
 	return alive && is, err
 }
 
-// holdings are somebody's assignments that a token could be made of now.
-func (b *Bridge) holdings(ctx context.Context, conn access.ConnectionID, id access.PersonID) (h held, err error) {
+// holdings are somebody's assignments that a token could be made of now, by a sign-in that
+// meets what their grants demand of it. No sign-in meets no demand.
+func (b *Bridge) holdings(ctx context.Context, conn access.ConnectionID, id access.PersonID, meets func(access.Demand) bool) (h held, err error) {
 	now := b.now()
 	err = b.store.View(ctx, func(v *store.View) error {
 		if h.policy, err = b.active(v); err != nil {
@@ -160,13 +157,14 @@ func (b *Bridge) holdings(ctx context.Context, conn access.ConnectionID, id acce
 	}
 	connection, _ := h.policy.Connection(conn)
 	h.all = slices.DeleteFunc(h.all, func(a access.Assignment) bool {
-		return !a.MaySignIn(now) || !h.policy.Tree().Live(a.Scope) || !withinCeiling(warrant{active: a, policy: h.policy}, connection)
+		return !a.MaySignIn(now) || !meets(h.policy.Catalogue().Demands(a.Grant)) || !h.policy.Tree().Live(a.Scope) || !withinCeiling(warrant{active: a, policy: h.policy}, connection)
 	})
 	return h, nil
 }
 
-// WhoMay gives a page of the people who may do something at a scope. Somebody with
-// several assignments may be on several pages.
+// WhoMay gives a page of the people who may do something at a scope, by whichever sign-in:
+// a grant that demands something of it is nobody's here. Somebody with several assignments
+// may be on several pages.
 func (b *Bridge) WhoMay(ctx context.Context, c oidc.Client, q authzen.Question, p authzen.Page) ([]string, string, error) {
 	policy, err := b.policyNow(ctx)
 	if err != nil {
@@ -179,7 +177,7 @@ func (b *Bridge) WhoMay(ctx context.Context, c oidc.Client, q authzen.Question, 
 	holders, err := b.WhoCanSee(ctx, HolderQuery{Scope: string(at.ID), After: p.Token, Limit: p.Limit})
 	var ids []string
 	for _, h := range holders.Holders {
-		if id := b.SubjectFor(c, h.Person); h.Stale == "" && policy.opens(c, h.Grant, h.Flags, h.Standing, q.Action) && !slices.Contains(ids, id) {
+		if id := b.SubjectFor(c, h.Person); h.Stale == "" && policy.Catalogue().Demands(h.Grant).IsZero() && policy.opens(c, h.Grant, h.Flags, h.Standing, q.Action) && !slices.Contains(ids, id) {
 			ids = append(ids, id)
 		}
 	}

@@ -85,6 +85,49 @@ func TestWhatSomebodyMayDoIsDecidedNow(t *testing.T) {
 	}
 }
 
+// TestAGrantThatDemandsASignInIsHeldByASessionThatMeetsIt, and by nobody where none is named.
+func TestAGrantThatDemandsASignInIsHeldByASessionThatMeetsIt(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	c := pep("")
+	person := w.person(banksia, "sam@banksia.example", "oid-sam")
+	w.group(banksia, "GL Geelong Managers", person)
+	_, plain := w.signInAs(banksia, "oid-sam", "pwd")
+	scope := plain.Assignment.Scope
+	q := authzen.Question{SubjectType: "user", SubjectID: person, Action: authzen.CanAccess, ResourceType: scope.Level.String(), ResourceID: string(scope.ID)}
+	expect := func(when, sid string, want bool) {
+		t.Helper()
+		q.Session = sid
+		may, err := w.bridge.MayDo(w.ctx, c, q)
+		w.do(err)
+		where, _, err := w.bridge.WhereMay(w.ctx, c, q, authzen.Page{Limit: 10})
+		w.do(err)
+		what, err := w.bridge.WhatMay(w.ctx, c, q)
+		w.do(err)
+		if may != want || (len(where) > 0) != want || (len(what) > 0) != want {
+			t.Errorf("%s: may %t, where %v, what %v", when, may, where, what)
+		}
+	}
+	who := func() int {
+		t.Helper()
+		found, _, err := w.bridge.WhoMay(w.ctx, c, q, authzen.Page{Limit: 10})
+		w.do(err)
+		return len(found)
+	}
+	expect("nothing is demanded", "", true)
+	if n := who(); n != 1 {
+		t.Errorf("%d people may before", n)
+	}
+	w.catalogued(demanding(plain.Assignment.Grant, 0, "phr"))
+	_, strong := w.signInAs(banksia, "oid-sam", "phr")
+	expect("no session", "", false)
+	expect("a weaker session", string(plain.Session.ID), false)
+	expect("a session that meets it", string(strong.Session.ID), true)
+	if n := who(); n != 0 {
+		t.Errorf("%d people may, by whichever sign-in", n)
+	}
+}
+
 // TestASearchForScopesIsPaged: every scope once, in order.
 func TestASearchForScopesIsPaged(t *testing.T) {
 	t.Parallel()
