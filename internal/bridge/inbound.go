@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strconv"
@@ -46,15 +47,27 @@ func (b *Bridge) HearLogout(ctx context.Context, l inbound.Logout) (ended int, e
 }
 
 // HearRevocation ends all that a person has, offline sessions too, and says how many
-// sessions that were. Their next sign-in must be newer than this.
+// sessions that were. Their next sign-in must be newer than this. Whoever is named by the
+// provider's sub: a sign-in that is under way does not count, also if nobody is known by it.
 // Errors: fault.NotFound if the connection has nobody like that, fault.Conflict if it is
 // not certain who is meant, fault.Stale if the message came before.
 func (b *Bridge) HearRevocation(ctx context.Context, r inbound.Revocation) (ended int, err error) {
+	var unclear error // is answered, and undoes nothing
 	err = b.ending(ctx, r.Connection, why{reason: session.EndIdPRevoked, by: event.ByIdP}, func(c *change) error {
+		unclear = nil
 		if err := c.once("revocation", r.Message); err != nil {
 			return err
 		}
+		if r.Subject.ID != "" {
+			if err := c.dir.HearAgain(idpSubject(r.Issuer, r.Subject.ID), c.now, c.now.Add(underWay)); err != nil {
+				return err
+			}
+		}
 		p, err := meant(&c.dir.Directory, r.Issuer, r.Subject)
+		if fault.Is(err, fault.NotFound) || fault.Is(err, fault.Conflict) {
+			unclear = err
+			return nil
+		}
 		if err != nil {
 			return err
 		}
@@ -64,7 +77,7 @@ func (b *Bridge) HearRevocation(ctx context.Context, r inbound.Revocation) (ende
 		c.say(event.PersonSignedOut, p.ID, map[string]string{"sessions": strconv.Itoa(ended)})
 		return c.dir.MustBeFresh(p, c.now)
 	})
-	return ended, err
+	return ended, cmp.Or(err, unclear)
 }
 
 // once lets a message of an identity provider through that did not come before.

@@ -281,6 +281,36 @@ func TestARevocationMeansOnePersonOfItsConnection(t *testing.T) {
 	}
 }
 
+// TestASignInUnderWayDoesNotOutliveARevocation, also if whoever is named by the provider's
+// sub is known here by another value and has no session: the answer is that nobody is, and
+// what began before does not count.
+func TestASignInUnderWayDoesNotOutliveARevocation(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.kim()
+	id := upstream.Identity{Connection: southern, Subject: "oid-kim", Sub: "sub-kim", Started: w.clock.Now()}
+	w.clock.Add(time.Second)
+	r := inbound.Revocation{Message: w.message(), Connection: southern, Issuer: idpIssuer(southern), Subject: inbound.Subject{ID: "sub-kim"}}
+	if _, err := w.bridge.HearRevocation(w.ctx, r); !fault.Is(err, fault.NotFound) {
+		t.Errorf("nobody who is signed in: %v", err)
+	}
+	if _, err := w.bridge.HearRevocation(w.ctx, r); !fault.Is(err, fault.Stale) {
+		t.Errorf("the same message again: %v", err)
+	}
+	w.restart()
+	for _, fresh := range []bool{false, true} {
+		id.Fresh = fresh
+		if _, err := w.signInSaid(id); fault.ReasonOf(err) != upstream.ReasonOver {
+			t.Errorf("what was under way (asked anew: %t): %v", fresh, err)
+		}
+	}
+	w.clock.Add(time.Second)
+	id.Started = w.clock.Now()
+	if v := w.saidIn(id); !w.living(v) {
+		t.Error("nobody can sign in any more")
+	}
+}
+
 // TestRefreshingAgainstARevocation: whatever order they come in, nothing lives afterwards.
 func TestRefreshingAgainstARevocation(t *testing.T) {
 	t.Parallel()
