@@ -68,7 +68,7 @@ func discoveryDocument(issuer string, acrValues []string) []byte {
 		JWKS: issuer + pathKeys, Introspection: issuer + pathIntrospect, Revocation: issuer + pathRevoke,
 		EndSession:    issuer + pathEndSession,
 		Feed:          issuer + pathFeed,
-		Scopes:        []string{scopeOpenID, scopeProfile, scopeEmail, scopeAddress, scopePhone, ScopeOffline, ScopeSCIM},
+		Scopes:        []string{scopeOpenID, scopeProfile, ScopeEmail, scopeAddress, scopePhone, ScopeOffline, ScopeSCIM},
 		ResponseTypes: []string{"code"}, ResponseModes: []string{"query"},
 		GrantTypes: GrantTypes(), DetailTypes: []string{DetailActiveGrant},
 		ACRValues: acrValues, SubjectTypes: []string{"public", "pairwise"}, IDTokenAlgs: []string{"ES256", "RS256"},

@@ -17,7 +17,7 @@ type Address struct {
 var aboutPerson = [...]struct{ claim, scope string }{
 	{"name", scopeProfile}, {"given_name", scopeProfile}, {"family_name", scopeProfile}, {"preferred_username", scopeProfile},
 	{"locale", scopeProfile}, {"zoneinfo", scopeProfile}, {"updated_at", scopeProfile},
-	{"email", scopeEmail}, {"phone_number", scopePhone}, {"address", scopeAddress},
+	{"email", ScopeEmail}, {"phone_number", scopePhone}, {"address", scopeAddress},
 }
 
 // scopeOf is the OAuth scope that shows a claim; "" if it is not about the person.

@@ -32,7 +32,7 @@ const PromptStepUp = "step_up"
 const (
 	scopeOpenID      = "openid"
 	scopeProfile     = "profile"
-	scopeEmail       = "email"
+	ScopeEmail       = "email"
 	scopeAddress     = "address"
 	scopePhone       = "phone"
 	scopeGrantPrefix = "grant:"
@@ -47,7 +47,7 @@ const ScopeOffline = "offline_access"
 // workflow, so no grant opens it and every client may have it.
 func AboutPerson(oauthScope string) bool {
 	switch oauthScope {
-	case scopeOpenID, scopeProfile, scopeEmail, scopeAddress, scopePhone:
+	case scopeOpenID, scopeProfile, ScopeEmail, scopeAddress, scopePhone:
 		return true
 	}
 	return false

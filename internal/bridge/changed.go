@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"net/mail"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,10 +17,13 @@ const (
 	verbPut   = "put"
 )
 
-// wasEmail and isEmail are what an event says, apart, of a changed address.
+// What an event says, apart, of changed addresses: of the e-mail address, and of a userName
+// that is an address before and after.
 const (
-	wasEmail = "email_before"
-	isEmail  = "email"
+	wasEmail    = "email_before"
+	isEmail     = "email"
+	wasUserName = "user_name_before"
+	isUserName  = "user_name"
 )
 
 // namesInEvent is how many attributes an event names at most.
@@ -45,14 +49,35 @@ func changedFrom(was, is store.Person, doc schema.Object, verb string) (event.Ev
 		}
 	}
 	e := event.Event{Data: map[string]string{"attributes": attributeNames(names), "verb": verb, "version": strconv.FormatInt(is.Version, 10)}}
-	if was.Email != is.Email && was.Email != "" {
+	if e.Personal = addressesChanged(was, is); len(e.Personal) > 0 {
 		e.Data["identifier"] = "email"
-		e.Personal = map[string]string{wasEmail: was.Email}
-		if is.Email != "" {
-			e.Personal[isEmail] = is.Email
-		}
 	}
 	return e, nil
+}
+
+// addressesChanged are the addresses that somebody was known by and is not any more; nil if
+// that is none. Case alone changes no userName (RFC 7643 section 4.1.1).
+func addressesChanged(was, is store.Person) map[string]string {
+	said := map[string]string{}
+	if was.Email != is.Email && was.Email != "" {
+		said[wasEmail] = was.Email
+		if is.Email != "" {
+			said[isEmail] = is.Email
+		}
+	}
+	if store.Fold(was.UserName) != store.Fold(is.UserName) && isAddress(was.UserName) && isAddress(is.UserName) {
+		said[wasUserName], said[isUserName] = was.UserName, is.UserName
+	}
+	if len(said) == 0 {
+		return nil
+	}
+	return said
+}
+
+// isAddress reports whether a name is an e-mail address and nothing else (RFC 5322 addr-spec).
+func isAddress(name string) bool {
+	a, err := mail.ParseAddress(name)
+	return err == nil && a.Address == name
 }
 
 // attributeNames writes names of attributes down in their order.

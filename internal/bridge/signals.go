@@ -105,7 +105,7 @@ func (t *telling) put(s store.Stream, row store.OutboxRow, e event.Event, i int,
 	if !slices.Contains(shown.Delivered(), sg.t) {
 		return nil
 	}
-	may, err := t.mayKnow(shown, e, sg)
+	may, err := t.mayKnow(shown, client, e, sg)
 	if !may || err != nil {
 		return err
 	}
@@ -147,12 +147,17 @@ func jtiOf(parts ...string) string {
 // application may; otherwise of people who signed in to it, and of sessions that
 // reached it. That an application was taken out of a session is for that one alone: to
 // others the session lives on.
-func (t *telling) mayKnow(s ssf.Stream, e event.Event, sg signal) (bool, error) {
+func (t *telling) mayKnow(s ssf.Stream, client oidc.Client, e event.Event, sg signal) (bool, error) {
 	switch {
 	case sg.only != "":
 		return s.Client == sg.only, nil
 	case s.Wide:
 		return true, nil
+	}
+	if agreed, err := t.agreed(client, e, sg); !agreed || err != nil {
+		return false, err
+	}
+	switch {
 	case sg.session != "":
 		reached, err := t.v.SessionClients(sg.session)
 		return slices.Contains(reached, s.Client), err
@@ -160,6 +165,24 @@ func (t *telling) mayKnow(s ssf.Stream, e event.Event, sg signal) (bool, error) 
 		return t.v.Knows(s.Client, e.Connection, sg.person)
 	}
 	return false, nil
+}
+
+// agreed reports whether a person's consent, where the application needs one, lets it hear
+// of them, and by their address. What it had ends all the same: sessions that reached it,
+// and the person, with whom the consent is erased.
+func (t *telling) agreed(client oidc.Client, e event.Event, sg signal) (bool, error) {
+	if sg.email != "" && !client.MayHave(oidc.ScopeEmail) {
+		return false, nil
+	}
+	if !client.Consent || e.Type == event.PersonDeleted || sg.session != "" && sg.t == ssf.SessionRevoked {
+		return true, nil
+	}
+	dir, err := t.v.In(e.Connection)
+	if err != nil {
+		return false, err
+	}
+	c, stands, err := dir.Consent(sg.person, client.ID)
+	return stands && (sg.email == "" || slices.Contains(c.OAuthScopes, oidc.ScopeEmail)), err
 }
 
 // subject names whom a signal is about, as its receiver knows them.
@@ -249,16 +272,15 @@ func (t *telling) signalsOf(row store.OutboxRow, e event.Event) ([]signal, error
 	}
 	switch e.Type {
 	case event.PersonDeactivated:
-		return append([]signal{user(ssf.AccountDisabled, nil), revoked(session.EndDeactivated), scim(ssf.SCIMDeactivate, nil)}, t.changed(e)...), nil
+		return t.changed(row, e, user(ssf.AccountDisabled, nil), revoked(session.EndDeactivated), scim(ssf.SCIMDeactivate, nil))
 	case event.PersonReactivated:
-		return append([]signal{user(ssf.AccountEnabled, nil), scim(ssf.SCIMActivate, nil)}, t.changed(e)...), nil
+		return t.changed(row, e, user(ssf.AccountEnabled, nil), scim(ssf.SCIMActivate, nil))
 	case event.PersonDeleted:
 		return []signal{user(ssf.AccountPurged, nil), revoked(session.EndDeleted), scim(ssf.SCIMDelete, nil)}, nil
 	case event.PersonProvisioned:
 		return []signal{scim(ssf.SCIMCreate, noticeOf(e))}, nil
 	case event.PersonChanged:
-		renamed, err := t.renamed(row, e)
-		return append(renamed, t.changed(e)...), err
+		return t.changed(row, e)
 	case event.SessionStarted:
 		return t.begun(e)
 	case event.SessionSwitched, event.SessionChanged, event.SessionMustChoose:
@@ -273,16 +295,19 @@ func (t *telling) signalsOf(row store.OutboxRow, e event.Event) ([]signal, error
 	return groupSignals(e), nil
 }
 
-// changed is the notice of a changed person, by the verb that changed it.
-func (t *telling) changed(e event.Event) []signal {
-	if e.Data["attributes"] == "" {
-		return nil
+// changed are the addresses of a changed person and the notice of the change, by the verb
+// that made it, behind what else is told of it.
+func (t *telling) changed(row store.OutboxRow, e event.Event, all ...signal) ([]signal, error) {
+	renamed, err := t.renamed(row, e)
+	all = append(all, renamed...)
+	if err != nil || e.Data["attributes"] == "" {
+		return all, err
 	}
 	ty := ssf.SCIMPatch
 	if e.Data["verb"] == verbPut {
 		ty = ssf.SCIMPut
 	}
-	return []signal{{t: ty, person: e.Person, path: "/Users/" + string(e.Person), what: noticeOf(e)}}
+	return append(all, signal{t: ty, person: e.Person, path: "/Users/" + string(e.Person), what: noticeOf(e)}), nil
 }
 
 // noticeOf names what a request set, and none of it (RFC 9967 section 2.4).
@@ -297,17 +322,25 @@ func noticeOf(e event.Event) ssf.SCIMNotice {
 	return n
 }
 
-// renamed is the change of the address that somebody was known by. Who has been erased
-// meanwhile has none.
+// renamed is the change of the addresses that somebody was known by: of the e-mail address,
+// and of a userName that is one, if it was another. Who has been erased meanwhile has none.
 func (t *telling) renamed(row store.OutboxRow, e event.Event) ([]signal, error) {
 	if e.Data["identifier"] == "" {
 		return nil, nil
 	}
 	said, err := t.v.PersonalOf(row.ID)
-	if err != nil || said[wasEmail] == "" {
+	if err != nil {
 		return nil, err
 	}
-	return []signal{{t: ssf.IdentifierChanged, person: e.Person, email: said[wasEmail], what: ssf.IdentifierChange{NewValue: said[isEmail]}}}, nil
+	var all []signal
+	for _, names := range [][2]string{{wasEmail, isEmail}, {wasUserName, isUserName}} {
+		was, is := said[names[0]], said[names[1]]
+		if was == "" || slices.ContainsFunc(all, func(sg signal) bool { return sg.email == was }) {
+			continue
+		}
+		all = append(all, signal{t: ssf.IdentifierChanged, person: e.Person, email: was, what: ssf.IdentifierChange{NewValue: is}})
+	}
+	return all, nil
 }
 
 // sessionEnded is the end of one session. Those that end with the person's account are

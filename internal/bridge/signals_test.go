@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/internal/hot"
 	"github.com/drawbridge-id/drawbridge/internal/store"
 	"github.com/drawbridge-id/drawbridge/mapping"
 	"github.com/drawbridge-id/drawbridge/oidc"
@@ -58,6 +59,17 @@ func TestWhatIsToldOfWhat(t *testing.T) {
 		"address changed": {do: func(w *world, sam, _ string, _ visit) {
 			w.patchUser(banksia, sam, `{"op":"Replace","path":"emails[type eq \"work\"].value","value":"samuel@banksia.example"}`)
 		}, own: []string{"identifier-changed sam@banksia.example"}, scim: []string{"prov:patch:notice /Users/SAM"}},
+		"userName changed": {do: func(w *world, sam, _ string, _ visit) {
+			w.patchUser(banksia, sam, `{"op":"Replace","path":"userName","value":"samuel@banksia.example"}`)
+		}, own: []string{"identifier-changed sam@banksia.example"}, scim: []string{"prov:patch:notice /Users/SAM"}},
+		"userName that is no address any more": {do: func(w *world, sam, _ string, _ visit) {
+			w.patchUser(banksia, sam, `{"op":"Replace","path":"userName","value":"samuel"}`)
+		}, scim: []string{"prov:patch:notice /Users/SAM"}},
+		"both changed, and activated": {do: func(w *world, sam, _ string, _ visit) {
+			w.patchUser(banksia, sam, `{"op":"Replace","path":"active","value":false}`)
+			w.patchUser(banksia, sam, `{"op":"Replace","path":"userName","value":"samuel@banksia.example"},{"op":"Replace","path":"emails[type eq \"work\"].value","value":"samuel@banksia.example"},{"op":"Replace","path":"active","value":true}`)
+		}, own: []string{"account-disabled user tenant", "account-enabled user tenant", "identifier-changed sam@banksia.example", "session-revoked user tenant"},
+			scim: []string{"prov:activate /Users/SAM", "prov:deactivate /Users/SAM", "prov:patch:notice /Users/SAM", "prov:patch:notice /Users/SAM"}},
 		"group lost": {do: func(w *world, sam, group string, _ visit) { w.removeMember(banksia, group, sam) },
 			own: []string{"session-revoked user session tenant"}, scim: []string{"prov:patch:notice /Groups/GROUP"}},
 		"signed out": {do: func(w *world, _, _ string, v visit) {
@@ -110,6 +122,69 @@ func TestWhatIsToldOfWhat(t *testing.T) {
 				t.Errorf("the application that hears of everybody is told %q, want %q", got, want)
 			}
 		})
+	}
+}
+
+// An application that people must agree to hears of them as far as they agreed, their
+// address if they agreed to that, and of nothing but the end once they take it back.
+func TestAnApplicationHearsOfWhatPeopleAgreedTo(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		scopes            []string
+		agreed, withdrawn []string
+	}{
+		"openid":           {[]string{"openid"}, nil, []string{"session-revoked user session tenant"}},
+		"openid and email": {[]string{"email", "openid"}, []string{"identifier-changed one@banksia.example"}, []string{"session-revoked user session tenant"}},
+	} {
+		tr := transmitting(t, newWorld(t, func(w *world) {
+			w.web.Consent, w.web.Sector = true, "partner.example"
+			w.clients = []oidc.Client{w.web}
+		}))
+		sam := tr.person(banksia, "one@banksia.example", "oid-sam")
+		tr.group(banksia, "GL Geelong Managers", sam)
+		cookie, b := tr.mustSignIn(banksia, "oid-sam")
+		tr.do(tr.bridge.Agree(tr.ctx, cookie, hot.AuthRequest{Client: tr.web.ID, OAuthScopes: c.scopes}))
+		code, err := tr.issued(b, func(r *hot.AuthRequest) { r.OAuthScopes = c.scopes })
+		tr.do(err)
+		_, err = tr.redeem(code)
+		tr.do(err)
+		tr.caughtUp()
+		stream := tr.stream(string(tr.web.ID), polled)
+		renamed := func(to string) {
+			tr.patchUser(banksia, sam, `{"op":"Replace","path":"emails[type eq \"work\"].value","value":"`+to+`"}`)
+			tr.patchUser(banksia, sam, `{"op":"Replace","path":"userName","value":"`+to+`"}`)
+		}
+		renamed("two@banksia.example")
+		if got := slices.Compact(toldOf(tr.drained(string(tr.web.ID), stream))); !slices.Equal(got, c.agreed) {
+			t.Errorf("%s: told %q, want %q", name, got, c.agreed)
+		}
+		tr.do(tr.bridge.Withdraw(tr.ctx, cookie, tr.web.ID))
+		renamed("three@banksia.example")
+		tr.patchUser(banksia, sam, `{"op":"Replace","path":"active","value":false}`)
+		tr.must(204, banksia, "DELETE", "/Users/"+sam, "")
+		if got := toldOf(tr.drained(string(tr.web.ID), stream)); !slices.Equal(got, c.withdrawn) {
+			t.Errorf("%s: after it was taken back told %q, want %q", name, got, c.withdrawn)
+		}
+	}
+}
+
+// Of the end of people who agreed an application hears, also when they are gone.
+func TestAnApplicationHearsThatSomebodyWhoAgreedIsGone(t *testing.T) {
+	t.Parallel()
+	tr := transmitting(t, newWorld(t, func(w *world) {
+		w.web.Consent = true
+		w.clients = []oidc.Client{w.web}
+	}))
+	sam := tr.person(banksia, "sam@banksia.example", "oid-sam")
+	tr.group(banksia, "GL Geelong Managers", sam)
+	cookie, _ := tr.mustSignIn(banksia, "oid-sam")
+	tr.do(tr.bridge.Agree(tr.ctx, cookie, hot.AuthRequest{Client: tr.web.ID, OAuthScopes: []string{"openid"}}))
+	tr.session(banksia, "oid-sam")
+	tr.caughtUp()
+	stream := tr.stream(string(tr.web.ID), polled)
+	tr.must(204, banksia, "DELETE", "/Users/"+sam, "")
+	if got := toldOf(tr.drained(string(tr.web.ID), stream)); !slices.Equal(got, []string{"account-purged user tenant", "session-revoked user tenant"}) {
+		t.Errorf("told %q", got)
 	}
 }
 

@@ -49,8 +49,12 @@ func (d *DirectoryTx) PutConsent(p access.PersonID, c Consent) error {
 	return err
 }
 
-// DropConsent forgets it, and says whether there was one.
+// DropConsent forgets it, and says whether there was one. The application does not know the
+// person any more until they sign in to it again.
 func (d *DirectoryTx) DropConsent(p access.PersonID, client access.ClientID) (bool, error) {
+	if _, err := d.tx.exec("store.DropConsent", `delete from client_people where conn = $1 and person = $2 and client = $3`, d.conn, string(p), string(client)); err != nil {
+		return false, err
+	}
 	n, err := d.tx.exec("store.DropConsent", `delete from consents where conn = $1 and person = $2 and client = $3`, d.conn, string(p), string(client))
 	return n > 0, err
 }

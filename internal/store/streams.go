@@ -151,7 +151,8 @@ func (v *View) Muted(stream string, subjects []string) (muted bool, err error) {
 	return muted, v.failed(err, op)
 }
 
-// Knows reports whether somebody has ever signed in to an application.
+// Knows reports whether somebody has ever signed in to an application, and not taken back
+// since what they had agreed to for it.
 func (v *View) Knows(client access.ClientID, conn access.ConnectionID, person access.PersonID) (known bool, err error) {
 	err = v.q.QueryRow(`select exists (select 1 from client_people where conn = (select key from connections where id = $1) and person = $2 and client = $3)`,
 		string(conn), string(person), string(client)).Scan(&known)

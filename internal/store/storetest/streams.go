@@ -87,7 +87,8 @@ func testMuted(t *testing.T, f *fixture) {
 	}
 }
 
-// An application knows who signed in to it, for good, and nobody else.
+// An application knows who signed in to it, until they take back what they agreed to for it,
+// and nobody else.
 func testKnown(t *testing.T, f *fixture) {
 	p, other := f.person(north, "per_1", "ada"), f.person(north, "per_2", "bea")
 	s := store.SessionRow{Session: session.Session{ID: "ses_1", Connection: north, Person: p.ID, State: session.Active, Version: 1}}
@@ -121,6 +122,16 @@ func testKnown(t *testing.T, f *fixture) {
 		there, err2 := v.KnowsAnybody("app", south)
 		if err != nil || err2 != nil || !here || there {
 			t.Error(here, there, err, err2)
+		}
+		return nil
+	})
+	f.write(north, func(d *store.DirectoryTx) error {
+		_, err := d.DropConsent(p.ID, "app")
+		return err
+	})
+	f.view(func(v *store.View) error {
+		if knows, err := v.Knows("app", north, p.ID); err != nil || knows {
+			t.Errorf("it knows them after they took back what they agreed to: %v", err)
 		}
 		return nil
 	})
