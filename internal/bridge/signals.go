@@ -132,7 +132,7 @@ func (t *telling) put(s store.Stream, row store.OutboxRow, e event.Event, i int,
 			return err
 		}
 	}
-	d, err := deliveryOf(s, ssf.SET{Issuer: t.b.url, Audience: string(s.Client), JTI: jti, IssuedAt: row.At, Txn: txn, Subject: about, Type: sg.t, Event: what}, row.ID)
+	d, err := deliveryOf(s, ssf.SET{Issuer: t.b.url, Audience: string(s.Client), JTI: jti, IssuedAt: row.At, Happened: e.At, Txn: txn, Subject: about, Type: sg.t, Event: what}, row.ID)
 	t.out = append(t.out, d)
 	return err
 }
@@ -240,7 +240,7 @@ func (t *telling) person(conn access.ConnectionID, person access.PersonID) (stor
 	return dir.Person(person)
 }
 
-// cause is what a CAEP event says beside its own members.
+// cause is what an event of CAEP or RISC says beside its own members.
 func cause(e event.Event, why string) ssf.Cause {
 	c := ssf.Cause{At: e.At.Unix(), Initiator: initiatorOf(e.Actor)}
 	if why != "" {
@@ -272,11 +272,11 @@ func (t *telling) signalsOf(row store.OutboxRow, e event.Event) ([]signal, error
 	}
 	switch e.Type {
 	case event.PersonDeactivated:
-		return t.changed(row, e, user(ssf.AccountDisabled, nil), revoked(session.EndDeactivated), scim(ssf.SCIMDeactivate, nil))
+		return t.changed(row, e, user(ssf.AccountDisabled, cause(e, whyEnded[session.EndDeactivated])), revoked(session.EndDeactivated), scim(ssf.SCIMDeactivate, nil))
 	case event.PersonReactivated:
-		return t.changed(row, e, user(ssf.AccountEnabled, nil), scim(ssf.SCIMActivate, nil))
+		return t.changed(row, e, user(ssf.AccountEnabled, cause(e, "The identity provider activated the person again (SCIM active=true).")), scim(ssf.SCIMActivate, nil))
 	case event.PersonDeleted:
-		return []signal{user(ssf.AccountPurged, nil), revoked(session.EndDeleted), scim(ssf.SCIMDelete, nil)}, nil
+		return []signal{user(ssf.AccountPurged, cause(e, whyEnded[session.EndDeleted])), revoked(session.EndDeleted), scim(ssf.SCIMDelete, nil)}, nil
 	case event.PersonProvisioned:
 		return []signal{scim(ssf.SCIMCreate, noticeOf(e))}, nil
 	case event.PersonChanged:
@@ -338,7 +338,7 @@ func (t *telling) renamed(row store.OutboxRow, e event.Event) ([]signal, error) 
 		if was == "" || slices.ContainsFunc(all, func(sg signal) bool { return sg.email == was }) {
 			continue
 		}
-		all = append(all, signal{t: ssf.IdentifierChanged, person: e.Person, email: was, what: ssf.IdentifierChange{NewValue: is}})
+		all = append(all, signal{t: ssf.IdentifierChanged, person: e.Person, email: was, what: ssf.IdentifierChange{Cause: cause(e, "The identity provider changed the address of the person."), NewValue: is}})
 	}
 	return all, nil
 }

@@ -3,6 +3,7 @@ package bridge_test
 import (
 	"fmt"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -188,6 +189,20 @@ func TestAnApplicationHearsThatSomebodyWhoAgreedIsGone(t *testing.T) {
 	}
 }
 
+// What became of an asynchronous SCIM request is for the client that sent it.
+func TestTheEndOfAnAsynchronousRequestIsInNoStream(t *testing.T) {
+	t.Parallel()
+	tr := newTransmitter(t, oidc.Client{ID: "office", SignalsWide: true})
+	office := tr.stream("office", polled+`,"events_requested":["`+string(ssf.SCIMAsync)+`","`+string(ssf.SCIMCreate)+`"]`)
+	rec := tr.asked(tr.tokens[banksia], "POST", banksia+"/Users", `{"userName":"sam@banksia.example","externalId":"oid-sam","active":true}`, "Prefer", "respond-async")
+	if rec.Code != 202 {
+		t.Fatalf("answered %d %s", rec.Code, rec.Body)
+	}
+	if got := toldOf(tr.drained("office", office)); len(got) != 1 || !strings.HasPrefix(got[0], "prov:create:notice") {
+		t.Errorf("told %q", got)
+	}
+}
+
 // A signal says why, who stood behind it and which request it came of; all of one
 // request have one txn.
 func TestASignalSaysWhy(t *testing.T) {
@@ -206,12 +221,55 @@ func TestASignalSaysWhy(t *testing.T) {
 		if user := claims["sub_id"].(map[string]any)["user"].(map[string]any); user["format"] != "iss_sub" || user["sub"] != sam {
 			t.Errorf("it is about %v", user)
 		}
-		if strings.HasSuffix(uri, "session-revoked") && (what["initiating_entity"] != "admin" || what["end_reason"] != "deactivated" || what["reason_admin"].(map[string]any)["en"] == "" || what["event_timestamp"] == nil) {
+		if why, _ := what["reason_admin"].(map[string]any); what["initiating_entity"] != "admin" || why["en"] == "" || why["en"] == nil || what["event_timestamp"] != claims["toe"] || claims["toe"] == nil {
+			t.Errorf("%s: %v", uri, claims)
+		}
+		if strings.HasSuffix(uri, "session-revoked") && what["end_reason"] != "deactivated" {
 			t.Errorf("%v", what)
 		}
 	}
 	if len(all) != 2 || len(txns) > 2 {
 		t.Errorf("%v", all)
+	}
+	for _, c := range [][2]string{
+		{"account-enabled", `{"op":"Replace","path":"active","value":true}`},
+		{"identifier-changed", `{"op":"Replace","path":"userName","value":"samuel@banksia.example"}`},
+	} {
+		tr.patchUser(banksia, sam, c[1])
+		all := tr.drained("fleet-web", id)
+		if len(all) != 1 {
+			t.Fatalf("%s: %v", c[0], all)
+		}
+		uri, what := eventIn(all[0])
+		if why, _ := what["reason_admin"].(map[string]any); !strings.HasSuffix(uri, c[0]) || what["initiating_entity"] != "admin" || why["en"] == nil || what["event_timestamp"] == nil || all[0]["toe"] == nil {
+			t.Errorf("%s: %v", uri, all[0])
+		}
+	}
+}
+
+// The tokens of a poll's answer stand in the order in which things happened.
+func TestTheTokensOfAPollStandInTheirOrder(t *testing.T) {
+	t.Parallel()
+	tr := newTransmitter(t)
+	sam := tr.person(banksia, "sam@banksia.example", "oid-sam")
+	tr.group(banksia, "GL Geelong Managers", sam)
+	tr.session(banksia, "oid-sam")
+	tr.caughtUp()
+	id := tr.stream("fleet-web", polled)
+	var want []string
+	for i := range 8 {
+		tr.patchUser(banksia, sam, fmt.Sprintf(`{"op":"Replace","path":"userName","value":"sam%d@banksia.example"}`, i))
+		want = append(want, fmt.Sprintf("sam%d@banksia.example", i))
+	}
+	tr.caughtUp()
+	status, _, body := tr.call("fleet-web"+canRead, "POST", "/ssf/poll/"+id, `{"returnImmediately":true}`)
+	var got []string
+	for _, set := range regexp.MustCompile(`"set_[a-z0-9]+":"([^"]+)"`).FindAllSubmatch(body, -1) {
+		_, what := eventIn(tr.verified(string(set[1]), "fleet-web"))
+		got = append(got, fmt.Sprint(what["new-value"]))
+	}
+	if status != 200 || !slices.Equal(got, want) {
+		t.Errorf("%d: %v", status, got)
 	}
 }
 

@@ -403,11 +403,13 @@ func (b *Bridge) waiting(ctx context.Context, client oidc.Client, stream string,
 	if err != nil {
 		return ssf.PollAnswer{}, err
 	}
-	answer := ssf.PollAnswer{SETs: map[string]string{}, More: len(queue) > p.Max}
+	answer := ssf.PollAnswer{More: len(queue) > p.Max}
 	for _, d := range queue[:min(len(queue), p.Max)] {
-		if answer.SETs[d.JTI], err = b.signSignal(d); err != nil {
+		token, err := b.signSignal(d)
+		if err != nil {
 			return ssf.PollAnswer{}, err
 		}
+		answer.SETs = append(answer.SETs, ssf.SignedSET{JTI: d.JTI, Token: token})
 	}
 	return answer, nil
 }
@@ -419,6 +421,7 @@ func (b *Bridge) signSignal(d store.Delivery) (string, error) {
 		Audience string                     `json:"aud"`
 		JTI      string                     `json:"jti"`
 		IssuedAt int64                      `json:"iat"`
+		Happened int64                      `json:"toe"` // 0 of what was recorded by a program before it
 		Txn      string                     `json:"txn"`
 		Subject  json.RawMessage            `json:"sub_id"`
 		Events   map[string]json.RawMessage `json:"events"`
@@ -427,6 +430,9 @@ func (b *Bridge) signSignal(d store.Delivery) (string, error) {
 		return "", fault.New(fault.Internal, op, "what waits is no signal: %v", err)
 	}
 	order := credential.EventOrder{Audience: c.Audience, JTI: c.JTI, Issued: time.Unix(c.IssuedAt, 0), Txn: c.Txn, SubjectID: c.Subject}
+	if c.Happened != 0 {
+		order.Happened = time.Unix(c.Happened, 0)
+	}
 	for t, says := range c.Events {
 		order.Event, order.Says = t, says
 	}

@@ -65,6 +65,7 @@ type EventOrder struct {
 	Audience  string
 	JTI       string          // stays the same when the token is signed again
 	Issued    time.Time       // when the event was recorded
+	Happened  time.Time       // the toe claim (RFC 8417 section 2.2); zero: not said
 	Txn       string          // what came of one request; "" if there was none
 	SubjectID json.RawMessage // the sub_id claim (RFC 9493)
 	Event     string          // the URI of its one event
@@ -78,15 +79,20 @@ func (i *Issuer) EventToken(o EventOrder) (string, error) {
 	if o.Audience == "" || o.JTI == "" || o.Event == "" || o.Issued.IsZero() || !object(o.Says) || len(o.SubjectID) > 0 && !object(o.SubjectID) {
 		return "", fault.New(fault.Internal, op, "an event token names audience, jti, instant and one event, which is a JSON object")
 	}
+	var happened int64
+	if !o.Happened.IsZero() {
+		happened = o.Happened.Unix()
+	}
 	payload, err := json.Marshal(struct {
 		Issuer    string                     `json:"iss"`
 		Audience  string                     `json:"aud"`
 		IssuedAt  int64                      `json:"iat"`
 		JTI       string                     `json:"jti"`
+		Happened  int64                      `json:"toe,omitzero"`
 		Txn       string                     `json:"txn,omitempty"`
 		SubjectID json.RawMessage            `json:"sub_id,omitempty"`
 		Events    map[string]json.RawMessage `json:"events"`
-	}{i.url, o.Audience, o.Issued.Unix(), o.JTI, o.Txn, o.SubjectID, map[string]json.RawMessage{o.Event: o.Says}})
+	}{i.url, o.Audience, o.Issued.Unix(), o.JTI, happened, o.Txn, o.SubjectID, map[string]json.RawMessage{o.Event: o.Says}})
 	if err != nil {
 		return "", fault.Wrap(fault.Internal, op, err)
 	}

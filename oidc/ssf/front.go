@@ -320,9 +320,6 @@ func (f *Front) poll(w http.ResponseWriter, r *http.Request, client oidc.Client)
 	if err != nil {
 		return err
 	}
-	if answer.SETs == nil {
-		answer.SETs = map[string]string{}
-	}
 	return write(w, http.StatusOK, answer)
 }
 

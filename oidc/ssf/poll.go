@@ -37,8 +37,35 @@ func (e SETError) String() string {
 
 // PollAnswer is what a receiver gets (RFC 8936 section 2.3).
 type PollAnswer struct {
-	SETs map[string]string `json:"sets"`
-	More bool              `json:"moreAvailable,omitempty"`
+	SETs SETs `json:"sets"`
+	More bool `json:"moreAvailable,omitempty"`
+}
+
+// SignedSET is one token of a poll's answer.
+type SignedSET struct{ JTI, Token string }
+
+// SETs are the tokens of a poll's answer, each jti once, the oldest first. They are written
+// as an object whose members stand in that order, for receivers that read it.
+type SETs []SignedSET
+
+// MarshalJSON implements json.Marshaler.
+func (s SETs) MarshalJSON() ([]byte, error) {
+	out := []byte{'{'}
+	for i, set := range s {
+		name, err := json.Marshal(set.JTI)
+		if err != nil {
+			return nil, err
+		}
+		token, err := json.Marshal(set.Token)
+		if err != nil {
+			return nil, err
+		}
+		if i > 0 {
+			out = append(out, ',')
+		}
+		out = append(append(append(out, name...), ':'), token...)
+	}
+	return append(out, '}'), nil
 }
 
 // ParsePoll reads a poll. It refuses more than 1,000 acknowledgements and errors, and

@@ -12,7 +12,8 @@ type SET struct {
 	Audience string
 	JTI      string
 	IssuedAt time.Time
-	Txn      string // what caused it: the same for all that one request did
+	Happened time.Time // toe (RFC 8417 section 2.2); zero: when it was issued
+	Txn      string    // what caused it: the same for all that one request did
 	Subject  Subject
 	Type     Type
 	Event    any // the event's own members; nil: none
@@ -20,6 +21,10 @@ type SET struct {
 
 // Claims is the token's payload.
 func (s SET) Claims() ([]byte, error) {
+	happened := s.Happened
+	if happened.IsZero() {
+		happened = s.IssuedAt
+	}
 	event := s.Event
 	if event == nil {
 		event = struct{}{}
@@ -29,10 +34,11 @@ func (s SET) Claims() ([]byte, error) {
 		Audience string       `json:"aud"`
 		JTI      string       `json:"jti"`
 		IssuedAt int64        `json:"iat"`
+		Happened int64        `json:"toe"`
 		Txn      string       `json:"txn,omitzero"`
 		Subject  Subject      `json:"sub_id"`
 		Events   map[Type]any `json:"events"`
-	}{s.Issuer, s.Audience, s.JTI, s.IssuedAt.Unix(), s.Txn, s.Subject, map[Type]any{s.Type: event}})
+	}{s.Issuer, s.Audience, s.JTI, s.IssuedAt.Unix(), happened.Unix(), s.Txn, s.Subject, map[Type]any{s.Type: event}})
 }
 
 // TypeOf is the event type of a payload that Claims made; "" if it is none.
@@ -60,7 +66,8 @@ const (
 	BySystem Initiator = "system"
 )
 
-// Cause is what every CAEP event may say beside its own members.
+// Cause is what every CAEP event may say beside its own members, and what ours of RISC say
+// as well.
 type Cause struct {
 	At          int64             `json:"event_timestamp"`
 	Initiator   Initiator         `json:"initiating_entity"`
@@ -89,6 +96,7 @@ type SessionBegun struct {
 
 // IdentifierChange are the members of an identifier-changed.
 type IdentifierChange struct {
+	Cause
 	NewValue string `json:"new-value,omitzero"`
 }
 
