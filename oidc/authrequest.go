@@ -166,8 +166,8 @@ func (p *Provider) acceptBearer(r *http.Request) (Accepted, error) {
 	if err != nil {
 		return Accepted{}, err
 	}
-	if !a.Shows(Presented{Token: token}) {
-		return Accepted{}, notShown(a)
+	if err := a.Shows(Presented{Token: token}); err != nil {
+		return Accepted{}, notShown(a, err)
 	}
 	return a, nil
 }

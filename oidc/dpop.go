@@ -128,54 +128,77 @@ type ProofConfig struct {
 	Now          func() time.Time
 }
 
-// Proofs judges DPoP proofs (RFC 9449). It remembers those it has seen, on this node
-// alone. A nil Proofs finds none good. It is safe for concurrent use.
+// Proofs judges DPoP proofs (RFC 9449). It remembers those that were used, on this node
+// alone and since it was made. A nil Proofs finds none good. It is safe for concurrent use.
 type Proofs struct {
 	ProofConfig
-	seen seenProofs
+	started time.Time
+	since   credential.NonceKey // makes nonces that nobody can have had before started
+	seen    seenProofs          // of those whose token, code or client counts
+	pushed  seenProofs          // of pushed requests: anybody can push, as a public client
 }
 
-// NewProofs makes a Proofs that has seen nothing.
-func NewProofs(c ProofConfig) *Proofs { return &Proofs{ProofConfig: c} }
+// NewProofs makes a Proofs that has seen nothing. What was used before it was made, it does
+// not know: see judge.
+func NewProofs(c ProofConfig) *Proofs {
+	q := &Proofs{ProofConfig: c, started: c.Now()}
+	if k, err := credential.NewDataKey().NonceKey(); err == nil { // the zero key finds no nonce good
+		q.since = k
+	}
+	return q
+}
 
-// Key is the thumbprint of the key that a request proves, "" if it sends no proof.
-// accessToken is the token that the proof must have been made for, "" if none was
-// sent. The error is an *Error.
-func (q *Proofs) Key(r *http.Request, accessToken string) (string, error) {
+// prove is what the proof of a request says, the zero Proof if it sends none. accessToken is
+// the token that the proof must have been made for, "" if none was sent. Whether it was used
+// before is for use to say. The error is an *Error.
+func (q *Proofs) prove(r *http.Request, accessToken string) (Proof, error) {
 	sent := r.Header.Values("DPoP")
 	switch {
 	case len(sent) == 0:
-		return "", nil
+		return Proof{}, nil
 	case len(sent) > 1:
-		return "", badProof("Send one DPoP header.")
+		return Proof{}, badProof("Send one DPoP header.")
 	case q == nil:
-		return "", badProof("DPoP is not available here.")
+		return Proof{}, badProof("DPoP is not available here.")
 	}
 	p, err := ParseProof(sent[0])
+	if err == nil {
+		err = q.judge(p, r, accessToken)
+	}
 	if err != nil {
-		return "", err
+		return Proof{}, err
 	}
-	if err := q.judge(p, r, accessToken); err != nil {
-		return "", err
-	}
-	return p.Key, nil
+	return p, nil
 }
 
-// judge is RFC 9449 section 4.3, points 8 to 12. A proof is remembered last: one that
-// is refused for something else has not been used.
+// judge is RFC 9449 section 4.3, points 8 to 11. What a proof was used for before this Proofs
+// was made is not known: one from before then needs a nonce that was made since, and
+// where nonces are required, every proof does for as long as an older one may be good.
 func (q *Proofs) judge(p Proof, r *http.Request, accessToken string) error {
 	now := q.Now()
+	mayBeOld := p.IssuedAt.Before(q.started) || q.RequireNonce && now.Sub(q.started) <= proofWindow
 	switch {
 	case p.Method != r.Method || !sameAddress(p.Address, q.Issuer+r.URL.Path):
 		return badProof("The DPoP proof was made for another request: htm and htu are the method and the address of this one.")
 	case accessToken == "" && p.TokenHash != "" || accessToken != "" && p.TokenHash != tokenHash(accessToken):
 		return badProof("The DPoP proof was made for another access token: ath is the base64url of the token's SHA-256.")
-	case p.Nonce == "" && q.RequireNonce, p.Nonce != "" && !q.Nonces.Good(p.Nonce, now):
+	case p.Nonce == "" && q.RequireNonce, p.Nonce != "" && !q.Nonces.Good(p.Nonce, now) && !q.since.Good(p.Nonce, now):
 		return q.useNonce(now)
 	case now.Sub(p.IssuedAt).Abs() > proofWindow:
 		return badProof("The DPoP proof was not made within the last minute. Make one for each request, by a clock that is right.")
+	case mayBeOld && !q.since.Good(p.Nonce, now):
+		return q.useNonce(now)
 	}
-	switch q.seen.add(p, now) {
+	return nil
+}
+
+// use counts a proof as used, in a memory of q; the zero Proof needs no use. One that was refused for
+// something else has not been used (RFC 9449 section 4.3 point 12).
+func (q *Proofs) use(p Proof, memory func(*Proofs) *seenProofs) error {
+	if p == (Proof{}) {
+		return nil
+	}
+	switch memory(q).add(p, q.Now()) {
 	case proofNew:
 		return nil
 	case proofSeen:
@@ -184,15 +207,34 @@ func (q *Proofs) judge(p Proof, r *http.Request, accessToken string) error {
 	return &Error{Status: http.StatusTooManyRequests, Code: "temporarily_unavailable", Description: "Too many proofs came within a short time. Try again a little later."}
 }
 
+// unuse takes the use of a proof back: it has done nothing.
+func (q *Proofs) unuse(p Proof) {
+	if p != (Proof{}) {
+		q.seen.forget(p)
+	}
+}
+
+func counted(q *Proofs) *seenProofs { return &q.seen }
+func ahead(q *Proofs) *seenProofs   { return &q.pushed }
+
+// nonce is the one to use next. While proofs from before the start may be good, it is one
+// that shows that a proof is not.
+func (q *Proofs) nonce(now time.Time) string {
+	if now.Sub(q.started) <= proofWindow {
+		return q.since.Nonce(now)
+	}
+	return q.Nonces.Nonce(now)
+}
+
 func (q *Proofs) useNonce(now time.Time) *Error {
-	return &Error{Status: http.StatusBadRequest, Code: "use_dpop_nonce", nonce: q.Nonces.Nonce(now),
+	return &Error{Status: http.StatusBadRequest, Code: "use_dpop_nonce", nonce: q.nonce(now),
 		Description: "Make the DPoP proof with the nonce that is in the header DPoP-Nonce."}
 }
 
 // Announce tells the next nonce in an answer, where proofs must carry one.
 func (q *Proofs) Announce(w http.ResponseWriter) {
 	if q != nil && q.RequireNonce {
-		w.Header().Set("DPoP-Nonce", q.Nonces.Nonce(q.Now()))
+		w.Header().Set("DPoP-Nonce", q.nonce(q.Now()))
 	}
 }
 
@@ -226,63 +268,34 @@ func hostPort(u *url.URL) string {
 	return strings.ToLower(u.Hostname()) + ":" + port
 }
 
-// seenProofs remembers used proofs for as long as their iat lets them be good. There
-// are two generations: the older one is dropped when the younger is as old as that.
-type seenProofs struct {
-	mu         sync.Mutex // guards what follows
-	young, old map[[16]byte]struct{}
-	since      time.Time // when the younger generation began
-}
-
-// proofMemory is how long a proof may be good after it was first seen: it may come
-// from a clock that is a window ahead.
-const proofMemory = 2 * proofWindow
-
-// maxProofsSeen bounds a generation, at some 30 bytes each. It is twice what two cores
-// can verify in that time.
-const maxProofsSeen = 1 << 20
-
-type proofOutcome uint8
-
-const (
-	proofRefused proofOutcome = iota // there is no room to remember it
-	proofNew
-	proofSeen
-)
-
-func (s *seenProofs) add(p Proof, now time.Time) proofOutcome {
-	sum := sha256.Sum256([]byte(p.Key + " " + p.JTI)) // a thumbprint has no space
-	id := [16]byte(sum[:16])
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if age := now.Sub(s.since); s.young == nil || age >= proofMemory {
-		s.old = s.young
-		if age >= 2*proofMemory {
-			s.old = nil
-		}
-		s.young, s.since = map[[16]byte]struct{}{}, now
-	}
-	_, young := s.young[id]
-	_, old := s.old[id]
-	switch {
-	case young || old:
-		return proofSeen
-	case len(s.young) >= maxProofsSeen:
-		return proofRefused
-	}
-	s.young[id] = struct{}{}
-	return proofNew
-}
-
 // Presented is an access token as a request shows it.
 type Presented struct {
-	Token   string
-	DPoPKey string // the thumbprint of the key that was proved with it; "" if it came as a bearer token
+	Token string
+	key   string // the thumbprint of the key that was proved with it; "" if it came as a bearer token
+	used  func() error
 }
 
-// Shows reports whether a may be used as it was shown: a token that is bound to a key
-// by the proof of that key, another one as a bearer token.
-func (a Accepted) Shows(p Presented) bool { return a.DPoPKey == p.DPoPKey }
+// PresentedBy is a token that was shown with the proof of a key, "" for a bearer token, which
+// nobody else has to be asked about.
+func PresentedBy(token, key string) Presented { return Presented{Token: token, key: key} }
+
+// Proves says whether a token that counts, and is bound to key, may be used as it was shown: by the
+// proof of that key, or where key is "" as a bearer token. That is the first use of
+// the proof: it is remembered now, and not before, so that nobody fills the memory of proofs
+// with tokens that do not count. The error is fault.Unauthenticated, or an *Error if
+// the proof was used before. It may be asked again about the same request.
+func (p Presented) Proves(key string) error {
+	if p.key != key {
+		return fault.New(fault.Unauthenticated, "oidc.Proves", "the access token is bound to another key, or to none")
+	}
+	if p.used == nil {
+		return nil
+	}
+	return p.used()
+}
+
+// Shows is Proves for the key of a.
+func (a Accepted) Shows(p Presented) error { return p.Proves(a.DPoPKey) }
 
 // Present finds the access token in a request's Authorization header, as Bearer or,
 // with a proof, as DPoP (RFC 6750 section 2.1, RFC 9449 section 7.1). The error is an
@@ -306,14 +319,14 @@ func (q *Proofs) Present(r *http.Request) (Presented, error) {
 	case !strings.EqualFold(scheme, "DPoP"):
 		return Presented{}, noToken()
 	}
-	key, err := q.Key(r, token)
+	p, err := q.prove(r, token)
 	if err != nil {
 		return Presented{}, challenged(err)
 	}
-	if key == "" {
+	if p.Key == "" {
 		return Presented{}, challenged(badProof("A token that is sent as DPoP needs a proof in the header DPoP."))
 	}
-	return Presented{Token: token, DPoPKey: key}, nil
+	return Presented{Token: token, key: p.Key, used: sync.OnceValue(func() error { return challenged(q.use(p, counted)) })}, nil
 }
 
 // challenged makes what is wrong with a proof the answer of a protected resource
@@ -332,17 +345,16 @@ func dpopChallenge(code string) string {
 	return `DPoP realm="oauth2", error="` + code + `", algs="` + strings.Join(ProofAlgorithms(), " ") + `"`
 }
 
-// notShown is the answer to a token that counts, shown in a way that it may not be.
-func notShown(a Accepted) *Error {
+// notShown is the answer to a token that counts, shown in a way that it may not be: err is of
+// Accepted.Shows.
+func notShown(a Accepted, err error) *Error {
+	if e, ours := err.(*Error); ours { //nolint:errorlint // made here, never wrapped
+		return e
+	}
 	e := noToken()
 	if a.DPoPKey != "" {
 		e.Description = "The access token is bound to a key: send it as DPoP, with a proof of that key."
 		e.challenge = dpopChallenge("invalid_token")
 	}
 	return e
-}
-
-// NotShown is the fault for a token that was not shown as it must be.
-func NotShown(op string) error {
-	return fault.New(fault.Unauthenticated, op, "the access token is bound to another key, or to none")
 }

@@ -272,7 +272,8 @@ func TestAProofWorksOnce(t *testing.T) {
 		all.Go(func() {
 			r := httptest.NewRequest("POST", PathToken, nil)
 			r.Header["Dpop"] = []string{proof}
-			if _, err := w.proofs.Key(r, ""); err == nil {
+			p, err := w.proofs.prove(r, "")
+			if err == nil && w.proofs.use(p, counted) == nil {
 				mu.Lock()
 				good++
 				mu.Unlock()
@@ -294,11 +295,113 @@ func TestAProofWorksOnce(t *testing.T) {
 func TestWhereThereIsNoRoomForProofsNoneIsTaken(t *testing.T) {
 	w := newWorld()
 	key := w.prover(t)
-	w.proofs.seen.young, w.proofs.seen.since = map[[16]byte]struct{}{}, w.now
-	for i := range maxProofsSeen {
-		w.proofs.seen.young[[16]byte{byte(i), byte(i >> 8), byte(i >> 16), 1}] = struct{}{}
+	w.proofs.seen.room = 64
+	for i := range 64 {
+		if got := w.proofs.seen.add(Proof{Key: fmt.Sprint("key-", i), JTI: "jti"}, w.now); got != proofNew {
+			t.Fatalf("proof %d: %d", i, got)
+		}
 	}
 	wantError(t, w.token(redemption("c"), key.proof("POST", PathToken, "", nil), "fleet-web", webSecret), http.StatusTooManyRequests, "temporarily_unavailable")
+}
+
+// TestOneKeyDoesNotTakeTheRoomOfAllProofs: once half of it is taken, a key has its share.
+func TestOneKeyDoesNotTakeTheRoomOfAllProofs(t *testing.T) {
+	w := newWorld()
+	s := &seenProofs{room: 64}
+	taken := 0
+	for i := range 100 {
+		if s.add(Proof{Key: "busy", JTI: fmt.Sprint(i)}, w.now) == proofNew {
+			taken++
+		}
+	}
+	if taken != 32 {
+		t.Errorf("one key has %d of 64", taken)
+	}
+	for i := range 4 {
+		if got := s.add(Proof{Key: "other", JTI: fmt.Sprint(i)}, w.now); got != proofNew {
+			t.Errorf("another key's proof %d: %d", i, got)
+		}
+	}
+	s.forget(Proof{Key: "other", JTI: "0"})
+	if got := s.add(Proof{Key: "other", JTI: "0"}, w.now); got != proofNew {
+		t.Errorf("a proof that was forgotten: %d", got)
+	}
+	if got := s.add(Proof{Key: "other", JTI: "4"}, w.now); got != proofRefused {
+		t.Errorf("beyond its share: %d", got)
+	}
+}
+
+// TestAStrangerFillsNoMemoryOfProofs: one is remembered when what it came with counts. What
+// anybody can push is remembered apart.
+func TestAStrangerFillsNoMemoryOfProofs(t *testing.T) {
+	w := newWorld()
+	key := w.prover(t)
+	seen := func() int { return len(w.proofs.seen.young) }
+	for range 3 {
+		wantError(t, w.show("DPoP no-token-of-ours", key.proof("GET", pathUserinfo, "no-token-of-ours", nil)), http.StatusUnauthorized, "invalid_token")
+		wantError(t, w.token(redemption("no-code"), key.proof("POST", PathToken, "", nil), "native", ""), http.StatusBadRequest, "invalid_grant")
+		f := ask("client_id", "native", "redirect_uri", "http://127.0.0.1:7777/cb")
+		rec := w.do(call{method: http.MethodPost, path: pathPush, form: f, header: http.Header{"Dpop": {key.proof("POST", pathPush, "", nil)}}})
+		if rec.Code != http.StatusCreated {
+			t.Fatalf("%d %s", rec.Code, rec.Body)
+		}
+	}
+	if seen() != 0 || len(w.proofs.pushed.young) != 3 {
+		t.Errorf("%d proofs of strangers are remembered, and %d of what was pushed", seen(), len(w.proofs.pushed.young))
+	}
+	rec := w.token(redemption(w.code("native", "http://127.0.0.1:7777/cb"), "redirect_uri", "http://127.0.0.1:7777/cb"), key.proof("POST", PathToken, "", nil), "native", "")
+	token, _ := object(t, rec)["access_token"].(string)
+	proof := key.proof("GET", pathUserinfo, token, nil)
+	if got := w.show("DPoP "+token, proof); got.Code != http.StatusOK || seen() != 2 {
+		t.Errorf("%d, %d are remembered", got.Code, seen())
+	}
+	wantError(t, w.show("DPoP "+token, proof), http.StatusUnauthorized, "invalid_dpop_proof")
+}
+
+// TestAProofDoesNotWorkAgainAfterARestart: what was used before is not known, so that a proof from
+// before needs a nonce from after (RFC 9449 section 8). The client tries again with it,
+// also if its clock is slow.
+func TestAProofDoesNotWorkAgainAfterARestart(t *testing.T) {
+	for _, required := range []bool{false, true} {
+		w := newWorld()
+		w.proofs.RequireNonce = required
+		w.now = w.now.Add(proofMemory)
+		key := w.prover(t)
+		changes := map[string]any{}
+		if required {
+			changes["nonce"] = w.proofs.Nonces.Nonce(w.now)
+		}
+		proof := key.proof("POST", PathToken, "", changes)
+		if rec := w.token(redemption(w.code("fleet-web", webURI)), proof, "fleet-web", webSecret); rec.Code != http.StatusOK {
+			t.Fatalf("%d %s", rec.Code, rec.Body)
+		}
+		w.now = w.now.Add(time.Second)
+		w.proofs = NewProofs(w.proofs.ProofConfig)
+		rec := w.token(redemption(w.code("fleet-web", webURI)), proof, "fleet-web", webSecret)
+		wantError(t, rec, http.StatusBadRequest, "use_dpop_nonce")
+		nonce := rec.Header().Get("DPoP-Nonce")
+		if nonce == "" || nonce == w.proofs.Nonces.Nonce(w.now) {
+			t.Fatalf("the nonce %q could be from before", nonce)
+		}
+		slow := map[string]any{"nonce": nonce, "iat": w.now.Add(-proofWindow / 2).Unix()}
+		if rec := w.token(redemption(w.code("fleet-web", webURI)), key.proof("POST", PathToken, "", slow), "fleet-web", webSecret); rec.Code != http.StatusOK {
+			t.Errorf("with the nonce: %d %s", rec.Code, rec.Body)
+		}
+		if required { // from a clock that is fast, and with a nonce that was known
+			changes["nonce"] = w.proofs.Nonces.Nonce(w.now)
+		}
+		rec = w.token(redemption(w.code("fleet-web", webURI)), key.proof("POST", PathToken, "", changes), "fleet-web", webSecret)
+		if required {
+			wantError(t, rec, http.StatusBadRequest, "use_dpop_nonce")
+		} else if rec.Code != http.StatusOK {
+			t.Errorf("a proof that was made after the start: %d %s", rec.Code, rec.Body)
+		}
+		w.now = w.now.Add(proofWindow + time.Second)
+		late := map[string]any{"nonce": w.proofs.Nonces.Nonce(w.now)}
+		if rec := w.token(redemption(w.code("fleet-web", webURI)), key.proof("POST", PathToken, "", late), "fleet-web", webSecret); rec.Code != http.StatusOK {
+			t.Errorf("a minute later, with any node's nonce: %d %s", rec.Code, rec.Body)
+		}
+	}
 }
 
 // TestANonceOfOursMustBeInTheProof where it is required, and a wrong one never is good.

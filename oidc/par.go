@@ -63,7 +63,11 @@ func (p *Provider) countStep(r *http.Request) error {
 // provingKey binds a request's code to the key that was proved when it was pushed, as if
 // dpop_jkt had named it (RFC 9449 section 10.1). Where both are there, they are the same.
 func (p *Provider) provingKey(r *http.Request, f form) (form, error) {
-	key, err := p.Proofs.Key(r, "")
+	proof, err := p.Proofs.prove(r, "")
+	if err == nil {
+		err = p.Proofs.use(proof, ahead)
+	}
+	key := proof.Key
 	if err != nil || key == "" {
 		return f, err
 	}

@@ -42,14 +42,26 @@ func (p *Provider) exchange(r *http.Request, f form, c Client) (TokenSet, error)
 	if slices.Contains(GrantTypes(), grantType) && !c.MayUse(grantType) {
 		return TokenSet{}, unauthorized("This application is not registered for this grant_type.")
 	}
-	key, err := p.Proofs.Key(r, "")
+	proof, err := p.Proofs.prove(r, "")
+	if err == nil {
+		err = p.Proofs.use(proof, counted)
+	}
 	if err != nil {
 		return TokenSet{}, err
 	}
-	if key == "" && c.RequireDPoP {
+	if proof.Key == "" && c.RequireDPoP {
 		return TokenSet{}, badProof("This application sends a DPoP proof with every token request (RFC 9449).")
 	}
-	switch grantType {
+	set, err := p.tokensFor(r, f, c, proof.Key)
+	if err != nil { // anybody can come as a public client: what gave nothing takes no room
+		p.Proofs.unuse(proof)
+	}
+	return set, err
+}
+
+// tokensFor is what a client gets that proved key, "" for none.
+func (p *Provider) tokensFor(r *http.Request, f form, c Client, key string) (TokenSet, error) {
+	switch f.get("grant_type") {
 	case GrantTypeTokenExchange:
 		return p.exchangeToken(r, f, c, key)
 	case GrantTypeCode:

@@ -23,8 +23,8 @@ func (p *Provider) userinfo(w http.ResponseWriter, r *http.Request) {
 	if c, err := p.Clients.Client(r.Context(), a.Bound.Subject.Client); err == nil {
 		letRead(w, r, c)
 	}
-	if !a.Shows(shown) {
-		p.refuse(w, r, notShown(a), bearerError)
+	if err := a.Shows(shown); err != nil {
+		p.refuse(w, r, notShown(a, err), bearerError)
 		return
 	}
 	if !slices.Contains(a.OAuthScopes, scopeOpenID) {

@@ -95,8 +95,8 @@ func (b *Bridge) AcceptServiceShown(ctx context.Context, shown oidc.Presented, o
 	if err != nil {
 		return oidc.Client{}, err
 	}
-	if a.Key != shown.DPoPKey {
-		return oidc.Client{}, oidc.NotShown(op)
+	if err := shown.Proves(a.Key); err != nil {
+		return oidc.Client{}, err
 	}
 	if !slices.Contains(a.OAuthScopes, oauthScope) {
 		return oidc.Client{}, fault.New(fault.Denied, op, "The access token has no scope %s.", oauthScope).Because("insufficient_scope")

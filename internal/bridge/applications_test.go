@@ -161,7 +161,7 @@ func TestATokenThatIsBoundToAKeyIsNoBearerToken(t *testing.T) {
 		t.Errorf("accepted without its key: %v", err)
 	}
 	for key, good := range map[string]bool{"thumbprint": true, "another": false, "": false} {
-		if _, err := w.bridge.AcceptServiceShown(w.ctx, oidc.Presented{Token: set.AccessToken, DPoPKey: key}, oidc.ScopeSignalsRead); (err == nil) != good {
+		if _, err := w.bridge.AcceptServiceShown(w.ctx, oidc.PresentedBy(set.AccessToken, key), oidc.ScopeSignalsRead); (err == nil) != good {
 			t.Errorf("shown with the key %q: %v", key, err)
 		}
 	}

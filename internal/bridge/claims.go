@@ -70,8 +70,8 @@ func (b *Bridge) Grants(ctx context.Context, shown oidc.Presented) (access.Assig
 	if err != nil {
 		return "", nil, err
 	}
-	if !a.Shows(shown) {
-		return "", nil, oidc.NotShown("bridge.Grants")
+	if err := a.Shows(shown); err != nil {
+		return "", nil, err
 	}
 	var row store.SessionRow
 	err = b.store.View(ctx, func(v *store.View) error {

@@ -66,7 +66,7 @@ func TestTokensAreBoundToTheKeyThatAskedForThem(t *testing.T) {
 	if _, _, err := w.bridge.Grants(w.ctx, oidc.Presented{Token: next.AccessToken}); !fault.Is(err, fault.Unauthenticated) {
 		t.Errorf("a bound token as bearer lists the grants: %v", err)
 	}
-	if _, _, err := w.bridge.Grants(w.ctx, oidc.Presented{Token: next.AccessToken, DPoPKey: "key-1"}); err != nil {
+	if _, _, err := w.bridge.Grants(w.ctx, oidc.PresentedBy(next.AccessToken, "key-1")); err != nil {
 		t.Errorf("with its key it does not: %v", err)
 	}
 	if _, err := w.bridge.OpenSelf(w.ctx, string(southern), next.AccessToken); err == nil {

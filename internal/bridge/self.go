@@ -28,8 +28,8 @@ func (b *Bridge) OpenSelf(ctx context.Context, connection, accessToken string) (
 	if err != nil {
 		return scim.Self{}, edge(err)
 	}
-	if !a.Shows(oidc.Presented{Token: accessToken}) {
-		return scim.Self{}, scim.Unauthorized(oidc.NotShown(op))
+	if err := a.Shows(oidc.Presented{Token: accessToken}); err != nil {
+		return scim.Self{}, scim.Unauthorized(err)
 	}
 	sub := a.Bound.Subject
 	if string(sub.Connection) != connection {

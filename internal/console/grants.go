@@ -28,6 +28,10 @@ func (c *Console) grants(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	active, choices, err := c.Config.Grants.Grants(r.Context(), shown)
+	if e, ok := errors.AsType[*oidc.Error](err); ok {
+		e.Write(w)
+		return
+	}
 	if err != nil {
 		c.refuseJSON(w, r, err)
 		return

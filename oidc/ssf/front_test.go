@@ -29,10 +29,10 @@ type bound struct {
 
 func (b bound) AcceptServiceShown(_ context.Context, shown oidc.Presented, _ string) (oidc.Client, error) {
 	key, ok := b.keys[shown.Token]
-	if !ok || key != shown.DPoPKey {
+	if !ok {
 		return oidc.Client{}, fault.New(fault.Unauthenticated, "t", "not so")
 	}
-	return oidc.Client{ID: "app"}, nil
+	return oidc.Client{ID: "app"}, shown.Proves(key)
 }
 
 func (b bound) Stream(context.Context, oidc.Client, string) (Stream, error) {
