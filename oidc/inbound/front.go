@@ -100,13 +100,12 @@ func (f *Front) source(r *http.Request) (known, error) {
 }
 
 // serveLogout answers a logout token: 200, 400, or 503 while it cannot be judged
-// (Back-Channel Logout 1.0 section 2.8).
+// (Back-Channel Logout 1.0 section 2.8). What a stranger sends gets one answer, whether
+// there is such a connection or not.
 func (f *Front) serveLogout(w http.ResponseWriter, r *http.Request) {
-	s, err := f.source(r)
-	ended := 0
+	token, err := logoutToken(w, r)
 	if err == nil {
-		ended, err = f.hearLogout(w, r, s)
-		f.count(s, KindLogout, ended, err)
+		err = f.hearLogout(r, token)
 	}
 	if err == nil {
 		f.answer(w, http.StatusOK, nil)
@@ -119,19 +118,29 @@ func (f *Front) serveLogout(w http.ResponseWriter, r *http.Request) {
 	f.refuse(w, r, status, "invalid_request", err)
 }
 
-func (f *Front) hearLogout(w http.ResponseWriter, r *http.Request, s known) (int, error) {
+func logoutToken(w http.ResponseWriter, r *http.Request) (string, error) {
 	if !isType(r, "application/x-www-form-urlencoded") {
-		return 0, malformed("Send logout_token as application/x-www-form-urlencoded.")
+		return "", malformed("Send logout_token as application/x-www-form-urlencoded.")
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 	if err := r.ParseForm(); err != nil || len(r.PostForm["logout_token"]) != 1 {
-		return 0, malformed("Send one logout_token.")
+		return "", malformed("Send one logout_token.")
 	}
-	l, err := f.logout(r.Context(), s.Source, r.PostForm.Get("logout_token"))
+	return r.PostForm.Get("logout_token"), nil
+}
+
+func (f *Front) hearLogout(r *http.Request, token string) error {
+	s, err := f.source(r)
 	if err != nil {
-		return 0, err
+		return err
 	}
-	return f.Ends.HearLogout(r.Context(), l)
+	ended := 0
+	l, err := f.logout(r.Context(), s.Source, token)
+	if err == nil {
+		ended, err = f.Ends.HearLogout(r.Context(), l)
+	}
+	f.count(s, KindLogout, ended, err)
+	return err
 }
 
 // serveRevocation answers a request for revocation when all of it is done

@@ -3,6 +3,7 @@ package inbound
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -264,6 +265,55 @@ func TestTB17_LogoutTokensThatEndNothing(t *testing.T) {
 	}
 	if len(w.logouts) != 0 {
 		t.Errorf("heard %+v", w.logouts)
+	}
+}
+
+// TestAStrangerIsNotToldWhichConnectionsThereAre: each door says the same, word for word, of one
+// that hears messages, one that does not, and one that is not there.
+func TestAStrangerIsNotToldWhichConnectionsThereAre(t *testing.T) {
+	w := newWorld(t)
+	s := newSender(t)
+	listening := newListening(t, s, s.config(true))
+	listening.turn(0)
+	stranger, err := rsakey.Generate(2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	forged := jose.SigningKey{Algorithm: jose.RS256, Key: jose.JSONWebKey{Key: stranger, KeyID: "one"}}
+	const form, set = "application/x-www-form-urlencoded", "application/secevent+jwt"
+	token := func(raw string) string { return url.Values{"logout_token": {raw}}.Encode() }
+	for name, c := range map[string]struct {
+		at                       *world
+		door, kind, body, bearer string
+	}{
+		"junk":                       {w, "backchannel-logout", form, token("junk"), ""},
+		"a forged logout token":      {w, "backchannel-logout", form, token(w.sign(forged, "logout+jwt", w.logoutClaims())), ""},
+		"one of another client":      {w, "backchannel-logout", form, token(w.sign(w.own(), "logout+jwt", with(w.logoutClaims(), "aud", "someone-else"))), ""},
+		"an empty form":              {w, "backchannel-logout", form, "", ""},
+		"an empty token":             {w, "backchannel-logout", form, token(""), ""},
+		"no form":                    {w, "backchannel-logout", "application/json", "{}", ""},
+		"no caller":                  {w, "global-token-revocation", "application/json", "{}", ""},
+		"a junk caller":              {w, "global-token-revocation", "application/json", "{}", "Bearer junk"},
+		"a forged caller":            {w, "global-token-revocation", "text/plain", "{", "Bearer " + w.sign(forged, callerType, w.callerClaims())},
+		"a push without its secret":  {listening.world, "events", set, "junk", ""},
+		"a push with another secret": {listening.world, "events", set, "junk", "Bearer junk"},
+		"a push of another kind":     {listening.world, "events", form, "junk", "Bearer junk"},
+	} {
+		answers := map[string]bool{}
+		for _, conn := range []string{"okta", "other", "nobody"} {
+			head := map[string]string{}
+			if c.bearer != "" {
+				head["Authorization"] = c.bearer
+			}
+			rec := c.at.send("/connect/"+conn+"/"+c.door, c.kind, c.body, head)
+			if rec.Code < 400 || rec.Code >= 500 || rec.Code == http.StatusNotFound {
+				t.Errorf("%s at %s: %d", name, conn, rec.Code)
+			}
+			answers[fmt.Sprint(rec.Code, rec.Header(), rec.Body)] = true
+		}
+		if len(answers) != 1 {
+			t.Errorf("%s: answers differ: %v", name, answers)
+		}
 	}
 }
 

@@ -20,8 +20,11 @@ const (
 // its events and by the nonce that it must not have.
 func (f *Front) logout(ctx context.Context, s Source, raw string) (Logout, error) {
 	typ, said, err := f.Signed.Signed(ctx, s.Connection, raw)
-	if err != nil {
+	if err != nil && isOurs(err) {
 		return Logout{}, err
+	}
+	if err != nil { // in the words that a connection that is not there has, too
+		return Logout{}, refused(err)
 	}
 	l := Logout{Message: Message{Signer: s.Issuer}, Connection: s.Connection, Issuer: s.Issuer}
 	err = errors.Join(oneOf(typ, "", "jwt", "logout+jwt"), said.Equals("iss", s.Issuer), said.Audience(s.ClientID),
