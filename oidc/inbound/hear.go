@@ -2,19 +2,13 @@ package inbound
 
 import (
 	"context"
-	"crypto/sha256"
-	"crypto/subtle"
-	"encoding/json"
 	"errors"
-	"io"
 	"maps"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 	"unicode/utf8"
 
-	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/assertion"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
 	"github.com/drawbridge-id/drawbridge/internal/jwtclaims"
@@ -164,7 +158,7 @@ func (r *Receiver) do(ctx context.Context, l *listener, s Stream, set SET, said 
 	if err != nil {
 		return "", err
 	}
-	return h.Outcome, r.Streams.ChangeIdPStream(ctx, l.Connection, func(s *Stream) { s.Heard = now })
+	return h.Outcome, r.Streams.ChangeIdPStream(ctx, l.Connection, func(kept *Stream) { kept.Heard = now })
 }
 
 // confirmed takes a verification (SSF 1.0 section 8.1.4): one that was asked for has its
@@ -177,11 +171,11 @@ func (r *Receiver) confirmed(ctx context.Context, l *listener, s Stream, set SET
 	if state != "" && s.State != "" && state != s.State {
 		return refusedAs(codeRequest, errors.New("state is not the one that was asked for"))
 	}
-	return r.Streams.ChangeIdPStream(ctx, l.Connection, func(s *Stream) {
-		if state == s.State {
-			s.State = ""
+	return r.Streams.ChangeIdPStream(ctx, l.Connection, func(kept *Stream) {
+		if state == kept.State {
+			kept.State = ""
 		}
-		s.Verified = now
+		kept.Verified = now
 	})
 }
 
@@ -199,7 +193,7 @@ func (r *Receiver) updated(ctx context.Context, l *listener, s Stream, set SET) 
 	if err := set.Event.Optional("reason", &reason); err != nil {
 		return refusedAs(codeRequest, err)
 	}
-	return r.Streams.ChangeIdPStream(ctx, l.Connection, func(s *Stream) { s.Status, s.Reason = ssf.Status(status), shortened(reason) })
+	return r.Streams.ChangeIdPStream(ctx, l.Connection, func(kept *Stream) { kept.Status, kept.Reason = ssf.Status(status), shortened(reason) })
 }
 
 // ofStream reads a text of an event that is about this stream; "" if there is none.
@@ -222,71 +216,4 @@ func shortened(s string) string {
 		s = s[:len(s)-size]
 	}
 	return s
-}
-
-// servePush answers a token that a transmitter pushes (RFC 8935): 202 when what it asks
-// for is done, 400 with a code where it does not count, 401 for whoever does not bring the
-// stream's secret, 503 while it cannot be judged or done.
-func (r *Receiver) servePush(w http.ResponseWriter, req *http.Request) {
-	l := (*r.listeners.Load())[access.ConnectionID(req.PathValue("connection"))]
-	err := r.pushed(w, req, l)
-	w.Header().Set("Cache-Control", "no-store")
-	w.Header().Set("X-Content-Type-Options", "nosniff")
-	if err == nil {
-		w.WriteHeader(http.StatusAccepted)
-		return
-	}
-	r.observe(req.Context(), err)
-	status, said := http.StatusBadRequest, setError{Code: codeOf(err), Description: fault.DetailOf(err)}
-	switch {
-	case said.Code == codeAuthentication:
-		status = http.StatusUnauthorized
-		w.Header().Set("WWW-Authenticate", `Bearer realm="events"`)
-	case isOurs(err):
-		status, said.Code, said.Description = http.StatusServiceUnavailable, "temporarily_unavailable", "Try again in a minute."
-		w.Header().Set("Retry-After", "60") // seconds
-	}
-	body, err := json.Marshal(said)
-	if err != nil { // strings always encode
-		status, body = http.StatusInternalServerError, nil
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	_, _ = w.Write(body) // a failed write means that the transmitter has gone
-}
-
-func (r *Receiver) pushed(w http.ResponseWriter, req *http.Request, l *listener) error {
-	if err := r.authenticated(req, l); err != nil {
-		return err
-	}
-	if !isType(req, "application/secevent+jwt") {
-		return malformed("Send one token as application/secevent+jwt.")
-	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, req.Body, maxSET))
-	if err != nil {
-		return malformed("The token is longer than 64 KiB, or the request ended before its body did.")
-	}
-	_, err = r.hear(req.Context(), l, string(body))
-	return err
-}
-
-// authenticated lets in whoever brings the secret that the stream was made with.
-func (r *Receiver) authenticated(req *http.Request, l *listener) error {
-	unknown := refusedAs(codeAuthentication, errors.New("the secret of the stream is missing or another one"))
-	if l == nil || !l.Push {
-		return unknown
-	}
-	s, err := r.Streams.IdPStream(req.Context(), l.Connection)
-	if fault.Is(err, fault.NotFound) {
-		return unknown
-	}
-	if err != nil {
-		return err
-	}
-	scheme, secret, _ := strings.Cut(req.Header.Get("Authorization"), " ")
-	sum := sha256.Sum256([]byte(secret))
-	if !strings.EqualFold(scheme, "Bearer") || len(req.Header.Values("Authorization")) != 1 || s.PushedBy == nil || subtle.ConstantTimeCompare(sum[:], s.PushedBy) != 1 {
-		return unknown
-	}
-	return nil
 }

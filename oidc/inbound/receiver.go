@@ -275,7 +275,7 @@ func (r *Receiver) pollAll(ctx context.Context, l *listener, s Stream, now time.
 	if now.Sub(s.Polled) < time.Minute {
 		return nil
 	}
-	return r.Streams.ChangeIdPStream(ctx, l.Connection, func(s *Stream) { s.Polled = now })
+	return r.Streams.ChangeIdPStream(ctx, l.Connection, func(kept *Stream) { kept.Polled = now })
 }
 
 // abandon removes the streams that the configuration has forgotten, at their transmitters

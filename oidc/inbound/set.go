@@ -5,7 +5,6 @@ import (
 	"errors"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -58,9 +57,6 @@ type SET struct {
 	Type    ssf.Type
 	Event   jwtclaims.Claims // the event's own members
 	Subject ssf.Subject      // zero: in a format that is not read here
-	// InEvent: the subject stands inside the event, as drafts before SSF 1.0 had it and
-	// Okta still sends it.
-	InEvent bool
 }
 
 // ParseSET reads the claims of a security event token as SSF 1.0 section 4.1 wants them:
@@ -87,7 +83,7 @@ func ParseSET(said jwtclaims.Claims) (s SET, err error) {
 		s.JTI, err = said.Identifier("jti")
 	}
 	if err == nil {
-		s.Subject, s.InEvent, err = subjectIn(said, s.Event)
+		s.Subject, err = subjectIn(said, s.Event)
 	}
 	if err != nil {
 		return SET{}, refusedAs(codeRequest, err)
@@ -95,12 +91,13 @@ func ParseSET(said jwtclaims.Claims) (s SET, err error) {
 	return s, nil
 }
 
-// subjectIn reads whom an event is about.
-func subjectIn(said, event jwtclaims.Claims) (_ ssf.Subject, inEvent bool, err error) {
-	id := jwtclaims.Claims{}
+// subjectIn reads whom an event is about: by sub_id, or inside the event, as drafts before
+// SSF 1.0 had it and Okta still sends it.
+func subjectIn(said, event jwtclaims.Claims) (_ ssf.Subject, err error) {
+	var id jwtclaims.Claims
 	switch outside, inside := said.Has("sub_id"), event.Has("subject"); {
 	case outside && inside:
-		return ssf.Subject{}, false, errors.New("there is a sub_id, and a subject inside the event")
+		return ssf.Subject{}, errors.New("there is a sub_id, and a subject inside the event")
 	case outside:
 		id, err = said.Members("sub_id")
 	case inside:
@@ -108,15 +105,13 @@ func subjectIn(said, event jwtclaims.Claims) (_ ssf.Subject, inEvent bool, err e
 			id = maps.Clone(id) // what has members of subjects is a complex one
 			id["format"] = jsontext.Value(`"` + ssf.FormatComplex + `"`)
 		}
-		inEvent = true
 	default:
 		err = errors.New("there is no sub_id")
 	}
 	if err != nil {
-		return ssf.Subject{}, inEvent, err
+		return ssf.Subject{}, err
 	}
-	s, err := readSubject(id)
-	return s, inEvent, err
+	return readSubject(id)
 }
 
 // readSubject reads a subject identifier; the zero Subject if its format is none by which
@@ -185,79 +180,4 @@ func whom(s ssf.Subject, issuers ...string) (user Subject, session, named string
 		named = s.Value("id")
 	}
 	return user, session, named
-}
-
-// The short names of event types that are told apart in counts and in the audit trail;
-// everything else is "other".
-const (
-	prefixCAEP = "https://schemas.openid.net/secevent/caep/event-type/"
-	prefixRISC = "https://schemas.openid.net/secevent/risc/event-type/"
-)
-
-// Event types of CAEP 1.0 and RISC 1.0 that are heard here and never sent.
-const (
-	CredentialChange         ssf.Type = prefixCAEP + "credential-change"
-	CredentialCompromise     ssf.Type = prefixRISC + "credential-compromise"
-	CredentialChangeRequired ssf.Type = prefixRISC + "account-credential-change-required"
-	SessionsRevoked          ssf.Type = prefixRISC + "sessions-revoked"
-)
-
-// Acceptable are the event types that may have an effect, by the names that a
-// configuration has for them.
-func Acceptable() map[string]ssf.Type {
-	all := map[string]ssf.Type{}
-	for _, t := range []ssf.Type{ssf.SessionRevoked, SessionsRevoked, ssf.AccountDisabled, ssf.AccountPurged, CredentialChange, CredentialCompromise, CredentialChangeRequired} {
-		all[nameOf(t)] = t
-	}
-	return all
-}
-
-// AboutCredentials reports whether an event type says that something has happened to what
-// a person signs in with.
-func AboutCredentials(t ssf.Type) bool {
-	return t == CredentialChange || t == CredentialCompromise || t == CredentialChangeRequired
-}
-
-// nameOf is an event type's short name; "other" for what is not of CAEP or RISC.
-func nameOf(t ssf.Type) string {
-	for _, prefix := range []string{prefixCAEP, prefixRISC} {
-		if name, ok := strings.CutPrefix(string(t), prefix); ok && plain(name) {
-			return name
-		}
-	}
-	return "other"
-}
-
-// plain reports whether a name is one that may be shown.
-func plain(name string) bool {
-	const most = 64 // bytes
-	odd := func(r rune) bool { return (r < 'a' || r > 'z') && r != '-' }
-	return name != "" && len(name) <= most && !strings.ContainsFunc(name, odd)
-}
-
-// Effect is what an event asks for. The zero Effect is nothing.
-type Effect int
-
-// The effects.
-const (
-	EffectNone    Effect = iota
-	EffectSession        // the session that is named ends, or all of the person's where none is
-	EffectPerson         // all that the person has ends
-)
-
-// effectOf is what an event of a type asks for, where the configuration lets it.
-func effectOf(t ssf.Type, c Listening) Effect {
-	if !slices.Contains(c.Events, t) {
-		return EffectNone
-	}
-	switch t {
-	case ssf.SessionRevoked:
-		return EffectSession
-	case SessionsRevoked, ssf.AccountDisabled, ssf.AccountPurged:
-		return EffectPerson
-	}
-	if AboutCredentials(t) && c.EndOnCredentialChange {
-		return EffectPerson
-	}
-	return EffectNone
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
+	"errors"
 	"net/http"
 	"slices"
 	"time"
@@ -146,7 +147,7 @@ func (r *Receiver) confirm(ctx context.Context, l *listener, s Stream, now time.
 func (r *Receiver) redirect(ctx context.Context, l *listener, s Stream, now time.Time) (Stream, configuration, error) {
 	w, pushedBy, err := r.wanted(l)
 	if err == nil {
-		err = r.Streams.ChangeIdPStream(ctx, l.Connection, func(now *Stream) { now.PushedBy, now.Asked = nil, time.Time{} })
+		err = r.Streams.ChangeIdPStream(ctx, l.Connection, func(kept *Stream) { kept.PushedBy, kept.Asked = nil, time.Time{} })
 	}
 	if err != nil {
 		return Stream{}, configuration{}, err
@@ -192,19 +193,19 @@ func asksFor(c configuration, events []ssf.Type) bool {
 func (r *Receiver) keep(ctx context.Context, l *listener, c configuration, s Stream, now time.Time) (Stream, error) {
 	switch {
 	case c.ID == "" || len(c.ID) > maxStreamID:
-		return Stream{}, unacceptable(errNoStream)
+		return Stream{}, unacceptable(errors.New("a stream has no id, or too long a one"))
 	case len(c.Audience) == 0 || slices.Contains(c.Audience, "") || c.Issuer != "" && c.Issuer != l.Issuer:
-		return Stream{}, unacceptable(errNoAudience)
+		return Stream{}, unacceptable(errors.New("a stream says no aud, or another iss"))
 	case !l.Push && !sameOrigin(l.Issuer, c.Delivery.Endpoint):
-		return Stream{}, unacceptable(errElsewhere)
+		return Stream{}, unacceptable(errors.New("a stream is to be polled elsewhere than on its issuer's host"))
 	}
 	s.ID, s.Audience, s.Access, s.Checked = c.ID, c.Audience, l.Access, now
 	s.Method, s.Endpoint = ssf.Push, ""
 	if !l.Push {
 		s.Method, s.Endpoint, s.PushedBy = ssf.Poll, c.Delivery.Endpoint, nil
 	}
-	return s, r.Streams.ChangeIdPStream(ctx, l.Connection, func(now *Stream) {
-		now.ID, now.Audience, now.Access, now.Checked, now.Method, now.Endpoint, now.PushedBy = s.ID, s.Audience, s.Access, s.Checked, s.Method, s.Endpoint, s.PushedBy
+	return s, r.Streams.ChangeIdPStream(ctx, l.Connection, func(kept *Stream) {
+		kept.ID, kept.Audience, kept.Access, kept.Checked, kept.Method, kept.Endpoint, kept.PushedBy = s.ID, s.Audience, s.Access, s.Checked, s.Method, s.Endpoint, s.PushedBy
 	})
 }
 
@@ -229,7 +230,7 @@ func (r *Receiver) awake(ctx context.Context, l *listener, s Stream, now time.Ti
 		return s, nil
 	}
 	s.Status, s.Reason = at.Status, shortened(at.Reason)
-	return s, r.Streams.ChangeIdPStream(ctx, l.Connection, func(now *Stream) { now.Status, now.Reason = s.Status, s.Reason })
+	return s, r.Streams.ChangeIdPStream(ctx, l.Connection, func(kept *Stream) { kept.Status, kept.Reason = s.Status, s.Reason })
 }
 
 // verification asks for a verification where none has been asked for lately.
@@ -238,7 +239,7 @@ func (r *Receiver) verification(ctx context.Context, l *listener, s Stream, now 
 		return nil
 	}
 	state := rand.Text()
-	if err := r.Streams.ChangeIdPStream(ctx, l.Connection, func(s *Stream) { s.State, s.Asked = state, now }); err != nil {
+	if err := r.Streams.ChangeIdPStream(ctx, l.Connection, func(kept *Stream) { kept.State, kept.Asked = state, now }); err != nil {
 		return err
 	}
 	return l.verify(ctx, now, s.ID, state)

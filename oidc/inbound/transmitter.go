@@ -17,6 +17,7 @@ import (
 	"golang.org/x/oauth2"
 	"golang.org/x/oauth2/clientcredentials"
 
+	"github.com/drawbridge-id/drawbridge/internal/assertion"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
 	"github.com/drawbridge-id/drawbridge/oidc/ssf"
 )
@@ -27,7 +28,6 @@ const (
 	metadataAgain = 5 * time.Minute  // likewise, after a time in vain
 	tokenSpare    = 30 * time.Second // of a token's life
 	tokenLeast    = time.Minute      // for which a token counts that does not say for how long
-	assertedBy    = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 )
 
 // The ways to authenticate as an OAuth client.
@@ -105,12 +105,6 @@ func sameOrigin(a, b string) bool {
 	v, errV := url.Parse(b)
 	return err == nil && errV == nil && v.Host != "" && v.User == nil && u.Scheme == v.Scheme && u.Host == v.Host
 }
-
-var (
-	errNoStream   = errors.New("a stream has no id, or too long a one")
-	errNoAudience = errors.New("a stream says no aud, or another iss")
-	errElsewhere  = errors.New("a stream is to be polled elsewhere than on its issuer's host")
-)
 
 func unacceptable(err error) error {
 	e := fault.New(fault.Invalid, "inbound.transmitter", "The transmitter is not as it should be: %s.", err)
@@ -293,7 +287,7 @@ func (t *transmitter) authorized(ctx context.Context, now time.Time) (string, er
 		if err != nil {
 			return "", err
 		}
-		conf.AuthStyle, conf.EndpointParams = oauth2.AuthStyleInParams, url.Values{"client_assertion_type": {assertedBy}, "client_assertion": {proof}}
+		conf.AuthStyle, conf.EndpointParams = oauth2.AuthStyleInParams, url.Values{"client_assertion_type": {assertion.Type}, "client_assertion": {proof}}
 	}
 	got, err := conf.Token(context.WithValue(ctx, oauth2.HTTPClient, t.client))
 	if err != nil {

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/oauth2"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/internal/assertion"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
 	"github.com/drawbridge-id/drawbridge/internal/secret"
 )
@@ -292,7 +293,7 @@ func (l *link) proof(found *discovery) (url.Values, error) {
 	if err != nil {
 		return nil, fault.Wrap(fault.Internal, "upstream.proof", err)
 	}
-	return url.Values{"client_assertion_type": {"urn:ietf:params:oauth:client-assertion-type:jwt-bearer"}, "client_assertion": {signed}}, nil
+	return url.Values{"client_assertion_type": {assertion.Type}, "client_assertion": {signed}}, nil
 }
 
 // exchangeFault classifies a failed exchange. The provider's answer may hold
