@@ -14,18 +14,19 @@ import (
 )
 
 // DataKey is the secret under which a deployment's private keys and others' secrets are
-// sealed, and from which the keys for refresh tokens, cursors, marks and nonces are
-// derived. It is at rest only wrapped by a root (Envelope). The zero DataKey opens nothing
-// and seals nothing.
+// sealed, and from which the keys of all other uses are derived: refresh tokens, cookies,
+// cursors and so on. It is at rest only wrapped by a root (Envelope). The zero DataKey opens
+// nothing and seals nothing.
 type DataKey struct{ key hidden }
 
 // NewDataKey makes a data key.
-func NewDataKey() DataKey {
-	var b [32]byte
-	if _, err := rand.Read(b[:]); err != nil {
+func NewDataKey() DataKey { return DataKey{hide(randomKey())} }
+
+func randomKey() (k [32]byte) {
+	if _, err := rand.Read(k[:]); err != nil {
 		panic("credential: no randomness: " + err.Error()) // documented never to happen
 	}
-	return DataKey{hide(b)}
+	return k
 }
 
 // ParseDataKey reads the text of Text.
@@ -55,7 +56,7 @@ func (d DataKey) ID() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return nameOf(dataPrefix, k), nil
+	return nameOf(dataNamePrefix, k), nil
 }
 
 // nameOf is a public name that was derived from a key: half of it is enough to tell two apart.

@@ -84,11 +84,11 @@ func ParseEnvelope(text []byte) (Envelope, error) {
 
 func (e Envelope) sound() error {
 	switch {
-	case !name(e.DataKey, dataPrefix):
+	case !isName(e.DataKey, dataNamePrefix):
 		return errors.New("credential: the envelope names no data key")
 	case e.Root != RootFile && e.Root != RootCommand:
 		return errors.New("credential: the envelope says neither a file nor a command as its root")
-	case (e.Root == RootFile) != name(e.RootKey, rootNamePrefix) || e.Root == RootCommand && e.RootKey != "":
+	case (e.Root == RootFile) != isName(e.RootKey, rootNamePrefix) || e.Root == RootCommand && e.RootKey != "":
 		return errors.New("credential: a root key file has a name in the envelope, a command none")
 	case e.Since.UTC().Year() < 2000 || e.Since.UTC().Year() > 9999:
 		return errors.New("credential: the envelope does not say since when")
@@ -98,7 +98,7 @@ func (e Envelope) sound() error {
 	return nil
 }
 
-func name(s, prefix string) bool {
+func isName(s, prefix string) bool {
 	return len(s) <= maxName && strings.HasPrefix(s, prefix) && len(s) > len(prefix) && Wrapped(s)
 }
 

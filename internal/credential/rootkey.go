@@ -1,7 +1,7 @@
 package credential
 
 import (
-	"crypto/rand"
+	"crypto/cipher"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -15,19 +15,16 @@ import (
 // wraps and unwraps nothing.
 type RootKey struct{ key hidden }
 
-// Names of keys begin with what they name.
+// What the text of a root key, and the names of keys, begin with.
 const (
 	rootPrefix     = "drb_root_"
-	dataPrefix     = "dk_"
+	dataNamePrefix = "dk_"
 	rootNamePrefix = "rk_"
 )
 
 // NewRootKey makes the text of a new root key, for its file.
 func NewRootKey() secret.String {
-	var b [32]byte
-	if _, err := rand.Read(b[:]); err != nil {
-		panic("credential: no randomness: " + err.Error()) // documented never to happen
-	}
+	b := randomKey()
 	return secret.New(rootPrefix + base64.RawURLEncoding.EncodeToString(b[:]) + "\n")
 }
 
@@ -69,11 +66,7 @@ func (r RootKey) Wrap(d DataKey, context string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	k, err := r.derive(wrapping)
-	if err != nil {
-		return "", err
-	}
-	a, err := gcm(k)
+	a, err := r.aead()
 	if err != nil {
 		return "", err
 	}
@@ -82,11 +75,7 @@ func (r RootKey) Wrap(d DataKey, context string) (string, error) {
 
 // Unwrap gives back what was wrapped in the same context under this key.
 func (r RootKey) Unwrap(wrapped, context string) (DataKey, error) {
-	k, err := r.derive(wrapping)
-	if err != nil {
-		return DataKey{}, err
-	}
-	a, err := gcm(k)
+	a, err := r.aead()
 	if err != nil {
 		return DataKey{}, err
 	}
@@ -105,7 +94,14 @@ func (r RootKey) Unwrap(wrapped, context string) (DataKey, error) {
 // root key file was itself what all was sealed under.
 func (r RootKey) Former() DataKey { return DataKey(r) }
 
-const wrapping = "drawbridge data key wrapping v1"
+// aead wraps data keys.
+func (r RootKey) aead() (cipher.AEAD, error) {
+	k, err := r.derive("drawbridge data key wrapping v1")
+	if err != nil {
+		return nil, err
+	}
+	return gcm(k)
+}
 
 func (r RootKey) derive(use string) (k [32]byte, err error) {
 	if r.key == nil {

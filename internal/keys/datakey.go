@@ -16,8 +16,8 @@ import (
 // becauseUpgrade: the database was made before data keys had an envelope.
 const becauseUpgrade = "upgrade"
 
-// openDataKey gives the data key of a database. One that is empty gets a new one, one
-// that was made before there were envelopes keeps the key that its root file is. Nothing is made
+// openDataKey gives the data key of a database. One that is empty gets a new one, one that
+// was made before there were envelopes keeps the key that its root file is. Nothing is made
 // where something sealed lies already.
 func openDataKey(ctx context.Context, root Root, rows Rows, held []store.SigningKey, now time.Time) (credential.DataKey, credential.Envelope, error) {
 	e, there, err := readEnvelope(ctx, rows)
@@ -77,11 +77,11 @@ func former(root Root, held []store.SigningKey) (credential.DataKey, error) {
 }
 
 // Rewrap brings the data key from under one root under another, and changes nothing
-// else: not the data key, nor anything sealed under it. The new root key file is made if there
-// is none. Until the transaction at its end the old root opens the database, from then on the new
-// one alone; it may be done again wherever it stopped. changed is false if it was done before.
-// A root that is not the one the key is under is fault.Invalid, a command that fails
-// fault.Unavailable.
+// else: not the data key, nor anything sealed under it. The new root key file is made if
+// there is none. Until the transaction at its end the old root opens the database, from then
+// on the new one alone; it may be done again wherever it stopped. changed is false if it was
+// done before. A root that is not the one the key is under is fault.Invalid, a command that
+// fails fault.Unavailable.
 func Rewrap(ctx context.Context, rows Rows, old, next Root, now time.Time) (e credential.Envelope, changed bool, err error) {
 	const op = "keys.Rewrap"
 	e, there, err := readEnvelope(ctx, rows)
@@ -124,6 +124,8 @@ func (r Root) fits(e credential.Envelope) bool {
 	return err == nil && name == e.RootKey
 }
 
+// opened is the data key by the old root: out of its envelope, or, where there is none yet,
+// the former one.
 func opened(ctx context.Context, rows Rows, old Root, e credential.Envelope, there bool) (credential.DataKey, error) {
 	if there {
 		return old.unwrap(ctx, e)

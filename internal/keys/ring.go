@@ -1,11 +1,13 @@
-// Package keys owns the keys of a deployment: the data key, which the store holds
-// wrapped by a root outside of it (a root key file, or a key that a command reaches), and the
-// signing keys sealed under the data key. It makes what is missing at the first start. It never sees a private key in the clear:
-// package credential makes, seals, opens and uses them.
+// Package keys owns the keys of a deployment: the data key, which the store holds wrapped
+// by a root outside of it (a root key file, or a key that a command reaches), and the
+// signing keys sealed under the data key. It makes what is missing at the first start. It
+// never sees a private key in the clear: package credential makes, seals, opens and uses
+// them.
 package keys
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"reflect"
 	"sync"
@@ -106,37 +108,25 @@ func Open(ctx context.Context, cfg Config) (*Ring, error) {
 		cfg.Uptime = func() time.Duration { return time.Since(started) }
 	}
 	r := &Ring{cfg: cfg, data: data, wrapped: wrapped, known: map[string]acquaint{}}
-	if r.refresh, err = data.RefreshKey(); err != nil {
-		return nil, fault.Wrap(fault.Invalid, op, err)
-	}
-	if r.cursors, err = data.CursorKey(); err != nil {
-		return nil, fault.Wrap(fault.Invalid, op, err)
-	}
-	if r.scim, err = data.SCIMAccessKey(); err != nil {
-		return nil, fault.Wrap(fault.Invalid, op, err)
-	}
-	if r.cookies, err = data.CookieKey(); err != nil {
-		return nil, fault.Wrap(fault.Invalid, op, err)
-	}
-	if r.marks, err = data.MarkKey(); err != nil {
-		return nil, fault.Wrap(fault.Invalid, op, err)
-	}
-	if r.nonces, err = data.NonceKey(); err != nil {
-		return nil, fault.Wrap(fault.Invalid, op, err)
-	}
-	if r.service, err = data.ServiceKey(); err != nil {
-		return nil, fault.Wrap(fault.Invalid, op, err)
-	}
-	if r.names, err = data.PairwiseKey(); err != nil {
-		return nil, fault.Wrap(fault.Invalid, op, err)
-	}
-	if r.atRest, err = data.AtRestKey(); err != nil {
+	if err := r.derive(); err != nil {
 		return nil, fault.Wrap(fault.Invalid, op, err)
 	}
 	if err := r.use(held); err != nil {
 		return nil, fault.Wrap(fault.Invalid, op, err)
 	}
 	return r, r.complete(ctx)
+}
+
+// derive gives each use of the data key its own key.
+func (r *Ring) derive() error {
+	return errors.Join(into(&r.refresh, r.data.RefreshKey), into(&r.cursors, r.data.CursorKey), into(&r.scim, r.data.SCIMAccessKey),
+		into(&r.cookies, r.data.CookieKey), into(&r.marks, r.data.MarkKey), into(&r.nonces, r.data.NonceKey),
+		into(&r.service, r.data.ServiceKey), into(&r.names, r.data.PairwiseKey), into(&r.atRest, r.data.AtRestKey))
+}
+
+func into[K any](key *K, derive func() (K, error)) (err error) {
+	*key, err = derive()
+	return err
 }
 
 // invalidUnlessNamed keeps what somebody has classified.
