@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/assertion"
@@ -100,8 +99,8 @@ func (p *Provider) authenticate(r *http.Request, who presented) (Client, error) 
 		return Client{}, err
 	}
 	if err != nil {
-		if wait := p.failed(r, who.id); wait > 0 {
-			return Client{}, tooOften(wait)
+		if tooOften := p.failedClient(r, who.id); tooOften != nil {
+			return Client{}, tooOften
 		}
 		refused := fault.New(fault.Unauthenticated, "oidc.authenticate", "client %q did not authenticate", who.id).Because(fault.ReasonOf(err))
 		refused.Err = err // why, for the log
@@ -109,26 +108,6 @@ func (p *Provider) authenticate(r *http.Request, who presented) (Client, error) 
 		return Client{}, unauthenticated(who.basic, noClient)
 	}
 	return c, nil
-}
-
-// failed counts that a client did not authenticate, and says how long it has to wait
-// before it is told so again.
-func (p *Provider) failed(r *http.Request, id access.ClientID) (wait time.Duration) {
-	if p.Doors == nil {
-		return 0
-	}
-	return p.Doors.FailedClient(r, id)
-}
-
-func tooOften(wait time.Duration) *Error {
-	return &Error{Status: http.StatusTooManyRequests, Code: "temporarily_unavailable", retry: wait,
-		Description: "This client has failed to authenticate too often. Mend its secret or key, and try again after the time in Retry-After."}
-}
-
-// tooMany is the answer to an application whose network makes more steps of sign-ins than it may.
-func tooMany(wait time.Duration) *Error {
-	return &Error{Status: http.StatusTooManyRequests, Code: "temporarily_unavailable", retry: wait,
-		Description: "More sign-ins come from this network than are taken. Try again after the time in Retry-After."}
 }
 
 // prove wants the one method that the client is registered for: a secret, an assertion,

@@ -98,7 +98,7 @@ func writeError(w http.ResponseWriter, e *Error) {
 		w.Header().Set("DPoP-Nonce", e.nonce)
 	}
 	if e.Status == http.StatusTooManyRequests || e.Status == http.StatusServiceUnavailable {
-		w.Header().Set("Retry-After", seconds(max(e.retry, time.Second)))
+		w.Header().Set("Retry-After", RetryAfter(e.retry))
 	}
 	writeJSON(w, e.Status, struct {
 		Code        string `json:"error"`
@@ -106,9 +106,10 @@ func writeError(w http.ResponseWriter, e *Error) {
 	}{e.Code, printable(e.Description)})
 }
 
-// seconds is a time to wait as Retry-After says it, never shorter.
-func seconds(wait time.Duration) string {
-	return strconv.FormatInt(int64((wait+time.Second-1)/time.Second), 10)
+// RetryAfter is a time to wait as the header Retry-After says it: in whole seconds, rounded
+// up, one at least.
+func RetryAfter(wait time.Duration) string {
+	return strconv.FormatInt(max(int64((wait+time.Second-1)/time.Second), 1), 10)
 }
 
 // refuse renders whatever went wrong at a JSON endpoint, and tells the observer.

@@ -50,16 +50,6 @@ func (p *Provider) push(w http.ResponseWriter, r *http.Request) {
 	}{requestURI + name, int64(PushedLife / time.Second)})
 }
 
-func (p *Provider) countStep(r *http.Request) error {
-	if p.Doors == nil {
-		return nil
-	}
-	if wait := p.Doors.SignIn(r); wait > 0 {
-		return tooMany(wait)
-	}
-	return nil
-}
-
 // provingKey binds a request's code to the key that was proved when it was pushed, as if
 // dpop_jkt had named it (RFC 9449 section 10.1). Where both are there, they are the same.
 func (p *Provider) provingKey(r *http.Request, f form) (form, error) {

@@ -125,7 +125,7 @@ func (c *Console) arrive(w http.ResponseWriter, r *http.Request, req hot.AuthReq
 		}
 	}
 	if grant, must := mustStepUp(req, b, client); must && req.Upstream.Grant == "" {
-		to, err := c.raise(r, req, b, grant)
+		to, err := c.departFor(r, req, b, grant)
 		if err != nil {
 			c.refuse(w, r, err, c.about(r, req, b.Session.Connection))
 			return

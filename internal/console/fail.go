@@ -5,9 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/mail"
-	"strconv"
 	"strings"
-	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
@@ -60,27 +58,6 @@ func (c *Console) reference(r *http.Request) string {
 func (c *Console) Fail(w http.ResponseWriter, r *http.Request, status int, title, detail string) {
 	setHeaders(w.Header(), c.secure, "")
 	c.page(w, r, status, pageNotice, Public(title), notice{Sentence: Public(detail), Support: c.Support, Reference: Public(c.reference(r)), Access: pathMe})
-}
-
-// counted lets a step of a sign-in through, unless too many come from where it does.
-func (c *Console) counted(next http.HandlerFunc) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		if c.Doors != nil {
-			if wait := c.Doors.SignIn(r); wait > 0 {
-				c.TooMany(w, r, wait)
-				return
-			}
-		}
-		next(w, r)
-	}
-}
-
-// TooMany says that too many sign-ins come from the same place, and when to try again.
-func (c *Console) TooMany(w http.ResponseWriter, r *http.Request, wait time.Duration) {
-	in := max(int64((wait+time.Second-1)/time.Second), 1)
-	w.Header().Set("Retry-After", strconv.FormatInt(in, 10))
-	c.Fail(w, r, http.StatusTooManyRequests, "Too many sign-ins at once",
-		"More sign-ins come from your network than this service takes. Nothing is wrong with your account. Wait "+strconv.FormatInt(in, 10)+" seconds, then try again.")
 }
 
 // refuse is the one place where an error becomes a page. What the page says comes

@@ -124,7 +124,7 @@ func (c *Console) signedIn(w http.ResponseWriter, r *http.Request, req hot.AuthR
 		return "", err
 	}
 	if grant, must := mustStepUp(req, b, client); must {
-		return c.raise(r, req, b, grant)
+		return c.departFor(r, req, b, grant)
 	}
 	return ofRequest(pageOf(req), req.ID), nil
 }

@@ -12,9 +12,9 @@ import (
 	"github.com/drawbridge-id/drawbridge/oidc"
 )
 
-// goal is the grant that a request is to be answered on, as far as nobody has to choose
-// it; "" if somebody has to.
-func goal(req hot.AuthRequest, b oidc.Browser) access.AssignmentID {
+// targetGrant is the grant that a request is to be answered on, as far as nobody has to
+// choose it; "" if somebody has to.
+func targetGrant(req hot.AuthRequest, b oidc.Browser) access.AssignmentID {
 	switch {
 	case asksForChooser(req):
 		return ""
@@ -29,20 +29,20 @@ func goal(req hot.AuthRequest, b oidc.Browser) access.AssignmentID {
 // mustStepUp gives the grant that a request is to be answered on, if it demands another
 // sign-in than the person has.
 func mustStepUp(req hot.AuthRequest, b oidc.Browser, client oidc.Client) (access.AssignmentID, bool) {
-	to := goal(req, b)
+	to := targetGrant(req, b)
 	return to, holds(acceptedBy(client, b.Guarded), to)
 }
 
-// raise starts the trip on which the identity provider is asked for the sign-in that a
+// departFor starts the trip on which the identity provider is asked for the sign-in that a
 // guarded grant demands, and gives the address it begins at. A provider that is asked for
 // a younger sign-in is asked for a new one: its clock is not ours.
-func (c *Console) raise(r *http.Request, req hot.AuthRequest, b oidc.Browser, to access.AssignmentID) (string, error) {
+func (c *Console) departFor(r *http.Request, req hot.AuthRequest, b oidc.Browser, to access.AssignmentID) (string, error) {
 	at := slices.IndexFunc(b.Guarded, func(g oidc.ActiveGrant) bool { return g.ID == to })
 	if at < 0 {
-		return "", fault.New(fault.Denied, "console.raise", "the assignment is not held now").Because(session.ReasonNotHeld)
+		return "", fault.New(fault.Denied, "console.stepUp", "the assignment is not held now").Because(session.ReasonNotHeld)
 	}
 	d := b.Catalogue.Demands(b.Guarded[at].Grant)
-	acr, err := both(req, d.ACR)
+	acr, err := acrFor(req, d.ACR)
 	if err != nil {
 		return "", err
 	}
@@ -53,11 +53,11 @@ func (c *Console) raise(r *http.Request, req hot.AuthRequest, b oidc.Browser, to
 	return c.depart(r, req, up, leg)
 }
 
-// both are the kinds of sign-in that a grant demands and that the application takes.
-func both(req hot.AuthRequest, demanded []string) ([]string, error) {
+// acrFor are the kinds of sign-in that a grant demands and that the application takes.
+func acrFor(req hot.AuthRequest, demanded []string) ([]string, error) {
 	wants, err := oidc.StoredClaims(req.Claims)
 	if err != nil {
-		return nil, fault.Wrap(fault.Internal, "console.raise", err)
+		return nil, fault.Wrap(fault.Internal, "console.stepUp", err)
 	}
 	taken, essential := wants.ACR()
 	if !essential || len(demanded) == 0 {
@@ -65,7 +65,7 @@ func both(req hot.AuthRequest, demanded []string) ([]string, error) {
 	}
 	left := slices.DeleteFunc(slices.Clone(demanded), func(acr string) bool { return !slices.Contains(taken, acr) })
 	if len(left) == 0 {
-		return nil, fault.New(fault.Denied, "console.raise", "no kind of sign-in is what both the application and the grant demand").Because(oidc.ReasonUnmet)
+		return nil, fault.New(fault.Denied, "console.stepUp", "no kind of sign-in is what both the application and the grant demand").Because(oidc.ReasonUnmet)
 	}
 	return left, nil
 }
@@ -75,7 +75,7 @@ func both(req hot.AuthRequest, demanded []string) ([]string, error) {
 func (c *Console) stepUp(w http.ResponseWriter, r *http.Request, req hot.AuthRequest, b oidc.Browser, to access.AssignmentID) {
 	at := c.about(r, req, b.Session.Connection)
 	at.signedIn = true
-	link, err := c.raise(r, req, b, to)
+	link, err := c.departFor(r, req, b, to)
 	if err != nil {
 		c.refuse(w, r, err, at)
 		return
