@@ -76,9 +76,11 @@ func (a *app) examineDeliveries(ctx context.Context, say finding) {
 	}
 	for _, r := range all {
 		switch {
-		case r.Paused && r.Kind == bridge.KindWebhook:
+		case r.State == bridge.ReceiverPaused && r.Kind != bridge.KindWebhook:
+			say(api.LevelWarn, "let its application look at the stream's status, mend its side and enable it", "%s is paused, since nothing arrived there or nobody polled it; %d deliveries wait", r.Name, r.Pending)
+		case r.State == bridge.ReceiverPaused:
 			say(api.LevelWarn, "take it out of the configuration, or: drawbridge delivery retry "+r.Name, "%s wants nothing any more: %s", r.Name, r.Error)
-		case r.Failures > 0:
+		case r.State == bridge.ReceiverFailing:
 			say(api.LevelWarn, "mend the receiver, then: drawbridge delivery retry "+r.Name, "%s: %d deliveries wait, the oldest since %s; %d attempts in vain: %s",
 				r.Name, r.Pending, r.Oldest.Local().Format(time.DateTime), r.Failures, r.Error)
 		case r.LastError.After(r.LastOK) && r.Refused > 0:

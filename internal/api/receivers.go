@@ -9,13 +9,12 @@ import (
 
 	"github.com/drawbridge-id/drawbridge/internal/bridge"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
-	"github.com/drawbridge-id/drawbridge/internal/store"
 )
 
 // Receiver is whom something is sent to, and how it goes.
 type Receiver struct {
 	Receiver  string     `json:"receiver" doc:"logout:<client>, stream:<id> or webhook:<name>"`
-	State     string     `json:"state" enum:"fine,failing,paused"`
+	State     string     `json:"state" enum:"fine,failing,paused,polled,paused by the application" doc:"polled: a stream that its application fetches; paused: a webhook that answered 410, or a stream that the bridge paused"`
 	Pending   int64      `json:"pending" doc:"deliveries that wait"`
 	Oldest    *time.Time `json:"oldest,omitempty" doc:"when what waits longest happened"`
 	Failures  int64      `json:"failures" doc:"attempts in vain since the last one that arrived"`
@@ -78,21 +77,14 @@ func (a *api) inTrouble(ctx context.Context) ([]Receiver, error) {
 	all, err := a.Bridge.Receivers(ctx)
 	var out []Receiver
 	for _, r := range all {
-		if bridge.InTrouble(r) {
+		if r.State.InTrouble() {
 			out = append(out, shownReceiver(r))
 		}
 	}
 	return out, err
 }
 
-func shownReceiver(r store.Receiver) Receiver {
-	state := "fine"
-	switch {
-	case r.Paused:
-		state = "paused"
-	case r.Failures > 0:
-		state = "failing"
-	}
-	return Receiver{Receiver: r.Name, State: state, Pending: r.Pending, Oldest: when(r.Oldest), Failures: r.Failures, Next: when(r.Next),
+func shownReceiver(r bridge.Receiver) Receiver {
+	return Receiver{Receiver: r.Name, State: string(r.State), Pending: r.Pending, Oldest: when(r.Oldest), Failures: r.Failures, Next: when(r.Next),
 		Sent: r.Sent, Failed: r.Failed, Refused: r.Refused, Abandoned: r.Abandoned, LastOK: when(r.LastOK), LastError: when(r.LastError), Error: r.Error}
 }

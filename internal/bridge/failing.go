@@ -45,6 +45,13 @@ func (b *Bridge) PauseFailing(ctx context.Context) error {
 	return nil
 }
 
+// Why the bridge pauses a stream, for its receiver. By these it is known later whether the
+// bridge did or the application.
+const (
+	whyIdle    = "Nobody has polled the stream for inactivity_timeout. Enable it when somebody will."
+	whyFailing = "No push has arrived for a day. Enable the stream when its endpoint answers."
+)
+
 // whyPaused is why a stream is to be paused now, for its receiver; "" if it is not.
 func whyPaused(v *store.View, s store.Stream, now time.Time) (string, error) {
 	if s.Status != string(ssf.Enabled) {
@@ -52,7 +59,7 @@ func whyPaused(v *store.View, s store.Stream, now time.Time) (string, error) {
 	}
 	if s.Method == ssf.Poll {
 		if idleSince(s).Before(now.Add(-ssf.InactivityTimeout)) {
-			return "Nobody has polled the stream for inactivity_timeout. Enable it when somebody will.", nil
+			return whyIdle, nil
 		}
 		return "", nil
 	}
@@ -61,7 +68,7 @@ func whyPaused(v *store.View, s store.Stream, now time.Time) (string, error) {
 		return "", err
 	}
 	if failsForLong(s, r, now) {
-		return "No push has arrived for a day. Enable the stream when its endpoint answers.", nil
+		return whyFailing, nil
 	}
 	return "", nil
 }

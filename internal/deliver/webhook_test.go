@@ -194,7 +194,7 @@ func TestAWebhookThatIsGoneIsLeftAlone(t *testing.T) {
 	b.pass(time.Hour)
 	b.work()
 	r := b.receiver("webhook:ops")
-	if calls != 1 || !r.Paused || r.Pending != 2 || !strings.Contains(r.Error, "410") || !bridge.InTrouble(r) {
+	if calls != 1 || !r.Paused || r.Pending != 2 || !strings.Contains(r.Error, "410") || !bridge.ReceiverOf(r, store.Stream{}).State.InTrouble() {
 		t.Fatalf("%d calls: %+v", calls, r)
 	}
 	b.tell(hooks) // what came of it is relayed, too, and not to the webhook
