@@ -189,5 +189,12 @@ func show(h http.Header, a Accepted, g ActiveGrant) {
 	h.Set("X-Auth-Standing", string(g.Standing))
 	h.Set("X-Auth-Scope-ID", string(g.Scope.ID))
 	h.Set("X-Auth-Scope-Level", g.Scope.Level.String())
-	h.Set("X-Auth-Workflows", scopeText(a.OAuthScopes))
+	h.Set("X-Auth-Workflows", scopeText(workflowsOf(a.OAuthScopes)))
+}
+
+// workflowsOf are the OAuth scopes that are workflows, and not what a token tells of the
+// person or how long it lives.
+func workflowsOf(oauthScopes []string) []string {
+	all := access.Workflows()
+	return slices.DeleteFunc(slices.Clone(oauthScopes), func(s string) bool { return !slices.Contains(all, access.Workflow(s)) })
 }

@@ -307,7 +307,7 @@ func (q *Proofs) Present(r *http.Request) (Presented, error) {
 			Description: "Send an access token: Authorization: Bearer <token>."}
 	}
 	if len(header) > 1 {
-		return Presented{}, invalid("Send one access token, in the header or in the form.")
+		return Presented{}, twoTokens()
 	}
 	scheme, token, _ := strings.Cut(header[0], " ")
 	token = strings.TrimSpace(token)

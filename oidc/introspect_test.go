@@ -221,9 +221,9 @@ func TestUserinfoRefusesAsRFC6750Says(t *testing.T) {
 		{"basic", call{path: pathUserinfo, header: http.Header{"Authorization": {"Basic eA=="}}}, 401, "invalid_token", `Bearer realm="oauth2", error="invalid_token"`},
 		{"no openid", call{path: pathUserinfo, header: http.Header{"Authorization": {"Bearer plain"}}}, 403, "insufficient_scope", `Bearer realm="oauth2", error="insufficient_scope", scope="openid"`},
 		{"in the address", call{path: pathUserinfo, query: "access_token=plain"}, 401, "invalid_token", `Bearer realm="oauth2"`},
-		{"twice", call{method: http.MethodPost, path: pathUserinfo, form: url.Values{"access_token": {"x"}}, header: http.Header{"Authorization": {"Bearer x"}}}, 400, "invalid_request", ""},
-		{"twice in the form", call{method: http.MethodPost, path: pathUserinfo, form: url.Values{"access_token": {"x", "y"}}}, 400, "invalid_request", ""},
-		{"two headers", call{path: pathUserinfo, header: http.Header{"Authorization": {"Bearer x", "Bearer y"}}}, 400, "invalid_request", ""},
+		{"twice", call{method: http.MethodPost, path: pathUserinfo, form: url.Values{"access_token": {"x"}}, header: http.Header{"Authorization": {"Bearer x"}}}, 400, "invalid_request", `Bearer realm="oauth2", error="invalid_request"`},
+		{"twice in the form", call{method: http.MethodPost, path: pathUserinfo, form: url.Values{"access_token": {"x", "y"}}}, 400, "invalid_request", `Bearer realm="oauth2", error="invalid_request"`},
+		{"two headers", call{path: pathUserinfo, header: http.Header{"Authorization": {"Bearer x", "Bearer y"}}}, 400, "invalid_request", `Bearer realm="oauth2", error="invalid_request"`},
 		{"another method", call{method: http.MethodPut, path: pathUserinfo}, 405, "invalid_request", ""},
 	} {
 		t.Run(row.name, func(t *testing.T) {

@@ -46,11 +46,11 @@ func (p *Provider) shown(w http.ResponseWriter, r *http.Request) (Presented, err
 	var posted string
 	if r.Method == http.MethodPost && isForm(r.Header.Get("Content-Type")) {
 		f, err := readBody(w, r)
-		if err == nil {
-			err = f.once("access_token")
-		}
 		if err != nil {
 			return Presented{}, err
+		}
+		if f.once("access_token") != nil {
+			return Presented{}, twoTokens()
 		}
 		posted = f.get("access_token")
 	}
@@ -58,9 +58,16 @@ func (p *Provider) shown(w http.ResponseWriter, r *http.Request) (Presented, err
 		return p.Proofs.Present(r)
 	}
 	if len(r.Header["Authorization"]) > 0 {
-		return Presented{}, invalid("Send one access token, in the header or in the form.")
+		return Presented{}, twoTokens()
 	}
 	return Presented{Token: posted}, nil
+}
+
+// twoTokens refuses a request to a protected resource with more than one access token, by
+// the challenge that RFC 6750 section 3 demands.
+func twoTokens() *Error {
+	return &Error{Status: http.StatusBadRequest, Code: "invalid_request", challenge: `Bearer realm="oauth2", error="invalid_request"`,
+		Description: "Send one access token, in the header or in the form."}
 }
 
 func noToken() *Error {

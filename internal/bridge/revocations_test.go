@@ -320,7 +320,7 @@ func TestAProxyMayAsk(t *testing.T) {
 		}
 		rec := httptest.NewRecorder()
 		p.provider().ServeHTTP(rec, r)
-		if rec.Code != row.want || rec.Code == 200 && (rec.Header().Get("X-Auth-Subject") != person || rec.Header().Get("X-Auth-Grant") != "standard") {
+		if rec.Code != row.want || rec.Code == 200 && (rec.Header().Get("X-Auth-Subject") != person || rec.Header().Get("X-Auth-Grant") != "standard" || rec.Header().Get("X-Auth-Workflows") != "live_view") {
 			t.Errorf("%s: %d %s", row.name, rec.Code, rec.Body)
 		}
 	}
