@@ -327,6 +327,63 @@ func TestAnEnvelopeThatCannotBeReadIsNotReplaced(t *testing.T) {
 	}
 }
 
+// Whoever can write to the database, and has no root, cannot make the bridge take another data
+// key, or begin anew: every part of the envelope is held against the others, the root and the
+// signing keys.
+func TestATamperedEnvelopeOpensNothing(t *testing.T) {
+	root := Root{File: rootFile(t)}
+	mine, theirs := &table{}, &table{} // two databases under one root
+	mustBegin(t, root, mine)
+	mustBegin(t, root, theirs)
+	elsewhere := &table{}
+	mustBegin(t, Root{File: rootFile(t)}, elsewhere)
+	parse := func(rows *table) credential.Envelope {
+		e, err := credential.ParseEnvelope(rows.envelope)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return e
+	}
+	own, other, foreign := parse(mine), parse(theirs), parse(elsewhere)
+	whole := bytes.Clone(mine.envelope)
+	flipped := []byte(own.Wrapped)
+	if flipped[len(flipped)/2]++; !credential.Wrapped(string(flipped)) {
+		flipped[len(flipped)/2] = 'A'
+	}
+	for name, change := range map[string]func(e *credential.Envelope){
+		"another's wrapped key":          func(e *credential.Envelope) { e.Wrapped = other.Wrapped },
+		"another's name":                 func(e *credential.Envelope) { e.DataKey = other.DataKey },
+		"another's name and wrapped key": func(e *credential.Envelope) { e.DataKey, e.Wrapped = other.DataKey, other.Wrapped },
+		"another root's name":            func(e *credential.Envelope) { e.RootKey = foreign.RootKey },
+		"another root's wrapped key":     func(e *credential.Envelope) { e.Wrapped = foreign.Wrapped },
+		"another kind of root":           func(e *credential.Envelope) { e.Root, e.RootKey = credential.RootCommand, "" },
+		"cut":                            func(e *credential.Envelope) { e.Wrapped = e.Wrapped[:len(e.Wrapped)/2] },
+		"one character":                  func(e *credential.Envelope) { e.Wrapped = string(flipped) },
+		"all of another's":               func(e *credential.Envelope) { *e = other },
+		"none":                           nil,
+	} {
+		mine.envelope = nil
+		if change != nil {
+			e := own
+			change(&e)
+			text, err := e.Encode()
+			if err != nil {
+				t.Fatal(err)
+			}
+			mine.envelope = text
+		}
+		tampered, told := bytes.Clone(mine.envelope), len(mine.told)
+		if _, err := begin(t, root, mine); !fault.Is(err, fault.Invalid) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if !bytes.Equal(mine.envelope, tampered) || len(mine.told) != told {
+			t.Errorf("%s: something was written", name)
+		}
+	}
+	mine.envelope = whole
+	mustBegin(t, root, mine)
+}
+
 // The sample command, with something in vault's place that answers as its transit engine does.
 func TestTheSampleRootCommandWrapsAndUnwraps(t *testing.T) {
 	bin := t.TempDir()
