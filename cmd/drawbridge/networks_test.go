@@ -35,11 +35,16 @@ connections:
 // assembled is the whole bridge, put together from a configuration, without sockets.
 func assembled(t *testing.T, yaml string) *app {
 	t.Helper()
+	return assembledWith(t, yaml, setting{log: io.Discard})
+}
+
+func assembledWith(t *testing.T, yaml string, s setting) *app {
+	t.Helper()
 	cfg, err := config.Parse("drawbridge.yaml", []byte(fmt.Sprintf(yaml, t.TempDir())), nil, config.ReadFile)
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := open(t.Context(), cfg, setting{log: io.Discard})
+	a, err := open(t.Context(), cfg, s)
 	if err != nil {
 		t.Fatal(err)
 	}
