@@ -21,8 +21,8 @@ func (b *Bridge) Browser(ctx context.Context, cookie string) (oidc.Browser, erro
 		return oidc.Browser{}, err
 	}
 	out, err := b.browser(ctx, row.Session)
-	if err == nil && !row.Cookie.Equal(credential.DigestOf(cookie)) {
-		out.Renewed = b.cookies.Next(cookie)
+	if present := b.present(row, cookie); err == nil && present != cookie {
+		out.Renewed = secret.New(present)
 	}
 	return out, err
 }

@@ -132,16 +132,3 @@ func (b *Bridge) Withdraw(ctx context.Context, cookie string, client access.Clie
 		return nil
 	})
 }
-
-// leave takes an application out of a session that lives on, if it is in it.
-func (c *change) leave(row store.SessionRow, client access.ClientID, reason string) error {
-	reached, err := c.tx.SessionClients(row.ID)
-	if err != nil || !slices.Contains(reached, client) {
-		return err
-	}
-	e, err := leave(c.tx, row, client, why{reason: reason, by: c.by}, c.now)
-	if err == nil {
-		c.events = append(c.events, e)
-	}
-	return err
-}

@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
@@ -218,6 +219,19 @@ func leave(tx *store.Tx, row store.SessionRow, client access.ClientID, y why, no
 	e := fact(event.SessionClientEnded, y.by, row.Connection, row.Person, now, map[string]string{"client": string(client), "reason": y.reason})
 	e.Session = string(row.ID)
 	return e, nil
+}
+
+// leave does so as a part of a change, where the application is in the session at all.
+func (c *change) leave(row store.SessionRow, client access.ClientID, reason string) error {
+	reached, err := c.tx.SessionClients(row.ID)
+	if err != nil || !slices.Contains(reached, client) {
+		return err
+	}
+	e, err := leave(c.tx, row, client, why{reason: reason, by: c.by}, c.now)
+	if err == nil {
+		c.events = append(c.events, e)
+	}
+	return err
 }
 
 // EndEverything refuses, with one commit, every credential that was made before it:

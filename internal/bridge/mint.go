@@ -79,13 +79,7 @@ func (w warrant) demand() access.Demand { return w.policy.Catalogue().Demands(w.
 // until is when what is minted from w ends at the latest; the zero time if it is the
 // session that ends it.
 func (w warrant) until() time.Time {
-	ends := w.active.Until
-	for _, t := range []time.Time{w.demand().Until(w.session.AuthTime), w.latest} {
-		if ends.IsZero() || !t.IsZero() && t.Before(ends) {
-			ends = t
-		}
-	}
-	return ends
+	return earliest(w.active.Until, earliest(w.demand().Until(w.session.AuthTime), w.latest))
 }
 
 // stepUp is the refusal of a sign-in that is not what a grant demands (RFC 9470).
