@@ -52,23 +52,27 @@ func (b block) root(name string) Root {
 	if !ok {
 		return Root{}
 	}
-	r := Root{File: in.text("file"), Command: in.texts("command")}
-	if at, ok := in.get("file"); ok && r.File != "" {
-		r.File = beside(at, r.File)
-	}
-	at, commanded := in.get("command")
-	if _, filed := in.get("file"); filed == commanded {
+	file, filed := in.get("file")
+	command, commanded := in.get("command")
+	if filed == commanded {
 		f.say("the root is one of file and command")
 		return Root{}
 	}
-	if limit, ok := in.get("timeout"); ok && !commanded {
+	if commanded {
+		return in.rootCommand(command)
+	}
+	if limit, ok := in.get("timeout"); ok {
 		limit.say("a file takes no time; leave the key out")
-		return r
 	}
-	if !commanded {
-		return r
+	path := in.text("file")
+	if path == "" {
+		return Root{}
 	}
-	r.Timeout = in.atLeast("timeout", usualTimeout, time.Second, mostTimeout)
+	return Root{File: beside(file, path)}
+}
+
+func (b block) rootCommand(at field) Root {
+	r := Root{Command: b.texts("command"), Timeout: b.atLeast("timeout", usualTimeout, time.Second, mostTimeout)}
 	if len(r.Command) == 0 || !filepath.IsAbs(r.Command[0]) {
 		at.say("a command is a list: a program by its absolute path, then its arguments")
 		return Root{}
