@@ -40,9 +40,9 @@ type LogoutSigner interface {
 	LogoutToken(o credential.LogoutOrder) (string, error)
 }
 
-// Logouts tells applications of the sessions that have ended: as translator, each
-// that was signed in to under the session and has a backchannel_logout_uri, and one that
-// was taken out of a session that lives on; as sender, by a logout token, signed when it is sent.
+// Logouts tells applications of the sessions that have ended: as translator, each that was
+// signed in to under the session and has a backchannel_logout_uri, and one that was taken
+// out of a session that lives on; as sender, by a logout token, signed when it is sent.
 type Logouts struct {
 	Applications Applications
 	Signer       LogoutSigner

@@ -9,17 +9,17 @@ import (
 	"github.com/drawbridge-id/drawbridge/scim/admission"
 )
 
-// DefaultSignIns is how many steps of sign-ins one network may make. A sign-in takes
-// four or so: a company of fifty thousand people behind one address that all begin to work within
-// five minutes stays below it. What it stops is one machine that runs in a circle, or that is
-// told to.
+// DefaultSignIns is how many steps of sign-ins one network may make. A sign-in takes four or
+// so: a company of fifty thousand people behind one address that all begin to work within
+// five minutes stays below it. What it stops is one machine that runs in a circle, or that
+// is told to.
 func DefaultSignIns() access.Rate { return access.Rate{PerSecond: 500, Burst: 60_000} }
 
 // DefaultFailures is how often a client may fail to prove itself from one network.
 func DefaultFailures() access.Rate { return access.Rate{PerSecond: 5, Burst: 300} }
 
-// anyClient is how much more often all clients together may fail from one network: whoever guesses
-// chooses the client's id, too.
+// anyClient is how much more often all clients together may fail from one network: whoever
+// guesses chooses the client's id, too.
 const anyClient = 5
 
 // DoorConfig is what Doors use. Refused may be nil.
@@ -36,9 +36,10 @@ const (
 	DoorClient = "client"
 )
 
-// Doors bounds what strangers may do before anybody knows who they are, by the network
-// that they come from: an IPv4 address or an IPv6 /64. It holds a bounded number of networks and
-// forgets those that have not come lately. Make it with NewDoors; it is safe for concurrent use.
+// Doors bounds what strangers may do before anybody knows who they are, by the network that
+// they come from: an IPv4 address or an IPv6 /64. It holds a bounded number of networks and
+// forgets those that have not come lately. Make it with NewDoors; it is safe for concurrent
+// use.
 type Doors struct {
 	c                 DoorConfig
 	signIns, failures admission.Pace

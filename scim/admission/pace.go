@@ -16,10 +16,10 @@ type Pace struct {
 // maxKept is how many keys one generation of Paces holds: some 100 bytes each.
 const maxKept = 8192
 
-// Paces remembers for each key when it may again (the generic cell rate algorithm). It
-// is bounded: of what was not asked for lately, the older half is forgotten, and what is forgotten
-// may. It is for strangers, who choose their keys themselves; the zero Paces is ready, and safe
-// for concurrent use.
+// Paces remembers for each key when it may again (the generic cell rate algorithm). It is
+// bounded: of what was not asked for lately, the older half is forgotten, and what is
+// forgotten may. It is for strangers, who choose their keys themselves: the keys must be
+// short. The zero Paces is ready, and safe for concurrent use.
 type Paces[K comparable] struct {
 	mu         sync.Mutex      // guards what follows
 	young, old map[K]time.Time // when the key's bucket would be full again

@@ -1,6 +1,6 @@
-// Package admission says who may ask now: so much in a time for each (Buckets), so
-// many at once for each, and who goes next where several wait (Turnstile). It reads
-// no clock.
+// Package admission says who may ask now: so much in a time for each who is known
+// (Buckets) and for strangers (Paces), so many at once for each, and who goes next where
+// several wait (Turnstile). It reads no clock.
 package admission
 
 import (
