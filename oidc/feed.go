@@ -26,6 +26,7 @@ const (
 	RevokedClient     = "client_id"
 	RevokedPerson     = "sub"
 	RevokedSession    = "sid"
+	RevokedFamily     = "family" // always Ended: what one sign-in led to, of a session that lives on
 )
 
 // Revocation says which access tokens count no longer: of those whose claim has this

@@ -42,6 +42,8 @@ func (b *Bridge) Exchange(ctx context.Context, x oidc.TokenExchange) (oidc.Token
 			return oidc.TokenSet{}, err
 		}
 		f.Active, f.Details = x.Grant, x.Details
+		f.ID, f.Salt, f.N, f.Rotated = credential.NewID("fam"), credential.NewID("salt"), 1, now
+		f.Bound.Family = f.ID
 	}
 	w, err := b.warrant(ctx, f.Bound, f.Active)
 	if err != nil {
@@ -49,9 +51,11 @@ func (b *Bridge) Exchange(ctx context.Context, x oidc.TokenExchange) (oidc.Token
 	}
 	w.latest = r.latest
 	if moves {
-		f.ID, f.Salt, f.N, f.Rotated = credential.NewID("fam"), credential.NewID("salt"), 1, now
 		if err := b.hot.PutFamily(ctx, f); err != nil {
 			return oidc.TokenSet{}, err
+		}
+		if err := b.hot.EndFamily(ctx, claims.Family); err != nil { // the switch has ended its tokens
+			b.observe("bridge.Exchange", err)
 		}
 	}
 	f.OAuthScopes = r.scopes

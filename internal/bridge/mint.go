@@ -122,7 +122,7 @@ func (b *Bridge) mint(w warrant, f hot.Family, client oidc.Client, audience, non
 	}
 	order := credential.Order{Current: w.current, Subject: f.Bound.Subject, Sub: b.SubjectFor(client, f.Bound.Subject.Person),
 		SID: b.SessionFor(client, f.Bound.Subject.Session), Alg: client.AccessTokenAlg, Grant: claim, GrantUntil: w.until(),
-		Audience: audience, OAuthScopes: scopes, Userinfo: wants.AboutInUserinfo(), Family: f.ID, DPoPKey: f.DPoPKey, SessionAMR: w.session.Upstream.AMR, ACR: w.session.Upstream.ACR,
+		Audience: audience, OAuthScopes: scopes, Userinfo: wants.AboutInUserinfo(), DPoPKey: f.DPoPKey, SessionAMR: w.session.Upstream.AMR, ACR: w.session.Upstream.ACR,
 		AuthTime: f.AuthTime, Now: now, Life: b.accessLife(client)}
 	if slices.Contains(scopes, "openid") {
 		order.ID = &credential.IDOrder{Alg: client.IDTokenAlg, Nonce: nonce, Claims: w.profile.Claims(scopes, wants.AboutInIDToken())}

@@ -32,15 +32,19 @@ func together(fn func(i int) bool) int64 {
 	return yes.Load()
 }
 
-// TestI4_ACodeIsRedeemedOnce: of any number of redemptions at once one succeeds at
-// most, and since the others are replays, nothing that it gave lives on (I-4).
+// TestI4_ACodeIsRedeemedOnce: of any number of redemptions at once one succeeds at most
+// (none where a replay came before its tokens were stored), and since the others are
+// replays, nothing that it gave lives on. That is recorded once, and all else that the
+// session has lives (I-4).
 // Threats: T-B10.
 func TestI4_ACodeIsRedeemedOnce(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := withTwo(t)
 	w.kim()
+	var recorded []string
 	for range 5 {
 		s := w.session(southern, "oid-kim")
+		check := w.neighbours(s)
 		code, err := w.code(s.browser)
 		w.do(err)
 		var got visit
@@ -53,10 +57,10 @@ func TestI4_ACodeIsRedeemedOnce(t *testing.T) {
 		}); n > 1 {
 			t.Errorf("one code was redeemed %d times", n)
 		}
-		w.allDead(got, "after a code came twice")
-		if _, err := w.bridge.Browser(w.ctx, s.cookie); err != nil {
-			t.Errorf("the browser's own session ended: %v", err)
-		}
+		w.tokensDead(visit{s.cookie, s.browser, got.tokens}, "after a code came twice")
+		check("after a code came twice")
+		recorded = append(recorded, "code.replayed")
+		w.wantHappened(recorded...)
 	}
 }
 

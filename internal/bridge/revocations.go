@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/credential"
 	"github.com/drawbridge-id/drawbridge/internal/store"
 	"github.com/drawbridge-id/drawbridge/oidc"
@@ -88,8 +89,13 @@ func (b *Bridge) revocationsOf(c store.Change, audience []oidc.Client, now time.
 		r.Claim = oidc.RevokedHost
 	case store.ChangedConnection:
 		r.Claim, r.ID = oidc.RevokedConnection, string(c.Connection)
+	case store.ChangedFamily:
+		if !concerns(audience, c.Client) {
+			return nil
+		}
+		r.Claim, r.ID = oidc.RevokedFamily, c.Family
 	case store.ChangedClient:
-		if !slices.ContainsFunc(audience, func(a oidc.Client) bool { return a.ID == c.Client }) {
+		if !concerns(audience, c.Client) {
 			return nil
 		}
 		r.Claim, r.ID = oidc.RevokedClient, string(c.Client)
@@ -101,6 +107,10 @@ func (b *Bridge) revocationsOf(c store.Change, audience []oidc.Client, now time.
 		return b.inNames(r, audience)
 	}
 	return []oidc.Revocation{r}
+}
+
+func concerns(audience []oidc.Client, id access.ClientID) bool {
+	return slices.ContainsFunc(audience, func(a oidc.Client) bool { return a.ID == id })
 }
 
 func (b *Bridge) inNames(r oidc.Revocation, audience []oidc.Client) (all []oidc.Revocation) {

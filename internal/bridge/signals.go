@@ -63,8 +63,7 @@ func (s Signals) Translate(v *store.View, facts []store.OutboxRow) ([]store.Deli
 }
 
 // signalling are the families of events that signals are made of, as a row's body begins.
-var signalling = [][]byte{[]byte(`{"type":"person.`), []byte(`{"type":"session.`), []byte(`{"type":"group.`), beginning(event.MemberAdded), beginning(event.MemberRemoved),
-	beginning(event.CodeReplayed), beginning(event.RefreshReused)}
+var signalling = [][]byte{[]byte(`{"type":"person.`), []byte(`{"type":"session.`), []byte(`{"type":"group.`), beginning(event.MemberAdded), beginning(event.MemberRemoved)}
 
 // signals reports whether signals may be made of an event, without reading it.
 func signals(body []byte) bool {
@@ -289,8 +288,6 @@ func (t *telling) signalsOf(row store.OutboxRow, e event.Event) ([]signal, error
 		return sessionEnded(e, e.Data["reason"]), nil
 	case event.SessionClientEnded:
 		return []signal{{t: ssf.SessionRevoked, person: e.Person, session: session.ID(e.Session), only: access.ClientID(e.Data["client"]), what: endOf(e, e.Data["reason"])}}, nil
-	case event.CodeReplayed, event.RefreshReused:
-		return t.reused(e)
 	}
 	return groupSignals(e), nil
 }
@@ -352,16 +349,6 @@ func sessionEnded(e event.Event, reason string) []signal {
 	return []signal{{t: ssf.SessionRevoked, person: e.Person, session: session.ID(e.Session), what: endOf(e, reason)}}
 }
 
-// reused is the end of all tokens of a session that lives on. An offline session is nothing
-// but its tokens: it ends, and its own end says so.
-func (t *telling) reused(e event.Event) ([]signal, error) {
-	row, err := t.v.Session(session.ID(e.Session))
-	if err != nil || row.Offline != "" {
-		return nil, ignoring(fault.NotFound, err)
-	}
-	return sessionEnded(e, session.EndRefreshReused), nil
-}
-
 // endOf says why, in a sentence and in the code that a logout token has, too.
 func endOf(e event.Event, reason string) ssf.SessionEnd {
 	why := whyEnded[reason]
@@ -380,7 +367,7 @@ var whyEnded = map[string]string{
 	session.EndReplaced:      "The person signed in anew in the same browser.",
 	session.EndExpired:       "The session had lasted as long as it may.",
 	session.EndConnection:    "The customer's connection was ended.",
-	session.EndRefreshReused: "A code or refresh token was used twice, as a stolen one is.",
+	session.EndRefreshReused: "A refresh token was used twice, or a code of an offline session, as a stolen one is.",
 	session.EndSubject:       "The identity provider gave the account to another subject.",
 	session.EndAdministrator: "An administrator ended the session.",
 	session.EndElsewhere:     "The person ended the session from another browser.",

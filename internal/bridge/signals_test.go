@@ -86,6 +86,18 @@ func TestWhatIsToldOfWhat(t *testing.T) {
 				w.t.Fatal("it worked twice")
 			}
 		}, own: []string{"session-revoked user session tenant"}},
+		"code used twice": {do: func(w *world, _, _ string, v visit) {
+			code, err := w.code(v.browser)
+			w.do(err)
+			_, err = w.redeem(code)
+			w.do(err)
+			if _, err := w.redeem(code); err == nil {
+				w.t.Fatal("it worked twice")
+			}
+		}},
+		"token revoked": {do: func(w *world, _, _ string, v visit) {
+			w.do(w.bridge.Revoke(w.ctx, v.tokens.AccessToken, w.web.ID))
+		}},
 		"somebody else": {do: func(w *world, _, _ string, _ visit) { w.person(banksia, "new@banksia.example", "oid-new") },
 			scim: []string{"prov:create:notice /Users/NEW"}},
 		"session begun": {do: func(w *world, _, _ string, _ visit) { w.mustSignIn(banksia, "oid-sam") }, all: []string{"session-established user session tenant"}},

@@ -133,11 +133,11 @@ func (e stepHotEngine) PutCode(ctx context.Context, code credential.Digest, g ho
 	return e.Engine.PutCode(ctx, code, g, now)
 }
 
-func (e stepHotEngine) ConsumeCode(ctx context.Context, code credential.Digest, now time.Time) (hot.CodeGrant, hot.Outcome, error) {
+func (e stepHotEngine) ConsumeCode(ctx context.Context, code credential.Digest, by hot.Showing, now time.Time) (hot.CodeGrant, hot.Outcome, error) {
 	if err := e.s.at(stepHot, "ConsumeCode"); err != nil {
 		return hot.CodeGrant{}, hot.Unknown, err
 	}
-	return e.Engine.ConsumeCode(ctx, code, now)
+	return e.Engine.ConsumeCode(ctx, code, by, now)
 }
 
 func (e stepHotEngine) PutFamily(ctx context.Context, f hot.Family) error {

@@ -18,9 +18,12 @@ type swept struct {
 // Sweep gives an end to sessions that nobody ended: their time is over, or an epoch
 // above them rose. Nothing of theirs is accepted already; this writes it down, once,
 // with its reason, so that applications are told. Chunks hold the writer briefly, and
-// after a crash the next sweep goes on.
+// after a crash the next sweep goes on. It also forgets what ended long enough ago.
 func (b *Bridge) Sweep(ctx context.Context) error {
 	if err := b.sweepOver(ctx); err != nil {
+		return err
+	}
+	if err := b.sweepFamilies(ctx); err != nil {
 		return err
 	}
 	return b.sweepBehind(ctx)

@@ -3,7 +3,6 @@ package bridge
 import (
 	"context"
 	"crypto/sha256"
-	"crypto/subtle"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -12,7 +11,6 @@ import (
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/credential"
-	"github.com/drawbridge-id/drawbridge/internal/event"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
 	"github.com/drawbridge-id/drawbridge/internal/hot"
 	"github.com/drawbridge-id/drawbridge/internal/session"
@@ -41,18 +39,18 @@ func (b *Bridge) Issue(ctx context.Context, req hot.AuthRequest, s session.Sessi
 	if err := b.agreed(ctx, req, client, s); err != nil {
 		return "", err
 	}
-	of := bound(s)
+	of, family := bound(s), credential.NewID("fam")
 	if _, err := b.accept(ctx, of); err != nil {
 		return "", err
 	}
-	of.Subject.Client = req.Client
+	of.Subject.Client, of.Subject.Family = req.Client, family
 	cur, err := b.store.Current(ctx, of.Subject)
 	if err != nil {
 		return "", err
 	}
 	of.Epochs.Client = cur.Epochs.Client // the others are the session's: what was raised meanwhile ended it
 	now := b.now()
-	grant := hot.CodeGrant{Request: req, Session: s.ID, Active: s.Active, Family: credential.NewID("fam"), Bound: of, Expires: now.Add(codeLife)}
+	grant := hot.CodeGrant{Request: req, Session: s.ID, Active: s.Active, Family: family, Bound: of, Expires: now.Add(codeLife)}
 	if err := credential.Accept(grant.Bound, cur, now); err != nil {
 		return "", err
 	}
@@ -81,8 +79,8 @@ func (b *Bridge) meets(req hot.AuthRequest, client oidc.Client, s session.Sessio
 	return nil
 }
 
-// Redeem exchanges a code for tokens. The code is consumed first, whatever comes
-// of it, and the directory is read after that.
+// Redeem exchanges a code for tokens. The code is consumed first, by whom it was made
+// for alone, whatever comes of it then, and the directory is read after that.
 func (b *Bridge) Redeem(ctx context.Context, x oidc.CodeExchange) (oidc.TokenSet, error) {
 	const op = "bridge.Redeem"
 	now := b.now()
@@ -90,40 +88,32 @@ func (b *Bridge) Redeem(ctx context.Context, x oidc.CodeExchange) (oidc.TokenSet
 	if err != nil {
 		return oidc.TokenSet{}, notGranted(op, "this code is not one of ours")
 	}
+	if x.CodeVerifier == "" && !x.Client.MayOmitPKCE() {
+		return oidc.TokenSet{}, notGranted(op, "the code_verifier is missing")
+	}
 	ctx = context.WithoutCancel(ctx) // a theft that was seen is dealt with, also when the caller hangs up
-	g, outcome, err := b.hot.ConsumeCode(ctx, digest, now)
+	g, outcome, err := b.hot.ConsumeCode(ctx, digest, showing(x), now)
 	if err != nil {
 		return oidc.TokenSet{}, err
 	}
-	if outcome == hot.Replayed {
+	switch outcome {
+	case hot.OK:
+		return b.firstTokens(ctx, g, x, now)
+	case hot.Replayed:
 		return oidc.TokenSet{}, b.replayed(ctx, g)
 	}
-	if outcome != hot.OK || g.Request.Client != x.Client.ID || g.Request.RedirectURI != x.RedirectURI {
-		return oidc.TokenSet{}, notGranted(op, "this code was not made for this application and redirect_uri, or has expired; start the sign-in again")
-	}
-	if !holds(g.Request.CodeChallenge, x.CodeVerifier, x.Client) {
-		return oidc.TokenSet{}, notGranted(op, "code_verifier does not match the code_challenge of the sign-in")
-	}
-	if g.Request.DPoPKey != "" && g.Request.DPoPKey != x.DPoPKey {
-		return oidc.TokenSet{}, notGranted(op, "the sign-in named the key that redeems this code as dpop_jkt, and the request does not prove it")
-	}
-	return b.firstTokens(ctx, g, x, now)
+	return oidc.TokenSet{}, notGranted(op, "this code was not made for this application, redirect_uri, code_verifier and key, or has expired; start the sign-in again")
 }
 
-// holds reports whether the verifier is that of the challenge. Where there was none,
-// none may be sent: a challenge that was cut out on its way does not go unnoticed (RFC
-// 9700 section 4.8.2).
-func holds(challenge, verifier string, client oidc.Client) bool {
-	if challenge == "" {
-		return verifier == "" && client.MayOmitPKCE()
+// showing is what a redemption proves (RFC 7636 section 4.6 with S256, the only method
+// there is).
+func showing(x oidc.CodeExchange) hot.Showing {
+	s := hot.Showing{Client: x.Client.ID, RedirectURI: x.RedirectURI, DPoPKey: x.DPoPKey}
+	if x.CodeVerifier != "" {
+		sum := sha256.Sum256([]byte(x.CodeVerifier))
+		s.Challenge = base64.RawURLEncoding.EncodeToString(sum[:])
 	}
-	return pkce(challenge, verifier)
-}
-
-// pkce is RFC 7636 section 4.6 with S256, the only method there is.
-func pkce(challenge, verifier string) bool {
-	sum := sha256.Sum256([]byte(verifier))
-	return subtle.ConstantTimeCompare([]byte(base64.RawURLEncoding.EncodeToString(sum[:])), []byte(challenge)) == 1
+	return s
 }
 
 func (b *Bridge) firstTokens(ctx context.Context, g hot.CodeGrant, x oidc.CodeExchange, now time.Time) (oidc.TokenSet, error) {
@@ -174,41 +164,6 @@ func (b *Bridge) noteClient(ctx context.Context, id session.ID, client access.Cl
 			return fault.New(fault.NotFound, "bridge.noteClient", "the session has ended; sign in again").Because(row.EndReason)
 		}
 		return tx.AddSessionClient(id, client)
-	})
-}
-
-// replayed treats a code that comes twice as stolen: everything it led to is dead
-// (RFC 6749 section 4.1.2).
-func (b *Bridge) replayed(ctx context.Context, g hot.CodeGrant) error {
-	if err := b.supersede(ctx, g.Bound.Subject, event.CodeReplayed); err != nil {
-		return err
-	}
-	if err := b.endOffline(ctx, g); err != nil {
-		return err
-	}
-	if err := b.hot.EndFamily(ctx, g.Family); err != nil {
-		return err
-	}
-	return notGranted("bridge.Redeem", "this code was used before; what it gave has been ended")
-}
-
-// supersede raises a session's version, so that every token made from it is dead,
-// and records why. The browser's own session lives on; an offline one is nothing but
-// its tokens, and ends.
-func (b *Bridge) supersede(ctx context.Context, sub credential.Subject, why event.Type) error {
-	return b.change(ctx, sub.Connection, event.ByBridge, func(c *change) error {
-		row, err := c.tx.Session(sub.Session)
-		if err != nil || row.State == session.Ended {
-			return err
-		}
-		e := fact(why, c.by, c.conn, sub.Person, c.now, map[string]string{"client": string(sub.Client)})
-		e.Session = string(sub.Session)
-		c.events = append(c.events, e)
-		if row.Offline != "" {
-			return c.end([]store.SessionRow{row}, map[bool]string{true: session.EndSignedOut, false: session.EndRefreshReused}[why == event.SessionChanged])
-		}
-		row.Version++
-		return c.keep(row.Session, nil)
 	})
 }
 
@@ -305,13 +260,6 @@ func narrowed(c oidc.Client, granted, asked []string) ([]string, error) {
 	return asked, nil
 }
 
-func (b *Bridge) reused(ctx context.Context, f hot.Family) error {
-	if err := b.supersede(ctx, f.Bound.Subject, event.RefreshReused); err != nil {
-		return err
-	}
-	return notGranted("bridge.Refresh", "this refresh token was used before; its whole family has been ended")
-}
-
 // endRefused ends a family whose integers are no longer current: no later rotation
 // could succeed. A fault of ours ends nothing.
 func (b *Bridge) endRefused(ctx context.Context, f hot.Family, refusal error) error {
@@ -372,40 +320,6 @@ func (b *Bridge) AcceptRefresh(ctx context.Context, refreshToken string) (oidc.A
 	}
 	return oidc.Accepted{Bound: bd, Sub: b.SubjectFor(client, bd.Subject.Person), SID: b.SessionFor(client, bd.Subject.Session), Grant: claim, Audience: aud,
 		OAuthScopes: opened(w.policy, f.OAuthScopes, client, w.active), IssuedAt: f.Rotated, AuthTime: f.AuthTime, ACR: w.session.Upstream.ACR}, nil
-}
-
-// Revoke ends every token of the session that a token of this client belongs to
-// (RFC 7009 section 2.1 lets the server end related tokens): an access token has no
-// row of its own, so the session's version is raised. The session stays signed in.
-// The family goes last: whoever got no answer and asks again must find it, since a
-// token that nobody knows counts as revoked.
-func (b *Bridge) Revoke(ctx context.Context, token string, client access.ClientID) error {
-	if credential.IsService(token) {
-		return b.revokeService(ctx, token, client)
-	}
-	now := b.now()
-	if f, _, err := b.family(ctx, token, now); err == nil {
-		if f.Bound.Subject.Client != client {
-			return nil
-		}
-		if err := b.supersede(ctx, f.Bound.Subject, event.SessionChanged); err != nil {
-			return err
-		}
-		return b.hot.EndFamily(ctx, f.ID)
-	} else if fault.Is(err, fault.Unavailable) || fault.Is(err, fault.Internal) {
-		return err
-	}
-	claims, err := b.verify(token, now)
-	if err != nil || claims.Subject.Client != client {
-		return nil //nolint:nilerr // an unknown token is no error (RFC 7009 section 2.2)
-	}
-	if _, err := b.accept(ctx, claims.Bound); err != nil {
-		if fault.Is(err, fault.Unauthenticated) {
-			return nil // it is dead already
-		}
-		return err
-	}
-	return b.supersede(ctx, claims.Subject, event.SessionChanged)
 }
 
 // stillOpen is what an accepted token was granted, as far as its grant opens it at this

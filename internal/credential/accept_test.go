@@ -11,7 +11,7 @@ import (
 func noon() time.Time { return time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC) }
 
 func mara() Subject {
-	return Subject{Connection: "ironbark-entra", Client: "fleet-web", Person: "per_mara", Session: "ses_1"}
+	return Subject{Connection: "ironbark-entra", Client: "fleet-web", Person: "per_mara", Session: "ses_1", Family: "fam_1"}
 }
 
 func alive() Current {
@@ -46,6 +46,7 @@ func changes() []change {
 		{"no client", func(c *Current) { c.Subject.Client = "" }, ReasonSubject},
 		{"other person", func(c *Current) { c.Subject.Person = "per_noel" }, ReasonSubject},
 		{"other session", func(c *Current) { c.Subject.Session = "ses_2" }, ReasonSubject},
+		{"other family", func(c *Current) { c.Subject.Family = "fam_2" }, ReasonSubject},
 		{"undecided", func(c *Current) { c.Decided = false }, ReasonUndecided},
 		{"decision ran out", func(c *Current) { c.ValidUntil = noon() }, ReasonUndecided},
 		{"session ran out", func(c *Current) { c.SessionExpires = noon() }, ReasonExpired},

@@ -18,7 +18,6 @@ type AccessClaims struct {
 	Audience    string
 	OAuthScopes []string
 	Grant       json.RawMessage // the active_grant claim
-	Family      string          // the refresh family it came with
 	DPoPKey     string          // cnf.jkt (RFC 9449 section 6.1): the thumbprint of the key that must be proved with it; "" for a bearer token
 	IssuedAt    time.Time
 	AuthTime    time.Time
@@ -92,9 +91,9 @@ func (w accessWire) claims() AccessClaims {
 	}
 	return AccessClaims{
 		Bound: Bound{
-			Subject: Subject{Connection: w.Connection, Client: w.ClientID, Person: w.Subject, Session: w.Session},
+			Subject: Subject{Connection: w.Connection, Client: w.ClientID, Person: w.Subject, Session: w.Session, Family: w.Family},
 			Epochs:  w.epochs(), Expires: instant(w.Expires)},
-		JTI: w.JTI, Audience: w.Audience, OAuthScopes: strings.Fields(w.Scope), Grant: w.Grant, Family: w.Family, DPoPKey: key,
+		JTI: w.JTI, Audience: w.Audience, OAuthScopes: strings.Fields(w.Scope), Grant: w.Grant, DPoPKey: key,
 		IssuedAt: instant(w.IssuedAt), AuthTime: instant(w.AuthTime), ACR: w.ACR, Userinfo: list(w.Userinfo),
 	}
 }

@@ -26,12 +26,13 @@ type Epochs struct {
 }
 
 // Subject names the four things whose counters are compared, beside the host's.
-// Client is "" for a browser session's cookie.
+// Client and Family are "" for a browser session's cookie.
 type Subject struct {
 	Connection access.ConnectionID
 	Client     access.ClientID
 	Person     access.PersonID
 	Session    session.ID
+	Family     string // what one sign-in of the client led to: its refresh and access tokens end together
 }
 
 // Bound is a credential's own say: for whom it was made, under which integers, and

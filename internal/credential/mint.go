@@ -43,7 +43,6 @@ type Order struct {
 	GrantUntil  time.Time       // when the active assignment ends; zero: no end
 	Audience    string          // aud of the access token
 	OAuthScopes []string
-	Family      string   // the refresh family that the tokens belong to
 	DPoPKey     string   // the thumbprint of the key that the access token is bound to; "" for a bearer token
 	Userinfo    []string // claims that userinfo shows beside those of the scopes
 	SessionAMR  []string // how the person proved who they are, as the upstream said
@@ -157,7 +156,7 @@ func (i *Issuer) signAccess(o Order, m *Minted) error {
 		Session: o.sid(), JTI: m.JTI, IssuedAt: o.Now.Unix(), Expires: m.Expires.Unix(),
 		AuthTime: seconds(o.AuthTime), Scope: strings.Join(o.OAuthScopes, " "), Connection: o.Subject.Connection,
 		Epochs: m.Bound.Epochs.wire(), AMR: o.SessionAMR, ACR: o.ACR, Grant: o.Grant,
-		Family: o.Family, Confirm: confirm(o.DPoPKey),
+		Family: o.Subject.Family, Confirm: confirm(o.DPoPKey),
 		Userinfo: strings.Join(o.Userinfo, " "),
 	}
 	payload, err := json.Marshal(w)

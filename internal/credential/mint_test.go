@@ -68,7 +68,7 @@ func TestMintedTokensSayWhatWasOrdered(t *testing.T) {
 	}
 	grant := map[string]any{"id": "asg_1", "grant": "standard"}
 	want := map[string]any{
-		"iss": issuerURL, "aud": "https://fleet.example", "client_id": "fleet-web", "sub": "per_mara", "sid": "ses_1",
+		"iss": issuerURL, "aud": "https://fleet.example", "client_id": "fleet-web", "sub": "per_mara", "sid": "ses_1", "family": "fam_1",
 		"jti": m.JTI, "iat": 1772452800.0, "exp": 1772453100.0, "auth_time": 1772449200.0, "scope": "openid live_view",
 		"connection": "ironbark-entra", "epochs": []any{2.0, 3.0, 4.0, 5.0, 6.0},
 		"amr": []any{"pwd", "mfa"}, "acr": "2", "active_grant": grant,

@@ -48,6 +48,7 @@ const (
 	SignalReceived     Type = "signal.received" // a security event of an identity provider, and what came of it
 	CodeReplayed       Type = "code.replayed"
 	RefreshReused      Type = "refresh.reused"
+	TokenRevoked       Type = "token.revoked" // an application ended what it was given by one sign-in
 	PolicyApplied      Type = "policy.applied"
 	ScopeAdded         Type = "scope.added"
 	ScopeRenamed       Type = "scope.renamed"

@@ -9,7 +9,7 @@ func Types() []Type {
 		CertificationSet, PersonSignedOut, GroupProvisioned, GroupChanged, GroupRenamed, GroupDeleted, MemberAdded, MemberRemoved, MemberUnknown,
 		DriftAcknowledged, AssignmentGiven, AssignmentChanged, AssignmentDropped, SessionStarted, SessionSwitched, SessionMustChoose,
 		SessionChanged, SessionRevoked, SessionClientEnded, ClientEnded, EverythingEnded, ConsentGiven, ConsentWithdrawn, SignInRefused, SignalReceived,
-		CodeReplayed, RefreshReused, PolicyApplied, ScopeAdded, ScopeRenamed, ScopeMoved, ScopeRetired, ScopeRestored, ScopesImported,
+		CodeReplayed, RefreshReused, TokenRevoked, PolicyApplied, ScopeAdded, ScopeRenamed, ScopeMoved, ScopeRetired, ScopeRestored, ScopesImported,
 		ConnectionAdded, ConnectionEnded, ConnectionResumed, SCIMTokenCreated, SCIMTokenRevoked, SigningKeyCreated, SigningKeyActivated,
 		SigningKeyRetired, SigningKeyRemoved, DataKeyCreated, DataKeyRewrapped, GroupRestored, ConnectionRestored, DeliveryAbandoned, DeliveryPaused, AlarmMassGain,
 		AlarmGroupDeleted, AlarmGroupShrunk, SCIMClientCreated, SCIMClientRevoked, ClientSecretCreated, ClientSecretRevoked,

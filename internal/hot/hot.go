@@ -8,6 +8,7 @@ package hot
 
 import (
 	"context"
+	"crypto/subtle"
 	"encoding/json"
 	"time"
 
@@ -91,9 +92,27 @@ type CodeGrant struct {
 	Request AuthRequest // engines keep its Redemption only
 	Session session.ID
 	Active  access.AssignmentID // what the session stood on when the code was made
-	Bound   credential.Bound    // the integers the code was made under
+	Bound   credential.Bound    // the integers the code was made under; its Family is Family
 	Expires time.Time           // 60 s after it was made
 	Family  string              // the refresh family that redeeming it creates; known beforehand so that a replay can end it
+}
+
+// Showing is what a client that shows a code has proved.
+type Showing struct {
+	Client      access.ClientID // it authenticated as, or says that it is if it is public
+	RedirectURI string
+	Challenge   string // S256 of the code_verifier that it sent (RFC 7636 section 4.6); "" if it sent none
+	DPoPKey     string // the thumbprint of the key that it proved; "" if none
+}
+
+// By reports whether the code is shown by whom it was made for: another's showing says
+// nothing about its owner (RFC 6749 section 4.1.3). Where there was no challenge none may
+// be answered: one that was cut out on its way does not go unnoticed (RFC 9700 section
+// 4.8.2).
+func (g CodeGrant) By(s Showing) bool {
+	r := g.Request
+	return s.Client == r.Client && s.RedirectURI == r.RedirectURI && subtle.ConstantTimeCompare([]byte(s.Challenge), []byte(r.CodeChallenge)) == 1 &&
+		(r.DPoPKey == "" || s.DPoPKey == r.DPoPKey)
 }
 
 // CodeMemory is how long after its end a used code is recognised as replayed.
@@ -184,12 +203,14 @@ type Engine interface {
 	// fault.Limited is for a code that would not fit an empty engine.
 	PutCode(ctx context.Context, code credential.Digest, g CodeGrant, now time.Time) error
 	// ConsumeCode gives OK once, before Expires; later calls Replayed until CodeMemory
-	// after Expires, unless a full engine had to forget it; then Unknown. With Replayed comes of the grant what is needed to end what came
+	// after Expires, unless a full engine had to forget it; then Unknown. A showing that is
+	// not By the code's grant is Unknown and changes nothing: the code stays good for whom
+	// it was made for. With Replayed comes of the grant what is needed to end what came
 	// of it: Session, Active, Bound, Family and Request.Client. From then on PutFamily
 	// refuses that family: the first redemption may still be under way.
-	ConsumeCode(ctx context.Context, code credential.Digest, now time.Time) (CodeGrant, Outcome, error)
+	ConsumeCode(ctx context.Context, code credential.Digest, by Showing, now time.Time) (CodeGrant, Outcome, error)
 
-	// PutFamily stores a new family durably. fault.Conflict if the id is taken;
+	// PutFamily stores a new family durably; its Bound.Family is its ID. fault.Conflict if the id is taken;
 	// fault.Stale if its code was replayed or it was ended before it was stored.
 	PutFamily(ctx context.Context, f Family) error
 	// Family gives fault.NotFound when it has ended or expired.

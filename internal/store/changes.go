@@ -10,7 +10,7 @@ import (
 	"github.com/drawbridge-id/drawbridge/internal/session"
 )
 
-// ChangeKind says which of the five integers a Change is about.
+// ChangeKind says which of the five integers a Change is about, or that a family ended.
 type ChangeKind uint8
 
 // The kinds, from the outside in.
@@ -20,6 +20,7 @@ const (
 	ChangedClient
 	ChangedPerson
 	ChangedSession
+	ChangedFamily
 )
 
 // Change is something that commits have touched, as it is now: what was handed out
@@ -27,9 +28,10 @@ const (
 type Change struct {
 	Kind       ChangeKind
 	Connection access.ConnectionID // of ChangedConnection and ChangedPerson
-	Client     access.ClientID
+	Client     access.ClientID     // of ChangedClient and ChangedFamily
 	Person     access.PersonID
 	Session    session.ID
+	Family     string
 	Epoch      int64     // the integer now
 	Ended      bool      // it is not alive
 	Undecided  bool      // only the directory can say who is still accepted
@@ -55,6 +57,7 @@ type changeRef struct {
 	person    personRef
 	client    access.ClientID
 	session   session.ID
+	family    string
 	undecided bool
 }
 
@@ -135,7 +138,7 @@ func (s *Store) Changes(ctx context.Context, after int64, limit int) (list []Cha
 }
 
 func (v *View) changeOf(w *wide, ref changeRef) (Change, error) {
-	c := Change{Kind: ref.kind, Connection: ref.person.connection, Client: ref.client, Person: ref.person.person, Session: ref.session, Undecided: ref.undecided}
+	c := Change{Kind: ref.kind, Connection: ref.person.connection, Client: ref.client, Person: ref.person.person, Session: ref.session, Family: ref.family, Undecided: ref.undecided}
 	switch ref.kind {
 	case ChangedHost:
 		c.Epoch = w.host
@@ -158,6 +161,8 @@ func (v *View) changeOf(w *wide, ref changeRef) (Change, error) {
 			return c, err
 		}
 		c.Epoch, c.Ended, c.Until = s.version, !s.exists || s.state == session.Ended, s.expires
+	case ChangedFamily:
+		c.Ended = true // it never comes back
 	}
 	return c, nil
 }

@@ -36,6 +36,7 @@ type window struct {
 	wide     atomic.Pointer[wide]
 	people   *shards[personRef, personState]
 	sessions *shards[session.ID, sessionState]
+	families families
 	changes  *changes
 }
 
@@ -93,22 +94,26 @@ type sessionState struct {
 type touch struct {
 	person  personRef
 	session session.ID
+	family  EndedFamily
+	forget  bool // the family needs to be remembered no longer
 	wide    func(*wide)
 }
 
 func newWindow(entries int) *window {
 	seed := maphash.MakeSeed()
-	return &window{people: newShards[personRef, personState](seed, entries), sessions: newShards[session.ID, sessionState](seed, entries), changes: newChanges()}
+	return &window{people: newShards[personRef, personState](seed, entries), sessions: newShards[session.ID, sessionState](seed, entries),
+		families: families{ended: map[string]access.ClientID{}}, changes: newChanges()}
 }
 
-// prime loads what is wide; afterwards commits keep it.
+// prime loads what is wide, and the families that ended; afterwards commits keep them.
 func (w *window) prime(v *View) error {
 	loaded, err := v.wide()
 	if err != nil {
 		return err
 	}
 	w.wide.Store(loaded)
-	return nil
+	w.families.ended, err = v.endedFamilies()
+	return err
 }
 
 // apply runs in commit order, after the commit and before it is acknowledged.
@@ -122,6 +127,11 @@ func (w *window) apply(touched []touch) {
 				changed = w.wide.Load().clone()
 			}
 			t.wide(changed)
+		case t.forget:
+			w.families.forget(t.family.ID)
+		case t.family.ID != "":
+			w.families.put(t.family)
+			refs = append(refs, changeRef{kind: ChangedFamily, family: t.family.ID, client: t.family.Client})
 		case t.session != "":
 			w.sessions.drop(t.session)
 			refs = append(refs, changeRef{kind: ChangedSession, session: t.session})
@@ -180,7 +190,7 @@ func (s *Store) Current(ctx context.Context, sub credential.Subject) (credential
 			}
 		}
 	}
-	return judge(sub, s.window.wide.Load(), person, live), nil
+	return judge(sub, s.window.wide.Load(), person, live, s.window.families.has(sub.Family)), nil
 }
 
 func (s *Store) loadPerson(ctx context.Context, ref personRef) (personState, error) {
@@ -230,17 +240,23 @@ func (v *View) Current(sub credential.Subject) (credential.Current, error) {
 			return credential.Current{}, refused(err)
 		}
 	}
-	return judge(sub, w, person, live), nil
+	ended, err := v.familyEnded(sub.Family)
+	if err != nil {
+		return credential.Current{}, refused(err)
+	}
+	return judge(sub, w, person, live, ended), nil
 }
 
 // judge puts the parts together. The first reason from the outside in is the one told.
-func judge(sub credential.Subject, w *wide, p personState, s sessionState) credential.Current {
+func judge(sub credential.Subject, w *wide, p personState, s sessionState, familyEnded bool) credential.Current {
 	c := credential.Current{Subject: sub}
 	conn, client := w.connections[sub.Connection], w.clients[sub.Client]
 	c.Epochs = credential.Epochs{Host: w.host, Connection: conn.epoch, Client: client.epoch, Person: p.epoch, Session: s.version}
 	c.ValidUntil, c.SessionExpires = p.validUntil, s.expires
 	c.Decided = w.policy > 0 && p.exists && p.policy > 0 && p.policy >= conn.since.from && !p.fenced
-	c.Why = why(sub, w, p, s)
+	if c.Why = why(sub, w, p, s); c.Why == "" && familyEnded {
+		c.Why = WhyFamilyEnded
+	}
 	c.Alive = c.Why == ""
 	return c
 }

@@ -26,9 +26,10 @@ type change struct {
 // named is a claim of a token and its value.
 type named struct{ claim, id string }
 
-// names are the five of a token, in the order of its epochs.
-func (t Token) names() [5]named {
-	return [5]named{{"host", ""}, {"connection", t.Connection}, {"client_id", t.Client}, {"sub", t.Subject}, {"sid", t.Session}}
+// names are the five of a token, in the order of its epochs, and its family, which has
+// none: it ends, or lives.
+func (t Token) names() [6]named {
+	return [6]named{{"host", ""}, {"connection", t.Connection}, {"client_id", t.Client}, {"sub", t.Subject}, {"sid", t.Session}, {"family", t.family}}
 }
 
 // mark is the latest that was heard about one of them.
@@ -138,7 +139,7 @@ func (f *feed) judge(t Token, now time.Time) (verdict, uint64) {
 		m, there := f.marks[n]
 		switch {
 		case !there:
-		case m.ended, t.epochs[i] < m.epoch, m.until > 0 && now.Unix() >= m.until && t.IssuedAt.Unix() < m.until:
+		case m.ended, i < len(t.epochs) && t.epochs[i] < m.epoch, m.until > 0 && now.Unix() >= m.until && t.IssuedAt.Unix() < m.until:
 			return dead, 0
 		case t.IssuedAt.Unix() <= m.ask:
 			v, turn = unknown, max(turn, m.turn)

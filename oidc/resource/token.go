@@ -27,6 +27,7 @@ type Token struct {
 	Key        string // the thumbprint of the key it is bound to; "" for a bearer token
 
 	epochs [5]int64 // host, connection, client, person, session
+	family string   // the claim: tokens of one sign-in end together
 	digest [16]byte
 }
 
@@ -70,6 +71,7 @@ type claims struct {
 	Scope      string   `json:"scope"`
 	Connection string   `json:"connection"`
 	Epochs     []int64  `json:"epochs"`
+	Family     string   `json:"family"`
 	AMR        []string `json:"amr"`
 	ACR        string   `json:"acr"`
 	Grant      *Grant   `json:"active_grant"`
@@ -130,7 +132,7 @@ func (c claims) whole() bool {
 func (c claims) token(text string) Token {
 	sum := sha256.Sum256([]byte(text))
 	t := Token{Subject: c.Subject, Session: c.Session, Client: c.Client, Connection: c.Connection, Grant: *c.Grant, Workflows: strings.Fields(c.Scope),
-		ACR: c.ACR, AMR: c.AMR, IssuedAt: time.Unix(c.IssuedAt, 0), Expires: time.Unix(c.Expires, 0), epochs: [5]int64(c.Epochs), digest: [16]byte(sum[:16])}
+		ACR: c.ACR, AMR: c.AMR, IssuedAt: time.Unix(c.IssuedAt, 0), Expires: time.Unix(c.Expires, 0), epochs: [5]int64(c.Epochs), digest: [16]byte(sum[:16]), family: c.Family}
 	if c.AuthTime > 0 {
 		t.AuthTime = time.Unix(c.AuthTime, 0)
 	}

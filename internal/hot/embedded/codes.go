@@ -100,12 +100,12 @@ func (c *codes) endLiveLocked(k *code) {
 }
 
 // ConsumeCode implements hot.Engine.
-func (c *codes) ConsumeCode(_ context.Context, d credential.Digest, now time.Time) (hot.CodeGrant, hot.Outcome, error) {
+func (c *codes) ConsumeCode(_ context.Context, d credential.Digest, by hot.Showing, now time.Time) (hot.CodeGrant, hot.Outcome, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	e, ok := c.shelf.get(d)
 	switch {
-	case !ok || !now.Before(e.until):
+	case !ok || !now.Before(e.until) || !e.value.grant.By(by):
 		return hot.CodeGrant{}, hot.Unknown, nil
 	case e.value.used:
 		e.value.doomed = true
@@ -120,9 +120,10 @@ func (c *codes) ConsumeCode(_ context.Context, d credential.Digest, now time.Tim
 	return g, hot.OK, nil
 }
 
-// remembered is what a used code keeps: enough to end what came of it.
+// remembered is what a used code keeps: enough to know its owner, and to end what came
+// of it.
 func remembered(g hot.CodeGrant) hot.CodeGrant {
-	return hot.CodeGrant{Request: hot.AuthRequest{Client: g.Request.Client}, Session: g.Session, Active: g.Active,
+	return hot.CodeGrant{Request: hot.AuthRequest{Client: g.Request.Client, RedirectURI: g.Request.RedirectURI, CodeChallenge: g.Request.CodeChallenge, DPoPKey: g.Request.DPoPKey}, Session: g.Session, Active: g.Active,
 		Bound: g.Bound, Expires: g.Expires, Family: g.Family}
 }
 

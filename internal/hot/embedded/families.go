@@ -47,8 +47,8 @@ func (f *families) stripe(id string) *stripe {
 // PutFamily implements hot.Engine.
 func (f *families) PutFamily(ctx context.Context, x hot.Family) error {
 	const op = "embedded.PutFamily"
-	if x.ID == "" || x.Salt == "" || x.N < 1 || x.Expires.IsZero() || x.Bound.Subject.Client == "" {
-		return fault.New(fault.Internal, op, "a family needs an id, a salt, a client, a number and an end")
+	if x.ID == "" || x.Salt == "" || x.N < 1 || x.Expires.IsZero() || x.Bound.Subject.Client == "" || x.Bound.Family != x.ID {
+		return fault.New(fault.Internal, op, "a family needs an id that it is bound to, a salt, a client, a number and an end")
 	}
 	s := f.stripe(x.ID)
 	s.mu.Lock()

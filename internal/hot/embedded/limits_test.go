@@ -206,7 +206,7 @@ func putCode(t *testing.T, e *Engine, n int, s session.ID, now time.Duration) {
 func outcome(t *testing.T, e *Engine, n int, now time.Duration) hot.Outcome {
 	t.Helper()
 	d, _ := codeAt(n, 0)
-	_, found, err := e.ConsumeCode(t.Context(), d, at(now))
+	_, found, err := e.ConsumeCode(t.Context(), d, hot.Showing{Client: "fleet-web"}, at(now))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -312,7 +312,7 @@ func TestBytesAreGivenBack(t *testing.T) {
 		if err := e.PutCode(t.Context(), d, g, g.Request.Created); err != nil {
 			t.Fatal(err)
 		}
-		if _, _, err := e.ConsumeCode(t.Context(), d, at(0)); err != nil {
+		if _, _, err := e.ConsumeCode(t.Context(), d, hot.Showing{Client: "fleet-web"}, at(0)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -337,7 +337,7 @@ func TestBytesAreGivenBack(t *testing.T) {
 
 func familyAt(id string, d time.Duration) hot.Family {
 	return hot.Family{ID: id, N: 1, Salt: "salt", Rotated: at(d), Expires: at(d + time.Hour),
-		Bound: credential.Bound{Subject: credential.Subject{Connection: "c", Client: "fleet-web", Person: "p", Session: "s"}}}
+		Bound: credential.Bound{Subject: credential.Subject{Connection: "c", Client: "fleet-web", Person: "p", Session: "s", Family: id}}}
 }
 
 func TestFamiliesInMemoryAreBounded(t *testing.T) {

@@ -19,7 +19,7 @@ func TestTB16_WhatIsReadIsWhatWasAskedFor(t *testing.T) {
 	const families = 64
 	id := func(n int) string { return fmt.Sprint("fam_", n) }
 	of := func(n int) credential.Bound {
-		return credential.Bound{Subject: credential.Subject{Connection: "southern", Person: access.PersonID(fmt.Sprint("per_", n)), Session: session.ID(fmt.Sprint("ses_", n)), Client: "fleet-web"},
+		return credential.Bound{Subject: credential.Subject{Connection: "southern", Person: access.PersonID(fmt.Sprint("per_", n)), Session: session.ID(fmt.Sprint("ses_", n)), Client: "fleet-web", Family: id(n)},
 			Epochs: credential.Epochs{Host: 1, Connection: 1, Client: 1, Person: 1, Session: 1}, Expires: now.Add(time.Hour)}
 	}
 	for n := range families {

@@ -49,6 +49,7 @@ func read(q sqlitedb.Querier, id string) (x hot.Family, found bool, err error) {
 		return hot.Family{}, false, err
 	}
 	x.Rotated, x.Expires, x.Bound.Expires, x.AuthTime = instant(rotated), instant(expires), instant(until), instant(authTime)
+	s.Family = x.ID
 	x.OAuthScopes = strings.Fields(scopes)
 	if resources != "" { // a URI has no space in it
 		x.Resources = strings.Fields(resources)

@@ -93,7 +93,7 @@ func chain(t *testing.T, e hot.Engine) {
 		r := rotation("fam_1", n)
 		r.Now = r.Now.Add(time.Duration(n) * time.Second)
 		f := rotate(t, e, r, hot.OK)
-		if f.N != n+1 || !f.Rotated.Equal(r.Now) || f.Salt != "salt of fam_1" || f.Bound != bound() {
+		if f.N != n+1 || !f.Rotated.Equal(r.Now) || f.Salt != "salt of fam_1" || f.Bound != ofFamily("fam_1") {
 			t.Fatalf("rotation %d gave %+v", n, f)
 		}
 	}
@@ -148,7 +148,7 @@ func reuseEnds(t *testing.T, e hot.Engine) {
 	rotate(t, e, rotation("fam_1", 2), hot.OK)
 	old := rotation("fam_1", 1) // two behind: no grace covers it
 	old.Grace = time.Hour
-	if f := rotate(t, e, old, hot.Replayed); f.Bound != bound() || f.ID != "fam_1" {
+	if f := rotate(t, e, old, hot.Replayed); f.Bound != ofFamily("fam_1") || f.ID != "fam_1" {
 		t.Errorf("a replay must name what ended: %+v", f)
 	}
 	rotate(t, e, rotation("fam_1", 3), hot.Unknown)

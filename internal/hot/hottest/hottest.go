@@ -36,6 +36,8 @@ func Run(t *testing.T, open func(t *testing.T) hot.Engine) {
 		{"64 browsers with one pushed request: one gets it", pushedRaced},
 		{"a flood of pushed requests is its own pusher's", pushedAreAccounted},
 		{"a code is consumed once", codeOnce},
+		{"another's showing of a code changes nothing", othersShowing},
+		{"a code without a challenge", withoutChallenge},
 		{"a code ends", codeEnds},
 		{"a session has sixteen live codes at a client", liveCodesCapped},
 		{"a replayed code forbids its family", replayForbidsFamily},
@@ -81,15 +83,26 @@ func bound() credential.Bound {
 	}
 }
 
+func ofFamily(id string) credential.Bound {
+	b := bound()
+	b.Family = id
+	return b
+}
+
+// owner shows a code as whom it was made for does.
+func owner(g hot.CodeGrant) hot.Showing {
+	return hot.Showing{Client: g.Request.Client, RedirectURI: g.Request.RedirectURI, Challenge: g.Request.CodeChallenge, DPoPKey: g.Request.DPoPKey}
+}
+
 func code(n int) (credential.Digest, hot.CodeGrant) {
 	return credential.DigestOf(fmt.Sprint("code ", n)), hot.CodeGrant{
-		Request: request(fmt.Sprint("req_", n)), Session: "ses_1", Active: "asg_1", Bound: bound(),
+		Request: request(fmt.Sprint("req_", n)), Session: "ses_1", Active: "asg_1", Bound: ofFamily(fmt.Sprint("fam_", n)),
 		Expires: instant().Add(time.Minute), Family: fmt.Sprint("fam_", n),
 	}
 }
 
 func family(id string) hot.Family {
-	return hot.Family{ID: id, Bound: bound(), Active: "asg_1", OAuthScopes: []string{"openid", "live_view"},
+	return hot.Family{ID: id, Bound: ofFamily(id), Active: "asg_1", OAuthScopes: []string{"openid", "live_view"},
 		Resources: []string{"https://api.fleet.example"}, Claims: json.RawMessage(`{"userinfo":{"name":null}}`), Details: true, DPoPKey: "thumbprint",
 		AuthTime: instant().Add(-time.Minute), Nonce: "no", N: 1, Rotated: instant(),
 		Expires: instant().Add(8 * time.Hour), Salt: "salt of " + id}

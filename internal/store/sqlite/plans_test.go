@@ -42,7 +42,7 @@ type explainer struct {
 }
 
 // scanned is a step that reads a whole table. What may be scanned is small: the
-// connections, the clients, the receivers, the secrets of SCIM clients, the keys, the one-row tables, JSON lists, subqueries,
+// connections, the clients, the receivers, the secrets of SCIM clients, the keys, the one-row tables, the families that ended in the last minutes, JSON lists, subqueries,
 // and the outbox up to a limit. reread is one that reads a whole index, or all that a
 // connection has in it: those of what a connection has few of may be read so, those of
 // rows that wait for something, and the findings of drift, of which there is a limit.
@@ -50,7 +50,7 @@ var (
 	scanned = regexp.MustCompile(`^SCAN (\w+)( USING.*)?`)
 	reread  = regexp.MustCompile(`^(SCAN \w+ USING|SEARCH \w+ USING .*\(conn=\?\)$)`)
 	few     = regexp.MustCompile(` (connections_id|scim_tokens_connection|scim_clients_connection|groups_changing|groups_fenced|people_emails_unknown|member_drift_age|scopes_gone|scope_ancestors_retired|sqlite_autoindex_audit_heads_1)( |$)|^SEARCH (ceilings|m|member_drift) USING PRIMARY KEY `)
-	small   = regexp.MustCompile(`^(connections|c|clients|receivers|r|relay|scim_client_secrets|signing_keys|policy|host|audit_sealed|outbox|json_each|CONSTANT|k|m|o|s\d+|e\d+|\d+)$`)
+	small   = regexp.MustCompile(`^(connections|c|clients|receivers|r|relay|scim_client_secrets|signing_keys|policy|host|audit_sealed|outbox|json_each|ended_families|CONSTANT|k|m|o|s\d+|e\d+|\d+)$`)
 )
 
 func (q explainer) look(query string, args []any) {

@@ -92,6 +92,7 @@ func Run(t *testing.T, open func(t *testing.T) *store.Store) {
 		{"what identifies somebody is read apart", testPersonalOf},
 		{"what a client was given is refused", testBumpClient},
 		{"what an application used up", testSpent},
+		{"a family ends before its session", testFamilies},
 		{"current", testCurrent},
 		{"current of strangers", testCurrentOfStrangers},
 		{"the window is never stale", testWindowIsNeverStale},

@@ -96,10 +96,10 @@ export class Guard {
     const epochs = claims.epochs as number[];
     const iat = claims.iat as number;
     let turn = 0;
-    for (const [i, claim] of ["host", "connection", "client_id", "sub", "sid"].entries()) {
+    for (const [i, claim] of ["host", "connection", "client_id", "sub", "sid", "family"].entries()) {
       const mark = this.#marks.get(claim === "host" ? "host " : `${claim} ${String(claims[claim])}`);
       if (!mark) continue;
-      if (mark.ended || epochs[i]! < mark.epoch || (mark.until && now() >= mark.until && iat < mark.until)) return "dead";
+      if (mark.ended || (i < epochs.length && epochs[i]! < mark.epoch) || (mark.until && now() >= mark.until && iat < mark.until)) return "dead";
       if (mark.ask && iat <= mark.ask) turn = Math.max(turn, mark.turn);
     }
     return turn > 0 ? { turn } : "counts";
