@@ -15,7 +15,8 @@ const (
 	ReasonEnded      = "ended"      // not alive, and nobody said why
 	// ReasonUndecided: everything else is good, but the person's last decision is
 	// of an older policy or ran out. Recompute and ask again.
-	ReasonUndecided = "undecided"
+	ReasonFamilyEnded = "tokens_ended" // what the sign-in led to has ended, and its session lives
+	ReasonUndecided   = "undecided"
 )
 
 // Accept is the one comparison. It gives nil only if the credential and the

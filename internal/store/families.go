@@ -7,11 +7,12 @@ import (
 	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/internal/credential"
 )
 
 // WhyFamilyEnded is why a token is refused whose session lives: what its sign-in led to
 // has ended.
-const WhyFamilyEnded = "tokens_ended"
+const WhyFamilyEnded = credential.ReasonFamilyEnded
 
 // EndedFamily is a family of tokens that ended before its session did.
 type EndedFamily struct {
