@@ -8,15 +8,15 @@ import (
 
 // The reason codes of a refusal, beside Current.Why when something has ended.
 const (
-	ReasonMalformed  = "malformed"  // not a credential of ours
-	ReasonExpired    = "expired"    // its own end, or its session's, has come
-	ReasonSuperseded = "superseded" // made before an integer was raised
-	ReasonSubject    = "subject"    // made for somebody or something else
-	ReasonEnded      = "ended"      // not alive, and nobody said why
+	ReasonMalformed   = "malformed"    // not a credential of ours
+	ReasonExpired     = "expired"      // its own end, or its session's, has come
+	ReasonSuperseded  = "superseded"   // made before an integer was raised
+	ReasonSubject     = "subject"      // made for somebody or something else
+	ReasonEnded       = "ended"        // not alive, and nobody said why
+	ReasonFamilyEnded = "tokens_ended" // what the sign-in led to has ended, and its session lives
 	// ReasonUndecided: everything else is good, but the person's last decision is
 	// of an older policy or ran out. Recompute and ask again.
-	ReasonFamilyEnded = "tokens_ended" // what the sign-in led to has ended, and its session lives
-	ReasonUndecided   = "undecided"
+	ReasonUndecided = "undecided"
 )
 
 // Accept is the one comparison. It gives nil only if the credential and the
