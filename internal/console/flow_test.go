@@ -509,7 +509,7 @@ func TestGrantsListsWhatTheTokenMayChoose(t *testing.T) {
 	}{
 		{nil, http.StatusUnauthorized, `Bearer realm="oauth2"`},
 		{[]string{"Basic good"}, http.StatusUnauthorized, `Bearer realm="oauth2", error="invalid_token"`},
-		{[]string{"Bearer good", "Bearer good"}, http.StatusBadRequest, ""},
+		{[]string{"Bearer good", "Bearer good"}, http.StatusBadRequest, `Bearer realm="oauth2", error="invalid_request"`},
 		{[]string{"Bearer bad"}, http.StatusUnauthorized, `Bearer realm="oauth2", error="invalid_token"`},
 		{[]string{"Bearer down"}, http.StatusServiceUnavailable, ""},
 	} {
