@@ -130,8 +130,8 @@ func (b *Bridge) firstTokens(ctx context.Context, g hot.CodeGrant, x oidc.CodeEx
 		if bd, err = b.goOffline(ctx, g); err != nil {
 			return oidc.TokenSet{}, err
 		}
-		if w, err = b.warrant(ctx, bd, g.Active); err != nil {
-			return oidc.TokenSet{}, err
+		if w, err = b.warrant(ctx, bd, g.Active); err != nil { // the code may have come again meanwhile
+			return oidc.TokenSet{}, errors.Join(err, b.endOffline(ctx, g))
 		}
 		expires = w.session.Expires
 		if x.Client.RefreshLife > 0 {
