@@ -160,7 +160,7 @@ func (r *trial) logoutHintOfAnother() {
 		r.t.Fatal(err)
 	}
 	r.isAsked(func(idToken string) url.Values {
-		jws, err := jose.ParseSigned(idToken, []jose.SignatureAlgorithm{jose.RS256})
+		jws, err := jose.ParseSignedCompact(idToken, []jose.SignatureAlgorithm{jose.RS256})
 		if err != nil {
 			r.t.Fatal(err)
 		}

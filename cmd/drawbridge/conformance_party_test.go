@@ -295,7 +295,7 @@ func (r *trial) checked(app relyingParty, answer map[string]any, nonce string) t
 // verified checks the signature of an ID token, which is by RS256 and names its key.
 func (r *trial) verified(token string) map[string]any {
 	r.t.Helper()
-	jws, err := jose.ParseSigned(token, []jose.SignatureAlgorithm{jose.RS256})
+	jws, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{jose.RS256})
 	if err != nil {
 		r.t.Fatalf("%v: %s", err, token)
 	}

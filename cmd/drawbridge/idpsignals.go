@@ -48,7 +48,7 @@ func (a *app) examineSignals(ctx context.Context, conn access.ConnectionID, say 
 		say(api.LevelFail, "look at the log", "%s: what is known of its stream of signals cannot be read", conn)
 		return
 	}
-	failing, since := a.receiver.Standing(conn)
+	since, failing := a.receiver.Standing(conn)
 	switch listens := a.receiver.Listens(conn); {
 	case !listens && s.ID != "":
 		say(api.LevelWarn, "nothing, if it is there again; or delete the stream "+s.ID+" at "+s.Issuer, "%s: its signals are not configured any more; the stream %s is yet to be removed at the transmitter", conn, s.ID)

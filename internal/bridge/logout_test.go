@@ -264,13 +264,6 @@ func reuse(w *world, e ended) session.ID {
 	return id
 }
 
-func (w *world) newToken(c access.ConnectionID) string {
-	w.t.Helper()
-	token, _, err := w.bridge.CreateSCIMToken(w.ctx, c, "test", time.Hour)
-	w.do(err)
-	return token.Reveal()
-}
-
 // interrupted is an engine that fails at one of a connection's updates to come.
 type interrupted struct {
 	store.Engine

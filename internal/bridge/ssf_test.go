@@ -178,7 +178,7 @@ func (tr *transmitter) drained(client, stream string) (all []map[string]any) {
 // its claims.
 func (tr *transmitter) verified(set, client string) map[string]any {
 	tr.t.Helper()
-	jws, err := jose.ParseSigned(set, []jose.SignatureAlgorithm{jose.RS256})
+	jws, err := jose.ParseSignedCompact(set, []jose.SignatureAlgorithm{jose.RS256})
 	if err != nil {
 		tr.t.Fatal(err)
 	}

@@ -107,14 +107,14 @@ func (r *Receiver) Routes(mux *http.ServeMux) {
 
 // Standing says why a connection's stream cannot be kept or read now, and since when; nil
 // if it can.
-func (r *Receiver) Standing(c access.ConnectionID) (failing error, since time.Time) {
+func (r *Receiver) Standing(c access.ConnectionID) (since time.Time, failing error) {
 	l := (*r.listeners.Load())[c]
 	if l == nil {
-		return nil, time.Time{}
+		return time.Time{}, nil
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.failing, l.since
+	return l.since, l.failing
 }
 
 // Listens reports whether signals of a connection's identity provider are received.

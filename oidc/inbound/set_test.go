@@ -243,12 +243,12 @@ func TestASilentTransmitterIsAskedLessOften(t *testing.T) {
 	if n := len(w.errors); n < 12 || n > 25 {
 		t.Errorf("%d attempts in an hour", n)
 	}
-	if err, since := w.r.Standing("okta"); !fault.Is(err, fault.Unavailable) || w.clock.Sub(since) < 59*time.Minute {
+	if since, err := w.r.Standing("okta"); !fault.Is(err, fault.Unavailable) || w.clock.Sub(since) < 59*time.Minute {
 		t.Errorf("%v since %s", err, since)
 	}
 	s.down = false
 	w.turn(5 * time.Minute)
-	if err, _ := w.r.Standing("okta"); err != nil || w.stream().ID != "str-1" {
+	if _, err := w.r.Standing("okta"); err != nil || w.stream().ID != "str-1" {
 		t.Errorf("it is back: %v", err)
 	}
 }
@@ -310,7 +310,7 @@ func TestAnOutageCostsNothingThatIsKnown(t *testing.T) {
 	}
 	s.gone, s.meta = false, map[string]any{"issuer": "https://evil.example"}
 	w.turn(25 * time.Hour)
-	if err, _ := w.r.Standing("okta"); !fault.Is(err, fault.Invalid) {
+	if _, err := w.r.Standing("okta"); !fault.Is(err, fault.Invalid) {
 		t.Errorf("metadata of somebody else: %v", err)
 	}
 }
@@ -364,7 +364,7 @@ func TestATransmitterMustBeAsItIsConfigured(t *testing.T) {
 		change(s)
 		w := newListening(t, s, s.config(false))
 		w.turn(0)
-		if err, _ := w.r.Standing("okta"); err == nil || len(s.acked) != 0 || w.rows.rows["okta"].ID != "" {
+		if _, err := w.r.Standing("okta"); err == nil || len(s.acked) != 0 || w.rows.rows["okta"].ID != "" {
 			t.Errorf("%s: %v, %+v", name, err, w.rows.rows)
 		}
 	}
@@ -394,7 +394,7 @@ func TestATransmitterIsShownTokensOfTheClient(t *testing.T) {
 	l.Access.ClientSecret = secret.New("another")
 	w.restart(l)
 	w.turn(time.Minute)
-	if err, _ := w.r.Standing("okta"); !fault.Is(err, fault.Unauthenticated) {
+	if _, err := w.r.Standing("okta"); !fault.Is(err, fault.Unauthenticated) {
 		t.Errorf("%v", err)
 	}
 	w.r.Run(cancelled())
