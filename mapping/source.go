@@ -17,6 +17,8 @@ type PolicySource struct {
 	Rules       []RuleSource        `json:"rules"`
 	Catalogue   access.Catalogue    `json:"catalogue,omitzero"` // what grants are called, open and risk
 	Guard       Guard               `json:"guard,omitzero"`
+	Requests    Requests            `json:"requests,omitzero"` // how people ask for access, and who decides
+	Reviews     []ReviewSource      `json:"reviews,omitempty"` // that begin again and again
 	Tests       []TestSource        `json:"tests,omitempty"`
 	// TreeInStore says that the scope tree is kept in the store, and changed there: a
 	// file that says so carries no scopes, and the stored policy none either.
@@ -154,6 +156,8 @@ func (s PolicySource) Unplaced() PolicySource {
 	s.Rules = unplaced(s.Rules, func(r *RuleSource) *Written { return &r.Written })
 	s.Tests = unplaced(s.Tests, func(t *TestSource) *Written { return &t.Written })
 	s.Guard.Written = Written{}
+	s.Requests = s.Requests.unplaced()
+	s.Reviews = unplaced(s.Reviews, func(r *ReviewSource) *Written { return &r.Written })
 	return s
 }
 

@@ -39,6 +39,9 @@ var layers = []struct {
 	{"internal/credential", []string{"internal/access", "internal/fault", "internal/rsakey", "internal/secret", "internal/session"}},
 	{"scim/schema", nil},
 	{"mapping", []string{"internal/access", "internal/suggest", "scim/schema"}},
+	{"internal/request", nil},
+	{"internal/review", nil},
+	{"internal/handover", nil},
 	{"scim/filter", []string{"scim/schema"}},
 	{"scim/patch", []string{"scim/filter", "scim/schema"}},
 	{"scim/dialect", []string{"scim/schema"}},
@@ -58,6 +61,7 @@ var layers = []struct {
 	{"oidc/inbound", []string{"internal/access", "internal/assertion", "internal/fault", "internal/jwtclaims", "internal/secret", "oidc/ssf"}},
 	// L3: use cases
 	{"internal/bridge", []string{"internal/access", "internal/assertion", "internal/credential", "internal/event", "internal/fault", "internal/hot", "internal/secret", "internal/session", "internal/store", "internal/suggest", "mapping", "oidc", "oidc/authzen", "oidc/inbound", "oidc/ssf", "oidc/upstream", "scim", "scim/admission", "scim/dialect", "scim/patch", "scim/schema", "scim/traffic"}},
+	{"internal/steward", []string{"internal/access", "internal/bridge", "internal/event"}},
 	// L4: engines
 	{"internal/sqlitedb", []string{"internal/fault"}},
 	{"internal/store/sqlite", []string{"internal/access", "internal/fault", "internal/sqlitedb", "internal/store"}},
@@ -87,7 +91,7 @@ var layers = []struct {
 var suites = []string{"internal/rsakey/rsakeytest", "internal/store/storetest", "internal/hot/hottest"}
 
 // pure packages take the instant as an argument and reach for nothing.
-var pure = []string{"internal/access", "internal/suggest", "internal/jwtclaims", "internal/event", "internal/fault", "internal/session", "mapping", "scim/schema", "scim/filter", "scim/patch", "scim/dialect", "scim/traffic"}
+var pure = []string{"internal/access", "internal/suggest", "internal/jwtclaims", "internal/event", "internal/fault", "internal/session", "mapping", "internal/request", "internal/review", "internal/handover", "scim/schema", "scim/filter", "scim/patch", "scim/dialect", "scim/traffic"}
 
 type listed struct {
 	ImportPath string

@@ -89,6 +89,35 @@ const (
 	StreamChanged Type = "stream.changed"
 	StreamPaused  Type = "stream.paused" // it could not be delivered for long
 	StreamDeleted Type = "stream.deleted"
+
+	PermitGiven   Type = "permit.given"  // people decided that somebody may hold something
+	PermitEnded   Type = "permit.ended"  // and that is over
+	PermitEnding  Type = "permit.ending" // it will end soon: both sides are told before
+	LimitSet      Type = "limit.set"     // an administrator took something from one person
+	LimitLifted   Type = "limit.lifted"
+	RequestOpened Type = "request.opened"
+
+	RequestApproved  Type = "request.approved"  // by one approver; permit.given says that it was enough
+	RequestDenied    Type = "request.denied"    //
+	RequestWithdrawn Type = "request.withdrawn" //
+	RequestLapsed    Type = "request.lapsed"    // nobody decided in time
+	GlassBroken      Type = "glass.broken"      // access was taken at once
+	GlassConfirmed   Type = "glass.confirmed"   // by one of those who must
+	GlassUnconfirmed Type = "glass.unconfirmed" // nobody did in time: the access has ended
+
+	HandoverChecked Type = "handover.checked" // a point of the check-list was ticked by hand, or unticked
+	HandoverNoted   Type = "handover.noted"   // the note was made for somebody
+
+	CaseOpened Type = "case.opened"
+	CaseClosed Type = "case.closed" // all that was given for it has ended
+
+	CertificationLapsed Type = "person.certification_lapsed"
+	RegisterImported    Type = "register.imported"
+
+	ReviewStarted  Type = "review.started"
+	ReviewReminded Type = "review.reminded" // it ends soon, and something is not decided
+	ReviewDecided  Type = "review.decided"  // one assignment: kept, or removed
+	ReviewEnded    Type = "review.ended"
 )
 
 // The reasons for which a delivery is abandoned.

@@ -14,6 +14,9 @@ func Types() []Type {
 		SigningKeyRetired, SigningKeyRemoved, DataKeyCreated, DataKeyRewrapped, GroupRestored, ConnectionRestored, DeliveryAbandoned, DeliveryPaused, AlarmMassGain,
 		AlarmGroupDeleted, AlarmGroupShrunk, SCIMClientCreated, SCIMClientRevoked, ClientSecretCreated, ClientSecretRevoked,
 		StreamCreated, StreamChanged, StreamPaused, StreamDeleted,
+		PermitGiven, PermitEnded, PermitEnding, LimitSet, LimitLifted, RequestOpened, RequestApproved, RequestDenied, RequestWithdrawn, RequestLapsed,
+		GlassBroken, GlassConfirmed, GlassUnconfirmed, HandoverChecked, HandoverNoted, CaseOpened, CaseClosed, CertificationLapsed, RegisterImported,
+		ReviewStarted, ReviewReminded, ReviewDecided, ReviewEnded,
 	}
 }
 
