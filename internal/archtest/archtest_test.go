@@ -39,7 +39,7 @@ var layers = []struct {
 	{"internal/credential", []string{"internal/access", "internal/fault", "internal/rsakey", "internal/secret", "internal/session"}},
 	{"scim/schema", nil},
 	{"mapping", []string{"internal/access", "internal/suggest", "scim/schema"}},
-	{"internal/request", nil},
+	{"internal/request", []string{"internal/access"}},
 	{"internal/review", nil},
 	{"internal/handover", nil},
 	{"scim/filter", []string{"scim/schema"}},
@@ -61,7 +61,7 @@ var layers = []struct {
 	{"oidc/inbound", []string{"internal/access", "internal/assertion", "internal/fault", "internal/jwtclaims", "internal/secret", "oidc/ssf"}},
 	// L3: use cases
 	{"internal/bridge", []string{"internal/access", "internal/assertion", "internal/credential", "internal/event", "internal/fault", "internal/hot", "internal/secret", "internal/session", "internal/store", "internal/suggest", "mapping", "oidc", "oidc/authzen", "oidc/inbound", "oidc/ssf", "oidc/upstream", "scim", "scim/admission", "scim/dialect", "scim/patch", "scim/schema", "scim/traffic"}},
-	{"internal/steward", []string{"internal/access", "internal/bridge", "internal/event", "internal/fault", "internal/request"}},
+	{"internal/steward", []string{"internal/access", "internal/bridge", "internal/credential", "internal/event", "internal/fault", "internal/request", "internal/store", "mapping"}},
 	// L4: engines
 	{"internal/sqlitedb", []string{"internal/fault"}},
 	{"internal/store/sqlite", []string{"internal/access", "internal/fault", "internal/sqlitedb", "internal/store"}},

@@ -6,6 +6,7 @@ package steward
 import (
 	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/bridge"
+	"github.com/drawbridge-id/drawbridge/internal/credential"
 	"github.com/drawbridge-id/drawbridge/internal/event"
 )
 
@@ -24,6 +25,10 @@ type Actor struct {
 	Connection access.ConnectionID
 	Person     access.PersonID
 	Assignment access.AssignmentID
+	Manages    bool // a person's token was made for the OAuth scope users.manage, too
+	// Token is what a person showed: it is held against the directory once more in the
+	// transaction that decides. Without one only the assignment is.
+	Token credential.Bound
 }
 
 // By is the actor as events have it.
