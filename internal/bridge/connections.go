@@ -103,8 +103,7 @@ func (b *Bridge) connections(ctx context.Context) ([]access.Connection, error) {
 // and its SCIM tokens open nothing any more. Its rows stay until it is removed.
 func (b *Bridge) EndConnection(ctx context.Context, id access.ConnectionID) error {
 	err := b.change(ctx, id, event.ByAdministrator, func(c *change) error {
-		c.say(event.ConnectionEnded, "", nil)
-		return c.tx.EndConnection(id, c.now)
+		return endConnection(c.tx, id, c.now)
 	})
 	b.nudge() // its sessions are ended one by one, for whoever must be told
 	return err
@@ -156,11 +155,15 @@ func noteConnection(tx *store.Tx, id access.ConnectionID, was store.ConnectionSt
 	return tx.Append(fact(event.ConnectionAdded, event.ByAdministrator, id, "", now, nil))
 }
 
+// endConnection ends a connection, and has what people gave to those of it reviewed.
 func endConnection(tx *store.Tx, id access.ConnectionID, now time.Time) error {
 	if err := tx.EndConnection(id, now); err != nil {
 		return err
 	}
-	return tx.Append(fact(event.ConnectionEnded, event.ByAdministrator, id, "", now, nil))
+	if err := tx.Append(fact(event.ConnectionEnded, event.ByAdministrator, id, "", now, nil)); err != nil {
+		return err
+	}
+	return reviewEnded(tx, id, now)
 }
 
 // ApplyClients makes the configured applications the only live ones: the epoch of

@@ -71,6 +71,9 @@ func (d *Deciding) Tx() *store.Tx { return d.tx }
 // Now is the one instant of the transaction.
 func (d *Deciding) Now() time.Time { return d.now }
 
+// Actor is who decides, as events have it.
+func (d *Deciding) Actor() event.Actor { return d.by }
+
 // Policy is the one in force.
 func (d *Deciding) Policy() *mapping.Policy { return d.policy.Policy }
 

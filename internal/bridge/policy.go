@@ -168,6 +168,9 @@ func (p prepared) put(tx *store.Tx, how application, now time.Time) (Applied, er
 		if err := tx.Append(scopeEvents(p.was.Tree(), p.next.Tree(), p.tree, now)...); err != nil {
 			return done, err
 		}
+		if err := reviewMoved(tx, p.was.Tree(), p.next.Tree(), p.tree, now); err != nil {
+			return done, err
+		}
 	}
 	if err := rememberInput(tx, how.input); err != nil {
 		return done, err

@@ -274,6 +274,9 @@ func (b *Bridge) putTree(ctx context.Context, t *treeTurn, now time.Time) (versi
 		if err := tx.Append(t.told...); err != nil {
 			return err
 		}
+		if err := reviewMoved(tx, t.was.Tree(), t.next.Tree(), t.diff, now); err != nil {
+			return err
+		}
 		return application{actor: event.ByAdministrator, author: t.by.Author, file: t.by.From}.record(tx, store.Policy{Version: version, Hash: t.hash, Source: row.Source, Applied: now})
 	})
 	if err == nil {

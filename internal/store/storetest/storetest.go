@@ -73,6 +73,7 @@ func Run(t *testing.T, open func(t *testing.T) *store.Store) {
 		{"plans", testPlans},
 		{"a census meets everybody once", testCensus},
 		{"plans of policies are kept", testPlansOfPolicies},
+		{"reviews are kept, and are due", testReviews},
 		{"I-5: the database holds the ceiling", testCeiling},
 		{"I-5: a move does not carry anybody out of a ceiling", testMovedScope},
 		{"what retires is given to nobody", testRetiredScope},

@@ -1,0 +1,88 @@
+package store
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/internal/fault"
+	"github.com/drawbridge-id/drawbridge/internal/review"
+)
+
+const reviewColumns = `r.id, r.state, r.cause, r.began_at, r.deadline, r.ended_at, r.next_at, r.mark, r.items, r.undecided, r.kept, r.removed, r.lowered, r.gone, r.lapsed`
+
+func scanReview(r Row) (one review.Review, err error) { return scanReviewWith(r) }
+
+func scanReviewWith(r Row, more ...any) (one review.Review, err error) {
+	var cause []byte
+	var began, deadline, ended, next int64
+	c := &one.Counts
+	err = r.Scan(append([]any{&one.ID, &one.State, &cause, &began, &deadline, &ended, &next, &one.Mark,
+		&c.Items, &c.Open, &c.Kept, &c.Removed, &c.Lowered, &c.Gone, &c.Lapsed}, more...)...)
+	if err != nil {
+		return one, err
+	}
+	one.Began, one.Deadline, one.Ended, one.Next = at(began), at(deadline), at(ended), at(next)
+	return one, json.Unmarshal(cause, &one.Cause)
+}
+
+// OpenReview writes down a review that begins. fault.Conflict if there is one of that id.
+func (tx *Tx) OpenReview(r review.Review) error {
+	const op = "store.OpenReview"
+	cause, err := json.Marshal(r.Cause)
+	if err != nil {
+		return fault.Wrap(fault.Internal, op, err)
+	}
+	schedule := ""
+	if r.Cause.Trigger == review.BySchedule {
+		schedule = r.Cause.Name
+	}
+	_, err = tx.exec(op, `insert into reviews (id, schedule, state, cause, began_at, deadline, ended_at, next_at, mark, items, undecided, kept, removed, lowered, gone, lapsed)
+		values ($1, $2, $3, $4, $5, $6, 0, $7, '', 0, 0, 0, 0, 0, 0, 0)`, string(r.ID), schedule, string(r.State), string(cause), ms(r.Began), ms(r.Deadline), ms(r.Next))
+	return err
+}
+
+// MoveReview writes where a review stands now: its state, its mark, when it is due next
+// and when it ended. Its counters are kept by the verbs that change items.
+func (tx *Tx) MoveReview(r review.Review) error {
+	n, err := tx.exec("store.MoveReview", `update reviews set state = $2, ended_at = $3, next_at = $4, mark = $5 where id = $1`,
+		string(r.ID), string(r.State), ms(r.Ended), ms(r.Next), r.Mark)
+	if err == nil && n == 0 {
+		return fault.New(fault.NotFound, "store.MoveReview", "there is no review %s", r.ID)
+	}
+	return err
+}
+
+// Review is one of them; fault.NotFound if there is none of that id.
+func (v *View) Review(id access.ReviewID) (review.Review, error) {
+	r, err := scanReview(v.q.QueryRow(`select `+reviewColumns+` from reviews r where r.id = $1`, string(id)))
+	return r, v.found(err, "store.Review", "review")
+}
+
+// Reviews lists at most limit of all, the latest first, behind an id; "" is the first page.
+func (v *View) Reviews(before access.ReviewID, limit int) ([]review.Review, error) {
+	return list(v, "store.Reviews", scanReview, `select `+reviewColumns+` from reviews r where $1 = '' or r.id < $1 order by r.id desc limit $2`, string(before), limit)
+}
+
+// ReviewsAt lists those with something at or below a scope, the latest first, behind an
+// id. Their counts are of what lies there, as far as it is known: items, and what is open.
+func (v *View) ReviewsAt(scope access.ScopeID, before access.ReviewID, limit int) ([]review.Review, error) {
+	return list(v, "store.ReviewsAt", func(r Row) (review.Review, error) {
+		var here review.Counts
+		one, err := scanReviewWith(r, &here.Items, &here.Open)
+		one.Counts = here
+		return one, err
+	}, `select `+reviewColumns+`, p.items, p.undecided from review_places p join reviews r on r.id = p.review
+		where p.scope = $1 and ($2 = '' or p.review < $2) order by p.review desc limit $3`, string(scope), string(before), limit)
+}
+
+// GatheringReviews are those that are being gathered, the oldest first.
+func (v *View) GatheringReviews(limit int) ([]review.Review, error) {
+	return list(v, "store.GatheringReviews", scanReview, `select `+reviewColumns+` from reviews r where r.state = 'gathering' order by r.id limit $1`, limit)
+}
+
+// DueReviews are open ones of which something is due, the longest due first.
+func (v *View) DueReviews(now time.Time, limit int) ([]review.Review, error) {
+	return list(v, "store.DueReviews", scanReview, `select `+reviewColumns+` from reviews r
+		where r.state = 'open' and r.next_at <= $1 order by r.next_at, r.id limit $2`, ms(now), limit)
+}
