@@ -16,7 +16,7 @@ import (
 const personColumns = personFields + `, p.doc`
 
 const personFields = `p.key, p.id, p.user_name, p.external_id, p.display_name, p.email, p.active, p.epoch, p.version, p.policy,
-	p.valid_until, p.claimed_level, p.claimed_until, p.asserted, p.asserted_level, p.asserted_until, p.created_at, p.updated_at`
+	p.valid_until, p.claimed_level, p.claimed_until, p.asserted, p.asserted_level, p.asserted_until, p.decided, p.created_at, p.updated_at`
 
 func scanPerson(r Row, more ...any) (Person, error) {
 	var p Person
@@ -27,7 +27,7 @@ func scanPerson(r Row, more ...any) (Person, error) {
 		level                                                string
 	}
 	err := r.Scan(append([]any{&p.Key, &p.ID, &p.UserName, &as.external, &p.DisplayName, &p.Email, &p.Active, &p.Epoch, &p.Version, &p.Policy,
-		&as.validUntil, &p.Claimed.Level, &as.claimed, &as.asserted, &as.level, &as.assertedUntil, &as.created, &as.updated, &p.Doc}, more...)...)
+		&as.validUntil, &p.Claimed.Level, &as.claimed, &as.asserted, &as.level, &as.assertedUntil, &p.Decided, &as.created, &as.updated, &p.Doc}, more...)...)
 	if err != nil {
 		return Person{}, err
 	}
@@ -298,7 +298,8 @@ func (d *DirectoryTx) UpdatePerson(p Person) error {
 }
 
 // DeletePerson removes a person with memberships, assignments and subject, ends the
-// sessions that still live, and leaves a tombstone: the id is never used again.
+// sessions and permits that still live, lifts what limited them, and leaves a tombstone:
+// the id is never used again. What was permitted stays known.
 func (d *DirectoryTx) DeletePerson(p Person, now time.Time) error {
 	const op = "store.DeletePerson"
 	issuer, subject, _, err := d.SubjectOf(p)
@@ -315,6 +316,9 @@ func (d *DirectoryTx) DeletePerson(p Person, now time.Time) error {
 		}
 	}
 	if err := d.endSessions(p, now); err != nil {
+		return err
+	}
+	if err := d.leaveDecided(p, now); err != nil {
 		return err
 	}
 	for _, table := range []string{"memberships", "assignments", "subjects"} { // memberships: of groups that dissolve

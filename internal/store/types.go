@@ -36,6 +36,7 @@ type Person struct {
 	ValidUntil  time.Time             // until when the last decision holds; zero: no end. In the past: recompute before use
 	Claimed     access.Certification  // what the IdP says (counts only where the connection is trusted for it)
 	Asserted    *access.Certification // what the vendor says; nil: nothing
+	Decided     int64                 // how many permits that live and limits that bind there are (Decided reads them)
 	Doc         []byte                // canonical JSON of the SCIM attributes, without id, meta, schemas and relations
 	Created     time.Time
 	Updated     time.Time

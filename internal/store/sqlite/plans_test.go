@@ -148,7 +148,7 @@ func walk(t *testing.T, s *store.Store) {
 		}
 		did.add(d.InsertPerson(&p))
 		g := store.Group{ID: "grp_1", DisplayName: "Team", Version: 1, Doc: []byte(`{}`), Created: crashDay, Updated: crashDay}
-		did.add(d.InsertGroup(&g))
+		did.add(d.InsertGroup(&g), decide(tx, d, p))
 		_, err = d.AddMembers(&g, []store.PersonKey{p.Key}, crashDay)
 		did.add(err, d.UpdatePerson(p), d.UpdateGroup(g), d.PinSubject(p, "i", "s"), d.SetDecided(p.Key, 1, crashDay), d.MarkDue([]store.PersonKey{p.Key, 7}))
 		a := access.Assignment{ID: "asg_1", Grant: access.Standard, Scope: "s", Standing: access.Primary, Sources: []access.Source{{Kind: access.SourceRule}}}

@@ -1,0 +1,199 @@
+package store
+
+import (
+	"slices"
+	"time"
+
+	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/internal/fault"
+)
+
+// PermitRow is a permit with the connection of the person it is of.
+type PermitRow struct {
+	access.Permit
+	Connection access.ConnectionID
+}
+
+const permitColumns = `t.id, t.person_id, t.grant_kind, t.scope, t.events, t.video, t.standing, t.not_before, t.until, t.kind, t.request, t.case_id,
+	t.given_at, t.ended_at, t.end_reason`
+
+func scanPermit(r Row, more ...any) (p access.Permit, err error) {
+	var notBefore, until, given, ended int64
+	err = r.Scan(append([]any{&p.ID, &p.Person, &p.Grant, &p.Scope, &p.Flags.Events, &p.Flags.Video, &p.Standing, &notBefore, &until, &p.Kind, &p.Request, &p.Case,
+		&given, &ended, &p.EndReason}, more...)...)
+	p.NotBefore, p.Until, p.Given, p.Ended = at(notBefore), at(until), at(given), at(ended)
+	return p, err
+}
+
+func onePermit(r Row) (access.Permit, error) { return scanPermit(r) }
+
+func scanPermitRow(r Row) (p PermitRow, err error) {
+	p.Permit, err = scanPermit(r, &p.Connection)
+	return p, err
+}
+
+const permitRows = `select ` + permitColumns + `, c.id from permits t join connections c on c.key = t.conn where `
+
+// PutPermit records what people decided that a person may hold. It lives from now on; its
+// Person, Ended and EndReason are not looked at. Nothing is held by it before the person is
+// decided anew, which is due.
+func (d *DirectoryTx) PutPermit(p Person, t access.Permit) error {
+	const op = "store.PutPermit"
+	_, err := d.tx.exec(op, `insert into permits (conn, person, person_id, id, grant_kind, scope, events, video, standing, not_before, until, kind, request, case_id, given_at)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`,
+		d.conn, int64(p.Key), string(p.ID), string(t.ID), string(t.Grant), string(t.Scope), string(t.Flags.Events), t.Flags.Video, string(t.Standing),
+		ms(t.NotBefore), ms(t.Until), string(t.Kind), string(t.Request), string(t.Case), ms(t.Given))
+	if err != nil {
+		return err
+	}
+	return d.countDecided(op, p.Key, p.ID, 1)
+}
+
+// countDecided keeps the person's counter of what people decided, and makes the last
+// decision about the person count for nothing. That there is no such person any more is
+// no error where something ends.
+func (d *DirectoryTx) countDecided(op string, key PersonKey, id access.PersonID, by int64) error {
+	d.touchPerson(id)
+	n, err := d.tx.exec(op, `update people set decided = decided + $1, valid_until = $2 where conn = $3 and key = $4`, by, due, d.conn, int64(key))
+	if err == nil && n == 0 && by > 0 {
+		return fault.New(fault.NotFound, op, "there is no such person")
+	}
+	return err
+}
+
+// EndPermit ends a permit of the connection, and gives it as it is now. fault.NotFound if
+// there is none, fault.Stale if it has ended. The person is due to be decided anew.
+func (d *DirectoryTx) EndPermit(id access.PermitID, reason string, now time.Time) (access.Permit, error) {
+	const op = "store.EndPermit"
+	var key PersonKey
+	t, err := scanPermit(d.v.q.QueryRow(`select `+permitColumns+`, t.person from permits t where t.id = $1 and t.conn = $2`, string(id), d.conn), &key)
+	if err != nil {
+		return t, d.v.found(err, op, "permit")
+	}
+	if !t.Ended.IsZero() {
+		return t, fault.New(fault.Stale, op, "the permit has ended already: %s", t.EndReason)
+	}
+	n, err := d.tx.exec(op, `update permits set ended_at = $1, end_reason = $2 where id = $3 and conn = $4 and ended_at = 0`, ms(now), reason, string(id), d.conn)
+	if err == nil && n == 0 {
+		return t, fault.New(fault.Stale, op, "the permit has ended already")
+	}
+	if err != nil {
+		return t, err
+	}
+	t.Ended, t.EndReason = at(ms(now)), reason
+	return t, d.countDecided(op, key, t.Person, -1)
+}
+
+// leaveDecided ends what people decided about somebody who goes. Whoever wants it told ends
+// it before.
+func (d *DirectoryTx) leaveDecided(p Person, now time.Time) error {
+	const op = "store.DeletePerson"
+	_, err := d.tx.exec(op, `update permits set ended_at = $1, end_reason = $2 where conn = $3 and person = $4 and ended_at = 0`,
+		ms(now), access.EndPermitDeactivated, d.conn, int64(p.Key))
+	if err != nil {
+		return err
+	}
+	_, err = d.tx.exec(op, `update limits set lifted_at = $1 where conn = $2 and person = $3 and lifted_at = 0`, ms(now), d.conn, int64(p.Key))
+	return err
+}
+
+// PermitsOf lists all that people ever permitted a person, who may be gone: the ID alone is
+// looked at. The oldest come first.
+func (d *Directory) PermitsOf(p Person) ([]access.Permit, error) {
+	return list(d.v, "store.PermitsOf", onePermit, `select `+permitColumns+` from permits t where t.conn = $1 and t.person_id = $2 order by t.id`, d.conn, string(p.ID))
+}
+
+// livingOf lists the permits of a person that have not ended.
+func (d *Directory) livingOf(key PersonKey) ([]access.Permit, error) {
+	return list(d.v, "store.Decided", onePermit,
+		`select `+permitColumns+` from permits t where t.conn = $1 and t.person = $2 and t.ended_at = 0 order by t.id`, d.conn, int64(key))
+}
+
+// Decided is what people decided about a person, as far as it counts. Nothing is read of
+// a person whose row says that it is nothing: read the row anew after a change.
+func (d *Directory) Decided(p Person) (access.Decided, error) {
+	by := access.Decided{Certification: d.ownFacts(p).Certification}
+	if p.Decided == 0 {
+		return by, nil
+	}
+	var err error
+	if by.Permits, err = d.livingOf(p.Key); err != nil {
+		return by, err
+	}
+	by.Limits, err = d.bindingOn(p.Key)
+	return by, err
+}
+
+// Permit finds a permit by its id, whoever's it is.
+func (v *View) Permit(id access.PermitID) (PermitRow, error) {
+	p, err := scanPermitRow(v.q.QueryRow(permitRows+`t.id = $1`, string(id)))
+	return p, v.found(err, "store.Permit", "permit")
+}
+
+// PermitQuery says which permits are asked for.
+type PermitQuery struct {
+	Case   access.CaseID    // "": of any, or none
+	Scopes []access.ScopeID // at one of these; nil: at any
+}
+
+// PermitPlace is where a page of permits ended; zero: before the first.
+type PermitPlace struct {
+	Scope access.ScopeID
+	ID    access.PermitID
+}
+
+// LivePermits lists permits that have not ended, of all connections, by scope and id,
+// behind that place: at most n.
+func (v *View) LivePermits(q PermitQuery, after PermitPlace, n int) ([]PermitRow, error) {
+	const behind = ` and (t.scope, t.id) > ($1, $2) `
+	args := []any{string(after.Scope), string(after.ID), n}
+	switch {
+	case q.Case != "" && q.Scopes == nil:
+		return v.livePermits(`t.case_id = $4 and t.case_id <> ''`+behind, append(args, string(q.Case))...)
+	case q.Case != "":
+		return v.livePermits(`t.case_id = $4 and t.case_id <> ''`+behind+` and t.scope in (`+v.engine.Dialect().Texts("$5")+`)`, append(args, string(q.Case), jsonList(q.Scopes))...)
+	case q.Scopes == nil:
+		return v.livePermits(`true`+behind, args...)
+	}
+	return v.livePermitsAt(q.Scopes, after, n)
+}
+
+func (v *View) livePermits(where string, args ...any) ([]PermitRow, error) {
+	return list(v, "store.LivePermits", scanPermitRow, permitRows+where+` and t.ended_at = 0 order by t.scope, t.id limit $3`, args...)
+}
+
+// livePermitsAt asks scope by scope, in their order: there may be many scopes, and few of
+// them have any.
+func (v *View) livePermitsAt(scopes []access.ScopeID, after PermitPlace, n int) (all []PermitRow, err error) {
+	const op = "store.LivePermits"
+	scopes = slices.DeleteFunc(slices.Clone(scopes), func(s access.ScopeID) bool { return s < after.Scope })
+	with, err := list(v, op, func(r Row) (s access.ScopeID, err error) { return s, r.Scan(&s) },
+		`select j.value from (`+v.engine.Dialect().Texts("$1")+`) j where exists (select 1 from permits t where t.scope = j.value and t.ended_at = 0)
+		order by j.value limit $2`, jsonList(scopes), n+1)
+	for _, s := range with {
+		if err != nil || len(all) >= n {
+			break
+		}
+		from := access.PermitID("")
+		if s == after.Scope {
+			from = after.ID
+		}
+		var some []PermitRow
+		some, err = list(v, op, scanPermitRow, permitRows+`t.scope = $1 and t.id > $2 and t.ended_at = 0 order by t.id limit $3`, string(s), string(from), n-len(all))
+		all = append(all, some...)
+	}
+	return all, err
+}
+
+// PermitEnd is where a page of permits by their end was left; zero: before the first.
+type PermitEnd struct {
+	Until time.Time
+	ID    access.PermitID
+}
+
+// PermitsEnding lists permits that have not been ended and whose own end comes before that
+// instant, or is it, of all connections, the earliest first, behind that place: at most n.
+func (v *View) PermitsEnding(before time.Time, after PermitEnd, n int) ([]PermitRow, error) {
+	return list(v, "store.PermitsEnding", scanPermitRow, permitRows+`t.ended_at = 0 and t.until > 0 and t.until <= $1 and (t.until, t.id) > ($2, $3)
+		order by t.until, t.id limit $4`, ms(before), ms(after.Until), string(after.ID), n)
+}

@@ -1,0 +1,249 @@
+package storetest
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/internal/fault"
+	"github.com/drawbridge-id/drawbridge/internal/store"
+)
+
+func permit(id, scope string) access.Permit {
+	return access.Permit{ID: access.PermitID(id), Grant: access.Standard, Scope: access.ScopeID(scope), Flags: access.Flags{Events: access.EventsStandard, Video: true},
+		Standing: access.Guest, NotBefore: day, Until: day.Add(time.Hour), Kind: access.SourceRequest, Request: access.RequestID("req_" + id), Case: "C-1", Given: day}
+}
+
+// permitOf is permit as it is read back.
+func permitOf(p store.Person, t access.Permit) access.Permit { t.Person = p.ID; return t }
+
+// What was permitted is read as it was written, counts until it ends, ends once, and is
+// known when its person is gone.
+func testPermits(t *testing.T, f *fixture) {
+	mara := f.person(north, "per_mara", "mara")
+	one, two := permit("prm_1", "scp_a"), permit("prm_2", "scp_b")
+	two.Kind, two.Request, two.Case, two.Until, two.NotBefore, two.Standing = access.SourceAdministrator, "", "", time.Time{}, time.Time{}, access.Primary
+	f.write(north, func(d *store.DirectoryTx) error {
+		if err := d.PutPermit(mara, one); err != nil {
+			return err
+		}
+		return d.PutPermit(mara, two)
+	})
+	f.read(north, func(d *store.Directory) error {
+		mara = reread(t, d, mara)
+		by, err := d.Decided(mara)
+		if want := []access.Permit{permitOf(mara, one), permitOf(mara, two)}; err != nil || mara.Decided != 2 || !reflect.DeepEqual(by.Permits, want) {
+			t.Errorf("%d: %+v, %v", mara.Decided, by.Permits, err)
+		}
+		if mara.ValidUntil.IsZero() || mara.ValidUntil.After(day) {
+			t.Errorf("a decision that does not know of it holds until %v", mara.ValidUntil)
+		}
+		return nil
+	})
+	if err := f.try(south, func(d *store.DirectoryTx) error {
+		_, err := d.EndPermit(one.ID, access.EndPermitRevoked, day)
+		return err
+	}); !fault.Is(err, fault.NotFound) {
+		t.Errorf("another connection ends it: %v", err)
+	}
+	ended := permitOf(mara, one)
+	ended.Ended, ended.EndReason = day.Add(time.Minute), access.EndPermitRevoked
+	f.write(north, func(d *store.DirectoryTx) error {
+		got, err := d.EndPermit(one.ID, access.EndPermitRevoked, day.Add(time.Minute))
+		if !reflect.DeepEqual(got, ended) {
+			t.Errorf("%+v", got)
+		}
+		return err
+	})
+	if err := f.try(north, func(d *store.DirectoryTx) error {
+		_, err := d.EndPermit(one.ID, access.EndPermitCase, day.Add(time.Hour))
+		return err
+	}); !fault.Is(err, fault.Stale) {
+		t.Errorf("it ends twice: %v", err)
+	}
+	f.read(north, func(d *store.Directory) error {
+		mara = reread(t, d, mara)
+		by, err := d.Decided(mara)
+		if mara.Decided != 1 || len(by.Permits) != 1 || by.Permits[0].ID != two.ID {
+			t.Errorf("%d: %+v", mara.Decided, by)
+		}
+		return err
+	})
+	f.write(north, func(d *store.DirectoryTx) error { return d.DeletePerson(mara, day.Add(time.Hour)) })
+	f.read(north, func(d *store.Directory) error {
+		gone := permitOf(mara, two)
+		gone.Ended, gone.EndReason = day.Add(time.Hour), access.EndPermitDeactivated
+		if all, err := d.PermitsOf(store.Person{ID: mara.ID}); err != nil || !reflect.DeepEqual(all, []access.Permit{ended, gone}) {
+			t.Errorf("%+v, %v", all, err)
+		}
+		got, err := permitRow(f, one.ID)
+		if got.Connection != north || !reflect.DeepEqual(got.Permit, ended) {
+			t.Errorf("%+v", got)
+		}
+		return err
+	})
+	if err := f.try(north, func(d *store.DirectoryTx) error { return d.PutPermit(mara, permit("prm_3", "scp_a")) }); !fault.Is(err, fault.NotFound) {
+		t.Errorf("somebody who is gone is permitted something: %v", err)
+	}
+}
+
+func reread(t *testing.T, d *store.Directory, p store.Person) store.Person {
+	t.Helper()
+	p, err := d.Person(p.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func permitRow(f *fixture, id access.PermitID) (p store.PermitRow, err error) {
+	return p, f.View(f.t.Context(), func(v *store.View) error {
+		var err error
+		p, err = v.Permit(id)
+		return err
+	})
+}
+
+// Permits of all connections are found by case and scope, a page at a time, each once.
+func testPermitsFound(t *testing.T, f *fixture) {
+	mara, sam := f.person(north, "per_mara", "mara"), f.person(south, "per_sam", "sam")
+	var all []access.Permit
+	for i := range 30 {
+		one := permit(fmt.Sprintf("prm_%02d", i), fmt.Sprintf("scp_%d", i%4))
+		one.Case = []access.CaseID{"", "C-1", "C-2"}[i%3]
+		who, conn := mara, north
+		if i%2 == 0 {
+			who, conn = sam, south
+		}
+		f.write(conn, func(d *store.DirectoryTx) error {
+			if err := d.PutPermit(who, one); err != nil {
+				return err
+			}
+			if i%5 > 0 {
+				all = append(all, permitOf(who, one))
+				return nil
+			}
+			_, err := d.EndPermit(one.ID, access.EndPermitRevoked, day)
+			return err
+		})
+	}
+	some := []access.ScopeID{"scp_3", "scp_1", "scp_none"}
+	for _, q := range []store.PermitQuery{{}, {Case: "C-1"}, {Scopes: some}, {Case: "C-2", Scopes: some}, {Case: "none"}, {Scopes: []access.ScopeID{}}} {
+		var want, got []access.PermitID
+		for _, s := range []access.ScopeID{"scp_0", "scp_1", "scp_2", "scp_3"} {
+			for _, p := range all {
+				if p.Scope == s && (q.Case == "" || p.Case == q.Case) && (q.Scopes == nil || slices.Contains(q.Scopes, s)) {
+					want = append(want, p.ID)
+				}
+			}
+		}
+		for at, more := (store.PermitPlace{}), true; more; {
+			f.view(func(v *store.View) error {
+				page, err := v.LivePermits(q, at, 4)
+				for _, p := range page {
+					got, at = append(got, p.ID), store.PermitPlace{Scope: p.Scope, ID: p.ID}
+					if (p.Person == mara.ID) != (p.Connection == north) {
+						t.Errorf("%s is of %s", p.ID, p.Connection)
+					}
+				}
+				more = len(page) == 4
+				return err
+			})
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%+v: %v, want %v", q, got, want)
+		}
+	}
+}
+
+func testPermitsEnding(t *testing.T, f *fixture) {
+	mara := f.person(north, "per_mara", "mara")
+	f.write(north, func(d *store.DirectoryTx) error {
+		for i, until := range []time.Time{{}, day.Add(3), day.Add(2 * time.Hour), day.Add(time.Hour), day.Add(time.Hour), day.Add(-time.Hour)} {
+			one := permit(fmt.Sprintf("prm_%d", i), "scp_a")
+			one.Until = until
+			if err := d.PutPermit(mara, one); err != nil {
+				return err
+			}
+		}
+		_, err := d.EndPermit("prm_1", access.EndPermitTime, day)
+		return err
+	})
+	var got []access.PermitID
+	f.view(func(v *store.View) error {
+		for at := (store.PermitEnd{}); ; {
+			page, err := v.PermitsEnding(day.Add(time.Hour), at, 1)
+			if err != nil || len(page) == 0 {
+				return err
+			}
+			got, at = append(got, page[0].ID), store.PermitEnd{Until: page[0].Until, ID: page[0].ID}
+		}
+	})
+	if !slices.Equal(got, []access.PermitID{"prm_5", "prm_3", "prm_4"}) {
+		t.Errorf("%v", got)
+	}
+}
+
+// What was taken from somebody is read as it was written, binds until it is lifted, and is
+// lifted once.
+func testLimits(t *testing.T, f *fixture) {
+	mara := f.person(north, "per_mara", "mara")
+	none := access.EventsNone
+	one := access.Limit{ID: "lim_1", Person: mara.ID, Scope: "scp_a", Events: &none, NoVideo: true, Set: day}
+	two := access.Limit{ID: "lim_2", Person: mara.ID, Scope: "scp_b", Grant: access.Elevated, Withheld: true, Set: day}
+	f.write(north, func(d *store.DirectoryTx) error {
+		if err := d.PutLimit(mara, one); err != nil {
+			return err
+		}
+		return d.PutLimit(mara, two)
+	})
+	f.read(north, func(d *store.Directory) error {
+		mara = reread(t, d, mara)
+		by, err := d.Decided(mara)
+		if mara.Decided != 2 || !reflect.DeepEqual(by.Limits, []access.Limit{one, two}) {
+			t.Errorf("%d: %+v", mara.Decided, by.Limits)
+		}
+		return err
+	})
+	lift := func(conn access.ConnectionID) error {
+		return f.try(conn, func(d *store.DirectoryTx) error {
+			l, err := d.LiftLimit(one.ID, day.Add(time.Hour))
+			if err == nil && !l.Lifted.Equal(day.Add(time.Hour)) {
+				t.Errorf("%+v", l)
+			}
+			return err
+		})
+	}
+	if err := lift(south); !fault.Is(err, fault.NotFound) {
+		t.Errorf("another connection lifts it: %v", err)
+	}
+	if err := lift(north); err != nil {
+		t.Error(err)
+	}
+	if err := lift(north); !fault.Is(err, fault.Stale) {
+		t.Errorf("it is lifted twice: %v", err)
+	}
+	one.Lifted = day.Add(time.Hour)
+	f.read(north, func(d *store.Directory) error {
+		mara = reread(t, d, mara)
+		by, err := d.Decided(mara)
+		if err != nil || mara.Decided != 1 || !reflect.DeepEqual(by.Limits, []access.Limit{two}) {
+			t.Errorf("%d: %+v, %v", mara.Decided, by.Limits, err)
+		}
+		all, err := d.LimitsOf(mara)
+		if !reflect.DeepEqual(all, []access.Limit{one, two}) {
+			t.Errorf("%+v", all)
+		}
+		return err
+	})
+	f.view(func(v *store.View) error {
+		l, err := v.Limit(two.ID)
+		if l.Connection != north || !reflect.DeepEqual(l.Limit, two) {
+			t.Errorf("%+v", l)
+		}
+		return err
+	})
+}
