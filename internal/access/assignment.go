@@ -86,6 +86,16 @@ func (a Assignment) SameUse(b Assignment) bool {
 		a.NotBefore.Equal(b.NotBefore) && a.Until.Equal(b.Until)
 }
 
+// GoesOn reports whether a session that stands on a may go on with the tokens that it has
+// when b takes its place: it is the same use, or one that ends later. A token says an end
+// that is too early then, and the next one says the right one.
+func (a Assignment) GoesOn(b Assignment) bool {
+	if !a.Until.IsZero() && (b.Until.IsZero() || b.Until.After(a.Until)) {
+		a.Until = b.Until
+	}
+	return a.SameUse(b)
+}
+
 // CompareAssignments orders by standing (primary first), then grant, scope and id:
 // the order in which people and logs read them.
 func CompareAssignments(a, b Assignment) int {

@@ -65,6 +65,15 @@ func TestSameUseKnowsEveryField(t *testing.T) {
 			t.Errorf("%s has %d fields; is the new one comparable with ==?", name, n)
 		}
 	}
+	later, endless, sooner := base, base, base
+	later.Until, endless.Until, sooner.Until = base.Until.Add(time.Hour), time.Time{}, base.Until.Add(-1)
+	if !base.GoesOn(later) || !base.GoesOn(endless) || !base.GoesOn(base) || base.GoesOn(sooner) || endless.GoesOn(base) {
+		t.Error("a session goes on where the end moves away, and only there")
+	}
+	later.Flags.Video = true
+	if base.GoesOn(later) {
+		t.Error("nothing else may differ")
+	}
 	abroad := base
 	abroad.Until = base.Until.In(time.FixedZone("ACDT", 37800))
 	if !base.SameUse(abroad) {

@@ -42,6 +42,7 @@ var layers = []struct {
 	{"internal/request", []string{"internal/access"}},
 	{"internal/review", []string{"internal/access", "mapping"}},
 	{"internal/handover", nil},
+	{"internal/register", []string{"internal/access", "internal/suggest"}},
 	{"scim/filter", []string{"scim/schema"}},
 	{"scim/patch", []string{"scim/filter", "scim/schema"}},
 	{"scim/dialect", []string{"scim/schema"}},
@@ -91,7 +92,7 @@ var layers = []struct {
 var suites = []string{"internal/rsakey/rsakeytest", "internal/store/storetest", "internal/hot/hottest"}
 
 // pure packages take the instant as an argument and reach for nothing.
-var pure = []string{"internal/access", "internal/suggest", "internal/jwtclaims", "internal/event", "internal/fault", "internal/session", "mapping", "internal/request", "internal/review", "internal/handover", "scim/schema", "scim/filter", "scim/patch", "scim/dialect", "scim/traffic"}
+var pure = []string{"internal/access", "internal/suggest", "internal/jwtclaims", "internal/event", "internal/fault", "internal/session", "mapping", "internal/request", "internal/review", "internal/handover", "internal/register", "scim/schema", "scim/filter", "scim/patch", "scim/dialect", "scim/traffic"}
 
 type listed struct {
 	ImportPath string
@@ -233,7 +234,7 @@ var smallParsers = []string{"scim/schema.ParseBool", "scim/scimtest.ParseSeverit
 // and what is called Parse, Decode or Compile and takes text is called by one.
 func TestEveryParserIsFuzzed(t *testing.T) {
 	readers := []string{"scim", "scim/schema", "scim/filter", "scim/patch", "scim/scimtest", "scim/traffic", "mapping", "config", "oidc", "oidc/upstream", "internal/access", "internal/assertion", "internal/credential", "internal/jwtclaims",
-		"internal/console", "internal/egress", "internal/httpserver", "internal/idp", "internal/store"}
+		"internal/console", "internal/egress", "internal/httpserver", "internal/idp", "internal/register", "internal/store"}
 	for _, p := range list(t) {
 		name := strings.TrimPrefix(p.ImportPath, module)
 		targets := fuzzTargets(t, p.Dir)

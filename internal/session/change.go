@@ -178,7 +178,7 @@ func Reconcile(s Session, before, after []access.Assignment, now time.Time) (Ses
 		return s, []event.Event{s.event(event.SessionMustChoose, event.ByBridge, now, data)}
 	}
 	was := slices.IndexFunc(before, is)
-	if was >= 0 && before[was].SameUse(may[at]) {
+	if was >= 0 && before[was].GoesOn(may[at]) {
 		return s, nil
 	}
 	s.Version++

@@ -114,7 +114,7 @@ func noticed(t *rapid.T, was, s Session, before, after []access.Assignment, now 
 	}
 	b, _ := find(before, was.Active)
 	a, ok := find(after, was.Active)
-	same := ok && a.MaySignIn(now) && b.SameUse(a)
+	same := ok && a.MaySignIn(now) && b.GoesOn(a)
 	if same != (s.Version == was.Version) {
 		t.Fatalf("was %+v, is %+v, session %+v became %+v", b, a, was, s)
 	}
