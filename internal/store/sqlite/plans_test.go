@@ -181,7 +181,7 @@ func walk(t *testing.T, s *store.Store) {
 		_, err = d.TrimTraffic(false, 10)
 		_, err2 = tx.TrimTrafficBefore(crashDay)
 		did.add(err, err2)
-		did.add(deliver(tx))
+		did.add(deliver(tx), registerRows(tx, d))
 		did.add(tx.PutAlarm(store.Alarm{Connection: crashConn, At: crashDay}), d.KeepFormer(g, true, crashDay))
 		_, err = tx.TrimFormer(crashDay)
 		_, err2 = tx.OutboxBefore(crashDay)
@@ -245,6 +245,22 @@ func deliver(tx *store.Tx) error {
 	_, err5 := tx.Delivered(to, []string{"j"}, crashDay)
 	_, err6 := tx.DropReceiver(to)
 	return errors.Join(err, err2, err3, err4, err5, err6)
+}
+
+// registerRows does everything with the certification register.
+func registerRows(tx *store.Tx, d *store.DirectoryTx) error {
+	e := store.Registered{Connection: crashConn, Who: "u", Person: "per_1", Level: "Trainer", Until: crashDay}
+	err := d.PutRegistered(e)
+	e, err2 := d.RegisteredAs("u")
+	_, err3 := d.RegisteredOf("per_1")
+	_, _, err4 := d.Awaited("u", "u@x.example")
+	_, err5 := d.Called("u@x.example")
+	_, err6 := d.MarkLapsed(e.Key, crashDay)
+	_, err7 := tx.Lapsing(crashDay, 10)
+	_, err8 := tx.Register("", 0, 10)
+	_, err9 := tx.Register(crashConn, 0, 10)
+	_, err10 := d.DropRegistered(e.Key)
+	return errors.Join(err, err2, err3, err4, err5, err6, err7, err8, err9, err10)
 }
 
 func readStream(v *store.View, d *store.Directory) error {

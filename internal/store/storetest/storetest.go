@@ -38,6 +38,7 @@ func Run(t *testing.T, open func(t *testing.T) *store.Store) {
 		{"an assertion works once", testAssertions},
 		{"what connections say is counted", testSpeech},
 		{"alarms are kept", testAlarms},
+		{"the register has one entry for a name and for a person", testRegister},
 		{"the outbox is found by time", testOutboxBefore},
 		{"queues of deliveries", testDeliveries},
 		{"who may be sent something now", testReadyReceivers},
