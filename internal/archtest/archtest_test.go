@@ -39,7 +39,7 @@ var layers = []struct {
 	{"internal/credential", []string{"internal/access", "internal/fault", "internal/rsakey", "internal/secret", "internal/session"}},
 	{"scim/schema", nil},
 	{"mapping", []string{"internal/access", "internal/suggest", "scim/schema"}},
-	{"internal/request", []string{"internal/access"}},
+	{"internal/request", []string{"internal/access", "internal/fault", "mapping"}},
 	{"internal/review", []string{"internal/access", "mapping"}},
 	{"internal/handover", nil},
 	{"internal/register", []string{"internal/access", "internal/suggest"}},

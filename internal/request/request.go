@@ -2,3 +2,133 @@
 // grant that opens what is asked for, what is missing, who may decide, and what a decision
 // comes to.
 package request
+
+import (
+	"slices"
+	"time"
+
+	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/mapping"
+)
+
+// Party is a person, with the connection without which the id means nothing; or, with
+// Operator, the operator by the name they gave.
+type Party struct {
+	Connection access.ConnectionID `json:"connection,omitzero"`
+	Person     access.PersonID     `json:"person,omitzero"`
+	Operator   string              `json:"operator,omitzero"`
+}
+
+// Terms are what is asked for, or given.
+type Terms struct {
+	Grant access.Grant   `json:"grant"`
+	Scope access.ScopeID `json:"scope"`
+	Flags access.Flags   `json:"flags"`          // with those that the grant brings by itself
+	Until time.Time      `json:"until,omitzero"` // zero: no end
+}
+
+// Setting is what decisions are made in.
+type Setting struct {
+	Tree      *access.Tree
+	Catalogue access.Catalogue
+	Policy    mapping.Requests
+	Now       time.Time
+}
+
+// Holder is the person whom something is asked for.
+type Holder struct {
+	Party
+	Root          access.ScopeID // of their connection
+	Held          []access.Assignment
+	Certification access.Certification
+}
+
+// Wish is what is asked for, as it was written.
+type Wish struct {
+	Workflows    []access.Workflow `json:"workflows,omitempty"`
+	Area         access.ScopeID    `json:"area"`
+	Grant        access.Grant      `json:"grant,omitzero"` // "": the smallest that opens the workflows
+	Flags        access.Flags      `json:"flags,omitzero"` // at least
+	NotBefore    time.Time         `json:"not_before,omitzero"`
+	Until        time.Time         `json:"until,omitzero"`
+	Permanent    bool              `json:"permanent,omitzero"`
+	Organisation string            `json:"organisation,omitzero"`
+	Reason       string            `json:"reason,omitzero"`
+	Case         access.CaseID     `json:"case,omitzero"`
+	Approver     Party             `json:"approver,omitzero"`
+	Extends      access.RequestID  `json:"extends,omitzero"`
+	BreakGlass   bool              `json:"break_glass,omitzero"`
+}
+
+// Request is one ask with its decisions, for ever.
+type Request struct {
+	ID    access.RequestID
+	State State
+	By    Party // who asks
+	For   Party
+	Wish  Wish
+
+	Smallest  Terms // that opens the workflows
+	Asked     Terms
+	Standing  access.Standing
+	Class     string
+	Approvers mapping.Approvers
+	Need      int
+	Several   bool // customers become visible
+	Outside   bool // of the root of the person's connection
+
+	Created   time.Time
+	DecideBy  time.Time // it lapses then; broken glass must be confirmed before
+	Approvals []Approval
+	Decided   time.Time
+	DecidedBy Party
+	Because   string
+	Permit    access.PermitID // the last that it gave; "" if none
+
+	// Successor administers the scope when this ends; ConfirmedLast: nobody will, and that
+	// is meant.
+	Successor     Party
+	ConfirmedLast bool
+}
+
+// Approval is what one approver gives, or confirms.
+type Approval struct {
+	By      Party
+	At      time.Time
+	Terms   Terms
+	Comment string
+}
+
+// Result is what the approvals so far have left of what was asked for.
+func (r Request) Result() Terms {
+	if n := len(r.Approvals); n > 0 {
+		return r.Approvals[n-1].Terms
+	}
+	return r.Asked
+}
+
+// StateAt is the state at that instant: a request that nobody decided in time is not open,
+// whether anybody has noticed or not.
+func (r Request) StateAt(now time.Time) State {
+	switch {
+	case r.State == Open && !now.Before(r.DecideBy):
+		return Lapsed
+	case r.State == Unconfirmed && !now.Before(r.DecideBy):
+		return Expired
+	}
+	return r.State
+}
+
+// primary is the place of the person's own, if it may sign in.
+func (h Holder) primary() (access.Assignment, bool) {
+	i := slices.IndexFunc(h.Held, func(a access.Assignment) bool { return a.Standing == access.Primary && a.Grant.MaySignIn() })
+	if i < 0 {
+		return access.Assignment{}, false
+	}
+	return h.Held[i], true
+}
+
+// valid lists what counts at that instant.
+func (h Holder) valid(t *access.Tree, now time.Time) []access.Assignment {
+	return slices.DeleteFunc(slices.Clone(h.Held), func(a access.Assignment) bool { return !a.ValidAt(now) || !t.Live(a.Scope) })
+}
