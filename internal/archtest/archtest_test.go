@@ -38,7 +38,7 @@ var layers = []struct {
 	{"internal/rsakey", []string{"internal/rsakey/internal/source"}},
 	{"internal/credential", []string{"internal/access", "internal/fault", "internal/rsakey", "internal/secret", "internal/session"}},
 	{"scim/schema", nil},
-	{"mapping", []string{"internal/access", "internal/suggest", "scim/schema"}},
+	{"mapping", []string{"internal/access", "internal/fault", "internal/suggest", "scim/schema"}},
 	{"internal/request", []string{"internal/access", "internal/fault", "mapping"}},
 	{"internal/review", []string{"internal/access", "mapping"}},
 	{"internal/handover", nil},
