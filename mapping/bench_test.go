@@ -110,7 +110,7 @@ func benchDiff(b *testing.B, decide func(*Policy, Facts, time.Time) Decision) {
 		{Group: "g1", Name: "GL Fleet f77 Managers", Since: noon}, {Group: "g2", Name: "Group 7", Since: noon}, {Group: "g3", Name: "Everyone", Since: noon}}}
 	b.ReportAllocs()
 	for b.Loop() {
-		Diff(nil, decide(p, f, noon).Want, noon)
+		p.Diff(nil, decide(p, f, noon).Want, access.Decided{}, noon)
 	}
 }
 

@@ -8,42 +8,33 @@ import (
 	"github.com/drawbridge-id/drawbridge/internal/access"
 )
 
-// Diff compares what a person holds with what the rules want. Sources made by
-// people stay until each ends; sources made by rules become those of want. An
-// assignment keeps its id as long as any source gives the same grant at the same
-// scope. Flags, standing and end are the union of the sources that are valid now;
-// one that is only held for later has those of its coming sources.
+// Diff compares what a person holds with what the rules want and people decided. What
+// sources there are is not read from what is held: those made by rules are those of
+// want, those made by people are the permits of by that have not ended, at scopes that
+// are there; a technician's counts as long as the person is certified. An assignment
+// keeps its id as long as any source gives the same grant at the same scope. Flags,
+// standing and end are the union of the sources that are valid now; one that is only held
+// for later has those of its coming sources.
+//
+// Limits of by narrow the flags of every source within their scope, and withhold what
+// rules give there. They give nothing.
 //
 // At most one is primary: one that may sign in before an associate, the rules'
 // choice before the people's, the present place before another.
 //
 // An inactive person holds nothing, whoever gave it: use DropAll for that.
-func Diff(held []access.Assignment, want []Wanted, now time.Time) Plan {
-	before, next := map[Pair]access.Assignment{}, map[Pair][]access.Source{}
+func (p *Policy) Diff(held []access.Assignment, want []Wanted, by access.Decided, now time.Time) Plan {
+	before := map[Pair]access.Assignment{}
 	var plan Plan
 	for _, a := range held {
 		at := Pair{a.Grant, a.Scope}
-		if _, dup := before[at]; dup { // never written by us; the first stays and takes the sources over
+		if _, dup := before[at]; dup { // never written by us; the first stays
 			plan.Drop = append(plan.Drop, a)
 		} else {
 			before[at] = a
 		}
-		for _, s := range a.Sources {
-			if s.Kind != access.SourceRule && !ended(s, now) {
-				next[at] = addSource(next[at], s)
-			}
-		}
 	}
-	chosen := map[Pair]bool{}
-	for _, w := range want {
-		at := Pair{w.Grant, w.Scope}
-		chosen[at] = chosen[at] || w.Standing == access.Primary
-		for _, s := range w.Sources {
-			if !ended(s, now) {
-				next[at] = addSource(next[at], s)
-			}
-		}
-	}
+	next, chosen := p.sources(want, by, now)
 	primary := placePrimary(before, next, chosen, now)
 	for at, sources := range next {
 		plan.place(before, unite(at, sources, now), at == primary)

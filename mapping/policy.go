@@ -185,23 +185,6 @@ type Pair struct {
 	Scope access.ScopeID
 }
 
-// Standing is what is held without what people gave at scopes that are retired, or are
-// there no more: it has ended. An assignment of which nothing is left has no sources,
-// and Diff drops it.
-func (p *Policy) Standing(held []access.Assignment) []access.Assignment {
-	dead := func(a access.Assignment) bool { return !p.tree.Live(a.Scope) }
-	if !slices.ContainsFunc(held, dead) {
-		return held
-	}
-	held = slices.Clone(held)
-	for i, a := range held {
-		if dead(a) {
-			held[i].Sources = nil
-		}
-	}
-	return held
-}
-
 // Attributes lists the attributes of people that conditions of the connection's rules
 // look at, by name: what Facts must bring. Most policies have none.
 func (p *Policy) Attributes(id access.ConnectionID) []Attribute { return p.looks[id] }

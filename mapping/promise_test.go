@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -40,6 +41,7 @@ func promise(t *testing.T, file string) {
 		given[f.Name] = string(f.Data)
 	}
 	src := asking(readRules(t, given["rules"])...)
+	src.Scopes = readRetired(t, src.Scopes, given["retired"])
 	for line := range strings.Lines(given["conditions"]) {
 		name, cel, _ := strings.Cut(strings.TrimSpace(line), ": ")
 		src.Conditions = append(src.Conditions, ConditionSource{Name: name, CEL: cel})
@@ -51,13 +53,13 @@ func promise(t *testing.T, file string) {
 	} else {
 		facts, now := readFacts(t, given["facts"])
 		d := Evaluate(p, facts, now)
-		plan := Diff(readHeld(t, p, given["held"]), d.Want, now)
+		plan := p.Diff(readHeld(t, p, given["held"]), d.Want, readDecided(t, p, given, facts), now)
 		got["want"], got["reasons"], got["plan"] = showWant(p, d), showReasons(d), showPlan(p, plan)
 		got["holds until"] = showTime(d.ValidUntil) + "\n"
 	}
 	for i, f := range a.Files {
 		switch f.Name {
-		case "rules", "conditions", "facts", "held":
+		case "rules", "conditions", "facts", "held", "permits", "limits", "retired":
 			continue
 		}
 		if *update {
@@ -274,6 +276,76 @@ func readSource(t *testing.T, text string) access.Source {
 		}
 	}
 	return s
+}
+
+// readRetired retires the scopes of these paths.
+func readRetired(t *testing.T, scopes []access.Scope, text string) []access.Scope {
+	t.Helper()
+	tree, err := access.NewTree(scopes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path := range strings.FieldsSeq(text) {
+		is := func(s access.Scope) bool { return tree.Path(s.ID) == path }
+		scopes[slices.IndexFunc(scopes, is)].Retired = noon.AddDate(0, 0, -1)
+	}
+	return scopes
+}
+
+// readDecided reads what people decided: permits ("ID standing grant @ path", and behind
+// bars its source, case and end) and limits ("ID @ path", and behind bars what they take).
+func readDecided(t *testing.T, p *Policy, given map[string]string, f Facts) access.Decided {
+	t.Helper()
+	by := access.Decided{Certification: f.Certification}
+	for line := range strings.Lines(given["permits"]) {
+		parts := strings.Split(strings.TrimSpace(line), " | ")
+		words, s := strings.Fields(parts[0]), readSource(t, parts[1])
+		scope, found := p.Tree().Find(words[4])
+		if !found {
+			t.Fatalf("no scope %q", words[4])
+		}
+		permit := access.Permit{ID: access.PermitID(words[0]), Person: f.Person, Grant: access.Grant(words[2]), Scope: scope.ID, Standing: access.Standing(words[1]),
+			Flags: s.Flags, NotBefore: s.NotBefore, Until: s.Until, Kind: s.Kind, Request: access.RequestID(s.ID)}
+		for _, d := range parts[2:] {
+			if reason, ended := strings.CutPrefix(d, "ended "); ended {
+				permit.Ended, permit.EndReason = noon.AddDate(0, 0, -1), reason
+			}
+		}
+		by.Permits = append(by.Permits, permit)
+	}
+	for line := range strings.Lines(given["limits"]) {
+		by.Limits = append(by.Limits, readLimit(t, p, strings.TrimSpace(line)))
+	}
+	return by
+}
+
+func readLimit(t *testing.T, p *Policy, text string) access.Limit {
+	t.Helper()
+	parts := strings.Split(text, " | ")
+	id, path, _ := strings.Cut(parts[0], " @ ")
+	scope, found := p.Tree().Resolve(path)
+	if !found {
+		t.Fatalf("no scope %q", path)
+	}
+	l := access.Limit{ID: access.LimitID(id), Scope: scope.ID}
+	for _, d := range parts[1:] {
+		switch key, value, _ := strings.Cut(d, " "); key {
+		case "of":
+			l.Grant = access.Grant(value)
+		case "withheld":
+			l.Withheld = true
+		case "events":
+			most := readFlags(t, "events="+value).Events
+			l.Events = &most
+		case "no-video":
+			l.NoVideo = true
+		case "lifted":
+			l.Lifted = noon.AddDate(0, 0, -1)
+		default:
+			t.Fatalf("no limit is called %q", d)
+		}
+	}
+	return l
 }
 
 func showTime(at time.Time) string {

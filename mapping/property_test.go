@@ -242,7 +242,7 @@ func TestAtMostOnePrimary(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		d := draw{t}
 		p, f, now := d.policy(), d.facts(), d.instant("now")
-		after := Diff(d.held(), Evaluate(p, f, now).Want, now).After()
+		after := p.Diff(d.held(), Evaluate(p, f, now).Want, d.decided(), now).After()
 		var primary []access.Assignment
 		for _, a := range after {
 			if a.Standing == access.Primary {
@@ -263,26 +263,10 @@ func TestDiffAfterDiffIsEmpty(t *testing.T) {
 		d := draw{t}
 		p, f, now := d.policy(), d.facts(), d.instant("now")
 		want := Evaluate(p, f, now).Want
-		plan := Diff(d.held(), want, now)
-		if again := Diff(plan.After(), want, now); !again.Empty() {
+		by := d.decided()
+		plan := p.Diff(d.held(), want, by, now)
+		if again := p.Diff(plan.After(), want, by, now); !again.Empty() {
 			t.Fatalf("first %+v\nthen %+v", plan, again)
-		}
-	})
-}
-
-func TestWhatPeopleGaveStaysUntilItEnds(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		d := draw{t}
-		p, f, now, held := d.policy(), d.facts(), d.instant("now"), d.held()
-		after := Diff(held, Evaluate(p, f, now).Want, now).After()
-		for _, a := range held {
-			for _, s := range a.Sources {
-				lives := s.Kind != access.SourceRule && !ended(s, now)
-				at := slices.IndexFunc(after, func(b access.Assignment) bool { return b.ID == a.ID })
-				if lives && (at < 0 || !slices.ContainsFunc(after[at].Sources, func(o access.Source) bool { return sameSource(o, s) })) {
-					t.Fatalf("%+v of %s is gone", s, a.ID)
-				}
-			}
 		}
 	})
 }

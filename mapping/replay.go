@@ -80,7 +80,7 @@ func (r *Replayed) add(s Stretch) {
 // pairsAt is what the rules give at an instant, and when time alone changes that.
 func pairsAt(p *Policy, f Facts, at time.Time) (held []Pair, ends time.Time) {
 	d := Decide(p, f, at)
-	all := Diff(nil, d.Want, at).After()
+	all := p.Diff(nil, d.Want, access.Decided{}, at).After()
 	for _, a := range all {
 		if a.ValidAt(at) {
 			held = append(held, Pair{a.Grant, a.Scope})

@@ -106,7 +106,7 @@ type testOutcome struct {
 
 // outcomeOf is what somebody who held nothing holds by the decision.
 func outcomeOf(p *Policy, d Decision, now time.Time) testOutcome {
-	held := slices.DeleteFunc(Diff(nil, d.Want, now).After(), func(a access.Assignment) bool { return !a.ValidAt(now) })
+	held := slices.DeleteFunc(p.Diff(nil, d.Want, access.Decided{}, now).After(), func(a access.Assignment) bool { return !a.ValidAt(now) })
 	may := func(a access.Assignment) bool { return a.MaySignIn(now) }
 	return testOutcome{policy: p, held: held, signIn: slices.ContainsFunc(held, may)}
 }

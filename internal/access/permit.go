@@ -51,7 +51,11 @@ func (p Permit) Source(c Certification) Source {
 	if p.Grant.NeedsCertification() && !c.Until.IsZero() && (until.IsZero() || c.Until.Before(until)) {
 		until = c.Until
 	}
-	return Source{Kind: p.Kind, ID: string(p.Request), Standing: p.Standing, Flags: p.Flags.Union(p.Grant.Floor()), NotBefore: p.NotBefore, Until: until}
+	id := string(p.Request)
+	if id == "" { // an act without a request is known by what came of it
+		id = string(p.ID)
+	}
+	return Source{Kind: p.Kind, ID: id, Standing: p.Standing, Flags: p.Flags.Union(p.Grant.Floor()), NotBefore: p.NotBefore, Until: until}
 }
 
 // Limit is what an administrator took away from one person, within a scope: it lowers
