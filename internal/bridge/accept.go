@@ -76,7 +76,11 @@ func (c *change) settleAfter(p store.Person, fences int64) error {
 		if err != nil {
 			return err
 		}
-		if err := c.settle(p, held, mapping.Decision{}); err != nil {
+		by, err := c.dir.Decided(p)
+		if err != nil {
+			return err
+		}
+		if err := c.settle(p, held, mapping.Decision{}, by); err != nil { // what people gave goes on
 			return err
 		}
 		c.had = map[mapping.Pair]bool{}

@@ -30,7 +30,11 @@ func (c *change) decide(p store.Person) error {
 	if err != nil {
 		return err
 	}
-	return c.settle(p, held, c.wanted(facts))
+	by, err := c.dir.Decided(p)
+	if err != nil {
+		return err
+	}
+	return c.settle(p, held, c.wanted(facts), by)
 }
 
 // decideAll is decide for several people, whose rows are read together.
@@ -48,7 +52,7 @@ func (c *change) decideAll(people []store.Person) error {
 	for i, p := range people {
 		b := bases[i]
 		live := func() ([]store.SessionRow, error) { return b.Sessions, nil }
-		if err := c.settleWith(p, b.Held, live, c.wanted(b.Facts)); err != nil {
+		if err := c.settleWith(p, b.Held, live, c.wanted(b.Facts), b.Decided); err != nil {
 			return err
 		}
 	}
@@ -59,26 +63,30 @@ func (c *change) decideAll(people []store.Person) error {
 // nothing and is in no group.
 func (c *change) decideNew(p store.Person) error {
 	facts := mapping.Facts{Connection: c.conn, Person: p.ID, Active: p.Active, Certification: p.Claimed}
-	return c.settle(p, nil, c.wanted(facts))
+	return c.settle(p, nil, c.wanted(facts), access.Decided{})
 }
 
-func (c *change) settle(p store.Person, held []access.Assignment, d mapping.Decision) error {
-	return c.settleWith(p, held, func() ([]store.SessionRow, error) { return c.dir.Sessions(p) }, d)
+func (c *change) settle(p store.Person, held []access.Assignment, d mapping.Decision, by access.Decided) error {
+	return c.settleWith(p, held, func() ([]store.SessionRow, error) { return c.dir.Sessions(p) }, d, by)
 }
 
 // settleWith is settle where live has the person's live sessions.
-func (c *change) settleWith(p store.Person, held []access.Assignment, live func() ([]store.SessionRow, error), d mapping.Decision) error {
-	plan := mapping.Diff(c.policy.Standing(held), d.Want, c.now)
+func (c *change) settleWith(p store.Person, held []access.Assignment, live func() ([]store.SessionRow, error), d mapping.Decision, by access.Decided) error {
+	plan := c.policy.Diff(held, d.Want, by, c.now)
 	if !p.Active { // deactivation ends what people decided, too
 		plan = mapping.DropAll(held)
+	}
+	ended, err := c.endPermits(p, by)
+	if err != nil {
+		return err
+	}
+	for _, a := range plan.Drop {
+		c.keepUse(a)
 	}
 	for i := range plan.Give {
 		plan.Give[i].ID = access.AssignmentID(credential.NewIDAt("asg", c.now))
 		plan.Give[i].Person = p.ID
 		plan.Give[i].LastUsed = c.lastUsed[useOf(plan.Give[i])]
-	}
-	for _, a := range plan.Drop {
-		c.keepUse(a)
 	}
 	after := plan.After()
 	if !plan.Empty() {
@@ -95,7 +103,7 @@ func (c *change) settleWith(p store.Person, held []access.Assignment, live func(
 		}
 	}
 	validUntil := earliest(d.ValidUntil, mapping.NextChange(after, c.now))
-	if p.Policy == c.policy.version && p.ValidUntil.Equal(validUntil) {
+	if !ended && p.Policy == c.policy.version && p.ValidUntil.Equal(validUntil) {
 		return nil
 	}
 	return c.dir.SetDecided(p.Key, c.policy.version, validUntil)

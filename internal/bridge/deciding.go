@@ -120,10 +120,14 @@ func (d *Deciding) Settled(conn access.ConnectionID, id access.PersonID) (store.
 }
 
 // Decide makes what a person holds what rules and people want now, with what this
-// transaction has written already, and moves their sessions accordingly.
+// transaction has written already, and moves their sessions accordingly. The person's row is
+// read anew: it may have been read before something was decided.
 func (d *Deciding) Decide(conn access.ConnectionID, p store.Person) error {
 	c, err := d.change(conn)
 	if err != nil {
+		return err
+	}
+	if p, err = c.dir.Person(p.ID); err != nil {
 		return err
 	}
 	return c.decide(p)

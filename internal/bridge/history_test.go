@@ -223,7 +223,8 @@ func fromScratch(dir *store.Directory, policy *mapping.Policy, p store.Person, n
 	if err != nil || !p.Active {
 		return nil, err
 	}
-	return mapping.Diff(nil, mapping.Evaluate(policy, facts, now).Want, now).After(), nil
+	by, err := dir.Decided(p)
+	return policy.Diff(nil, mapping.Evaluate(policy, facts, now).Want, by, now).After(), err
 }
 
 // TestI8_WhatIsHeldIsWhatTheRulesGiveNow: whatever happened in whatever order, what

@@ -231,7 +231,7 @@ func (s *planSeed) people(q store.Querier, from, to int) error {
 
 func (s *planSeed) give(q store.Querier, i int, facts mapping.Facts, now time.Time) error {
 	conn, _ := s.policy.Connection("bench")
-	for n, a := range mapping.Diff(nil, mapping.Decide(s.policy, facts, now).Want, now).After() {
+	for n, a := range s.policy.Diff(nil, mapping.Decide(s.policy, facts, now).Want, access.Decided{}, now).After() {
 		sources, err := json.Marshal(a.Sources)
 		if err != nil {
 			return err

@@ -18,7 +18,7 @@ import (
 // verdict is what the policy to come says of people who are alike to it.
 type verdict struct {
 	want   []mapping.Wanted
-	shape  string           // how it is stored where nobody but rules gave anything
+	shape  string           // how it is stored where people decided nothing
 	admins []access.ScopeID // of which it makes administrators
 	shadow []string         // rules that only count, and would give something
 	people int64
@@ -125,7 +125,7 @@ func (w *planWorker) inOrder(all []store.CensusMembership) []store.CensusMembers
 
 func (w *planWorker) decide(f mapping.Facts) *verdict {
 	v := &verdict{want: mapping.Decide(w.next, f, w.now).Want}
-	after := mapping.Diff(nil, v.want, w.now).After()
+	after := w.next.Diff(nil, v.want, access.Decided{}, w.now).After()
 	shape, err := shapeOf(after)
 	if err != nil {
 		shape = "\x00" // equal to nothing: everybody is compared in full

@@ -242,9 +242,9 @@ func (w *planWorker) one(c *planConnection, x *store.CensusPerson, out *planned)
 	case want == nil:
 		plan = mapping.DropAll(before)
 	case !c.lives:
-		plan.Give = mapping.Diff(held, want.want, w.now).After()
+		plan.Give = w.next.Diff(held, want.want, by(x, c.trusts), w.now).After()
 	default:
-		plan = mapping.Diff(before, want.want, w.now)
+		plan = w.next.Diff(before, want.want, by(x, c.trusts), w.now)
 	}
 	after := plan.After()
 	w.administrators(x.Active && c.lives, x.Active && c.stays, before, after)
@@ -285,13 +285,17 @@ func (w *planWorker) settle(c *planConnection, x *store.CensusPerson, held []acc
 	if err != nil {
 		return nil, err
 	}
-	return mapping.Diff(held, mapping.Decide(w.was, f, w.now).Want, w.now).After(), nil
+	return w.was.Diff(held, mapping.Decide(w.was, f, w.now).Want, by(x, c.row.TrustsCertification), w.now).After(), nil
 }
 
-// asWanted reports whether exactly what is wanted is stored.
+// asWanted reports whether exactly what is wanted is stored. Of whom people decided
+// something that is only told by comparing all of it: a verdict knows rules alone.
 func (w *planWorker) asWanted(x *store.CensusPerson, want *verdict) bool {
 	if want == nil {
 		return len(x.Held) == 0
+	}
+	if x.Decided > 0 {
+		return false
 	}
 	w.shape = w.shape[:0]
 	for _, a := range x.Held {
@@ -302,13 +306,7 @@ func (w *planWorker) asWanted(x *store.CensusPerson, want *verdict) bool {
 
 // facts are what the rules look at, of groups that feed one.
 func (w *planWorker) facts(x *store.CensusPerson, trusts bool, looks []mapping.Attribute, feeds func(*planGroup) bool) (mapping.Facts, error) {
-	f := mapping.Facts{Connection: x.Connection, Person: x.ID, Active: x.Active}
-	switch {
-	case x.Asserted != nil:
-		f.Certification = *x.Asserted
-	case trusts:
-		f.Certification = x.Claimed
-	}
+	f := mapping.Facts{Connection: x.Connection, Person: x.ID, Active: x.Active, Certification: certification(x, trusts)}
 	for _, m := range x.Groups {
 		if g := w.known(m.Group); !g.gone && feeds(g) {
 			joined := g.Membership
@@ -325,6 +323,23 @@ func (w *planWorker) facts(x *store.CensusPerson, trusts bool, looks []mapping.A
 	}
 	f.Attributes = mapping.Look(looks, doc)
 	return f, nil
+}
+
+func certification(x *store.CensusPerson, trusts bool) access.Certification {
+	switch {
+	case x.Asserted != nil:
+		return *x.Asserted
+	case trusts:
+		return x.Claimed
+	}
+	return access.Certification{}
+}
+
+// by is what people decided about somebody.
+func by(x *store.CensusPerson, trusts bool) access.Decided {
+	d := x.By
+	d.Certification = certification(x, trusts)
+	return d
 }
 
 // held reads what a person holds.

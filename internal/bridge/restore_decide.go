@@ -65,7 +65,11 @@ func (r *restoring) person(dir *store.Directory, policy *activePolicy, p store.P
 		return err
 	}
 	facts.Memberships = r.memberships(p.Key, facts.Memberships)
-	plan := mapping.Diff(held, mapping.Decide(policy.Policy, facts, r.now).Want, r.now)
+	by, err := dir.Decided(p)
+	if err != nil {
+		return err
+	}
+	plan := policy.Diff(held, mapping.Decide(policy.Policy, facts, r.now).Want, by, r.now)
 	if plan.Empty() {
 		return nil
 	}

@@ -12,7 +12,6 @@ import (
 	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/bridge"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
-	"github.com/drawbridge-id/drawbridge/internal/store"
 	"github.com/drawbridge-id/drawbridge/mapping"
 )
 
@@ -222,18 +221,7 @@ func TestARetiredScopeEndsWhatPeopleGave(t *testing.T) {
 	w := stored(t)
 	sam := access.PersonID(w.person(banksia, "sam@banksia.example", "oid-sam"))
 	fleet := w.scope("southern/banksia/hobart").ID
-	w.do(w.store.Update(w.ctx, func(tx *store.Tx) error {
-		d, err := tx.In(banksia)
-		if err != nil {
-			return err
-		}
-		p, err := d.Person(sam)
-		if err != nil {
-			return err
-		}
-		return d.ApplyPlan(p, mapping.Plan{Give: []access.Assignment{{ID: "asg_request", Person: sam, Grant: access.Standard, Scope: fleet, Standing: access.Primary,
-			Sources: []access.Source{{Kind: access.SourceRequest, ID: "req_1", Standing: access.Primary}}}}})
-	}))
+	w.permit(banksia, access.Permit{ID: "prm_1", Person: sam, Grant: access.Standard, Scope: fleet, Standing: access.Primary, Request: "req_1"})
 	s := w.session(banksia, "oid-sam")
 	w.clock.Add(time.Second)
 	w.policy(func(p *mapping.PolicySource) { // the tree comes back into the file, where hobart is retired
@@ -249,6 +237,9 @@ func TestARetiredScopeEndsWhatPeopleGave(t *testing.T) {
 	}
 	if held := w.holds("sam@banksia.example"); len(held) != 0 {
 		t.Errorf("holds %v", held)
+	}
+	if p := w.permits(banksia, sam)[0]; p.EndReason != access.EndPermitScope {
+		t.Errorf("the permit: %+v", p)
 	}
 }
 

@@ -118,10 +118,11 @@ func proposed(active *activePolicy, src mapping.PolicySource) (*activePolicy, er
 
 // subject is whom a simulation is about.
 type subject struct {
-	dir    *store.Directory
-	person store.Person // zero but for the connection if made up
-	held   []access.Assignment
-	madeUp bool
+	dir     *store.Directory
+	person  store.Person // zero but for the connection if made up
+	held    []access.Assignment
+	decided access.Decided // by people
+	madeUp  bool
 }
 
 func newSubject(v *store.View, s Supposed) (subject, error) {
@@ -155,7 +156,11 @@ func newSubject(v *store.View, s Supposed) (subject, error) {
 		return subject{}, err
 	}
 	held, err := dir.Assignments(people[0])
-	return subject{dir: dir, person: people[0], held: held}, err
+	if err != nil {
+		return subject{}, err
+	}
+	decided, err := dir.Decided(people[0])
+	return subject{dir: dir, person: people[0], held: held, decided: decided}, err
 }
 
 func unknownConnection(v *store.View, id access.ConnectionID) error {
@@ -205,7 +210,9 @@ func (x subject) run(active, then *activePolicy, s Supposed, now time.Time) (Sim
 	if facts, err = x.suppose(then, facts, s); err != nil {
 		return out, err
 	}
-	held := mapping.Diff(x.held, mapping.Decide(then.Policy, facts, s.At).Want, s.At).After()
+	by := x.decided
+	by.Certification = facts.Certification
+	held := then.Diff(x.held, mapping.Decide(then.Policy, facts, s.At).Want, by, s.At).After()
 	if !facts.Active { // deactivation ends what people decided, too
 		held = nil
 	}

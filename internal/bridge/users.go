@@ -276,6 +276,14 @@ func (c *change) deletePerson(p store.Person) error {
 	if err := c.endSessions(p, session.EndDeleted); err != nil {
 		return err
 	}
+	by, err := c.dir.Decided(p)
+	if err != nil {
+		return err
+	}
+	p.Active = false // and with that nothing that people decided counts
+	if _, err := c.endPermits(p, by); err != nil {
+		return err
+	}
 	c.tell(p.ID, mapping.Plan{Drop: held})
 	c.say(event.PersonDeleted, p.ID, nil)
 	return c.dir.DeletePerson(p, c.now)

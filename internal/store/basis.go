@@ -11,12 +11,14 @@ import (
 type Basis struct {
 	Facts    mapping.Facts
 	Held     []access.Assignment // in the order of access.CompareAssignments
+	Decided  access.Decided      // by people
 	Sessions []SessionRow        // that live
 }
 
-// Bases is Facts, Assignments and Sessions of several people at once, in their order:
-// four statements, however many they are, and a fifth where rules look at attributes and
-// the people have been read without their documents.
+// Bases is Facts, Assignments, Decided and Sessions of several people at once, in their
+// order: four statements, however many they are, a fifth where rules look at attributes and
+// the people have been read without their documents, and two where people decided
+// something about one of them.
 func (d *Directory) Bases(people []Person, look []mapping.Attribute) ([]Basis, error) {
 	bases := make([]Basis, len(people))
 	at, keys, ids := make(map[PersonKey]*Basis, len(people)), make([]PersonKey, len(people)), make([]access.PersonID, len(people))
@@ -33,6 +35,9 @@ func (d *Directory) Bases(people []Person, look []mapping.Attribute) ([]Basis, e
 		return nil, err
 	}
 	if err := d.assignmentsOf(keys, at); err != nil {
+		return nil, err
+	}
+	if err := d.decidedOf(people, at); err != nil {
 		return nil, err
 	}
 	return bases, d.v.each("store.Bases", func(r Row) error {

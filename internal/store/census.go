@@ -45,6 +45,8 @@ type CensusPerson struct {
 	ValidUntil time.Time // until when it holds
 	Claimed    access.Certification
 	Asserted   *access.Certification
+	Decided    int64              // how many Permits and Limits there are
+	By         access.Decided     // by people; without the certification
 	Groups     []CensusMembership // by group
 	Held       []CensusAssignment // by grant and scope
 	Doc        []byte             // nil unless it was asked for
@@ -152,8 +154,27 @@ func (p *people) read(own, others string, args ...any) error {
 		if err := p.assignments(c, others, args...); err != nil {
 			return err
 		}
+		if err := p.decided(c); err != nil {
+			return err
+		}
 	}
 	return nil
+}
+
+// decided reads what people decided about those of a connection about whom they did.
+func (p *people) decided(conn int64) error {
+	at := map[PersonKey]*access.Decided{}
+	var some []PersonKey
+	for i, x := range p.all {
+		if x.Decided > 0 && p.keys[x.Connection] == conn {
+			some = append(some, x.Key)
+			at[x.Key] = &p.all[i].By
+		}
+	}
+	if len(some) == 0 {
+		return nil
+	}
+	return p.v.decided(`in (`+p.v.engine.Dialect().Keys("$2")+`)`, func(k PersonKey) *access.Decided { return at[k] }, conn, jsonList(some))
 }
 
 func (p *people) rows(where string, args ...any) error {
@@ -170,7 +191,7 @@ func (p *people) rows(where string, args ...any) error {
 	var conn, validUntil, claimed, assertedUntil int64
 	var asserted bool
 	var level string
-	into := []any{&x.Key, &conn, &x.ID, &x.UserName, &x.Active, &x.Policy, &validUntil, &x.Claimed.Level, &claimed, &asserted, &level, &assertedUntil, nil}
+	into := []any{&x.Key, &conn, &x.ID, &x.UserName, &x.Active, &x.Policy, &validUntil, &x.Claimed.Level, &claimed, &asserted, &level, &assertedUntil, &x.Decided, nil}
 	if len(p.docs) > 0 {
 		into[len(into)-1] = &x.Doc
 	}
@@ -190,7 +211,7 @@ func (p *people) rows(where string, args ...any) error {
 		p.all = append(p.all, x)
 		return nil
 	}, `select p.key, p.conn, p.id, p.user_name, p.active, p.policy, p.valid_until, p.claimed_level, p.claimed_until,
-		p.asserted, p.asserted_level, p.asserted_until, `+doc+` from people p where `+where+` order by p.key`, args...)
+		p.asserted, p.asserted_level, p.asserted_until, p.decided, `+doc+` from people p where `+where+` order by p.key`, args...)
 }
 
 // find is the person of a key, where at is a hint: rows come in the order of people.

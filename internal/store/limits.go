@@ -73,12 +73,6 @@ func (d *Directory) LimitsOf(p Person) ([]access.Limit, error) {
 	return list(d.v, "store.LimitsOf", oneLimit, `select `+limitColumns+` from limits l where l.conn = $1 and l.person_id = $2 order by l.id`, d.conn, string(p.ID))
 }
 
-// bindingOn lists the limits of a person that were not lifted.
-func (d *Directory) bindingOn(key PersonKey) ([]access.Limit, error) {
-	return list(d.v, "store.Decided", oneLimit,
-		`select `+limitColumns+` from limits l where l.conn = $1 and l.person = $2 and l.lifted_at = 0 order by l.id`, d.conn, int64(key))
-}
-
 // Limit finds a limit by its id, whoever it binds.
 func (v *View) Limit(id access.LimitID) (l LimitRow, err error) {
 	l.Limit, err = scanLimit(v.q.QueryRow(`select `+limitColumns+`, c.id from limits l join connections c on c.key = l.conn where l.id = $1`, string(id)), &l.Connection)

@@ -103,12 +103,6 @@ func (d *Directory) PermitsOf(p Person) ([]access.Permit, error) {
 	return list(d.v, "store.PermitsOf", onePermit, `select `+permitColumns+` from permits t where t.conn = $1 and t.person_id = $2 order by t.id`, d.conn, string(p.ID))
 }
 
-// livingOf lists the permits of a person that have not ended.
-func (d *Directory) livingOf(key PersonKey) ([]access.Permit, error) {
-	return list(d.v, "store.Decided", onePermit,
-		`select `+permitColumns+` from permits t where t.conn = $1 and t.person = $2 and t.ended_at = 0 order by t.id`, d.conn, int64(key))
-}
-
 // Decided is what people decided about a person, as far as it counts. Nothing is read of
 // a person whose row says that it is nothing: read the row anew after a change.
 func (d *Directory) Decided(p Person) (access.Decided, error) {
@@ -116,12 +110,47 @@ func (d *Directory) Decided(p Person) (access.Decided, error) {
 	if p.Decided == 0 {
 		return by, nil
 	}
-	var err error
-	if by.Permits, err = d.livingOf(p.Key); err != nil {
-		return by, err
+	return by, d.v.decided(`= $2`, func(PersonKey) *access.Decided { return &by }, d.conn, int64(p.Key))
+}
+
+// decidedOf is Decided of several people.
+func (d *Directory) decidedOf(people []Person, bases map[PersonKey]*Basis) error {
+	var some []PersonKey
+	for _, p := range people {
+		bases[p.Key].Decided.Certification = bases[p.Key].Facts.Certification
+		if p.Decided > 0 {
+			some = append(some, p.Key)
+		}
 	}
-	by.Limits, err = d.bindingOn(p.Key)
-	return by, err
+	if len(some) == 0 {
+		return nil
+	}
+	return d.v.decided(`in (`+d.dialect().Keys("$2")+`)`, func(k PersonKey) *access.Decided { return &bases[k].Decided }, d.conn, jsonList(some))
+}
+
+// decided reads what people decided about people of a connection, by their keys: who
+// says which these are, and of is where it is put.
+func (v *View) decided(who string, of func(PersonKey) *access.Decided, args ...any) error {
+	const op = "store.Decided"
+	err := v.each(op, func(r Row) error {
+		var key PersonKey
+		t, err := scanPermit(r, &key)
+		if err == nil {
+			of(key).Permits = append(of(key).Permits, t)
+		}
+		return err
+	}, `select `+permitColumns+`, t.person from permits t where t.conn = $1 and t.person `+who+` and t.ended_at = 0 order by t.id`, args...)
+	if err != nil {
+		return err
+	}
+	return v.each(op, func(r Row) error {
+		var key PersonKey
+		l, err := scanLimit(r, &key)
+		if err == nil {
+			of(key).Limits = append(of(key).Limits, l)
+		}
+		return err
+	}, `select `+limitColumns+`, l.person from limits l where l.conn = $1 and l.person `+who+` and l.lifted_at = 0 order by l.id`, args...)
 }
 
 // Permit finds a permit by its id, whoever's it is.

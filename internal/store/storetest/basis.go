@@ -39,6 +39,7 @@ func testBases(t *testing.T, f *fixture) {
 			return d.ApplyPlan(p, mapping.Plan{Give: []access.Assignment{guest, byRule("asg_2", access.Standard, "scp_fleet")}})
 		})
 	}
+	f.decide(a, b)
 	f.update(func(tx *store.Tx) error { return tx.InsertSession(newSession("ses_1", a)) })
 	f.update(func(tx *store.Tx) error { return tx.InsertSession(newSession("ses_2", stranger)) })
 	f.read(north, func(d *store.Directory) error {
@@ -65,6 +66,10 @@ func testBases(t *testing.T, f *fixture) {
 			held, err := d.Assignments(p)
 			if err != nil || !reflect.DeepEqual(bases[i].Held, held) {
 				t.Errorf("%s holds %+v, alone %+v (%v)", p.ID, bases[i].Held, held, err)
+			}
+			by, err := d.Decided(p)
+			if err != nil || !reflect.DeepEqual(bases[i].Decided, by) || (len(by.Permits) == 2) != (p.ID == "per_b") {
+				t.Errorf("%s: people decided %+v, alone %+v (%v)", p.ID, bases[i].Decided, by, err)
 			}
 			groups, err := d.GroupNames(p)
 			if err != nil || !slices.Equal(names[p.Key], groups) {

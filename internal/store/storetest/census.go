@@ -30,6 +30,7 @@ func testCensus(t *testing.T, f *fixture) {
 			return d.ApplyPlan(p, mapping.Plan{Give: []access.Assignment{guest, byRule(access.AssignmentID("asg_2"+p.ID), access.Standard, "scp_fleet")}})
 		})
 	}
+	f.decide(a, b)
 	f.update(func(tx *store.Tx) error { return tx.InsertSession(newSession("ses_1", a)) })
 	f.update(func(tx *store.Tx) error { return tx.InsertSession(newSession("ses_2", b)) })
 	var whole []store.CensusPerson
@@ -99,6 +100,11 @@ func sameInCensus(t *testing.T, d *store.Directory, x store.CensusPerson) error 
 	}
 	if p.Key != x.Key || p.UserName != x.UserName || p.Active != x.Active || !reflect.DeepEqual(p.Asserted, x.Asserted) || p.Claimed != x.Claimed || p.Policy != x.Policy || !p.ValidUntil.Equal(x.ValidUntil) {
 		t.Errorf("%s of %s is %+v, in the census %+v", p.ID, p.Connection, p, x)
+	}
+	by, err := d.Decided(p)
+	x.By.Certification = by.Certification
+	if err != nil || p.Decided != x.Decided || !reflect.DeepEqual(by, x.By) {
+		t.Errorf("about %s people decided %+v, in the census %+v (%v)", p.ID, by, x.By, err)
 	}
 	held, err := d.Assignments(p)
 	if err != nil {

@@ -90,6 +90,37 @@ func testPermits(t *testing.T, f *fixture) {
 	}
 }
 
+// decide gives two people something and takes something from them, of different kinds, and
+// ends and lifts some of it.
+func (f *fixture) decide(a, b store.Person) {
+	f.t.Helper()
+	put := func(p store.Person, permits []string, limits ...string) {
+		f.write(p.Connection, func(d *store.DirectoryTx) error {
+			for _, id := range permits {
+				if err := d.PutPermit(p, permit(id, "scp_a")); err != nil {
+					return err
+				}
+			}
+			for _, id := range limits {
+				if err := d.PutLimit(p, access.Limit{ID: access.LimitID(id), Scope: "scp_a", NoVideo: true, Set: day}); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	put(a, []string{"prm_a1", "prm_a2"}, "lim_a")
+	put(b, []string{"prm_b2", "prm_b1"}, "lim_b1", "lim_b2")
+	f.write(a.Connection, func(d *store.DirectoryTx) error {
+		_, err := d.EndPermit("prm_a1", access.EndPermitCase, day)
+		return err
+	})
+	f.write(b.Connection, func(d *store.DirectoryTx) error {
+		_, err := d.LiftLimit("lim_b2", day)
+		return err
+	})
+}
+
 func reread(t *testing.T, d *store.Directory, p store.Person) store.Person {
 	t.Helper()
 	p, err := d.Person(p.ID)
