@@ -49,7 +49,7 @@ var layers = []struct {
 	{"scim/traffic", []string{"scim/filter", "scim/patch", "scim/schema"}},
 	// L2: contracts and protocol fronts
 	{"scim/admission", nil},
-	{"internal/store", []string{"internal/access", "internal/credential", "internal/event", "internal/fault", "internal/review", "internal/session", "mapping", "scim/admission", "scim/filter", "scim/schema"}},
+	{"internal/store", []string{"internal/access", "internal/credential", "internal/event", "internal/fault", "internal/request", "internal/review", "internal/session", "mapping", "scim/admission", "scim/filter", "scim/schema"}},
 	{"internal/hot", []string{"internal/access", "internal/credential", "internal/session"}},
 	{"scim", []string{"scim/admission", "scim/dialect", "scim/filter", "scim/patch", "scim/schema", "scim/traffic"}},
 	{"scim/scimtest", nil}, // judges any server: nothing of ours

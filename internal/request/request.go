@@ -62,41 +62,41 @@ type Wish struct {
 
 // Request is one ask with its decisions, for ever.
 type Request struct {
-	ID    access.RequestID
-	State State
-	By    Party // who asks
-	For   Party
-	Wish  Wish
+	ID    access.RequestID `json:"-"`
+	State State            `json:"-"`
+	By    Party            `json:"-"` // who asks
+	For   Party            `json:"-"`
+	Wish  Wish             `json:"wish"`
 
-	Smallest  Terms // that opens the workflows
-	Asked     Terms
-	Standing  access.Standing
-	Class     string
-	Approvers mapping.Approvers
-	Need      int
-	Several   bool // customers become visible
-	Outside   bool // of the root of the person's connection
+	Smallest  Terms             `json:"smallest"` // that opens the workflows
+	Asked     Terms             `json:"asked"`
+	Standing  access.Standing   `json:"standing"`
+	Class     string            `json:"class"`
+	Approvers mapping.Approvers `json:"-"`
+	Need      int               `json:"need"`
+	Several   bool              `json:"several,omitzero"` // customers become visible
+	Outside   bool              `json:"outside,omitzero"` // of the root of the person's connection
 
-	Created   time.Time
-	DecideBy  time.Time // it lapses then; broken glass must be confirmed before
-	Approvals []Approval
-	Decided   time.Time
-	DecidedBy Party
-	Because   string
-	Permit    access.PermitID // the last that it gave; "" if none
+	Created   time.Time       `json:"created"`
+	DecideBy  time.Time       `json:"-"` // it lapses then; broken glass must be confirmed before
+	Approvals []Approval      `json:"-"`
+	Decided   time.Time       `json:"decided,omitzero"`
+	DecidedBy Party           `json:"decided_by,omitzero"`
+	Because   string          `json:"because,omitzero"`
+	Permit    access.PermitID `json:"permit,omitzero"` // the last that it gave; "" if none
 
 	// Successor administers the scope when this ends; ConfirmedLast: nobody will, and that
 	// is meant.
-	Successor     Party
-	ConfirmedLast bool
+	Successor     Party `json:"successor,omitzero"`
+	ConfirmedLast bool  `json:"confirmed_last,omitzero"`
 }
 
 // Approval is what one approver gives, or confirms.
 type Approval struct {
-	By      Party
-	At      time.Time
-	Terms   Terms
-	Comment string
+	By      Party     `json:"-"`
+	At      time.Time `json:"at"`
+	Terms   Terms     `json:"terms"`
+	Comment string    `json:"comment,omitzero"`
 }
 
 // Result is what the approvals so far have left of what was asked for.
@@ -131,4 +131,19 @@ func (h Holder) primary() (access.Assignment, bool) {
 // valid lists what counts at that instant.
 func (h Holder) valid(t *access.Tree, now time.Time) []access.Assignment {
 	return slices.DeleteFunc(slices.Clone(h.Held), func(a access.Assignment) bool { return !a.ValidAt(now) || !t.Live(a.Scope) })
+}
+
+// Case is what access belongs to, with how it ended.
+type Case struct {
+	ID       access.CaseID   `json:"-"`
+	Number   string          `json:"-"` // by which cases sort
+	Opened   time.Time       `json:"-"`
+	Closed   time.Time       `json:"-"` // zero: it is open
+	Waiting  int64           `json:"-"` // requests that wait for a decision
+	Untold   bool            `json:"-"` // permits that ended with it are not told of yet, those behind Mark
+	Mark     access.PermitID `json:"-"`
+	Kind     string          `json:"kind,omitzero"`
+	ClosedBy Party           `json:"closed_by,omitzero"`
+	Reason   string          `json:"reason,omitzero"`
+	Review   access.ReviewID `json:"review,omitzero"`
 }

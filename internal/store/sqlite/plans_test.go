@@ -13,6 +13,7 @@ import (
 	"github.com/drawbridge-id/drawbridge/internal/credential"
 	"github.com/drawbridge-id/drawbridge/internal/event"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
+	"github.com/drawbridge-id/drawbridge/internal/request"
 	"github.com/drawbridge-id/drawbridge/internal/session"
 	"github.com/drawbridge-id/drawbridge/internal/store"
 	"github.com/drawbridge-id/drawbridge/mapping"
@@ -49,7 +50,7 @@ type explainer struct {
 var (
 	scanned = regexp.MustCompile(`^SCAN (\w+)( USING.*)?`)
 	reread  = regexp.MustCompile(`^(SCAN \w+ USING|SEARCH \w+ USING .*\(conn=\?\)$)`)
-	few     = regexp.MustCompile(` (connections_id|scim_tokens_connection|scim_clients_connection|groups_changing|groups_fenced|people_emails_unknown|member_drift_age|scopes_gone|scope_ancestors_retired|sqlite_autoindex_audit_heads_1)( |$)|^SEARCH (ceilings|m|member_drift) USING PRIMARY KEY `)
+	few     = regexp.MustCompile(` (connections_id|scim_tokens_connection|scim_clients_connection|groups_changing|groups_fenced|people_emails_unknown|member_drift_age|scopes_gone|cases_untold|cases_lapsing|scope_ancestors_retired|sqlite_autoindex_audit_heads_1)( |$)|^SEARCH (ceilings|m|member_drift) USING PRIMARY KEY `)
 	small   = regexp.MustCompile(`^(connections|c|clients|receivers|r|relay|scim_client_secrets|signing_keys|policy|host|audit_sealed|outbox|json_each|ended_families|CONSTANT|k|m|o|s\d+|e\d+|\d+)$`)
 )
 
@@ -181,7 +182,7 @@ func walk(t *testing.T, s *store.Store) {
 		_, err = d.TrimTraffic(false, 10)
 		_, err2 = tx.TrimTrafficBefore(crashDay)
 		did.add(err, err2)
-		did.add(deliver(tx), registerRows(tx, d))
+		did.add(deliver(tx), registerRows(tx, d), requestRows(tx))
 		did.add(tx.PutAlarm(store.Alarm{Connection: crashConn, At: crashDay}), d.KeepFormer(g, true, crashDay))
 		_, err = tx.TrimFormer(crashDay)
 		_, err2 = tx.OutboxBefore(crashDay)
@@ -261,6 +262,56 @@ func registerRows(tx *store.Tx, d *store.DirectoryTx) error {
 	_, err9 := tx.Register(crashConn, 0, 10)
 	_, err10 := d.DropRegistered(e.Key)
 	return errors.Join(err, err2, err3, err4, err5, err6, err7, err8, err9, err10)
+}
+
+// requestRows does everything with requests, cases and their permits.
+func requestRows(tx *store.Tx) error {
+	var did steps
+	who := request.Party{Connection: crashConn, Person: "per_1"}
+	r := request.Request{ID: "req_1", State: request.Open, By: who, For: who, Wish: request.Wish{Case: "C"}}
+	_, err := tx.OpenCase("C", "cas_1", crashDay)
+	did.add(err, tx.PutRequest(r), tx.AddApproval("req_1", 1, request.Approval{By: who}), tx.MoveRequest(r, request.Open), tx.CountCaseWaiting("C", 1),
+		tx.MoveCase(request.Case{ID: "C"}), tx.PutWatch("prm_1", crashDay), tx.DropWatch("prm_1"))
+	_, err = tx.Request("req_1")
+	did.add(err)
+	_, err = tx.LikeRequest("req_", 3)
+	did.add(err)
+	at := []access.ScopeID{"s"}
+	for _, l := range []store.RequestList{{}, {For: &who}, {By: &who}, {Case: "C"}, {State: request.Open}, {Scopes: at}, {Scopes: at, Waiting: true}} {
+		_, err := tx.RequestKeys(l, "", 10)
+		did.add(err)
+	}
+	for _, l := range []store.PermitList{{}, {For: &who}, {Case: "C"}, {Scopes: at}, {Scopes: at, Live: true}} {
+		_, err := tx.PermitPage(l, "", 10)
+		did.add(err)
+	}
+	_, err = tx.WaitingRequests(who, 10)
+	did.add(err)
+	_, err = tx.OverdueRequests(crashDay, 10)
+	did.add(err)
+	_, err = tx.Watched(crashDay, 10)
+	did.add(err)
+	_, err = tx.Case("C")
+	did.add(err)
+	_, err = tx.Cases(true, "", 10)
+	did.add(err)
+	_, err = tx.Cases(false, "", 10)
+	did.add(err)
+	_, err = tx.UnfinishedCases(10)
+	did.add(err)
+	_, err = tx.WaitingOf("C", 10)
+	did.add(err)
+	_, err = tx.LivePermitIDs("C", 10)
+	did.add(err)
+	_, err = tx.EndPermitsOf("C", access.EndPermitCase, crashDay)
+	did.add(err)
+	_, err = tx.EndedOf("C", access.EndPermitCase, "", 10)
+	did.add(err)
+	_, err = tx.AdministratorsAt("s", 10)
+	did.add(err)
+	_, err = tx.AdministeredForGood("s")
+	did.add(err)
+	return errors.Join(did...)
 }
 
 func readStream(v *store.View, d *store.Directory) error {
