@@ -35,6 +35,7 @@ import (
 	"github.com/drawbridge-id/drawbridge/internal/outbox"
 	"github.com/drawbridge-id/drawbridge/internal/recorder"
 	"github.com/drawbridge-id/drawbridge/internal/secret"
+	"github.com/drawbridge-id/drawbridge/internal/steward"
 	"github.com/drawbridge-id/drawbridge/internal/store"
 	"github.com/drawbridge-id/drawbridge/internal/store/sqlite"
 	"github.com/drawbridge-id/drawbridge/oidc"
@@ -202,7 +203,8 @@ func (a *app) route(ring *keys.Ring) error {
 	a.inbound.Routes(mux)
 	a.receiver.Routes(mux)
 	admin := api.New(api.Config{Bridge: a.bridge, Keys: ring, Token: credential.DigestOf(a.admin.Reveal()), Version: version(),
-		PublicURL: base, Findings: a.examine, Configuration: a.configuration, Says: pages.Says, TestWebhook: a.testWebhook, Observe: observe})
+		PublicURL: base, Findings: a.examine, Configuration: a.configuration, Says: pages.Says, TestWebhook: a.testWebhook,
+		Steward: steward.New(a.bridge), Proofs: proofs, Failed: func(r *http.Request) time.Duration { return doors.FailedClient(r, apiDoor) }, Observe: observe})
 	mux.Handle(api.Prefix+"/", admin)
 	mux.Handle("GET "+config.SchemaPath, serveSchema())
 	edge := httpserver.Edge{Log: a.log, Metrics: httpserver.NewMetrics(reg), Now: time.Now, Tag: bridge.WithRequestID, Route: routeOf}
@@ -211,6 +213,9 @@ func (a *app) route(ring *keys.Ring) error {
 	a.operations = httpserver.Operations(reg, api.Prefix, edge.Wrap(admin), httpserver.Check{Name: "store", Run: a.storeAnswers}, httpserver.Check{Name: "policy", Run: a.policyApplied})
 	return nil
 }
+
+// apiDoor is what failures at the admin API are counted as; no application is called so.
+const apiDoor = access.ClientID("/api")
 
 // openDeliveries puts together who is told what happened: translators say to whom, senders how.
 func (a *app) openDeliveries(issuer *credential.Issuer) error {

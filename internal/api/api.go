@@ -17,7 +17,10 @@ import (
 	"github.com/drawbridge-id/drawbridge/internal/bridge"
 	"github.com/drawbridge-id/drawbridge/internal/credential"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
+	"github.com/drawbridge-id/drawbridge/internal/steward"
 	"github.com/drawbridge-id/drawbridge/internal/store"
+	"github.com/drawbridge-id/drawbridge/oidc"
+	"github.com/drawbridge-id/drawbridge/scim/admission"
 )
 
 // Prefix is where the API lives.
@@ -38,23 +41,33 @@ type Config struct {
 	Says func(reason, customer string) string
 	// TestWebhook sends a test to a webhook by its name; nil: there are none.
 	TestWebhook func(ctx context.Context, name string) (WebhookAnswer, error)
+	// Steward decides about the access of people. Who they are they prove by Proofs; nil:
+	// the API is closed to people.
+	Steward *steward.Steward
+	Proofs  *oidc.Proofs
+	// Failed counts that somebody did not prove who they are, and says how long their
+	// network must wait; nil: nobody counts.
+	Failed func(*http.Request) time.Duration
 	// Observe hears of every error once, where it is rendered. It may be nil.
 	Observe func(ctx context.Context, err error)
 }
 
 type api struct {
 	Config
+	pace admission.Paces[who]
 }
 
-// New serves the admin API. Every route but the description asks for the
-// administrator's token before anything else is looked at.
+// New serves the admin API. Every route but the description asks for the operator's token,
+// or, where it is open to people, for a person's, before anything else is looked at.
 func New(c Config) http.Handler {
 	a := &api{Config: c}
 	mux := http.NewServeMux()
 	config := huma.DefaultConfig("drawbridge admin API", c.Version)
 	config.OpenAPIPath, config.DocsPath, config.SchemasPath = Prefix+"/openapi", "", ""
 	config.CreateHooks = nil // no $schema links in answers
-	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{"admin": {Type: "http", Scheme: "bearer"}}
+	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
+		"admin":  {Type: "http", Scheme: "bearer", Description: "the operator's token, from server.json in the data folder"},
+		"person": {Type: "http", Scheme: "bearer", Description: "an access token of somebody who is signed in, also bound to a DPoP key"}}
 	config.Security = []map[string][]string{{"admin": {}}}
 	h := humago.New(mux, config)
 	get(a, h, "/status", "What this bridge is and how it stands", a.status)
@@ -89,14 +102,30 @@ func nothingThere(w http.ResponseWriter, r *http.Request) {
 }
 
 // refuse writes problem+json (RFC 9457) where huma is not reached.
-func refuse(w http.ResponseWriter, status int, detail string) {
+func refuse(w http.ResponseWriter, status int, detail string) { refuseBecause(w, status, detail, "") }
+
+func refuseBecause(w http.ResponseWriter, status int, detail, reason string) {
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(huma.ErrorModel{Title: http.StatusText(status), Status: status, Detail: detail}) //nolint:errcheck // the client has gone
+	_, _ = w.Write(problemBody(status, detail, reason)) //nolint:errcheck // the client has gone
 }
 
-func get[I, O any](a *api, h huma.API, path, summary string, fn func(context.Context, *I) (*O, error)) {
-	register(a, h, http.MethodGet, path, summary, http.StatusOK, fn)
+// Problem is problem+json with the stable code that clients tell refusals apart by.
+type Problem struct {
+	*huma.ErrorModel
+	Reason string `json:"reason,omitempty"`
+}
+
+func problemBody(status int, detail, reason string) []byte {
+	b, err := json.Marshal(Problem{&huma.ErrorModel{Title: http.StatusText(status), Status: status, Detail: detail}, reason})
+	if err != nil {
+		return nil // texts and a number always marshal
+	}
+	return append(b, '\n')
+}
+
+func get[I, O any](a *api, h huma.API, path, summary string, fn func(context.Context, *I) (*O, error), special ...func(*huma.Operation)) {
+	register(a, h, http.MethodGet, path, summary, http.StatusOK, fn, special...)
 }
 
 func register[I, O any](a *api, h huma.API, method, path, summary string, status int, fn func(context.Context, *I) (*O, error), special ...func(*huma.Operation)) {
@@ -104,6 +133,9 @@ func register[I, O any](a *api, h huma.API, method, path, summary string, status
 		Method: method, Path: Prefix + path, Summary: summary, DefaultStatus: status, MaxBodyBytes: 64 << 10}
 	for _, s := range special {
 		s(&operation)
+	}
+	if !openToPeople(operation) {
+		operation.Middlewares = append(operation.Middlewares, operatorOnly)
 	}
 	huma.Register(h, operation,
 		func(ctx context.Context, in *I) (*O, error) {
@@ -123,12 +155,18 @@ func (a *api) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")
 		w.Header().Set("X-Content-Type-Options", "nosniff")
-		if !a.authentic(r) && !described(r) {
-			w.Header().Set("WWW-Authenticate", `Bearer realm="drawbridge admin API"`)
-			refuse(w, http.StatusUnauthorized, `Send the administrator's token as "Authorization: Bearer <token>"; it stands in server.json in the data folder.`)
+		if described(r) {
+			next.ServeHTTP(w, r)
 			return
 		}
-		next.ServeHTTP(w, r)
+		by := steward.Actor{Operator: "operator"}
+		if !a.authentic(r) {
+			var known bool
+			if by, known = a.person(w, r); !known {
+				return
+			}
+		}
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), actorKey{}, by)))
 	})
 }
 
@@ -147,6 +185,16 @@ func (a *api) authentic(r *http.Request) bool {
 
 // problem is the one translation of our faults into problem+json.
 func problem(err error) error {
+	said := plainProblem(err)
+	if reason := fault.ReasonOf(err); reason != "" && fault.KindOf(err) != fault.Internal {
+		if model, ok := said.(*huma.ErrorModel); ok { //nolint:errorlint // made here, never wrapped
+			return Problem{model, reason}
+		}
+	}
+	return said
+}
+
+func plainProblem(err error) error {
 	detail := fault.DetailOf(err)
 	switch fault.KindOf(err) {
 	case fault.Invalid:

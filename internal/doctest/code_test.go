@@ -211,6 +211,7 @@ func TestEveryReasonCodeIsExplained(t *testing.T) {
 	codes = append(codes, texts(t, "internal/console", named("reason"))...)
 	codes = append(codes, texts(t, "internal/bridge", named("reason"))...)
 	codes = append(codes, texts(t, "internal/steward", named("Reason"))...)
+	codes = append(codes, texts(t, "internal/api", named("Reason"))...)
 	codes = append(codes, inlineCodes(t)...)
 	differ(t, "docs/operations.md, reason codes", documented, codes)
 }
