@@ -61,8 +61,8 @@ var layers = []struct {
 	{"oidc/ssf", []string{"internal/access", "internal/fault", "internal/secret", "oidc"}},
 	{"oidc/inbound", []string{"internal/access", "internal/assertion", "internal/fault", "internal/jwtclaims", "internal/secret", "oidc/ssf"}},
 	// L3: use cases
-	{"internal/bridge", []string{"internal/access", "internal/assertion", "internal/credential", "internal/event", "internal/fault", "internal/hot", "internal/review", "internal/secret", "internal/session", "internal/store", "internal/suggest", "mapping", "oidc", "oidc/authzen", "oidc/inbound", "oidc/ssf", "oidc/upstream", "scim", "scim/admission", "scim/dialect", "scim/patch", "scim/schema", "scim/traffic"}},
-	{"internal/steward", []string{"internal/access", "internal/bridge", "internal/credential", "internal/event", "internal/fault", "internal/request", "internal/review", "internal/store", "mapping"}},
+	{"internal/bridge", []string{"internal/access", "internal/assertion", "internal/credential", "internal/event", "internal/fault", "internal/hot", "internal/review", "internal/register", "internal/secret", "internal/session", "internal/store", "internal/suggest", "mapping", "oidc", "oidc/authzen", "oidc/inbound", "oidc/ssf", "oidc/upstream", "scim", "scim/admission", "scim/dialect", "scim/patch", "scim/schema", "scim/traffic"}},
+	{"internal/steward", []string{"internal/access", "internal/bridge", "internal/credential", "internal/event", "internal/fault", "internal/register", "internal/request", "internal/review", "internal/store", "mapping"}},
 	// L4: engines
 	{"internal/sqlitedb", []string{"internal/fault"}},
 	{"internal/store/sqlite", []string{"internal/access", "internal/fault", "internal/sqlitedb", "internal/store"}},

@@ -50,10 +50,17 @@ func (u users) Create(ctx context.Context, in scim.Input) (scim.Resource, error)
 	err := noted(u.change, &did)(ctx, u.conn, event.ByScim, func(c *change) error {
 		p = fresh // fn may run again
 		p.Created, p.Updated, p.Policy = c.now, c.now, c.policy.version
+		certified, err := c.awaited(&p)
+		if err != nil {
+			return err
+		}
 		if err := c.dir.InsertPerson(&p); err != nil {
 			return err
 		}
 		c.say(event.PersonProvisioned, p.ID, provisionedAs(p, in.Doc))
+		if certified {
+			c.sayCertified(p.ID, p.Asserted)
+		}
 		return c.decideNew(p)
 	})
 	if err != nil {
@@ -193,15 +200,24 @@ func (c *change) updatePerson(was store.Person, doc schema.Object, verb string) 
 	if err != nil {
 		return p, err
 	}
+	certified := false
+	if p.UserName != was.UserName || p.Email != was.Email {
+		if certified, err = c.awaited(&p); err != nil {
+			return p, err
+		}
+	}
 	if err := c.dir.UpdatePerson(p); err != nil {
 		return p, err
+	}
+	if certified {
+		c.sayCertified(p.ID, p.Asserted)
 	}
 	if end != "" {
 		if err := c.endSessions(p, end); err != nil {
 			return p, err
 		}
 	}
-	if p.Active == was.Active && p.Claimed == was.Claimed {
+	if p.Active == was.Active && p.Claimed == was.Claimed && !certified {
 		same, err := c.looksSame(was, doc)
 		if same || err != nil {
 			return p, err
