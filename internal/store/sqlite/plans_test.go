@@ -261,7 +261,8 @@ func registerRows(tx *store.Tx, d *store.DirectoryTx) error {
 	_, err8 := tx.Register("", 0, 10)
 	_, err9 := tx.Register(crashConn, 0, 10)
 	_, err10 := d.DropRegistered(e.Key)
-	return errors.Join(err, err2, err3, err4, err5, err6, err7, err8, err9, err10)
+	_, err11 := tx.LimitNotes([]access.LimitID{"lim_1", "lim_2"})
+	return errors.Join(err, err2, err3, err4, err5, err6, err7, err8, err9, err10, err11, tx.PutLimitNote(store.LimitNote{Limit: "lim_1"}))
 }
 
 // requestRows does everything with requests, cases and their permits.

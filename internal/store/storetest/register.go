@@ -132,3 +132,20 @@ func testCalled(t *testing.T, f *fixture, a, b store.Person) {
 		return errors.Join(errs...)
 	})
 }
+
+// Who set a limit is known until who lifted it is, too.
+func testLimitNotes(t *testing.T, f *fixture) {
+	n := store.LimitNote{Limit: "lim_1", SetBy: "asha", SetScope: "scp_1", SetReason: "why"}
+	put := func() { f.update(func(tx *store.Tx) error { return tx.PutLimitNote(n) }) }
+	put()
+	n.LiftedBy, n.LiftedReason = "lee", "settled"
+	put()
+	f.view(func(v *store.View) error {
+		all, err := v.LimitNotes([]access.LimitID{"lim_2", "lim_1"})
+		if len(all) != 1 || all["lim_1"] != n {
+			t.Errorf("%+v", all)
+		}
+		none, err2 := v.LimitNotes(nil)
+		return errors.Join(err, err2, map[bool]error{true: errors.New("of none there is something")}[len(none) > 0])
+	})
+}
