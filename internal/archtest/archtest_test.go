@@ -41,7 +41,7 @@ var layers = []struct {
 	{"mapping", []string{"internal/access", "internal/fault", "internal/suggest", "scim/schema"}},
 	{"internal/request", []string{"internal/access", "internal/fault", "mapping"}},
 	{"internal/review", []string{"internal/access", "mapping"}},
-	{"internal/handover", nil},
+	{"internal/handover", []string{"internal/access"}},
 	{"internal/register", []string{"internal/access", "internal/suggest"}},
 	{"scim/filter", []string{"scim/schema"}},
 	{"scim/patch", []string{"scim/filter", "scim/schema"}},
