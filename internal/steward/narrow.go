@@ -21,7 +21,6 @@ import (
 // Why a limit is not set or lifted.
 const (
 	ReasonNothingNarrowed = "nothing_narrowed" // it would take nothing
-	ReasonReasonMissing   = "reason_missing"
 	ReasonOwnLimit        = "own_limit"        // nobody lifts what binds themselves
 	ReasonLimitFromAbove  = "limit_from_above" // whoever set it did so by a scope above
 )
@@ -107,7 +106,7 @@ func (n Narrowing) check() error {
 func checkReason(op, reason string) error {
 	switch {
 	case strings.TrimSpace(reason) == "":
-		return fault.New(fault.Invalid, op, "say why: it is kept with what is decided").Because(ReasonReasonMissing)
+		return fault.New(fault.Invalid, op, "say why: it is kept with what is decided").Because(request.ReasonReason)
 	case utf8.RuneCountInString(reason) > MaxReason:
 		return fault.New(fault.Invalid, op, "the reason is longer than %d characters", MaxReason)
 	case !utf8.ValidString(reason) || strings.ContainsFunc(reason, func(r rune) bool { return r != '\n' && !unicode.IsPrint(r) }):

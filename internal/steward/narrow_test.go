@@ -7,6 +7,7 @@ import (
 	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/event"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
+	"github.com/drawbridge-id/drawbridge/internal/request"
 )
 
 // flags are those of what somebody holds of a grant.
@@ -131,7 +132,7 @@ func TestWhoMayNarrowWhomAndWhere(t *testing.T) {
 	if all, err := w.steward.Limits(w.ctx, byKim, in(banksia, kim)); err != nil || len(all) != 1 {
 		t.Errorf("one's own limits: %+v, %v", all, err)
 	}
-	for what, n := range map[string]Narrowing{ReasonNothingNarrowed: {Area: "southern/banksia", Reason: "x"}, ReasonReasonMissing: {Area: "southern/banksia", NoVideo: true, Reason: " "}} {
+	for what, n := range map[string]Narrowing{ReasonNothingNarrowed: {Area: "southern/banksia", Reason: "x"}, request.ReasonReason: {Area: "southern/banksia", NoVideo: true, Reason: " "}} {
 		if _, err := w.steward.Narrow(w.ctx, operator, in(banksia, kim), n); fault.ReasonOf(err) != what || !fault.Is(err, fault.Invalid) {
 			t.Errorf("%s: %v", what, err)
 		}
