@@ -149,3 +149,7 @@ func (d *Deciding) said() []event.Event {
 	}
 	return all
 }
+
+// HasPolicy reports whether a policy is in force: before there is one, nobody decides
+// anything.
+func (b *Bridge) HasPolicy() bool { return b.store.PolicyVersion() > 0 }

@@ -158,3 +158,14 @@ func (r Review) NextAfter(now time.Time) time.Time {
 // EndsAt reports whether the review is over at that instant, whoever has noticed: nothing
 // is decided in it any more.
 func (r Review) EndsAt(now time.Time) bool { return r.State == Ended || !now.Before(r.Deadline) }
+
+// Opened is the review once all that it is about is known. What took long to gather gives
+// its reviewers their whole time from then on.
+func (r Review) Opened(now time.Time) Review {
+	r.State, r.Mark = Open, ""
+	if now.Sub(r.Began) > r.Cause.Within/10 {
+		r.Deadline = now.Add(r.Cause.Within)
+	}
+	r.Next = r.NextAfter(now)
+	return r
+}

