@@ -18,7 +18,7 @@ type Held struct {
 	Assignment access.AssignmentID `json:"assignment,omitzero"` // "": nothing is held by it now, though a permit lives
 	Grant      access.Grant        `json:"grant"`
 	Scope      access.ScopeID      `json:"scope"`
-	Level      access.Level        `json:"level"`
+	Level      access.Level        `json:"level,omitzero"`
 	Path       string              `json:"path"` // of the scope, as it was
 	Flags      access.Flags        `json:"flags"`
 	Standing   access.Standing     `json:"standing"`

@@ -1,6 +1,8 @@
 package review
 
 import (
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
@@ -54,23 +56,44 @@ func unusedAdministrator(h Held, now time.Time) bool {
 // Moved is what is looked at when a scope lies under another: what people gave, and guests.
 func Moved(h Held, _ time.Time) bool { return h.ByPeople() || h.Standing == access.Guest }
 
-// Selection is what the review looks at, but for those that name people or permits. nil: there
-// is no such selection, and compile says what else the text may be.
-func (c Cause) Selection(compile func(text string) Selection) Selection {
+// Selection is what the review looks at, but for those that name people or permits. A
+// text that cannot be told of something selects it: better looked at once too often.
+func (c Cause) Selection() (Selection, error) {
 	switch c.Trigger {
 	case ByScope:
-		return Moved
+		return Moved, nil
 	case BySchedule, ByHand:
-		name := c.Select
-		if name == "" {
-			name = Everything
-		}
-		if s := Named(name); s != nil || compile == nil {
-			return s
-		}
-		return compile(name)
+	case ByCase, ByConnection, ByCertificate:
+		return Named(Everything), nil
 	}
-	return func(Held, time.Time) bool { return true }
+	if c.Select == "" {
+		return Named(Everything), nil
+	}
+	if s := Named(c.Select); s != nil {
+		return s, nil
+	}
+	compiled, faults := mapping.CompileSelection(c.Select)
+	if len(faults) > 0 {
+		return nil, fmt.Errorf("a selection is one of %s, or CEL over an assignment: %w", strings.Join(Selections(), ", "), faults)
+	}
+	return func(h Held, now time.Time) bool {
+		picked, err := compiled.Match(h.Facts(now))
+		return picked || err != nil
+	}, nil
+}
+
+// Facts is the assignment as a selection in CEL looks at it. Of what was never used, and
+// nobody knows since when it is held, the unused days are those of a century.
+func (h Held) Facts(now time.Time) mapping.AssignmentFacts {
+	const day = 24 * time.Hour
+	last, unused := h.LastUsed, int64(36500)
+	if last.IsZero() {
+		last = h.Since
+	}
+	if !last.IsZero() {
+		unused = int64(max(now.Sub(last), 0) / day)
+	}
+	return mapping.AssignmentFacts{Grant: h.Grant, Level: h.Level, Standing: h.Standing, Risk: h.Risk, UnusedDays: unused, Permanent: h.Until.IsZero(), ByPeople: h.ByPeople(), Outside: h.Outside}
 }
 
 // BuiltIn are the schedules of a policy that names none.

@@ -3,9 +3,7 @@ package steward
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
@@ -103,7 +101,7 @@ func (g *gathering) chunk() (more bool, err error) {
 	case review.ByCertificate:
 		return false, g.person(c.Connection, c.Person, func(h review.Held) bool { return h.Grant.NeedsCertification() })
 	}
-	if g.selects, err = selectionOf(c); err != nil {
+	if g.selects, err = c.Selection(); err != nil {
 		return false, fault.Wrap(fault.Internal, "steward.gather", err) // it was checked when the review began
 	}
 	g.rough = review.Named(review.Everything)
@@ -231,12 +229,4 @@ func heldNow(d *bridge.Deciding, h *holdings, conn access.ConnectionID, id acces
 		return nil, err
 	}
 	return h.of(dir, p)
-}
-
-// selectionOf is what a review looks at, or what is wrong with how that is written.
-func selectionOf(c review.Cause) (review.Selection, error) {
-	if s := c.Selection(nil); s != nil {
-		return s, nil
-	}
-	return nil, fmt.Errorf("there is no selection %q; there are %s", c.Select, strings.Join(review.Selections(), ", "))
 }

@@ -299,7 +299,7 @@ func (s *Steward) StartReview(ctx context.Context, a Actor, in NewReview) (Revie
 			return err
 		}
 		c := review.Cause{Trigger: review.ByHand, Name: in.Name, Scope: at, Connection: in.Connection, Select: in.Select, Within: in.Within, Reviewers: in.Reviewers, Unanswered: in.Unanswered}
-		if _, err := selectionOf(c); err != nil {
+		if _, err := c.Selection(); err != nil {
 			return fault.New(fault.Invalid, op, "%v", err)
 		}
 		if isHost(tree, at) {

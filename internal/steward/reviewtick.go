@@ -73,7 +73,12 @@ func chunks(ctx context.Context, step func() (more bool, err error)) error {
 }
 
 // schedulesOf are the schedules of a policy, or those that are built in.
-func schedulesOf(_ *mapping.Policy) []mapping.ReviewSource { return review.BuiltIn() }
+func schedulesOf(p *mapping.Policy) []mapping.ReviewSource {
+	if own := p.Source().Reviews; own != nil {
+		return own
+	}
+	return review.BuiltIn()
+}
 
 // turns are the schedules that begin a review now, or that were never seen before.
 func turns(v *store.View, p *mapping.Policy, now time.Time) (all []mapping.ReviewSource, err error) {

@@ -252,12 +252,12 @@ type CardPlace struct {
 func (v *View) ReviewCards(id access.ReviewID, scope access.ScopeID, after CardPlace, open bool, n int) ([]Card, error) {
 	which := ""
 	if open {
-		which = ` and k.undecided > 0`
+		which = ` and d.undecided > 0`
 	}
 	return list(v, "store.ReviewCards", func(r Row) (c Card, err error) {
 		return c, r.Scan(&c.Connection, &c.Person, &c.Rank, &c.Items, &c.Undecided)
-	}, `select k.conn, k.person, k.rank, k.items, k.undecided from review_cards k
-		where k.review = $1 and k.scope = $2 and (k.rank, k.conn, k.person) > ($3, $4, $5)`+which+` order by k.rank, k.conn, k.person limit $6`,
+	}, `select d.conn, d.person, d.rank, d.items, d.undecided from review_cards d
+		where d.review = $1 and d.scope = $2 and (d.rank, d.conn, d.person) > ($3, $4, $5)`+which+` order by d.rank, d.conn, d.person limit $6`,
 		string(id), string(scope), after.Rank, string(after.Connection), string(after.Person), n)
 }
 

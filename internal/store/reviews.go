@@ -9,7 +9,7 @@ import (
 	"github.com/drawbridge-id/drawbridge/internal/review"
 )
 
-const reviewColumns = `r.id, r.state, r.cause, r.began_at, r.deadline, r.ended_at, r.next_at, r.mark, r.items, r.undecided, r.kept, r.removed, r.lowered, r.gone, r.lapsed`
+const reviewColumns = `rv.id, rv.state, rv.cause, rv.began_at, rv.deadline, rv.ended_at, rv.next_at, rv.mark, rv.items, rv.undecided, rv.kept, rv.removed, rv.lowered, rv.gone, rv.lapsed`
 
 func scanReview(r Row) (one review.Review, err error) { return scanReviewWith(r) }
 
@@ -55,36 +55,43 @@ func (tx *Tx) MoveReview(r review.Review) error {
 
 // Review is one of them; fault.NotFound if there is none of that id.
 func (v *View) Review(id access.ReviewID) (review.Review, error) {
-	r, err := scanReview(v.q.QueryRow(`select `+reviewColumns+` from reviews r where r.id = $1`, string(id)))
+	r, err := scanReview(v.q.QueryRow(`select `+reviewColumns+` from reviews rv where rv.id = $1`, string(id)))
 	return r, v.found(err, "store.Review", "review")
 }
 
 // Reviews lists at most limit of all, the latest first, behind an id; "" is the first page.
 func (v *View) Reviews(before access.ReviewID, limit int) ([]review.Review, error) {
-	return list(v, "store.Reviews", scanReview, `select `+reviewColumns+` from reviews r where $1 = '' or r.id < $1 order by r.id desc limit $2`, string(before), limit)
+	if before == "" {
+		return list(v, "store.Reviews", scanReview, `select `+reviewColumns+` from reviews rv where rv.id > '' order by rv.id desc limit $1`, limit)
+	}
+	return list(v, "store.Reviews", scanReview, `select `+reviewColumns+` from reviews rv where rv.id < $1 order by rv.id desc limit $2`, string(before), limit)
 }
 
 // ReviewsAt lists those with something at or below a scope, the latest first, behind an
 // id. Their counts are of what lies there, as far as it is known: items, and what is open.
 func (v *View) ReviewsAt(scope access.ScopeID, before access.ReviewID, limit int) ([]review.Review, error) {
+	behind, args := "", []any{string(scope), limit}
+	if before != "" {
+		behind, args = ` and p.review < $3`, append(args, string(before))
+	}
 	return list(v, "store.ReviewsAt", func(r Row) (review.Review, error) {
 		var here review.Counts
 		one, err := scanReviewWith(r, &here.Items, &here.Open)
 		one.Counts = here
 		return one, err
-	}, `select `+reviewColumns+`, p.items, p.undecided from review_places p join reviews r on r.id = p.review
-		where p.scope = $1 and ($2 = '' or p.review < $2) order by p.review desc limit $3`, string(scope), string(before), limit)
+	}, `select `+reviewColumns+`, p.items, p.undecided from review_places p join reviews rv on rv.id = p.review
+		where p.scope = $1`+behind+` order by p.review desc limit $2`, args...)
 }
 
 // GatheringReviews are those that are being gathered, the oldest first.
 func (v *View) GatheringReviews(limit int) ([]review.Review, error) {
-	return list(v, "store.GatheringReviews", scanReview, `select `+reviewColumns+` from reviews r where r.state = 'gathering' order by r.id limit $1`, limit)
+	return list(v, "store.GatheringReviews", scanReview, `select `+reviewColumns+` from reviews rv where rv.state = 'gathering' order by rv.id limit $1`, limit)
 }
 
 // DueReviews are open ones of which something is due, the longest due first.
 func (v *View) DueReviews(now time.Time, limit int) ([]review.Review, error) {
-	return list(v, "store.DueReviews", scanReview, `select `+reviewColumns+` from reviews r
-		where r.state = 'open' and r.next_at <= $1 order by r.next_at, r.id limit $2`, ms(now), limit)
+	return list(v, "store.DueReviews", scanReview, `select `+reviewColumns+` from reviews rv
+		where rv.state = 'open' and rv.next_at <= $1 order by rv.next_at, rv.id limit $2`, ms(now), limit)
 }
 
 // ReviewSchedule is where a schedule stands; one that was never seen has the zero Since.

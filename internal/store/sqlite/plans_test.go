@@ -14,6 +14,7 @@ import (
 	"github.com/drawbridge-id/drawbridge/internal/event"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
 	"github.com/drawbridge-id/drawbridge/internal/request"
+	"github.com/drawbridge-id/drawbridge/internal/review"
 	"github.com/drawbridge-id/drawbridge/internal/session"
 	"github.com/drawbridge-id/drawbridge/internal/store"
 	"github.com/drawbridge-id/drawbridge/mapping"
@@ -50,7 +51,7 @@ type explainer struct {
 var (
 	scanned = regexp.MustCompile(`^SCAN (\w+)( USING.*)?`)
 	reread  = regexp.MustCompile(`^(SCAN \w+ USING|SEARCH \w+ USING .*\(conn=\?\)$)`)
-	few     = regexp.MustCompile(` (connections_id|scim_tokens_connection|scim_clients_connection|groups_changing|groups_fenced|people_emails_unknown|member_drift_age|scopes_gone|cases_untold|cases_lapsing|scope_ancestors_retired|sqlite_autoindex_audit_heads_1)( |$)|^SEARCH (ceilings|m|member_drift) USING PRIMARY KEY `)
+	few     = regexp.MustCompile(` (connections_id|scim_tokens_connection|scim_clients_connection|groups_changing|groups_fenced|reviews_gathering|people_emails_unknown|member_drift_age|scopes_gone|cases_untold|cases_lapsing|scope_ancestors_retired|sqlite_autoindex_audit_heads_1)( |$)|^SEARCH (ceilings|m|member_drift) USING PRIMARY KEY `)
 	small   = regexp.MustCompile(`^(connections|c|clients|receivers|r|relay|scim_client_secrets|signing_keys|policy|host|audit_sealed|outbox|json_each|ended_families|CONSTANT|k|m|o|s\d+|e\d+|\d+)$`)
 )
 
@@ -182,7 +183,7 @@ func walk(t *testing.T, s *store.Store) {
 		_, err = d.TrimTraffic(false, 10)
 		_, err2 = tx.TrimTrafficBefore(crashDay)
 		did.add(err, err2)
-		did.add(deliver(tx), registerRows(tx, d), requestRows(tx))
+		did.add(deliver(tx), registerRows(tx, d), requestRows(tx), reviews(tx))
 		did.add(tx.PutAlarm(store.Alarm{Connection: crashConn, At: crashDay}), d.KeepFormer(g, true, crashDay))
 		_, err = tx.TrimFormer(crashDay)
 		_, err2 = tx.OutboxBefore(crashDay)
@@ -313,6 +314,40 @@ func requestRows(tx *store.Tx) error {
 	_, err = tx.AdministeredForGood("s")
 	did.add(err)
 	return errors.Join(did...)
+}
+
+// reviews does everything with a review.
+func reviews(tx *store.Tx) error {
+	r := review.Begin("rev_1", review.Cause{Trigger: review.BySchedule, Name: "guests"}, crashDay)
+	i := review.Item{Review: r.ID, ID: "1", Held: review.Held{Connection: crashConn, Person: "per_1", Grant: access.Standard, Scope: "s", Level: access.Fleet}, Placed: []access.ScopeID{"s", "h"}}
+	err := errors.Join(tx.OpenReview(r), tx.MoveReview(r), tx.PutReviewSchedule(review.Schedule{Name: "guests", Since: crashDay}))
+	_, err2 := tx.AddReviewItems(r.ID, []review.Item{i})
+	err = errors.Join(err, err2, tx.AnswerReviewItem(i, review.Answer{Verdict: review.Keep, At: crashDay}))
+	for _, ask := range []func() error{
+		func() error { _, err := tx.Review(r.ID); return err },
+		func() error { _, err := tx.Reviews("", 10); return err },
+		func() error { _, err := tx.Reviews("rev_9", 10); return err },
+		func() error { _, err := tx.ReviewsAt("s", "", 10); return err },
+		func() error { _, err := tx.ReviewsAt("s", "rev_9", 10); return err },
+		func() error { _, err := tx.GatheringReviews(10); return err },
+		func() error { _, err := tx.DueReviews(crashDay, 10); return err },
+		func() error { _, err := tx.ReviewSchedule("guests"); return err },
+		func() error { _, err := tx.RunningReview("guests"); return err },
+		func() error { _, err := tx.ReviewItem(r.ID, "1"); return err },
+		func() error { _, err := tx.ReviewItemsOf(r.ID, crashConn, "per_1"); return err },
+		func() error { _, err := tx.ReviewItems(r.ID, store.ItemPlace{}, 10); return err },
+		func() error { _, err := tx.UndecidedItems(r.ID, 10); return err },
+		func() error { _, err := tx.ReviewCards(r.ID, "s", store.CardPlace{}, false, 10); return err },
+		func() error { _, err := tx.ReviewCards(r.ID, "s", store.CardPlace{}, true, 10); return err },
+		func() error { _, err := tx.ReviewAt(r.ID, "s"); return err },
+		func() error { _, err := tx.LastReviewed(crashConn, "per_1", access.Standard, "s"); return err },
+		func() error { _, err := tx.CountSame(access.Standard, "s", 10); return err },
+		func() error { _, err := tx.PermitsOfCase("CASE-7", "", 10); return err },
+		func() error { _, err := tx.PermitsAmong(crashConn, "", "", 10); return err },
+	} {
+		err = errors.Join(err, ask())
+	}
+	return err
 }
 
 func readStream(v *store.View, d *store.Directory) error {
