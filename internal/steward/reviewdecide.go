@@ -31,6 +31,7 @@ const (
 	ReasonNoSuccessor        = "no_successor"        // whoever was named administers nothing that covers the scope
 	ReasonNotLower           = "not_lower"           // the flags are not less than what is held
 	ReasonServiceOwnersAlone = "service_owners_only" // the review is for administrators of the host
+	ReasonEndedBefore        = "ended_before"        // no refusal: an item had ended without the review
 )
 
 // Decision is what somebody decides in a review: about one item, or several of one card.
@@ -170,7 +171,7 @@ func (j *judging) mayKeepAll(items []review.Item) error {
 	}
 	for _, i := range card.Items {
 		if i.Verdict == review.Undecided && i.Risk == access.RiskHigh {
-			return fault.New(fault.Denied, op, "item %s is of high risk: what is on this card is kept item by item", i.ID).Because(ReasonNameEachHighRisk)
+			return fault.New(fault.Invalid, op, "item %s is of high risk: what is on this card is kept item by item", i.ID).Because(ReasonNameEachHighRisk)
 		}
 	}
 	if j.in.Seen != card.Seen {
@@ -212,7 +213,7 @@ func (j *judging) decide(i review.Item) (review.Item, error) {
 	}
 	now, holds := held[pairOf(i.Held)]
 	if !holds {
-		return answered(j.d, i, review.Answer{Verdict: review.Gone, At: j.d.Now(), Ended: true, Because: becauseGone})
+		return answered(j.d, i, review.Answer{Verdict: review.Gone, At: j.d.Now(), Ended: true, Because: ReasonEndedBefore})
 	}
 	if err := j.sound(i, now); err != nil {
 		return i, err
@@ -231,9 +232,6 @@ func (j *judging) decide(i review.Item) (review.Item, error) {
 	}
 	return answered(j.d, i, answer)
 }
-
-// becauseGone is the reason of an item that ended without the review.
-const becauseGone = "ended_before"
 
 func pairOf(h review.Held) mapping.Pair { return mapping.Pair{Grant: h.Grant, Scope: h.Scope} }
 
@@ -270,7 +268,7 @@ func (j *judging) agreed(answer *review.Answer, now review.Held, held map[mappin
 	tree := j.d.Policy().Tree()
 	if effect.Withhold && !j.in.ConfirmMore {
 		if more := alsoWithheld(tree, now, held); len(more) > 0 {
-			return fault.New(fault.Denied, op, "to withhold %s @ %s takes %s as well; confirm that (confirm_more)", now.Grant, tree.Path(now.Scope), strings.Join(more, ", ")).Because(ReasonRemovesMore)
+			return fault.New(fault.Invalid, op, "to withhold %s @ %s takes %s as well; confirm that (confirm_more)", now.Grant, tree.Path(now.Scope), strings.Join(more, ", ")).Because(ReasonRemovesMore)
 		}
 	}
 	last, err := lastAdministrator(&j.d.Tx().View, now, j.d.Now())
@@ -285,7 +283,7 @@ func (j *judging) agreed(answer *review.Answer, now review.Held, held map[mappin
 		answer.NoneLeft = true
 		return nil
 	}
-	return fault.New(fault.Denied, op, "nobody else administers %s without an end: name a successor, or confirm that there will be none", tree.Path(now.Scope)).Because(ReasonLastAdministrator)
+	return fault.New(fault.Invalid, op, "nobody else administers %s without an end: name a successor, or confirm that there will be none", tree.Path(now.Scope)).Because(ReasonLastAdministrator)
 }
 
 // alsoWithheld is what else rules give somebody that goes when a grant is withheld at a
@@ -330,7 +328,7 @@ func lastAdministrator(v *store.View, h review.Held, now time.Time) (bool, error
 // an end.
 func succeeds(d *bridge.Deciding, who PersonRef, h review.Held) error {
 	const op = "steward.DecideReview"
-	refused := fault.New(fault.Denied, op, "a successor administers the scope, or one above it, without an end; whoever you named does not").Because(ReasonNoSuccessor)
+	refused := fault.New(fault.Invalid, op, "a successor administers the scope, or one above it, without an end; whoever you named does not").Because(ReasonNoSuccessor)
 	if who.Connection == h.Connection && who.Person == h.Person {
 		return refused
 	}
@@ -449,7 +447,7 @@ func settleUnanswered(d *bridge.Deciding, r review.Review, items []review.Item) 
 		now, holds := held[pairOf(i.Held)]
 		switch {
 		case !holds:
-			answer = review.Answer{Verdict: review.Gone, At: d.Now(), Ended: true, Because: becauseGone}
+			answer = review.Answer{Verdict: review.Gone, At: d.Now(), Ended: true, Because: ReasonEndedBefore}
 		case r.Cause.Unanswered == mapping.RemoveUnanswered:
 			err = removeUnanswered(d, now, held, &answer)
 		}

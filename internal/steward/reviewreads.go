@@ -356,7 +356,7 @@ func (s *Steward) CloseReview(ctx context.Context, a Actor, id access.ReviewID, 
 		case whole.EndsAt(d.Now()):
 			return fault.New(fault.Stale, op, "the review has ended already").Because(ReasonReviewOver)
 		case whole.Counts.Open > 0 && !confirm:
-			return fault.New(fault.Denied, op, "%d items are undecided; confirm that they become what the review says of what nobody answers (%s)", whole.Counts.Open, whole.Cause.Unanswered).Because(ReasonUndecidedLeft)
+			return fault.New(fault.Invalid, op, "%d items are undecided; confirm that they become what the review says of what nobody answers (%s)", whole.Counts.Open, whole.Cause.Unanswered).Because(ReasonUndecidedLeft)
 		}
 		whole.Deadline, whole.Next = d.Now(), d.Now()
 		out = viewReview(whole, tree)

@@ -310,5 +310,25 @@ func seenOf(items []ItemView) string {
 	return strings.ToLower(base32.StdEncoding.EncodeToString(sum[:10]))
 }
 
-// approvers are those who approved a request.
-func (n *names) approvers(access.RequestID) ([]Who, error) { return nil, nil }
+// approvers are those who approved a request; nobody, where there is no such request here.
+func (n *names) approvers(id access.RequestID) (all []Who, err error) {
+	if id == "" {
+		return nil, nil
+	}
+	r, err := n.v.Request(id)
+	if isNotFound(err) {
+		return nil, nil
+	}
+	for _, a := range r.Approvals {
+		if a.By.Operator != "" {
+			all = append(all, Who{Operator: a.By.Operator})
+			continue
+		}
+		who, err := n.who(a.By.Connection, a.By.Person)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, who)
+	}
+	return all, err
+}
