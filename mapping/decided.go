@@ -65,3 +65,18 @@ func (p *Policy) narrow(limits []access.Limit, at Pair, f access.Flags) access.F
 	}
 	return f
 }
+
+// lapsed reports whether nothing gave an assignment at some instant before now: whatever
+// stood on it then has ended, whoever gives it again.
+func lapsed(a access.Assignment, now time.Time) bool {
+	end := a.Until
+	for more := true; more && !end.IsZero() && !now.Before(end); {
+		more = false
+		for _, s := range a.Sources {
+			if s.ValidAt(end) {
+				end, more = later(end, s.Until), true
+			}
+		}
+	}
+	return !end.IsZero() && !now.Before(end)
+}

@@ -12,9 +12,9 @@ import (
 // sources there are is not read from what is held: those made by rules are those of
 // want, those made by people are the permits of by that have not ended, at scopes that
 // are there; a technician's counts as long as the person is certified. An assignment
-// keeps its id as long as any source gives the same grant at the same scope. Flags,
-// standing and end are the union of the sources that are valid now; one that is only held
-// for later has those of its coming sources.
+// keeps its id as long as any source gives the same grant at the same scope; one that was
+// over for a while is dropped, and given anew. Flags, standing and end are the union of the
+// sources that are valid now; one that is only held for later has those of its coming sources.
 //
 // Limits of by narrow the flags of every source within their scope, and withhold what
 // rules give there. They give nothing.
@@ -28,7 +28,7 @@ func (p *Policy) Diff(held []access.Assignment, want []Wanted, by access.Decided
 	var plan Plan
 	for _, a := range held {
 		at := Pair{a.Grant, a.Scope}
-		if _, dup := before[at]; dup { // never written by us; the first stays
+		if _, dup := before[at]; dup || lapsed(a, now) { // two of a pair are never written by us; the first stays
 			plan.Drop = append(plan.Drop, a)
 		} else {
 			before[at] = a

@@ -53,13 +53,13 @@ func promise(t *testing.T, file string) {
 	} else {
 		facts, now := readFacts(t, given["facts"])
 		d := Evaluate(p, facts, now)
-		plan := p.Diff(readHeld(t, p, given["held"]), d.Want, readDecided(t, p, given, facts), now)
+		plan := p.Diff(readHeld(t, p, given["held"], given["decided"]), d.Want, readDecided(t, p, given, facts), now)
 		got["want"], got["reasons"], got["plan"] = showWant(p, d), showReasons(d), showPlan(p, plan)
 		got["holds until"] = showTime(d.ValidUntil) + "\n"
 	}
 	for i, f := range a.Files {
 		switch f.Name {
-		case "rules", "conditions", "facts", "held", "permits", "limits", "retired":
+		case "rules", "conditions", "facts", "held", "decided", "permits", "limits", "retired":
 			continue
 		}
 		if *update {
@@ -231,9 +231,14 @@ func readMembership(t *testing.T, n int, name string, details []string) Membersh
 }
 
 // readHeld reads "ID standing grant @ path", and its sources behind bars:
-// "request r9 guest events=standard from TIME until TIME".
-func readHeld(t *testing.T, p *Policy, text string) []access.Assignment {
+// "request r9 guest events=standard from TIME until TIME". It was decided at noon, unless
+// decided says when.
+func readHeld(t *testing.T, p *Policy, text, decided string) []access.Assignment {
 	t.Helper()
+	when := noon
+	if decided != "" {
+		when = readTime(t, strings.TrimSpace(decided))
+	}
 	var held []access.Assignment
 	for line := range strings.Lines(text) {
 		parts := strings.Split(strings.TrimSpace(line), " | ")
@@ -247,7 +252,7 @@ func readHeld(t *testing.T, p *Policy, text string) []access.Assignment {
 		for _, d := range parts[1:] {
 			sources = addSource(sources, readSource(t, d))
 		}
-		a := unite(at, sources, noon)
+		a := unite(at, sources, when)
 		a.ID, a.Person, a.Standing = access.AssignmentID(words[0]), "per_1", access.Standing(words[1])
 		held = append(held, a)
 	}

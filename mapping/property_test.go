@@ -271,6 +271,31 @@ func TestDiffAfterDiffIsEmpty(t *testing.T) {
 	})
 }
 
+// TestWhatWasOverIsNotHeldOn: who was decided at one instant, and then at another, holds
+// by its id only what something gave at every instant between.
+func TestWhatWasOverIsNotHeldOn(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		d := draw{t}
+		p, one, two, by := d.policy(), d.instant("one"), d.instant("two"), d.decided()
+		if two.Before(one) {
+			one, two = two, one
+		}
+		held := p.Diff(nil, nil, by, one).After()
+		for i := range held {
+			held[i].ID = access.AssignmentID(fmt.Sprintf("asg_%d", i))
+		}
+		for _, a := range p.Diff(held, nil, by, two).After() {
+			for at := one; a.ID != "" && at.Before(two); at = at.Add(30 * time.Minute) {
+				valid := func(s access.Source) bool { return s.ValidAt(at) }
+				was := held[slices.IndexFunc(held, func(h access.Assignment) bool { return h.ID == a.ID })]
+				if was.ValidAt(one) && !slices.ContainsFunc(was.Sources, valid) {
+					t.Fatalf("%+v was not held at %v", a, at)
+				}
+			}
+		}
+	})
+}
+
 // TestADecisionHoldsUntilItsEnd: between now and ValidUntil nothing else is wanted,
 // and at ValidUntil something is.
 func TestADecisionHoldsUntilItsEnd(t *testing.T) {

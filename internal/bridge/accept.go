@@ -72,7 +72,7 @@ func (c *change) settleAfter(p store.Person, fences int64) error {
 		return nil
 	}
 	if changes > 1 {
-		held, err := c.dir.Assignments(p)
+		held, err := c.dir.Stored(p)
 		if err != nil {
 			return err
 		}

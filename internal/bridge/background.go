@@ -84,6 +84,11 @@ func (b *Bridge) work(ctx context.Context) {
 		b.note("bridge.Recompute", err)
 		more = err == nil && done > 0
 	}
+	for more := true; more && ctx.Err() == nil; {
+		ended, err := b.TidyPermits(ctx)
+		b.note("bridge.TidyPermits", err)
+		more = err == nil && ended > 0
+	}
 	b.note("bridge.indexEmails", b.indexEmails(ctx))
 	b.note("bridge.Sweep", b.Sweep(ctx))
 	if ctx.Err() != nil {

@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"slices"
 	"strconv"
 	"time"
 
@@ -22,7 +23,7 @@ const (
 // decide makes one person's assignments what the active policy wants now, and
 // moves their sessions accordingly. It is the only writer of assignments.
 func (c *change) decide(p store.Person) error {
-	held, err := c.dir.Assignments(p)
+	held, err := c.dir.Stored(p)
 	if err != nil {
 		return err
 	}
@@ -152,7 +153,11 @@ func (c *change) tell(p access.PersonID, plan mapping.Plan) {
 	}
 	for _, a := range plan.Give {
 		data := about(a)
-		if because := c.notByIdP(a); because != "" {
+		because := c.notByIdP(a)
+		if because == "" && slices.ContainsFunc(plan.Drop, func(d access.Assignment) bool { return d.Grant == a.Grant && d.Scope == a.Scope }) {
+			because = becauseAgain // its time was over meanwhile
+		}
+		if because != "" {
 			data["because"] = because
 		}
 		c.say(event.AssignmentGiven, p, data)

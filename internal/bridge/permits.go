@@ -1,6 +1,9 @@
 package bridge
 
 import (
+	"context"
+	"time"
+
 	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/event"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
@@ -56,6 +59,86 @@ func (c *change) overBecause(p store.Person, t access.Permit) string {
 		return access.EndPermitScope
 	}
 	return ""
+}
+
+// TidyPermits ends one chunk of permits that count for nothing any more, and says how many
+// these were: those whose time is over, of whom deciding the person has not ended them, and
+// those of before their connection ended. Nothing waits for it.
+func (b *Bridge) TidyPermits(ctx context.Context) (int, error) {
+	var void, over []store.PermitRow
+	now := b.now()
+	err := b.store.View(ctx, func(v *store.View) (err error) {
+		if void, err = v.VoidPermits(chunk); err != nil {
+			return err
+		}
+		over, err = v.PermitsEnding(now, store.PermitEnd{}, chunk)
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	if len(void) > 0 { // those that are over may be among them
+		return len(void), b.endVoid(ctx, void, now)
+	}
+	byConnection := map[access.ConnectionID][]store.PermitRow{}
+	for _, t := range over {
+		byConnection[t.Connection] = append(byConnection[t.Connection], t)
+	}
+	for conn, some := range byConnection {
+		err := b.inTurn(ctx, conn, func() error {
+			return b.change(ctx, conn, event.ByRules, func(c *change) error { return c.tidyOver(some) })
+		})
+		if err != nil {
+			return 0, err
+		}
+	}
+	return len(over), nil
+}
+
+// tidyOver decides people anew whose permits are over: that ends them.
+func (c *change) tidyOver(some []store.PermitRow) error {
+	for _, t := range some {
+		p, err := c.dir.Person(t.Person)
+		if fault.Is(err, fault.NotFound) {
+			return fault.New(fault.Internal, "bridge.TidyPermits", "the permit %s has outlived its person", t.ID)
+		}
+		if err == nil {
+			err = c.settlePerson(p)
+		}
+		if err == nil {
+			p, err = c.dir.Person(t.Person)
+		}
+		if err == nil {
+			err = c.decide(p)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// endVoid ends permits of connections that have ended, which nobody can be decided in.
+func (b *Bridge) endVoid(ctx context.Context, void []store.PermitRow, now time.Time) error {
+	return b.store.Update(ctx, func(tx *store.Tx) error {
+		for _, t := range void {
+			dir, err := tx.In(t.Connection)
+			if err != nil {
+				return err
+			}
+			ended, err := dir.EndPermit(t.ID, access.EndPermitConnection, now)
+			if fault.Is(err, fault.Stale) {
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			if err := tx.Append(fact(event.PermitEnded, event.ByRules, t.Connection, t.Person, now, PermitFact(ended))); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // EndPermit ends a permit of a person of the connection, says permit.ended, and makes

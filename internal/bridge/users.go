@@ -285,7 +285,7 @@ func (u users) Delete(ctx context.Context, id string, m scim.Match) (*traffic.Ef
 // deletePerson leaves a tombstone: the id is never used again, and whoever is
 // provisioned under the same names later is somebody else.
 func (c *change) deletePerson(p store.Person) error {
-	held, err := c.dir.Assignments(p)
+	held, err := c.dir.Stored(p)
 	if err != nil {
 		return err
 	}

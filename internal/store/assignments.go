@@ -11,8 +11,11 @@ import (
 	"github.com/drawbridge-id/drawbridge/scim/schema"
 )
 
-// ReasonAboveCeiling is the reason of a refusal to store what a rule may not give.
-const ReasonAboveCeiling = string(mapping.AboveCeiling)
+// The reasons of refusals to store what a rule may not give, and what nobody gave.
+const (
+	ReasonAboveCeiling = string(mapping.AboveCeiling)
+	ReasonNotPermitted = "not_permitted"
+)
 
 // Facts are what rules may look at about a person, with the attributes that they do look
 // at (Policy.Attributes). The vendor's certification outranks the one that came over
@@ -82,13 +85,26 @@ func looked(p Person, look []mapping.Attribute) (map[string]any, error) {
 }
 
 // Assignments lists what a person holds, with its sources, in the order of
-// access.CompareAssignments.
+// access.CompareAssignments. What neither a rule nor a living permit gives is not held,
+// whatever its row says: every use of an assignment begins here.
 func (d *Directory) Assignments(p Person) ([]access.Assignment, error) {
+	return d.assignments(p, ` and `+backedSQL)
+}
+
+// Stored is Assignments with what nothing stands behind any more, for whoever writes them
+// anew.
+func (d *Directory) Stored(p Person) ([]access.Assignment, error) { return d.assignments(p, ``) }
+
+// backedSQL is whether a rule or a living permit gives the assignment a.
+const backedSQL = `(a.ceiling_scope is not null or exists (select 1 from permits t
+	where t.conn = a.conn and t.person = a.person and t.grant_kind = a.grant_kind and t.scope = a.scope and ` + livingSQL + `))`
+
+func (d *Directory) assignments(p Person, which string) ([]access.Assignment, error) {
 	held, err := list(d.v, "store.Assignments", func(r Row) (access.Assignment, error) {
 		a, err := scanAssignment(r, nil)
 		a.Person = p.ID
 		return a, err
-	}, `select `+assignmentColumns+` from assignments where conn = $1 and person = $2`, d.conn, int64(p.Key))
+	}, `select `+assignmentColumns+` from assignments a where a.conn = $1 and a.person = $2`+which, d.conn, int64(p.Key))
 	slices.SortFunc(held, access.CompareAssignments)
 	return held, err
 }
@@ -126,8 +142,9 @@ func scanAssignment(r Row, known knownSources, more ...any) (a access.Assignment
 }
 
 // ApplyPlan stores a plan whose assignments have their ids. fault.Denied with
-// ReasonAboveCeiling if a rule gives what the connection's ceiling does not allow:
-// the database itself refuses.
+// ReasonAboveCeiling if a rule gives what the connection's ceiling does not allow, with
+// ReasonNotPermitted if neither a rule nor a living permit gives it: the database itself
+// refuses.
 func (d *DirectoryTx) ApplyPlan(p Person, plan mapping.Plan) error {
 	for _, a := range plan.Drop {
 		if err := d.dropAssignment(p, a); err != nil {
@@ -163,6 +180,11 @@ func (d *DirectoryTx) dropAssignment(p Person, a access.Assignment) error {
 const ceilingSQL = `(select c.scope from ceilings c join scope_ancestors s on s.scope = $4 and s.ancestor = c.scope and not s.retired
 	where c.conn = $1 and c.grant_kind = $3 and not c.retired and $10)`
 
+// permitSQL is the permit that lasts longest of those that an assignment which no rule gives
+// may point at; NULL where there is none, which the table's check refuses.
+const permitSQL = `(select t.id from permits t where t.conn = $1 and t.person = $2 and t.grant_kind = $3 and t.scope = $4 and not $10 and ` + livingSQL + `
+	order by t.until = 0 desc, t.until desc, t.id limit 1)`
+
 func (d *DirectoryTx) changeAssignment(p Person, c mapping.Change) error {
 	const op = "store.ApplyPlan"
 	args, err := d.assignmentArgs(p, c.To)
@@ -170,12 +192,12 @@ func (d *DirectoryTx) changeAssignment(p Person, c mapping.Change) error {
 		return err
 	}
 	n, err := d.v.q.Exec(`update assignments set grant_kind = $3, scope = $4, events = $5, video = $6, standing = $7, not_before = $8, until = $9,
-		by_rule = $10, ceiling_scope = `+ceilingSQL+`, sources = $11, id = $12 where conn = $1 and person = $2 and id = $13`,
+		by_rule = $10, ceiling_scope = `+ceilingSQL+`, permit = `+permitSQL+`, sources = $11, id = $12 where conn = $1 and person = $2 and id = $13`,
 		append(args, string(c.From.ID))...)
 	if err == nil && n == 0 {
 		return fault.New(fault.Stale, op, "the assignment %s is no longer held", c.From.ID)
 	}
-	return d.aboveCeiling(err)
+	return d.refused(c.To, err)
 }
 
 func (d *DirectoryTx) giveAssignment(p Person, a access.Assignment) error {
@@ -183,9 +205,9 @@ func (d *DirectoryTx) giveAssignment(p Person, a access.Assignment) error {
 	if err != nil {
 		return err
 	}
-	_, err = d.v.q.Exec(`insert into assignments (conn, person, grant_kind, scope, events, video, standing, not_before, until, by_rule, ceiling_scope, sources, id, last_used_at)
-		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, `+ceilingSQL+`, $11, $12, $13)`, append(args, ms(a.LastUsed))...)
-	return d.aboveCeiling(err)
+	_, err = d.v.q.Exec(`insert into assignments (conn, person, grant_kind, scope, events, video, standing, not_before, until, by_rule, ceiling_scope, permit, sources, id, last_used_at)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, `+ceilingSQL+`, `+permitSQL+`, $11, $12, $13)`, append(args, ms(a.LastUsed))...)
+	return d.refused(a, err)
 }
 
 func (d *DirectoryTx) assignmentArgs(p Person, a access.Assignment) ([]any, error) {
@@ -193,19 +215,27 @@ func (d *DirectoryTx) assignmentArgs(p Person, a access.Assignment) ([]any, erro
 	if err != nil {
 		return nil, fault.Wrap(fault.Internal, "store.ApplyPlan", err)
 	}
-	byRule := slices.ContainsFunc(a.Sources, func(s access.Source) bool { return s.Kind == access.SourceRule })
 	return []any{d.conn, int64(p.Key), string(a.Grant), string(a.Scope), string(a.Flags.Events), a.Flags.Video, string(a.Standing),
-		ms(a.NotBefore), ms(a.Until), byRule, string(sources), string(a.ID)}, nil
+		ms(a.NotBefore), ms(a.Until), byRule(a), string(sources), string(a.ID)}, nil
 }
 
-func (d *DirectoryTx) aboveCeiling(err error) error {
+func byRule(a access.Assignment) bool {
+	return slices.ContainsFunc(a.Sources, func(s access.Source) bool { return s.Kind == access.SourceRule })
+}
+
+// refused says what it means that the database refuses an assignment.
+func (d *DirectoryTx) refused(a access.Assignment, err error) error {
 	const op = "store.ApplyPlan"
 	err = d.v.failed(err, op)
-	if reason := fault.ReasonOf(err); fault.Is(err, fault.Conflict) && (reason == ReasonForeignKey || reason == ReasonCheck) {
-		return &fault.Error{Kind: fault.Denied, Op: op, Reason: ReasonAboveCeiling, Err: err,
-			Detail: "a rule gives more than the connection's ceiling allows"}
+	reason := fault.ReasonOf(err)
+	if !fault.Is(err, fault.Conflict) || reason != ReasonForeignKey && reason != ReasonCheck {
+		return err
 	}
-	return err
+	denied := &fault.Error{Kind: fault.Denied, Op: op, Reason: ReasonAboveCeiling, Err: err, Detail: "a rule gives more than the connection's ceiling allows"}
+	if !byRule(a) {
+		denied.Reason, denied.Detail = ReasonNotPermitted, "neither a rule nor a permit gives this"
+	}
+	return denied
 }
 
 // AssignmentUse names an assignment that somebody uses.

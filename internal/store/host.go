@@ -306,10 +306,15 @@ func (tx *Tx) PutConnection(c access.Connection, now time.Time) (created bool, e
 	return true, tx.touchConnection(c.ID)
 }
 
-// EndConnection refuses everybody of the connection from the commit on.
+// EndConnection refuses everybody of the connection from the commit on, and what people
+// permitted them counts for nothing, also when it is opened again (VoidPermits).
 // fault.NotFound if there is none; nothing changes if it has ended already.
-func (tx *Tx) EndConnection(id access.ConnectionID, _ time.Time) error {
-	return tx.setConnection("store.EndConnection", id, false)
+func (tx *Tx) EndConnection(id access.ConnectionID, now time.Time) error {
+	const op = "store.EndConnection"
+	if _, err := tx.exec(op, `update connections set permits_from = $1 where id = $2 and active`, ms(now)+1, string(id)); err != nil {
+		return err
+	}
+	return tx.setConnection(op, id, false)
 }
 
 // ResumeConnection opens an ended connection again; nothing older revives.

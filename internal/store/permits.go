@@ -32,6 +32,10 @@ func scanPermitRow(r Row) (p PermitRow, err error) {
 	return p, err
 }
 
+// livingSQL is whether the permit t counts, but for its time: it has not ended, nor has its
+// connection since it was given.
+const livingSQL = `t.ended_at = 0 and t.given_at >= (select c.permits_from from connections c where c.key = t.conn)`
+
 const permitRows = `select ` + permitColumns + `, c.id from permits t join connections c on c.key = t.conn where `
 
 // PutPermit records what people decided that a person may hold. It lives from now on; its
@@ -139,7 +143,7 @@ func (v *View) decided(who string, of func(PersonKey) *access.Decided, args ...a
 			of(key).Permits = append(of(key).Permits, t)
 		}
 		return err
-	}, `select `+permitColumns+`, t.person from permits t where t.conn = $1 and t.person `+who+` and t.ended_at = 0 order by t.id`, args...)
+	}, `select `+permitColumns+`, t.person from permits t where t.conn = $1 and t.person `+who+` and `+livingSQL+` order by t.id`, args...)
 	if err != nil {
 		return err
 	}
@@ -212,6 +216,13 @@ func (v *View) livePermitsAt(scopes []access.ScopeID, after PermitPlace, n int) 
 		all = append(all, some...)
 	}
 	return all, err
+}
+
+// VoidPermits lists permits that were given before their connection ended: at most n.
+// They count for nothing, and are to be ended.
+func (v *View) VoidPermits(n int) ([]PermitRow, error) {
+	return list(v, "store.VoidPermits", scanPermitRow, `select `+permitColumns+`, c.id from connections c
+		cross join permits t where t.conn = c.key and t.given_at < c.permits_from and t.ended_at = 0 limit $1`, n)
 }
 
 // PermitEnd is where a page of permits by their end was left; zero: before the first.

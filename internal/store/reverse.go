@@ -141,7 +141,7 @@ func (v *View) Holders(s Seat, h Held, after int64, limit int) (all []Holder, la
 		all = append(all, one)
 		return json.Unmarshal(sources, &all[len(all)-1].Sources)
 	}, `select a.key, a.id, a.grant_kind, a.scope, a.events, a.video, a.standing, a.not_before, a.until, a.last_used_at, a.sources, c.id, p.id, p.user_name, p.display_name,
-		c.active and p.active and p.policy > 0 and p.policy >= c.decided_from and (p.valid_until = 0 or p.valid_until > $`+strconv.Itoa(n)+`) and not (`+fencedSQL+`)
+		c.active and p.active and p.policy > 0 and p.policy >= c.decided_from and (p.valid_until = 0 or p.valid_until > $`+strconv.Itoa(n)+`) and not (`+fencedSQL+`) and `+backedSQL+`
 		from assignments a cross join people p cross join connections c
 		where `+where+` and a.key > $`+strconv.Itoa(n-2)+` and p.key = a.person and c.key = a.conn order by a.key limit $`+strconv.Itoa(n-1), args...)
 	return all, last, err

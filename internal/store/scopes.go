@@ -226,6 +226,6 @@ func (tx *Tx) DueAt(scopes []access.ScopeID) error {
 		err := r.Scan(&conn, &person)
 		tx.touched = append(tx.touched, touch{person: personRef{ids[conn], person}})
 		return err
-	}, `update people set valid_until = $1 where key in (select person from assignments where scope in (`+tx.engine.Dialect().Texts("$2")+`) and ceiling_scope is null) returning conn, id`,
+	}, `update people set valid_until = $1 where key in (select person from permits where scope in (`+tx.engine.Dialect().Texts("$2")+`) and ended_at = 0) returning conn, id`,
 		due, jsonList(scopes))
 }

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
@@ -78,7 +79,8 @@ func TestCeilingsOfScopesBecomeCeilingsInATree(t *testing.T) {
 				(1, 1, 'asg_1', 'standard', 'f', '', false, 'primary', 0, 0, true, 'f', '[]'),
 				(1, 1, 'asg_2', 'elevated', 'f', '', false, 'guest', 0, 0, true, 'f', '[]'),
 				(1, 1, 'asg_3', 'standard', 'x', '', false, 'guest', 0, 0, true, 'x', '[]'),
-				(1, 1, 'asg_4', 'administrator', 'g', '', true, 'guest', 0, 0, false, null, '[]')`, nil},
+				(1, 1, 'asg_4', 'administrator', 'g', '', true, 'guest', 0, 0, false, null,
+					'[{"kind":"request","id":"req_1","standing":"guest","flags":{"events":"none","video":true},"until":"2999-01-02T03:04:05.678Z"}]')`, nil},
 		} {
 			if _, err := q.Exec(s.sql, s.args...); err != nil {
 				return err
@@ -121,6 +123,11 @@ func TestCeilingsOfScopesBecomeCeilingsInATree(t *testing.T) {
 		held, err := d.Assignments(p)
 		if err != nil || len(held) != 4 {
 			t.Errorf("held %v: %v", held, err)
+		}
+		by, err := d.Decided(p)
+		if want := time.Date(2999, 1, 2, 3, 4, 5, 678e6, time.UTC); err != nil || len(by.Permits) != 1 || by.Permits[0].Request != "req_1" || !by.Permits[0].Until.Equal(want) ||
+			by.Permits[0].Flags != held[3].Sources[0].Flags || p.ValidUntil.After(time.Unix(1, 0)) {
+			t.Errorf("permitted %+v, held %+v, until %v: %v", by.Permits, held, p.ValidUntil, err)
 		}
 		give := func(id access.AssignmentID, g access.Grant, s access.ScopeID) error {
 			return d.ApplyPlan(p, mapping.Plan{Give: []access.Assignment{{ID: id, Grant: g, Scope: s, Standing: access.Guest, Sources: []access.Source{{Kind: access.SourceRule}}}}})

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
 	"github.com/drawbridge-id/drawbridge/internal/store"
+	"github.com/drawbridge-id/drawbridge/mapping"
 )
 
 func permit(id, scope string) access.Permit {
@@ -274,6 +276,84 @@ func testLimits(t *testing.T, f *fixture) {
 		l, err := v.Limit(two.ID)
 		if l.Connection != north || !reflect.DeepEqual(l.Limit, two) {
 			t.Errorf("%+v", l)
+		}
+		return err
+	})
+}
+
+// The database refuses an assignment that no rule gives and that points at no living permit
+// of just that person, grant and scope; and one whose permit ends is not held.
+func testNotPermitted(t *testing.T, f *fixture) {
+	mara, sam := f.person(north, "per_mara", "mara"), f.person(north, "per_sam", "sam")
+	a := f.permitted(mara, "asg_1", access.Elevated, "scp_far")
+	for name, try := range map[string]func() error{
+		"another person": func() error { return f.apply(sam, mapping.Plan{Give: []access.Assignment{a}}) },
+		"another grant": func() error {
+			return f.apply(mara, mapping.Plan{Give: []access.Assignment{byPeople("asg_1", access.Standard, "scp_far")}})
+		},
+		"another scope": func() error {
+			return f.apply(mara, mapping.Plan{Give: []access.Assignment{byPeople("asg_1", access.Elevated, "scp_near")}})
+		},
+		"nothing gave it": func() error {
+			return f.apply(mara, mapping.Plan{Give: []access.Assignment{{ID: "asg_1", Grant: access.Standard, Scope: "scp_fleet", Standing: access.Guest}}})
+		},
+	} {
+		if err := try(); !fault.Is(err, fault.Denied) || fault.ReasonOf(err) != store.ReasonNotPermitted {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if err := f.apply(mara, mapping.Plan{Give: []access.Assignment{a}}); err != nil || len(f.held(mara)) != 1 {
+		t.Fatalf("permitted: %v", err)
+	}
+	f.write(north, func(d *store.DirectoryTx) error {
+		_, err := d.EndPermit("prm_asg_1", access.EndPermitRevoked, day)
+		return err
+	})
+	if held := f.held(mara); len(held) != 0 {
+		t.Errorf("held without a permit: %v", held)
+	}
+	f.read(north, func(d *store.Directory) error {
+		stored, err := d.Stored(mara)
+		if len(stored) != 1 {
+			t.Errorf("to be written anew: %v", stored)
+		}
+		return err
+	})
+	if err := f.apply(mara, mapping.Plan{Change: []mapping.Change{{From: a, To: a}}}); fault.ReasonOf(err) != store.ReasonNotPermitted {
+		t.Errorf("changed without a permit: %v", err)
+	}
+}
+
+// What was given before a connection ended counts for nothing when it is open again, and is
+// found to be ended.
+func testVoidPermits(t *testing.T, f *fixture) {
+	mara, sam := f.person(north, "per_mara", "mara"), f.person(south, "per_sam", "sam")
+	a := f.permitted(mara, "asg_1", access.Elevated, "scp_far")
+	f.permitted(sam, "asg_2", access.Elevated, "scp_far")
+	if err := f.apply(mara, mapping.Plan{Give: []access.Assignment{a}}); err != nil {
+		t.Fatal(err)
+	}
+	f.update(func(tx *store.Tx) error {
+		err := tx.EndConnection(north, day)
+		return errors.Join(err, tx.ResumeConnection(north, day.Add(time.Hour)))
+	})
+	later := permit("prm_later", "scp_far")
+	later.Given = day.Add(2 * time.Hour)
+	f.write(north, func(d *store.DirectoryTx) error { return d.PutPermit(mara, later) })
+	f.read(north, func(d *store.Directory) error {
+		by, err := d.Decided(reread(t, d, mara))
+		if len(by.Permits) != 1 || by.Permits[0].ID != later.ID {
+			t.Errorf("%+v counts", by.Permits)
+		}
+		return err
+	})
+	if held := f.held(mara); len(held) != 0 {
+		t.Errorf("held: %v", held)
+	}
+	f.view(func(v *store.View) error {
+		void, err := v.VoidPermits(10)
+		if len(void) != 1 || void[0].ID != "prm_asg_1" || void[0].Connection != north {
+			t.Errorf("%+v", void)
 		}
 		return err
 	})

@@ -13,9 +13,9 @@ import (
 // people, in pages, and counted; what is over or begins later is left out where that is asked.
 func testHolders(t *testing.T, f *fixture) {
 	a, b, c := f.person(north, "per_a", "a@north.example"), f.person(north, "per_b", "b@north.example"), f.person(south, "per_c", "c@south.example")
-	later := byPeople("asg_3", access.Standard, "scp_fleet")
+	later := f.permitted(b, "asg_3", access.Standard, "scp_fleet")
 	later.NotBefore, later.Until = day.Add(time.Hour), time.Time{}
-	over := byPeople("asg_4", access.Elevated, "scp_fleet") // until day + 1h
+	over := f.permitted(a, "asg_4", access.Elevated, "scp_fleet") // until day + 1h
 	for p, held := range map[string][]access.Assignment{"per_a": {byRule("asg_1", access.Standard, "scp_fleet"), over}, "per_b": {later}, "per_c": {byRule("asg_5", access.Standard, "scp_fleet")}} {
 		for _, who := range []store.Person{a, b, c} {
 			if string(who.ID) == p {

@@ -22,6 +22,17 @@ func byPeople(id access.AssignmentID, g access.Grant, s access.ScopeID) access.A
 		Sources: []access.Source{{Kind: access.SourceRequest, ID: "req", Standing: access.Guest, Until: day.Add(time.Hour)}}}
 }
 
+// permitted is byPeople, with what people decided.
+func (f *fixture) permitted(p store.Person, id access.AssignmentID, g access.Grant, s access.ScopeID) access.Assignment {
+	f.t.Helper()
+	f.write(p.Connection, func(d *store.DirectoryTx) error {
+		t := permit("prm_"+string(id), string(s))
+		t.Grant, t.Request = g, "req"
+		return d.PutPermit(p, t)
+	})
+	return byPeople(id, g, s)
+}
+
 func (f *fixture) apply(p store.Person, plan mapping.Plan) error {
 	return f.try(p.Connection, func(d *store.DirectoryTx) error { return d.ApplyPlan(p, plan) })
 }
@@ -36,7 +47,7 @@ func (f *fixture) held(p store.Person) (all []access.Assignment) {
 // guest may change places within one plan.
 func testPlans(t *testing.T, f *fixture) {
 	p := f.person(north, "per_1", "one@north.example")
-	a, b := byRule("asg_1", access.Standard, "scp_fleet"), byPeople("asg_2", access.Elevated, "scp_far")
+	a, b := byRule("asg_1", access.Standard, "scp_fleet"), f.permitted(p, "asg_2", access.Elevated, "scp_far")
 	a.Person, b.Person = p.ID, p.ID
 	if err := f.apply(p, mapping.Plan{Give: []access.Assignment{a, b}}); err != nil {
 		t.Fatal(err)
@@ -59,7 +70,7 @@ func testPlans(t *testing.T, f *fixture) {
 	if got := f.held(p); fmt.Sprint(got) != fmt.Sprint([]access.Assignment{b2, a2}) {
 		t.Errorf("after the swap %v", got)
 	}
-	second := byPeople("asg_3", access.Standard, "scp_near")
+	second := f.permitted(p, "asg_3", access.Standard, "scp_near")
 	second.Standing = access.Primary
 	if err := f.apply(p, mapping.Plan{Give: []access.Assignment{second}}); !fault.Is(err, fault.Conflict) {
 		t.Errorf("a second primary: %v", err)
@@ -93,7 +104,7 @@ func testCeiling(t *testing.T, f *fixture) {
 	if err := f.apply(p, mapping.Plan{Give: []access.Assignment{mixed}}); !above(err) {
 		t.Errorf("a rule beside a request: %v", err)
 	}
-	requested := byPeople("asg_1", access.Administrator, "scp_host")
+	requested := f.permitted(p, "asg_1", access.Administrator, "scp_host")
 	if err := f.apply(p, mapping.Plan{Give: []access.Assignment{requested}}); err != nil {
 		t.Errorf("people may: %v", err)
 	}

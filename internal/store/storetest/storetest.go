@@ -99,6 +99,8 @@ func Run(t *testing.T, open func(t *testing.T) *store.Store) {
 		{"permits are listed", testPermitPages},
 		{"permits are watched", testPermitWatch},
 		{"who administers a scope", testAdministrators},
+		{"nobody holds what nobody permitted", testNotPermitted},
+		{"what was permitted before its connection ended counts for nothing", testVoidPermits},
 		{"clients", testClients},
 		{"an application has one stream", testStreams},
 		{"a signal of an identity provider counts once", testIdPSignals},
