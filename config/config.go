@@ -291,7 +291,7 @@ type loader struct {
 
 func (l *loader) config(root field) *Config {
 	b, ok := root.open("version", "vendor", "server", "sessions", "keys", "clients", "scopes", "scopes_file", "connections",
-		"attributes", "conditions", "grants", "risk", "rules", "guard", "tests", "webhooks")
+		"attributes", "conditions", "grants", "risk", "rules", "guard", "requests", "reviews", "tests", "webhooks")
 	if !ok {
 		return nil
 	}

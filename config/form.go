@@ -23,6 +23,8 @@ type form struct {
 	Risk        formRisk                  `json:"risk"`
 	Rules       []formRule                `json:"rules"`
 	Guard       formGuard                 `json:"guard"`
+	Requests    formRequests              `json:"requests"`
+	Reviews     []formReview              `json:"reviews"`
 	Tests       []formTest                `json:"tests"`
 	Webhooks    []formWebhook             `json:"webhooks"`
 }
@@ -357,6 +359,43 @@ type formAlarm struct {
 	Within  formDuration `json:"within"`
 }
 
+type formRequests struct {
+	Require    []formRequirement `json:"require" jsonschema:"minItems=1"`
+	Within     formDuration      `json:"within"`
+	Remind     []formDuration    `json:"remind" jsonschema:"maxItems=8"`
+	Classes    []formClass       `json:"classes" jsonschema:"maxItems=64"`
+	BreakGlass formGlass         `json:"break_glass"`
+}
+
+type formClass struct {
+	Name      string            `json:"name" jsonschema:"required"`
+	Grants    []formGrant       `json:"grants"`
+	Scopes    []formLevel       `json:"scopes"`
+	Outside   bool              `json:"outside"`
+	Approvers string            `json:"approvers" jsonschema:"enum=scope_administrators,enum=service_owners"`
+	Need      int               `json:"need" jsonschema:"minimum=1,maximum=2"`
+	Longest   formDuration      `json:"longest"`
+	Permanent bool              `json:"permanent"`
+	Require   []formRequirement `json:"require" jsonschema:"minItems=1"`
+}
+
+type formGlass struct {
+	Grants  []formGrant  `json:"grants" jsonschema:"required"`
+	Longest formDuration `json:"longest"`
+	Need    int          `json:"need" jsonschema:"minimum=1,maximum=2"`
+	Within  formDuration `json:"within"`
+}
+
+type formReview struct {
+	Name       string         `json:"name" jsonschema:"required"`
+	Select     string         `json:"select" jsonschema:"required"`
+	Every      formDuration   `json:"every" jsonschema:"required"`
+	Within     formDuration   `json:"within"`
+	Reviewers  string         `json:"reviewers" jsonschema:"enum=scope_administrators,enum=service_owners"`
+	Unanswered string         `json:"unanswered" jsonschema:"enum=remove,enum=keep"`
+	Remind     []formDuration `json:"remind" jsonschema:"maxItems=8"`
+}
+
 type formTest struct {
 	Name      string      `json:"name" jsonschema:"required"`
 	As        formPerson  `json:"as" jsonschema:"required"`
@@ -401,6 +440,7 @@ func docsOf() map[string]string {
 		"formProvider": "scopes", "formAccount": "scopes", "formFleet": "scopes", "formConnection": "connections", "formSCIM": "scim",
 		"formFederation": "scim.federation", "formExtensions": "scim.extensions", "formExtension": "scim.extensions", "formSignIn": "sign_in", "formRevocation": "sign_in.revocation", "formSignals": "sign_in.signals",
 		"formContactTerms": "a grant", "formTerms": "a grant", "formRisk": "risk", "formRule": "rules", "formGuard": "guard", "formAlarm": "alarm",
+		"formRequests": "requests", "formClass": "requests.classes", "formGlass": "requests.break_glass", "formReview": "reviews",
 		"formTest": "tests", "formPerson": "as", "formWebhook": "webhooks",
 	}
 }

@@ -83,7 +83,7 @@ func (b block) rootCommand(at field) Root {
 // atLeast is duration with a least value.
 func (b block) atLeast(name string, usual, least, most time.Duration) time.Duration {
 	d := b.duration(name, usual, most)
-	if f, ok := b.get(name); ok && d < least {
+	if f, ok := b.get(name); ok && d > 0 && d < least { // 0: it was no duration, and has been reported
 		f.say("%s is too short; at least %s", short(d), short(least))
 		return usual
 	}

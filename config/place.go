@@ -1,6 +1,7 @@
 package config
 
 import (
+	"slices"
 	"strings"
 	"unicode"
 
@@ -27,8 +28,13 @@ func (l *loader) within(p mapping.Pos, text string, offset int) (mapping.Pos, in
 	return mapping.Pos{File: p.File, Line: at.line + 1, Col: at.col + 1}, max(1, word(runes[offset:]))
 }
 
-// word is how long the name or the operator is that a text begins with.
+// word is how long the name, the operator or the quoted text is that a text begins with.
 func word(text []rune) int {
+	if len(text) > 0 && (text[0] == '"' || text[0] == '\'') {
+		if end := slices.Index(text[1:], text[0]); end >= 0 {
+			return end + 2
+		}
+	}
 	name := func(c rune) bool { return unicode.IsLetter(c) || unicode.IsDigit(c) || strings.ContainsRune("_.", c) }
 	operator := func(c rune) bool { return strings.ContainsRune("=<>!&|", c) }
 	of := name

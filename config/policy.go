@@ -36,6 +36,7 @@ func (l *loader) policy(root block, c *Config) {
 	c.Policy.Attributes, c.Policy.Conditions = l.attributes(root), l.conditions(root)
 	c.Policy.Rules, c.Policy.Catalogue = l.rules(root), l.catalogue(root)
 	c.Policy.Guard, c.Policy.Tests = l.guard(root), l.tests(root, c.Policy.Attributes)
+	c.Policy.Requests, c.Policy.Reviews = l.requests(root), l.reviews(root)
 	compiled := c.Policy
 	if compiled.TreeInStore {
 		compiled.Scopes = suppose(c.Policy.Scopes[0], c.Policy)
@@ -75,6 +76,9 @@ func (l *loader) compile(src mapping.PolicySource, sound map[access.ConnectionID
 	}
 	for _, r := range src.Rules {
 		texts[r.FieldPos["when"]] = r.When
+	}
+	for _, r := range src.Reviews {
+		texts[r.FieldPos["select"]] = r.Select
 	}
 	_, err := mapping.Compile(src)
 	var faults mapping.Faults

@@ -17,13 +17,15 @@ const SchemaPath = "/schema/drawbridge.v1.json"
 
 // Values that the file writes in a way of its own, as an editor is told about them.
 type (
-	formDuration struct{}
-	formInstant  struct{}
-	formShare    struct{}
-	formHarm     struct{}
-	formGrant    struct{}
-	formWorkflow struct{}
-	formScopes   map[string]formProvider
+	formDuration    struct{}
+	formInstant     struct{}
+	formShare       struct{}
+	formHarm        struct{}
+	formGrant       struct{}
+	formWorkflow    struct{}
+	formLevel       struct{}
+	formRequirement struct{}
+	formScopes      map[string]formProvider
 )
 
 func pattern(p string) *jsonschema.Schema { return &jsonschema.Schema{Type: "string", Pattern: p} }
@@ -62,6 +64,14 @@ func (formGrant) JSONSchema() *jsonschema.Schema { return enum(access.Grants()) 
 
 // JSONSchema is one of the workflows.
 func (formWorkflow) JSONSchema() *jsonschema.Schema { return enum(access.Workflows()) }
+
+// JSONSchema is a level of the scope tree.
+func (formLevel) JSONSchema() *jsonschema.Schema {
+	return enum([]string{access.Host.String(), access.ServiceProvider.String(), access.Account.String(), access.Fleet.String()})
+}
+
+// JSONSchema is what a request may have to name.
+func (formRequirement) JSONSchema() *jsonschema.Schema { return enum(requirements()) }
 
 // Schema is the JSON Schema (2020-12) of the configuration file, for editors. It knows
 // every key and what it means; the loader knows more.

@@ -78,6 +78,7 @@ func Compile(src PolicySource) (*Policy, error) {
 		}
 	}
 	faults = append(faults, p.conditions.faults()...)
+	faults = append(faults, src.checkReviews()...)
 	faults = append(faults, p.tolerate(p.checkTests(src.Tests))...)
 	if len(faults) > 0 {
 		return nil, faults

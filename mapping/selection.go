@@ -96,6 +96,18 @@ func CompileSelection(text string) (*Selection, Faults) {
 	return &Selection{r.program}, nil
 }
 
+// checkReviews says what is wrong with what reviews select.
+func (src PolicySource) checkReviews() (faults Faults) {
+	for _, r := range src.Reviews {
+		_, wrong := CompileSelection(r.Select)
+		for _, f := range wrong {
+			f.Pos, f.Message = at(r.Written, "select"), fmt.Sprintf("review %q: %s", r.Name, f.Message)
+			faults = append(faults, f)
+		}
+	}
+	return faults
+}
+
 // selecting compiles one selection.
 type selecting struct {
 	text    string
