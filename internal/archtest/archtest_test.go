@@ -40,6 +40,7 @@ var layers = []struct {
 	{"scim/schema", nil},
 	{"mapping", []string{"internal/access", "internal/fault", "internal/suggest", "scim/schema"}},
 	{"internal/request", []string{"internal/access", "internal/fault", "mapping"}},
+	{"internal/exception", []string{"internal/access", "internal/request", "mapping"}},
 	{"internal/review", []string{"internal/access", "mapping"}},
 	{"internal/handover", []string{"internal/access"}},
 	{"internal/register", []string{"internal/access", "internal/suggest"}},
@@ -49,7 +50,7 @@ var layers = []struct {
 	{"scim/traffic", []string{"scim/filter", "scim/patch", "scim/schema"}},
 	// L2: contracts and protocol fronts
 	{"scim/admission", nil},
-	{"internal/store", []string{"internal/access", "internal/credential", "internal/event", "internal/fault", "internal/request", "internal/review", "internal/session", "mapping", "scim/admission", "scim/filter", "scim/schema"}},
+	{"internal/store", []string{"internal/access", "internal/credential", "internal/event", "internal/exception", "internal/fault", "internal/request", "internal/review", "internal/session", "mapping", "scim/admission", "scim/filter", "scim/schema"}},
 	{"internal/hot", []string{"internal/access", "internal/credential", "internal/session"}},
 	{"scim", []string{"scim/admission", "scim/dialect", "scim/filter", "scim/patch", "scim/schema", "scim/traffic"}},
 	{"scim/scimtest", nil}, // judges any server: nothing of ours
@@ -61,8 +62,8 @@ var layers = []struct {
 	{"oidc/ssf", []string{"internal/access", "internal/fault", "internal/secret", "oidc"}},
 	{"oidc/inbound", []string{"internal/access", "internal/assertion", "internal/fault", "internal/jwtclaims", "internal/secret", "oidc/ssf"}},
 	// L3: use cases
-	{"internal/bridge", []string{"internal/access", "internal/assertion", "internal/credential", "internal/event", "internal/fault", "internal/hot", "internal/review", "internal/register", "internal/secret", "internal/session", "internal/store", "internal/suggest", "mapping", "oidc", "oidc/authzen", "oidc/inbound", "oidc/ssf", "oidc/upstream", "scim", "scim/admission", "scim/dialect", "scim/patch", "scim/schema", "scim/traffic"}},
-	{"internal/steward", []string{"internal/access", "internal/bridge", "internal/credential", "internal/event", "internal/fault", "internal/register", "internal/request", "internal/review", "internal/store", "mapping"}},
+	{"internal/bridge", []string{"internal/access", "internal/assertion", "internal/credential", "internal/event", "internal/exception", "internal/fault", "internal/hot", "internal/review", "internal/register", "internal/secret", "internal/session", "internal/store", "internal/suggest", "mapping", "oidc", "oidc/authzen", "oidc/inbound", "oidc/ssf", "oidc/upstream", "scim", "scim/admission", "scim/dialect", "scim/patch", "scim/schema", "scim/traffic"}},
+	{"internal/steward", []string{"internal/access", "internal/bridge", "internal/credential", "internal/event", "internal/exception", "internal/fault", "internal/register", "internal/request", "internal/review", "internal/store", "mapping"}},
 	// L4: engines
 	{"internal/sqlitedb", []string{"internal/fault"}},
 	{"internal/store/sqlite", []string{"internal/access", "internal/fault", "internal/sqlitedb", "internal/store"}},
@@ -92,7 +93,7 @@ var layers = []struct {
 var suites = []string{"internal/rsakey/rsakeytest", "internal/store/storetest", "internal/hot/hottest"}
 
 // pure packages take the instant as an argument and reach for nothing.
-var pure = []string{"internal/access", "internal/suggest", "internal/jwtclaims", "internal/event", "internal/fault", "internal/session", "mapping", "internal/request", "internal/review", "internal/handover", "internal/register", "scim/schema", "scim/filter", "scim/patch", "scim/dialect", "scim/traffic"}
+var pure = []string{"internal/access", "internal/suggest", "internal/jwtclaims", "internal/event", "internal/fault", "internal/session", "mapping", "internal/request", "internal/review", "internal/exception", "internal/handover", "internal/register", "scim/schema", "scim/filter", "scim/patch", "scim/dialect", "scim/traffic"}
 
 type listed struct {
 	ImportPath string

@@ -102,6 +102,9 @@ func (c *change) settleWith(p store.Person, held []access.Assignment, live func(
 		if err := c.moveSessions(rows, held, after); err != nil {
 			return err
 		}
+		if err := c.findExceptions(p, held, after, by); err != nil {
+			return err
+		}
 	}
 	validUntil := earliest(d.ValidUntil, mapping.NextChange(after, c.now))
 	if !ended && p.Policy == c.policy.version && p.ValidUntil.Equal(validUntil) {

@@ -332,6 +332,9 @@ func (d *DirectoryTx) DeletePerson(p Person, now time.Time) error {
 	if _, err := d.tx.exec(op, `delete from register where conn = $1 and person = $2 and person <> ''`, d.conn, string(p.ID)); err != nil {
 		return err
 	}
+	if _, err := d.tx.exec(op, `delete from exceptions where conn = $1 and person = $2`, d.conn, int64(p.Key)); err != nil {
+		return err
+	}
 	n, err := d.tx.exec(op, `delete from people where conn = $1 and key = $2`, d.conn, int64(p.Key))
 	if err != nil {
 		return err

@@ -12,6 +12,7 @@ import (
 	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/credential"
 	"github.com/drawbridge-id/drawbridge/internal/event"
+	"github.com/drawbridge-id/drawbridge/internal/exception"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
 	"github.com/drawbridge-id/drawbridge/internal/request"
 	"github.com/drawbridge-id/drawbridge/internal/review"
@@ -262,6 +263,14 @@ func registerRows(tx *store.Tx, d *store.DirectoryTx) error {
 	_, err8 := tx.Register("", 0, 10)
 	_, err9 := tx.Register(crashConn, 0, 10)
 	_, err10 := d.DropRegistered(e.Key)
+	p, err18 := d.Person("per_1")
+	_, err12 := d.Found(p, []exception.Exception{{Kind: exception.Permanent, Pair: exception.Pair{Grant: access.Standard, Scope: "s"}}}, crashDay)
+	_, err13 := tx.Exceptions(nil, store.ExceptionPlace{}, 10, crashDay)
+	_, err14 := tx.Exceptions([]access.ScopeID{"s"}, store.ExceptionPlace{}, 10, crashDay)
+	at, err15 := tx.ExceptionsPass()
+	_, _, _, err16 := tx.NextHolding(at, 10)
+	_, err17 := d.Found(p, nil, crashDay)
+	err = errors.Join(err, err18, err12, err13, err14, err15, err16, err17, tx.MoveExceptionsPass(at, at))
 	_, err11 := tx.LimitNotes([]access.LimitID{"lim_1", "lim_2"})
 	return errors.Join(err, err2, err3, err4, err5, err6, err7, err8, err9, err10, err11, tx.PutLimitNote(store.LimitNote{Limit: "lim_1"}))
 }

@@ -9,3 +9,31 @@ create table limit_notes (
   lifted_by text not null default '',
   lifted_reason text not null default ''
 ) without rowid;
+
+-- What is out of the ordinary about an assignment, as it was decided last. since: when people gave it, or it was found.
+create table exceptions (
+  key integer primary key,
+  conn bigint not null references connections (key),
+  person bigint not null,
+  person_id text not null,
+  kind text not null,
+  grant_kind text not null,
+  scope text not null,
+  until bigint not null,                  -- 0: no end
+  since bigint not null,
+  doc text not null                       -- JSON: what else makes it one, and where it comes from
+);
+create unique index exceptions_one on exceptions (conn, person, kind, grant_kind, scope);
+create index exceptions_scope on exceptions (scope, key);
+
+-- Everybody is looked at anew after a policy that may find other exceptions: under which policy all are found, which is
+-- being worked under, and how far that has come. One row.
+create table exceptions_pass (
+  id bigint not null primary key check (id = 1),
+  found bigint not null,
+  working bigint not null,
+  conn bigint not null,
+  person bigint not null,
+  looked bigint not null
+) without rowid;
+insert into exceptions_pass (id, found, working, conn, person, looked) values (1, 0, 0, 0, 0, 0);
