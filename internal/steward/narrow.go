@@ -359,9 +359,8 @@ func limitViews(v *store.View, t *access.Tree, p store.Person, limits []access.L
 	all := make([]LimitView, len(limits))
 	for i, l := range limits {
 		n := notes[l.ID]
-		s, _ := t.Scope(l.Scope)
 		all[i] = LimitView{ID: l.ID, For: Who{PersonRef: PersonRef{Connection: p.Connection, Person: p.ID}, UserName: p.UserName, DisplayName: p.DisplayName},
-			Area:  AreaView{ID: l.Scope, Path: t.Path(l.Scope), Level: s.Level, Name: s.Name},
+			Area:  areaOf(t, l.Scope),
 			Grant: l.Grant, Withheld: l.Withheld, Events: l.Events, NoVideo: l.NoVideo, Set: l.Set, By: n.SetBy, Reason: n.SetReason,
 			Lifted: l.Lifted, LiftedBy: n.LiftedBy, Because: n.LiftedReason}
 	}

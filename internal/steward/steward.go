@@ -13,6 +13,7 @@ import (
 // Steward carries out the use cases. It is safe for concurrent use.
 type Steward struct {
 	bridge *bridge.Bridge
+	found  foundUnder
 }
 
 // New makes a steward of that bridge's directory.
