@@ -75,6 +75,8 @@ func TestTheDescriptionNamesEveryRoute(t *testing.T) {
 		"/signing-keys": "get", "/signing-keys/rotate": "post", "/signing-keys/{key}/retire": "post", "/receivers": "get", "/receivers/{receiver}/retry": "post", "/webhooks/{webhook}/test": "post",
 		"/connections/{connection}/restore-plans": "post", "/connections/{connection}/restores": "post",
 		"/policy/plans": "post", "/policy/applications": "post", "/policy/applications/{version}": "get", "/policy/applications/{version}/plans": "post", "/policy/diff": "get",
+		"/register": "get", "/register/table": "get", "/register/entry": "put", "/register/imports": "post", "/register/tables": "post",
+		"/connections/{connection}/people/{person}/limits": "post", "/limits/{limit}/lift": "post", "/exceptions": "get",
 		"/scopes/imports": "post", "/scopes/imports/{import}/scopes": "post", "/scopes/imports/{import}/commit": "post"}
 	for path, method := range known {
 		if d.Paths[Prefix+path][method] == nil {

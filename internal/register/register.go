@@ -270,19 +270,52 @@ func FormatUntil(until time.Time) string {
 
 // Write writes rows as a table that Parse reads.
 func Write(w io.Writer, rows []Row) error {
-	table := csv.NewWriter(w)
-	table.UseCRLF = true
-	if err := table.Write(Columns()); err != nil {
-		return err
-	}
+	t := NewWriter(w)
 	for _, r := range rows {
-		cells := []string{closed(string(r.Connection)), closed(r.User), r.Level, FormatUntil(r.Until), closed(r.Note)}
-		if err := table.Write(cells); err != nil {
-			return err
-		}
+		t.Write(r)
 	}
-	table.Flush()
-	return table.Error()
+	return t.Flush()
+}
+
+// Writer writes a table row by row.
+type Writer struct {
+	csv *csv.Writer
+	err error
+}
+
+// NewWriter begins a table.
+func NewWriter(w io.Writer) *Writer {
+	t := &Writer{csv: csv.NewWriter(w)}
+	t.csv.UseCRLF = true
+	t.err = t.csv.Write(Columns())
+	return t
+}
+
+// Write adds a row. Flush tells of its errors.
+func (t *Writer) Write(r Row) {
+	if t.err == nil {
+		t.err = t.csv.Write([]string{closed(string(r.Connection)), closed(r.User), r.Level, FormatUntil(r.Until), closed(r.Note)})
+	}
+}
+
+// Flush ends the table, and gives the first error of all.
+func (t *Writer) Flush() error {
+	t.csv.Flush()
+	return cmp.Or(t.err, t.csv.Error())
+}
+
+// Listed are faults as one text: the first of them, and how many more there are.
+func Listed(faults []Fault) string {
+	const most = 10
+	var said []string
+	for i, f := range faults {
+		if i == most {
+			said = append(said, fmt.Sprintf("and %d more", len(faults)-most))
+			break
+		}
+		said = append(said, fmt.Sprintf("line %d, column %d: %s", f.Line, f.Column, f.Text))
+	}
+	return strings.Join(said, "; ")
 }
 
 // formula begins what a spreadsheet would calculate.
