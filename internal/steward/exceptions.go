@@ -208,7 +208,7 @@ func requestsOf(v *store.View, rows []store.ExceptionRow) (map[access.RequestID]
 func exceptionView(p *mapping.Policy, r request.Right, x store.ExceptionRow, who store.Person) ExceptionView {
 	t := p.Tree()
 	out := ExceptionView{Kind: x.Kind, For: Who{PersonRef: PersonRef{Connection: x.Connection, Person: x.Person}, UserName: who.UserName, DisplayName: who.DisplayName},
-		Grant: x.Grant, Area: areaOf(t, x.Scope), By: "rules", Owners: []string{}, Asked: x.Requests, Since: x.Since, Until: x.Until}
+		Grant: x.Grant, Area: areaAt(t, x.Scope), By: "rules", Owners: []string{}, Asked: x.Requests, Since: x.Since, Until: x.Until}
 	switch {
 	case len(x.Requests) > 0 && len(x.Rules) > 0:
 		out.By = "both"
@@ -220,13 +220,13 @@ func exceptionView(p *mapping.Policy, r request.Right, x store.ExceptionRow, who
 			out.Beyond = true
 			continue
 		}
-		out.With = append(out.With, PlaceView{Grant: w.Grant, Area: areaOf(t, w.Scope)})
+		out.With = append(out.With, PlaceView{Grant: w.Grant, Area: areaAt(t, w.Scope)})
 	}
 	out.What = sentence(out)
 	return out
 }
 
-func areaOf(t *access.Tree, id access.ScopeID) AreaView {
+func areaAt(t *access.Tree, id access.ScopeID) AreaView {
 	s, _ := t.Scope(id)
 	return AreaView{ID: id, Path: t.Path(id), Level: s.Level, Name: s.Name}
 }

@@ -19,8 +19,8 @@ import (
 	"github.com/drawbridge-id/drawbridge/mapping"
 )
 
-// permit gives somebody something by a request that was approved by an operator's friend.
-func (w *world) permit(c access.ConnectionID, person access.PersonID, g access.Grant, path string, until time.Time) access.PermitID {
+// given gives somebody something by a request that was approved by an operator's friend.
+func (w *world) given(c access.ConnectionID, person access.PersonID, g access.Grant, path string, until time.Time) access.PermitID {
 	w.t.Helper()
 	now := w.clock.Now()
 	t := access.Permit{ID: access.PermitID(credential.NewIDAt("prm", now)), Grant: g, Scope: w.scope(path), Flags: g.Floor(), Standing: access.Guest, Until: until,
@@ -94,7 +94,7 @@ func TestExceptionsAreListedWhereOneDecides(t *testing.T) {
 		t.Fatalf("%v, complete: %t", lines(all), complete)
 	}
 	until := w.clock.Now().Add(48 * time.Hour)
-	w.permit(banksia, kim, access.Elevated, "boreal/tundra/lulea", until)
+	w.given(banksia, kim, access.Elevated, "boreal/tundra/lulea", until)
 	all, _ := w.exceptions(operator, ExceptionQuery{})
 	want := []string{"above_ceiling kim elevated @ boreal/tundra/lulea", "several_customers kim elevated @ boreal/tundra/lulea", "several_customers kim standard @ southern/banksia/geelong",
 		"two_high_risk kim elevated @ boreal/tundra/lulea", "two_high_risk kim standard @ southern/banksia/geelong"}
@@ -214,7 +214,7 @@ func listedIsFound(t *testing.T, r *rand.Rand) {
 				until = w.clock.Now().Add(time.Duration(1+r.IntN(40)) * time.Hour)
 			}
 			if w.active(x.c, x.p) {
-				w.permit(x.c, x.p, grants[r.IntN(len(grants))], paths[r.IntN(len(paths))], until)
+				w.given(x.c, x.p, grants[r.IntN(len(grants))], paths[r.IntN(len(paths))], until)
 			}
 		case 5:
 			w.activate(x.c, x.p, r.IntN(2) == 0)

@@ -30,7 +30,7 @@ func (s *Steward) TickRegister(ctx context.Context) (more bool, err error) {
 	}
 	err = s.bridge.Deciding(ctx, event.ByBridge, func(d *bridge.Deciding) error {
 		for _, e := range over {
-			if err := lapse(d, e); err != nil {
+			if err := noticeLapse(d, e); err != nil {
 				return err
 			}
 		}
@@ -39,7 +39,7 @@ func (s *Steward) TickRegister(ctx context.Context) (more bool, err error) {
 	return len(over) == lapsesAtOnce, err
 }
 
-func lapse(d *bridge.Deciding, e store.Registered) error {
+func noticeLapse(d *bridge.Deciding, e store.Registered) error {
 	dir, err := d.In(e.Connection)
 	if fault.Is(err, fault.Unauthenticated) {
 		return nil // the connection has ended meanwhile, and is not listed any more

@@ -360,7 +360,7 @@ func limitViews(v *store.View, t *access.Tree, p store.Person, limits []access.L
 	for i, l := range limits {
 		n := notes[l.ID]
 		all[i] = LimitView{ID: l.ID, For: Who{PersonRef: PersonRef{Connection: p.Connection, Person: p.ID}, UserName: p.UserName, DisplayName: p.DisplayName},
-			Area:  areaOf(t, l.Scope),
+			Area:  areaAt(t, l.Scope),
 			Grant: l.Grant, Withheld: l.Withheld, Events: l.Events, NoVideo: l.NoVideo, Set: l.Set, By: n.SetBy, Reason: n.SetReason,
 			Lifted: l.Lifted, LiftedBy: n.LiftedBy, Because: n.LiftedReason}
 	}
