@@ -50,6 +50,8 @@ func (r Request) Approve(s Setting, by Party, less Terms) (Terms, error) {
 	}
 	most := r.Result()
 	switch {
+	case !less.Until.IsZero() && !less.Until.After(s.Now):
+		return Terms{}, fault.New(fault.Invalid, op, "until is past: it would give nothing").Because(ReasonUntilPast)
 	case less.Same(most):
 	case r.State == Unconfirmed:
 		return Terms{}, fault.New(fault.Invalid, op, "what was taken is confirmed as it is, or revoked").Because(ReasonNotLess)
@@ -57,9 +59,6 @@ func (r Request) Approve(s Setting, by Party, less Terms) (Terms, error) {
 		return Terms{}, fault.New(fault.Invalid, op, "an approver may give less than is asked for (%s), and never more or something else", most.Grant).Because(ReasonNotLess)
 	case !s.opensAny(less, r.Wish.Workflows, r.Standing):
 		return Terms{}, fault.New(fault.Invalid, op, "that would open nothing of what is asked for: refuse the request instead").Because(ReasonNothingLeft)
-	}
-	if !less.Until.IsZero() && !less.Until.After(s.Now) {
-		return Terms{}, fault.New(fault.Invalid, op, "until is past: it would give nothing").Because(ReasonUntilPast)
 	}
 	return less, nil
 }

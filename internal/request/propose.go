@@ -29,7 +29,7 @@ type Offer struct {
 // Propose finds the smallest grant at the smallest scope that opens what is wished for,
 // and says all for which the request would be refused, whoever asks.
 func Propose(s Setting, h Holder, w Wish) Offer {
-	o := Offer{Standing: standing(h, w)}
+	o := Offer{Standing: StandingOf(h, w)}
 	o.refuse(apart(s.Catalogue, w)...)
 	scope := w.Area
 	if w.Grant == "" {
@@ -44,9 +44,9 @@ func Propose(s Setting, h Holder, w Wish) Offer {
 
 func (o *Offer) refuse(r ...Refusal) { o.Refused = append(o.Refused, r...) }
 
-// standing is what the access would be: a visit, unless the person has no place of their
+// StandingOf is what the access would be: a visit, unless the person has no place of their
 // own, or this is that place for longer.
-func standing(h Holder, w Wish) access.Standing {
+func StandingOf(h Holder, w Wish) access.Standing {
 	own, has := h.primary()
 	same := func(s access.Source) bool {
 		return s.Kind == access.SourceRequest && s.ID == string(w.Extends) && s.Standing == access.Primary

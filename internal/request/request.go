@@ -89,6 +89,8 @@ type Request struct {
 	// is meant.
 	Successor     Party `json:"successor,omitzero"`
 	ConfirmedLast bool  `json:"confirmed_last,omitzero"`
+	// HeldOver is how often the permit was prolonged, so that its scope is not left alone.
+	HeldOver int `json:"held_over,omitzero"`
 }
 
 // Approval is what one approver gives, or confirms.
@@ -135,15 +137,16 @@ func (h Holder) valid(t *access.Tree, now time.Time) []access.Assignment {
 
 // Case is what access belongs to, with how it ended.
 type Case struct {
-	ID       access.CaseID   `json:"-"`
-	Number   string          `json:"-"` // by which cases sort
-	Opened   time.Time       `json:"-"`
-	Closed   time.Time       `json:"-"` // zero: it is open
-	Waiting  int64           `json:"-"` // requests that wait for a decision
-	Untold   bool            `json:"-"` // permits that ended with it are not told of yet, those behind Mark
-	Mark     access.PermitID `json:"-"`
-	Kind     string          `json:"kind,omitzero"`
-	ClosedBy Party           `json:"closed_by,omitzero"`
-	Reason   string          `json:"reason,omitzero"`
-	Review   access.ReviewID `json:"review,omitzero"`
+	ID        access.CaseID   `json:"-"`
+	Number    string          `json:"-"` // by which cases sort
+	Opened    time.Time       `json:"-"`
+	Closed    time.Time       `json:"-"` // zero: it is open
+	Waiting   int64           `json:"-"` // requests that wait for a decision
+	Untold    bool            `json:"-"` // permits that ended with it are not told of yet, those behind Mark
+	Mark      access.PermitID `json:"-"`
+	Kind      string          `json:"kind,omitzero"`
+	ClosedBy  Party           `json:"closed_by,omitzero"`
+	Reason    string          `json:"reason,omitzero"`
+	Review    access.ReviewID `json:"review,omitzero"`
+	Successor Party           `json:"successor,omitzero"` // who administers what was administered for it
 }

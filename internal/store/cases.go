@@ -90,11 +90,18 @@ func (v *View) WaitingOf(id access.CaseID, n int) ([]access.RequestID, error) {
 		`select r.id from requests r where r.case_id = $1 and r.case_id <> '' and `+waitingSQL+` order by r.id limit $2`, string(id), n)
 }
 
-// LivePermitIDs are the permits of a case that have not ended, by scope and id, at most n:
-// what closing it would end.
-func (v *View) LivePermitIDs(id access.CaseID, n int) ([]access.PermitID, error) {
-	return list(v, "store.LivePermitIDs", func(r Row) (id access.PermitID, err error) { return id, r.Scan(&id) },
-		`select t.id from permits t where t.case_id = $1 and t.case_id <> '' and t.ended_at = 0 order by t.scope, t.id limit $2`, string(id), n)
+// LivePlaces are where the permits of a case lie that have not ended, by scope and id, at
+// most n: what closing it would end.
+func (v *View) LivePlaces(id access.CaseID, n int) ([]PermitPlace, error) {
+	return list(v, "store.LivePlaces", func(r Row) (p PermitPlace, err error) { return p, r.Scan(&p.Scope, &p.ID) },
+		`select t.scope, t.id from permits t where t.case_id = $1 and t.case_id <> '' and t.ended_at = 0 order by t.scope, t.id limit $2`, string(id), n)
+}
+
+// AdministrationOf lists the scopes that somebody administers by a permit of a case that has not
+// ended, at most n.
+func (v *View) AdministrationOf(id access.CaseID, n int) ([]access.ScopeID, error) {
+	return list(v, "store.AdministrationOf", func(r Row) (s access.ScopeID, err error) { return s, r.Scan(&s) },
+		`select distinct t.scope from permits t where t.case_id = $1 and t.case_id <> '' and t.ended_at = 0 and t.grant_kind = 'administrator' order by t.scope limit $2`, string(id), n)
 }
 
 // EndedOf lists permits of a case that ended for a reason, behind one: at most n.

@@ -243,8 +243,18 @@ func (tx *Tx) DropWatch(id access.PermitID) error {
 	return err
 }
 
+// Watch is a permit of which something is next to be told at an instant.
+type Watch struct {
+	Permit access.PermitID
+	Next   time.Time
+}
+
 // Watched lists permits of which something is to be told now, the longest due first.
-func (v *View) Watched(now time.Time, n int) ([]access.PermitID, error) {
-	return list(v, "store.Watched", func(r Row) (id access.PermitID, err error) { return id, r.Scan(&id) },
-		`select w.permit from permit_watch w where w.next_at <= $1 order by w.next_at, w.permit limit $2`, ms(now), n)
+func (v *View) Watched(now time.Time, n int) ([]Watch, error) {
+	return list(v, "store.Watched", func(r Row) (w Watch, err error) {
+		var next int64
+		err = r.Scan(&w.Permit, &next)
+		w.Next = at(next)
+		return w, err
+	}, `select w.permit, w.next_at from permit_watch w where w.next_at <= $1 order by w.next_at, w.permit limit $2`, ms(now), n)
 }

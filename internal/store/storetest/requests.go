@@ -211,9 +211,13 @@ func testCaseEnds(t *testing.T, f *fixture) {
 	give(north, mara, "prm_3", "C-2")
 	give(south, sam, "prm_4", "C-1")
 	f.view(func(v *store.View) error {
-		ids, err := v.LivePermitIDs("C-1", 10)
-		if !slices.Equal(ids, []access.PermitID{"prm_1", "prm_2", "prm_4"}) {
-			t.Errorf("%v", ids)
+		places, err := v.LivePlaces("C-1", 10)
+		if !slices.Equal(places, []store.PermitPlace{{Scope: "scp_a", ID: "prm_1"}, {Scope: "scp_a", ID: "prm_2"}, {Scope: "scp_a", ID: "prm_4"}}) {
+			t.Errorf("%v", places)
+		}
+		administered, err2 := v.AdministrationOf("C-1", 10)
+		if err2 != nil || len(administered) > 0 {
+			t.Errorf("standard users administer %v, %v", administered, err2)
 		}
 		return err
 	})
@@ -318,7 +322,8 @@ func testPermitWatch(t *testing.T, f *fixture) {
 		return tx.DropWatch("prm_3")
 	})
 	f.view(func(v *store.View) error {
-		for at, want := range map[time.Duration][]access.PermitID{0: nil, time.Minute: {"prm_2"}, time.Hour: {"prm_2", "prm_1"}} {
+		for at, want := range map[time.Duration][]store.Watch{0: nil, time.Minute: {{Permit: "prm_2", Next: day.Add(time.Minute)}},
+			time.Hour: {{Permit: "prm_2", Next: day.Add(time.Minute)}, {Permit: "prm_1", Next: day.Add(3 * time.Minute)}}} {
 			if got, err := v.Watched(day.Add(at), 10); err != nil || !slices.Equal(got, want) {
 				t.Errorf("after %v: %v, %v", at, got, err)
 			}
