@@ -34,8 +34,8 @@ func countOf(n int) int {
 // walk collects what is kept of lists, the newest first, up to n; next is where to go on,
 // "" at the end.
 func walk[T any, ID ~string](after ID, n int, read func(before ID, n int) (rows []T, more bool, err error), id func(T) ID, keep func(T) bool) (kept []T, next ID, err error) {
-	for cursor, looked := after, 0; ; {
-		rows, more, err := read(cursor, n+1)
+	for cursor, looked, size := after, 0, n+1; ; size = min(2*size, 1000) {
+		rows, more, err := read(cursor, size)
 		if err != nil {
 			return nil, "", err
 		}
@@ -55,7 +55,6 @@ func walk[T any, ID ~string](after ID, n int, read func(before ID, n int) (rows 
 		case looked >= examined:
 			return kept, cursor, nil
 		}
-		n = max(n, 0)
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/drawbridge-id/drawbridge/internal/fault"
 	"github.com/drawbridge-id/drawbridge/internal/request"
 	"github.com/drawbridge-id/drawbridge/internal/store"
+	"github.com/drawbridge-id/drawbridge/mapping"
 )
 
 // tickWork is how many things of each kind one Tick does.
@@ -26,14 +27,14 @@ func (s *Steward) Tick(ctx context.Context) error {
 	var overdue []access.RequestID
 	var watched []store.Watch
 	var cases []request.Case
-	err := s.bridge.Deciding(ctx, event.ByBridge, func(d *bridge.Deciding) (err error) {
-		if overdue, err = d.Tx().OverdueRequests(d.Now(), tickWork); err != nil {
+	err := s.bridge.Reading(ctx, func(v *store.View, _ *mapping.Policy, now time.Time) (err error) {
+		if overdue, err = v.OverdueRequests(now, tickWork); err != nil {
 			return err
 		}
-		if watched, err = d.Tx().Watched(d.Now(), tickWork); err != nil {
+		if watched, err = v.Watched(now, tickWork); err != nil {
 			return err
 		}
-		cases, err = d.Tx().UnfinishedCases(tickWork / 20)
+		cases, err = v.UnfinishedCases(tickWork / 20)
 		return err
 	})
 	if err != nil {
