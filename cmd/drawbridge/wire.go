@@ -307,6 +307,7 @@ func (a *app) work(ctx context.Context) {
 	beside.Go(func() { a.bridge.WatchShadow(ctx) })
 	beside.Go(func() { a.bridge.RunProbes(ctx) })
 	beside.Go(func() { a.receiver.Run(ctx) })
+	beside.Go(func() { steward.New(a.bridge).Run(ctx, a.observed) })
 	for _, fn := range a.beside {
 		beside.Go(func() { fn(ctx) })
 	}

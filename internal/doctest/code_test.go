@@ -210,6 +210,7 @@ func TestEveryReasonCodeIsExplained(t *testing.T) {
 	codes = append(codes, texts(t, "oidc", named("Reason"))...)
 	codes = append(codes, texts(t, "internal/console", named("reason"))...)
 	codes = append(codes, texts(t, "internal/bridge", named("reason"))...)
+	codes = append(codes, texts(t, "internal/request", named("Reason"))...)
 	codes = append(codes, texts(t, "internal/steward", named("Reason"))...)
 	codes = append(codes, texts(t, "internal/api", named("Reason"))...)
 	codes = append(codes, inlineCodes(t)...)

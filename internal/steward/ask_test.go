@@ -402,7 +402,7 @@ func TestBrokenGlassIsConfirmedOrEnds(t *testing.T) {
 	k.refusedFor(err, fault.Denied, request.ReasonGlassGrant)
 	take.For = PersonRef{southern, sue}
 	v := k.asks(acts, take)
-	if v.State != request.Unconfirmed || v.Permit.State != "running" || !k.holds(southern, sue, hobart) {
+	if v.State != request.Unconfirmed || v.Permit.State != "running" || !k.holdsAt(southern, sue, hobart) {
 		t.Fatalf("%+v", v)
 	}
 	if n := len(k.facts(event.GlassBroken)); n != 1 {
@@ -417,18 +417,18 @@ func TestBrokenGlassIsConfirmedOrEnds(t *testing.T) {
 		t.Errorf("%+v, %v", v, err)
 	}
 	k.clock.Add(2 * time.Hour)
-	if !k.holds(southern, sue, hobart) {
+	if !k.holdsAt(southern, sue, hobart) {
 		t.Error("what was confirmed has ended")
 	}
 	k.clock.Add(2 * time.Hour)
-	if k.holds(southern, sue, hobart) {
+	if k.holdsAt(southern, sue, hobart) {
 		t.Error("it lasts longer than the policy lets it")
 	}
 
 	take.Reason = "Incident 5"
 	v = k.asks(k.operator, take)
 	k.clock.Add(time.Hour)
-	if k.holds(southern, sue, hobart) {
+	if k.holdsAt(southern, sue, hobart) {
 		t.Error("nobody confirmed it, and with all workers stopped it goes on")
 	}
 	_, err = k.steward.Confirm(k.ctx, k.hob, v.ID, "")
@@ -441,7 +441,7 @@ func TestBrokenGlassIsConfirmedOrEnds(t *testing.T) {
 	}
 }
 
-func (w *world) holds(c access.ConnectionID, p access.PersonID, scope string) bool {
+func (w *world) holdsAt(c access.ConnectionID, p access.PersonID, scope string) bool {
 	w.t.Helper()
 	return slices.ContainsFunc(w.held(c, p), func(a access.Assignment) bool { return string(a.Scope) == scope && a.ValidAt(w.clock.Now()) })
 }

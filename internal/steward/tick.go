@@ -24,6 +24,9 @@ const tickWork = 100
 // closed cases are finished. Nothing that is refused or ends waits for it: that is judged
 // at use. What fails is tried again at the next Tick, and does not stop the rest.
 func (s *Steward) Tick(ctx context.Context) error {
+	if !s.bridge.HasPolicy() {
+		return nil
+	}
 	var overdue []access.RequestID
 	var watched []store.Watch
 	var cases []request.Case
