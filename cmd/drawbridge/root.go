@@ -113,6 +113,7 @@ func (c *cli) root() *cobra.Command {
 		c.session(),
 		c.key(),
 		c.scope(),
+		c.review(), c.access(),
 		c.scim(),
 		c.drive(),
 		c.fmt(),

@@ -77,7 +77,9 @@ func TestTheDescriptionNamesEveryRoute(t *testing.T) {
 		"/policy/plans": "post", "/policy/applications": "post", "/policy/applications/{version}": "get", "/policy/applications/{version}/plans": "post", "/policy/diff": "get",
 		"/register": "get", "/register/table": "get", "/register/entry": "put", "/register/imports": "post", "/register/tables": "post",
 		"/connections/{connection}/people/{person}/limits": "post", "/limits/{limit}/lift": "post", "/exceptions": "get",
-		"/scopes/imports": "post", "/scopes/imports/{import}/scopes": "post", "/scopes/imports/{import}/commit": "post"}
+		"/scopes/imports": "post", "/scopes/imports/{import}/scopes": "post", "/scopes/imports/{import}/commit": "post",
+		"/reviews": "post", "/reviews/{review}": "get", "/reviews/{review}/cards": "get", "/reviews/{review}/cards/{connection}/{person}": "get",
+		"/reviews/{review}/decisions": "post", "/reviews/{review}/close": "post", "/reviews/{review}/report": "get", "/access/report": "get"}
 	for path, method := range known {
 		if d.Paths[Prefix+path][method] == nil {
 			t.Errorf("%s %s is not described", method, path)

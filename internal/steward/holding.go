@@ -27,7 +27,7 @@ func (h *holdings) of(dir *store.Directory, p store.Person) (map[mapping.Pair]re
 	if err != nil {
 		return nil, err
 	}
-	by, err := dir.Decided(p)
+	permits, err := living(dir, p)
 	if err != nil {
 		return nil, err
 	}
@@ -37,7 +37,7 @@ func (h *holdings) of(dir *store.Directory, p store.Person) (map[mapping.Pair]re
 			all[mapping.Pair{Grant: a.Grant, Scope: a.Scope}] = h.held(dir.Row().ID, a)
 		}
 	}
-	for _, t := range by.Permits {
+	for _, t := range permits {
 		at := mapping.Pair{Grant: t.Grant, Scope: t.Scope}
 		if over(t.Until, h.now) || !h.policy.Tree().Live(t.Scope) {
 			continue
@@ -50,6 +50,17 @@ func (h *holdings) of(dir *store.Directory, p store.Person) (map[mapping.Pair]re
 		all[at] = one
 	}
 	return all, h.sinceWhen(dir, p, all)
+}
+
+// living are the permits of somebody that have not ended. Those through a connection that
+// has ended count for nothing, and would again if it were resumed.
+func living(dir *store.Directory, p store.Person) ([]access.Permit, error) {
+	if dir.Row().State == store.ConnectionActive {
+		by, err := dir.Decided(p)
+		return by.Permits, err
+	}
+	all, err := dir.PermitsOf(p)
+	return slices.DeleteFunc(all, func(t access.Permit) bool { return !t.Ended.IsZero() }), err
 }
 
 func over(until, now time.Time) bool { return !until.IsZero() && !now.Before(until) }

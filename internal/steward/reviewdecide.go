@@ -374,7 +374,7 @@ func carryOut(d *bridge.Deciding, h review.Held, e review.Effect, answer *review
 		if err != nil {
 			return err
 		}
-		d.Say(event.PermitEnded, h.Connection, h.Person, map[string]string{"permit": string(t.ID), "grant": string(t.Grant), "scope": string(t.Scope), "reason": access.EndPermitReview})
+		d.Say(event.PermitEnded, h.Connection, h.Person, bridge.PermitFact(t))
 		answer.Permits = append(answer.Permits, id)
 	}
 	if e.Limits() {

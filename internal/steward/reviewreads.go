@@ -125,8 +125,8 @@ func (s *Steward) Cards(ctx context.Context, a Actor, id access.ReviewID, q Card
 			return err
 		}
 		page = CardPage{Review: viewReview(one, p.Tree()), Cards: []CardView{}}
-		from, err := cardPlace(q.After)
-		if err != nil {
+		from := store.CardPlace{Rank: -1}
+		if err := placeIn(q.After, &from); err != nil {
 			return err
 		}
 		cards, err := v.ReviewCards(id, at, from, q.Open, n)
@@ -166,20 +166,6 @@ func (s *Steward) Card(ctx context.Context, a Actor, id access.ReviewID, of Pers
 		}
 		return err
 	})
-}
-
-func cardPlace(text string) (p store.CardPlace, err error) {
-	if text == "" {
-		return store.CardPlace{Rank: -1}, nil
-	}
-	raw, err := base64.RawURLEncoding.DecodeString(text)
-	if err == nil {
-		err = json.Unmarshal(raw, &p)
-	}
-	if err != nil {
-		return p, fault.New(fault.Invalid, "steward.Cards", "after is not what a page ended with")
-	}
-	return p, nil
 }
 
 func placeText(p any) string {
