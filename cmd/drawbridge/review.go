@@ -233,8 +233,8 @@ func (c *cli) reviewDecide() *cobra.Command {
 	var in steward.Decision
 	var card, successor, events string
 	var video bool
-	cmd := &cobra.Command{Use: "decide REVIEW keep|remove|lower [ITEM…]", Short: "Keep, remove or lower what is under review", Args: cobra.MinimumNArgs(2),
-		Long: "decide says of items of one person's card what becomes of them, all or none. An item is named as review cards\nshows it, with the form that you saw; to remove it the number before the hyphen is enough. Without items, --card\nnames the person, of whose card everything undecided is removed, or kept (--seen) where nothing on it is of high\nrisk. What is removed is gone at once. It takes a person's access token (--url, --token-file): the operator does\nnot decide.",
+	cmd := &cobra.Command{Use: "decide REVIEW VERDICT [ITEM]...", Short: "Keep, remove or lower what is under review", Args: cobra.MinimumNArgs(2),
+		Long: "decide says of items of one person's card what becomes of them (keep, remove or lower), all or none. An item\nis named as review cards shows it, with the form that you saw; to remove it the number before the hyphen is\nenough. Without items, --card names the person, of whose card everything undecided is removed, or kept (--seen)\nwhere nothing on it is of high risk. What is removed is gone at once. It takes a person's access token (--url, --token-file): the operator does\nnot decide.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			in.Verdict = review.Verdict(args[1])
 			for _, item := range args[2:] {
