@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"net/http"
@@ -73,6 +74,7 @@ const (
 func (c *cli) tell(e bridge.Explanation) {
 	fmt.Fprintln(c.out, headline(e))
 	c.tellHolds(e)
+	c.tellDecided(e)
 	c.tellRenames(e.Memberships)
 	for _, s := range e.Sees {
 		fmt.Fprintf(c.out, "sees     %s%s\n", s.Path, belowIt(s))
@@ -188,6 +190,9 @@ func (c *cli) tellChain(h bridge.Holding, past bool) {
 	for _, l := range h.Chain {
 		fmt.Fprintln(c.out, "         "+chain(l))
 	}
+	for _, id := range h.Limits {
+		fmt.Fprintf(c.out, "         bound by limit %s\n", id)
+	}
 	if text := otherwise(h); text != "" {
 		fmt.Fprintln(c.out, "         "+text)
 	}
@@ -218,7 +223,7 @@ func otherwise(h bridge.Holding) string {
 // chain is one reason for which something is held: the group, and the rule it feeds.
 func chain(l bridge.Link) string {
 	if l.Kind != access.SourceRule {
-		return fmt.Sprintf("by %s %s", l.Kind, l.ID)
+		return fmt.Sprintf("by %s %s", l.Kind, l.ID) + permitted(l)
 	}
 	text := ""
 	if g := l.Group; g != nil {
@@ -240,6 +245,56 @@ func chain(l bridge.Link) string {
 		text += fmt.Sprintf(" (%s:%d)", l.Pos.File, l.Pos.Line)
 	}
 	return text
+}
+
+// permitted is what a permit says beside who gave it.
+func permitted(l bridge.Link) string {
+	until := ""
+	if !l.Until.IsZero() {
+		until = ", until " + localMinute(l.Until)
+	}
+	if l.Permit == nil {
+		return until
+	}
+	return askedAndApproved(*l.Permit) + until
+}
+
+func askedAndApproved(t bridge.PermitView) string {
+	text := ""
+	if t.AskedBy != "" {
+		text += ", asked by " + t.AskedBy
+	}
+	if len(t.ApprovedBy) > 0 {
+		text += ", approved by " + strings.Join(t.ApprovedBy, " and ")
+	}
+	if t.Case != "" {
+		text += ", case " + string(t.Case)
+	}
+	return text
+}
+
+// tellDecided prints what people decided that gives nothing at that instant, and what they
+// took away.
+func (c *cli) tellDecided(e bridge.Explanation) {
+	for _, t := range e.Permits {
+		if t.Waits == "" {
+			continue
+		}
+		times := ""
+		if !t.NotBefore.IsZero() {
+			times += ", from " + localMinute(t.NotBefore)
+		}
+		if !t.Until.IsZero() {
+			times += ", until " + localMinute(t.Until)
+		}
+		fmt.Fprintf(c.out, "permit   %s by %s %s%s%s: gives nothing now (%s)\n", t.Is, t.Kind, cmp.Or(string(t.Request), string(t.ID)), askedAndApproved(t), times, t.Waits)
+	}
+	for _, l := range e.Limits {
+		fmt.Fprintf(c.out, "limit    %s  %s\n", l.ID, l.Says())
+		for _, w := range l.Withholds {
+			fmt.Fprintf(c.out, "         withholds %s, which rules would give\n", w)
+		}
+	}
 }
 
 // tellRenames prints which groups got another name, and what rules made of it.

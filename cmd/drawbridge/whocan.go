@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -102,6 +103,15 @@ func (c *cli) reach(ctx context.Context, path string, asked who) error {
 		}
 		if !h.Until.IsZero() {
 			times += "  until " + localMinute(h.Until)
+		}
+		for _, t := range h.Permits {
+			times += "  by " + cmp.Or(string(t.Request), string(t.ID))
+			if t.Case != "" {
+				times += ", case " + string(t.Case)
+			}
+		}
+		if len(h.Limits) > 0 {
+			times += "  (limited)"
 		}
 		if h.FromAbove {
 			times += "  (from above)"

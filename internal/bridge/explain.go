@@ -27,6 +27,8 @@ type Explanation struct {
 	Groups      []string            `json:"groups" doc:"names of the groups; the id where none is known"`
 	Memberships []Belonging         `json:"memberships" doc:"the groups, with how the person came into them"`
 	Holds       []Holding           `json:"holds"`
+	Permits     []PermitView        `json:"permits" doc:"what people decided that the person may hold, and has not been ended"`
+	Limits      []LimitView         `json:"limits" doc:"what was taken from the person, and has not been lifted"`
 	Sees        []Sight             `json:"sees" doc:"scopes that are seen with all below them"`
 	ByName      []Sight             `json:"by_name" doc:"scopes above those, of which the name alone is seen"`
 	Reasons     []mapping.Reason    `json:"reasons" doc:"what each rule says, in file order; not answered for the past"`
@@ -66,6 +68,7 @@ type Holding struct {
 	Request   string              `json:"request,omitzero" doc:"the request that did it"`
 	Chain     []Link              `json:"chain" doc:"each reason for which it is held"`
 	Sources   []access.Source     `json:"sources"`
+	Limits    []access.LimitID    `json:"limits,omitempty" doc:"the person's limits that bind it"`
 	Stale     string              `json:"stale,omitzero" doc:"why it counted for nothing, though it had not been dropped yet"`
 }
 
@@ -80,6 +83,7 @@ type Link struct {
 	MatchedBy string            `json:"matched_by,omitzero" enum:"name,group_id" doc:"a name may be given to another group; an id may not"`
 	Captures  map[string]string `json:"captures,omitempty" doc:"what the group's name gave to the rule"`
 	Until     time.Time         `json:"until,omitzero"`
+	Permit    *PermitView       `json:"permit,omitempty" doc:"where people decided"`
 }
 
 // Sight is a scope that a person sees.
@@ -179,6 +183,9 @@ func explain(v *store.View, policy *activePolicy, p store.Person, now time.Time)
 		}
 	}
 	e.Holds = x.holdings(held, e.Sessions)
+	if err := x.peopleSaid(v, dir, p, d.Want, &e); err != nil {
+		return Explanation{}, err
+	}
 	open, err := dir.Unsettled([]store.PersonKey{p.Key}, now)
 	if err != nil {
 		return Explanation{}, err
@@ -232,11 +239,13 @@ type explainer struct {
 	at     time.Time
 	groups map[access.GroupID]Belonging
 	came   then
+
+	certification *access.Certification // nil: it is not known
 }
 
 // supposedly is an explainer of facts that need not be recorded anywhere.
 func supposedly(policy *activePolicy, facts mapping.Facts, at time.Time) explainer {
-	x := explainer{policy: policy, rules: policy.Source().Rules, at: at, groups: map[access.GroupID]Belonging{}}
+	x := explainer{policy: policy, rules: policy.Source().Rules, at: at, groups: map[access.GroupID]Belonging{}, certification: &facts.Certification}
 	for _, m := range facts.Memberships {
 		x.groups[m.Group] = Belonging{Group: m.Group, Name: m.Name, Since: m.Since}
 	}

@@ -174,6 +174,9 @@ func (p policyThen) explain(v *store.View, who store.Person, at time.Time) (Expl
 	for i := range e.Holds {
 		p.judge(&e.Holds[i], x, all)
 	}
+	if err := x.peopleSaid(v, dir, who, nil, &e); err != nil {
+		return e, false, err
+	}
 	if p.rules == nil {
 		e.Past.Notes = append(e.Past.Notes, fmt.Sprintf("Version %d of the policy was in force; it was applied before versions were kept, so where its rules stood is not answered.", p.version))
 	}

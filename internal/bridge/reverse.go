@@ -12,6 +12,7 @@ import (
 	"github.com/drawbridge-id/drawbridge/internal/event"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
 	"github.com/drawbridge-id/drawbridge/internal/store"
+	"github.com/drawbridge-id/drawbridge/mapping"
 )
 
 // HolderQuery asks who holds something: at a scope, of a grant, or in a group.
@@ -72,7 +73,17 @@ type HolderView struct {
 	Until      time.Time           `json:"until,omitzero"`
 	LastUsed   time.Time           `json:"last_used,omitzero"`
 	Sources    []access.Source     `json:"sources"`
+	Permits    []PermitRef         `json:"permits,omitempty" doc:"what people decided; not answered for the past, where sources name the requests"`
+	Limits     []access.LimitID    `json:"limits,omitempty" doc:"the person's limits that bind it; not answered for the past"`
 	Stale      string              `json:"stale,omitzero" doc:"why it does not count now, though it has not been dropped"`
+}
+
+// PermitRef is a permit that an assignment is held by.
+type PermitRef struct {
+	ID      access.PermitID  `json:"id"`
+	Request access.RequestID `json:"request,omitzero"`
+	Case    access.CaseID    `json:"case,omitzero"`
+	Until   time.Time        `json:"until,omitzero"`
 }
 
 // WhoCanSee is everybody who holds a grant that may sign in at a scope or above it.
@@ -241,8 +252,13 @@ func (r holderSearch) present() (Holders, error) {
 		if err != nil {
 			return out, err
 		}
+		decided, err := r.v.DecidedOf(rows)
+		if err != nil {
+			return out, err
+		}
 		for _, row := range rows {
 			shown := r.shown(row)
+			r.backed(&shown, decided[row.Key])
 			if !row.Counts {
 				shown.Stale = staleNow
 			}
@@ -297,6 +313,20 @@ func (r holderSearch) shown(h store.Holder) HolderView {
 	return HolderView{Connection: h.Connection, Person: h.Person, UserName: h.UserName, Name: h.Name, ID: h.ID, Is: r.policy.Describe(h.Grant, h.Scope),
 		Grant: h.Grant, Scope: h.Scope, FromAbove: r.q.Scope != "" && h.Scope != r.at.ID, Standing: h.Standing, Flags: h.Flags,
 		Risk: r.policy.Catalogue().RiskOf(s.Level, h.Grant, h.Flags), NotBefore: h.NotBefore, Until: h.Until, LastUsed: h.LastUsed, Sources: h.Sources}
+}
+
+// backed names the permits that an assignment is held by, and the limits that bind it.
+func (r holderSearch) backed(h *HolderView, by access.Decided) {
+	for _, t := range by.Permits {
+		if t.Grant == h.Grant && t.Scope == h.Scope {
+			h.Permits = append(h.Permits, PermitRef{ID: t.ID, Request: t.Request, Case: t.Case, Until: t.Until})
+		}
+	}
+	for _, l := range by.Limits {
+		if r.policy.Binds(l, mapping.Pair{Grant: h.Grant, Scope: h.Scope}) {
+			h.Limits = append(h.Limits, l.ID)
+		}
+	}
 }
 
 func (r holderSearch) seal(place any) string { return r.b.sealPlace(place, r.bound()) }

@@ -12,6 +12,8 @@ import (
 type Holder struct {
 	access.Assignment
 	Connection access.ConnectionID
+	Key        PersonKey
+	Decided    int64 // how many permits that live and limits that bind the person has
 	UserName   string
 	Name       string
 	Counts     bool // the person is active and decided: what is stored is what they hold
@@ -133,16 +135,43 @@ func (v *View) Holders(s Seat, h Held, after int64, limit int) (all []Holder, la
 		var notBefore, until, used int64
 		var sources []byte
 		err := r.Scan(&last, &one.ID, &one.Grant, &one.Scope, &one.Flags.Events, &one.Flags.Video, &one.Standing, &notBefore, &until, &used, &sources,
-			&one.Connection, &one.Person, &one.UserName, &one.Name, &one.Counts)
+			&one.Connection, &one.Key, &one.Decided, &one.Person, &one.UserName, &one.Name, &one.Counts)
 		if err != nil {
 			return err
 		}
 		one.NotBefore, one.Until, one.LastUsed = at(notBefore), at(until), at(used)
 		all = append(all, one)
 		return json.Unmarshal(sources, &all[len(all)-1].Sources)
-	}, `select a.key, a.id, a.grant_kind, a.scope, a.events, a.video, a.standing, a.not_before, a.until, a.last_used_at, a.sources, c.id, p.id, p.user_name, p.display_name,
+	}, `select a.key, a.id, a.grant_kind, a.scope, a.events, a.video, a.standing, a.not_before, a.until, a.last_used_at, a.sources, c.id, p.key, p.decided, p.id, p.user_name, p.display_name,
 		c.active and p.active and p.policy > 0 and p.policy >= c.decided_from and (p.valid_until = 0 or p.valid_until > $`+strconv.Itoa(n)+`) and not (`+fencedSQL+`) and `+backedSQL+`
 		from assignments a cross join people p cross join connections c
 		where `+where+` and a.key > $`+strconv.Itoa(n-2)+` and p.key = a.person and c.key = a.conn order by a.key limit $`+strconv.Itoa(n-1), args...)
 	return all, last, err
+}
+
+// DecidedOf is what people decided about holders of whom they did, without their
+// certifications.
+func (v *View) DecidedOf(holders []Holder) (map[PersonKey]access.Decided, error) {
+	found, some := map[PersonKey]*access.Decided{}, map[access.ConnectionID][]PersonKey{}
+	for _, h := range holders {
+		if h.Decided > 0 && found[h.Key] == nil {
+			found[h.Key] = &access.Decided{}
+			some[h.Connection] = append(some[h.Connection], h.Key)
+		}
+	}
+	for id, keys := range some {
+		conn, err := v.connectionKey(id)
+		if err != nil {
+			return nil, err
+		}
+		err = v.decided(`in (`+v.engine.Dialect().Keys("$2")+`)`, func(k PersonKey) *access.Decided { return found[k] }, conn, jsonList(keys))
+		if err != nil {
+			return nil, err
+		}
+	}
+	out := make(map[PersonKey]access.Decided, len(found))
+	for k, d := range found {
+		out[k] = *d
+	}
+	return out, nil
 }
