@@ -153,7 +153,7 @@ func (p prepared) put(tx *store.Tx, how application, now time.Time) (Applied, er
 		}
 		return done, rememberInput(tx, how.input)
 	}
-	if err := putScopes(tx, p.tree); err != nil {
+	if err := putScopes(tx, p.tree, now); err != nil {
 		return done, err
 	}
 	lived, err := applyConnections(tx, p.next, now)

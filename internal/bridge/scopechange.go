@@ -254,7 +254,7 @@ func (b *Bridge) putTree(ctx context.Context, t *treeTurn, now time.Time) (versi
 		if row.Version != t.was.version {
 			return fault.New(fault.Stale, "bridge.putTree", "another policy has been put in force since: version %d", row.Version)
 		}
-		if err := putScopes(tx, t.diff); err != nil {
+		if err := putScopes(tx, t.diff, now); err != nil {
 			return err
 		}
 		if t.batch != nil {
@@ -285,9 +285,9 @@ func (b *Bridge) putTree(ctx context.Context, t *treeTurn, now time.Time) (versi
 	return version, err
 }
 
-// putScopes writes what has changed of the tree. Whoever was given something by people
-// at a scope that is retired is decided anew.
-func putScopes(tx *store.Tx, d access.TreeDiff) error {
+// putScopes writes what has changed of the tree. What people gave at a scope that is
+// retired ends for good, also where the scope comes back before anybody was decided anew.
+func putScopes(tx *store.Tx, d access.TreeDiff, now time.Time) error {
 	if err := tx.PutTree(d); err != nil {
 		return err
 	}
@@ -297,7 +297,15 @@ func putScopes(tx *store.Tx, d access.TreeDiff) error {
 			retired = append(retired, l.Scope)
 		}
 	}
-	return tx.DueAt(retired)
+	ended, err := tx.EndPermitsAt(retired, access.EndPermitScope, now)
+	if err != nil {
+		return err
+	}
+	told := make([]event.Event, len(ended))
+	for i, t := range ended {
+		told[i] = fact(event.PermitEnded, event.ByAdministrator, t.Connection, t.Person, now, PermitFact(t.Permit))
+	}
+	return tx.Append(told...)
 }
 
 // live are the connections that are active.

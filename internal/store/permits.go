@@ -84,7 +84,7 @@ func (d *DirectoryTx) EndPermit(id access.PermitID, reason string, now time.Time
 	if err != nil {
 		return t, err
 	}
-	t.Ended, t.EndReason = at(ms(now)), reason
+	t.Ended, t.EndReason = instant(now), reason
 	return t, d.countDecided(op, key, t.Person, -1)
 }
 
@@ -100,6 +100,9 @@ func (d *DirectoryTx) leaveDecided(p Person, now time.Time) error {
 	_, err = d.tx.exec(op, `update limits set lifted_at = $1 where conn = $2 and person = $3 and lifted_at = 0`, ms(now), d.conn, int64(p.Key))
 	return err
 }
+
+// instant is how an instant is read back.
+func instant(t time.Time) time.Time { return at(ms(t)) }
 
 // PermitsOf lists all that people ever permitted a person, who may be gone: the ID alone is
 // looked at. The oldest come first.
@@ -223,6 +226,40 @@ func (v *View) livePermitsAt(scopes []access.ScopeID, after PermitPlace, n int) 
 func (v *View) VoidPermits(n int) ([]PermitRow, error) {
 	return list(v, "store.VoidPermits", scanPermitRow, `select `+permitColumns+`, c.id from connections c
 		cross join permits t where t.conn = c.key and t.given_at < c.permits_from and t.ended_at = 0 limit $1`, n)
+}
+
+// EndPermitsAt ends every permit at one of these scopes, whosever it is, and gives them as
+// they are now. Their people are due to be decided anew.
+func (tx *Tx) EndPermitsAt(scopes []access.ScopeID, reason string, now time.Time) (ended []PermitRow, err error) {
+	const op = "store.EndPermitsAt"
+	if len(scopes) == 0 {
+		return nil, nil
+	}
+	at := `scope in (` + tx.engine.Dialect().Texts("$1") + `) and ended_at = 0`
+	var people []PersonKey
+	err = tx.each(op, func(r Row) error {
+		var one PermitRow
+		var key PersonKey
+		one.Permit, err = scanPermit(r, &one.Connection, &key)
+		one.Ended, one.EndReason = instant(now), reason
+		ended, people = append(ended, one), append(people, key)
+		return err
+	}, `select `+permitColumns+`, c.id, t.person from permits t join connections c on c.key = t.conn where t.`+at+` order by t.scope, t.id`, jsonList(scopes))
+	if err != nil || len(ended) == 0 {
+		return nil, err
+	}
+	if _, err := tx.exec(op, `update permits set ended_at = $2, end_reason = $3 where `+at, jsonList(scopes), ms(now), reason); err != nil {
+		return nil, err
+	}
+	for _, t := range ended {
+		tx.touched = append(tx.touched, touch{person: personRef{t.Connection, t.Person}})
+	}
+	slices.Sort(people)
+	_, err = tx.exec(op, `update people set valid_until = $1, decided =
+			(select count(*) from permits t where t.conn = people.conn and t.person = people.key and t.ended_at = 0) +
+			(select count(*) from limits l where l.conn = people.conn and l.person = people.key and l.lifted_at = 0)
+		where key in (`+tx.engine.Dialect().Keys("$2")+`)`, due, jsonList(slices.Compact(people)))
+	return ended, err
 }
 
 // PermitEnd is where a page of permits by their end was left; zero: before the first.

@@ -201,31 +201,3 @@ func (v *View) HeldAt(scopes []access.ScopeID) (map[access.ScopeID]map[access.Gr
 		return nil
 	}, `select scope, grant_kind, count(*) from assignments where scope in (`+v.engine.Dialect().Texts("$1")+`) group by scope, grant_kind`, jsonList(scopes))
 }
-
-// DueAt makes the last decisions of those count for nothing to whom people gave
-// something at one of these scopes: no rule says when they are decided anew.
-func (tx *Tx) DueAt(scopes []access.ScopeID) error {
-	const op = "store.DueAt"
-	if len(scopes) == 0 {
-		return nil
-	}
-	ids := map[int64]access.ConnectionID{}
-	err := tx.each(op, func(r Row) error {
-		var key int64
-		var id access.ConnectionID
-		err := r.Scan(&key, &id)
-		ids[key] = id
-		return err
-	}, `select key, id from connections`)
-	if err != nil {
-		return err
-	}
-	return tx.each(op, func(r Row) error {
-		var conn int64
-		var person access.PersonID
-		err := r.Scan(&conn, &person)
-		tx.touched = append(tx.touched, touch{person: personRef{ids[conn], person}})
-		return err
-	}, `update people set valid_until = $1 where key in (select person from permits where scope in (`+tx.engine.Dialect().Texts("$2")+`) and ended_at = 0) returning conn, id`,
-		due, jsonList(scopes))
-}

@@ -25,7 +25,8 @@ func decide(tx *store.Tx, d *store.DirectoryTx, p store.Person) error {
 	}
 	_, err2 = tx.PermitsEnding(crashDay, store.PermitEnd{}, 10)
 	_, err7 = tx.VoidPermits(10)
+	_, err6 = tx.EndPermitsAt([]access.ScopeID{"t"}, access.EndPermitScope, crashDay)
 	_, err3 = d.EndPermit("prm_1", access.EndPermitCase, crashDay)
 	_, err4 = d.LiftLimit("lim_1", crashDay)
-	return errors.Join(err, err2, err3, err4, err7)
+	return errors.Join(err, err2, err3, err4, err6, err7)
 }

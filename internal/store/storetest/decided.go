@@ -358,3 +358,26 @@ func testVoidPermits(t *testing.T, f *fixture) {
 		return err
 	})
 }
+
+// What was permitted at scopes ends at once, of all connections, and nothing else does.
+func testPermitsAtEnd(t *testing.T, f *fixture) {
+	mara, sam := f.person(north, "per_mara", "mara"), f.person(south, "per_sam", "sam")
+	f.decide(mara, sam)
+	other := permit("prm_z", "scp_b")
+	f.write(north, func(d *store.DirectoryTx) error { return d.PutPermit(mara, other) })
+	f.update(func(tx *store.Tx) error {
+		ended, err := tx.EndPermitsAt([]access.ScopeID{"scp_a", "scp_c"}, access.EndPermitScope, day.Add(time.Hour))
+		if len(ended) != 3 || ended[0].ID != "prm_a2" || ended[0].Connection != north || ended[0].EndReason != access.EndPermitScope || ended[2].Person != sam.ID {
+			t.Errorf("%+v", ended)
+		}
+		return err
+	})
+	f.read(north, func(d *store.Directory) error {
+		mara = reread(t, d, mara)
+		by, err := d.Decided(mara)
+		if mara.Decided != 2 || len(by.Permits) != 1 || by.Permits[0].ID != other.ID || mara.ValidUntil.After(day) || mara.ValidUntil.IsZero() {
+			t.Errorf("%+v: %+v", mara, by)
+		}
+		return err
+	})
+}

@@ -100,6 +100,7 @@ func Run(t *testing.T, open func(t *testing.T) *store.Store) {
 		{"permits are listed", testPermitPages},
 		{"permits are watched", testPermitWatch},
 		{"who administers a scope", testAdministrators},
+		{"what was permitted at a scope ends with it", testPermitsAtEnd},
 		{"nobody holds what nobody permitted", testNotPermitted},
 		{"what was permitted before its connection ended counts for nothing", testVoidPermits},
 		{"clients", testClients},
