@@ -259,7 +259,7 @@ func permitted(l bridge.Link) string {
 	return askedAndApproved(*l.Permit) + until
 }
 
-func askedAndApproved(t bridge.PermitView) string {
+func askedAndApproved(t bridge.PermitHeld) string {
 	text := ""
 	if t.AskedBy != "" {
 		text += ", asked by " + t.AskedBy

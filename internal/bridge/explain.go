@@ -27,8 +27,8 @@ type Explanation struct {
 	Groups      []string            `json:"groups" doc:"names of the groups; the id where none is known"`
 	Memberships []Belonging         `json:"memberships" doc:"the groups, with how the person came into them"`
 	Holds       []Holding           `json:"holds"`
-	Permits     []PermitView        `json:"permits" doc:"what people decided that the person may hold, and has not been ended"`
-	Limits      []LimitView         `json:"limits" doc:"what was taken from the person, and has not been lifted"`
+	Permits     []PermitHeld        `json:"permits" doc:"what people decided that the person may hold, and has not been ended"`
+	Limits      []LimitHeld         `json:"limits" doc:"what was taken from the person, and has not been lifted"`
 	Sees        []Sight             `json:"sees" doc:"scopes that are seen with all below them"`
 	ByName      []Sight             `json:"by_name" doc:"scopes above those, of which the name alone is seen"`
 	Reasons     []mapping.Reason    `json:"reasons" doc:"what each rule says, in file order; not answered for the past"`
@@ -83,7 +83,7 @@ type Link struct {
 	MatchedBy string            `json:"matched_by,omitzero" enum:"name,group_id" doc:"a name may be given to another group; an id may not"`
 	Captures  map[string]string `json:"captures,omitempty" doc:"what the group's name gave to the rule"`
 	Until     time.Time         `json:"until,omitzero"`
-	Permit    *PermitView       `json:"permit,omitempty" doc:"where people decided"`
+	Permit    *PermitHeld       `json:"permit,omitempty" doc:"where people decided"`
 }
 
 // Sight is a scope that a person sees.

@@ -12,8 +12,8 @@ import (
 	"github.com/drawbridge-id/drawbridge/mapping"
 )
 
-// PermitView is what people decided that a person may hold.
-type PermitView struct {
+// PermitHeld is what people decided that a person may hold.
+type PermitHeld struct {
 	ID         access.PermitID   `json:"id"`
 	Is         string            `json:"is" doc:"the grant and the path of its scope"`
 	Grant      access.Grant      `json:"grant"`
@@ -30,8 +30,8 @@ type PermitView struct {
 	Waits      string            `json:"waits,omitzero" enum:"begins_later,not_certified,certificate_lapsed,time_over,scope_retired" doc:"why it gives nothing now, though it has not been ended"`
 }
 
-// LimitView is what was taken from a person, within a scope.
-type LimitView struct {
+// LimitHeld is what was taken from a person, within a scope.
+type LimitHeld struct {
 	ID        access.LimitID    `json:"id"`
 	Scope     access.ScopeID    `json:"scope"`
 	Path      string            `json:"path"`
@@ -44,7 +44,7 @@ type LimitView struct {
 }
 
 // Says is the limit in words.
-func (l LimitView) Says() string {
+func (l LimitHeld) Says() string {
 	var parts []string
 	if l.Withheld {
 		parts = append(parts, "not by rules")
@@ -76,15 +76,15 @@ func (x explainer) peopleSaid(v *store.View, dir *store.Directory, p store.Perso
 	during := func(from, to time.Time) bool { return !from.After(x.at) && (to.IsZero() || to.After(x.at)) }
 	permits = slices.DeleteFunc(permits, func(t access.Permit) bool { return !during(t.Given, t.Ended) })
 	limits = slices.DeleteFunc(limits, func(l access.Limit) bool { return !during(l.Set, l.Lifted) })
-	e.Permits, e.Limits = make([]PermitView, len(permits)), make([]LimitView, len(limits))
+	e.Permits, e.Limits = make([]PermitHeld, len(permits)), make([]LimitHeld, len(limits))
 	for i, t := range permits {
-		if e.Permits[i], err = x.permitView(v, t); err != nil {
+		if e.Permits[i], err = x.permitHeld(v, t); err != nil {
 			return err
 		}
 	}
 	for i, l := range limits {
 		l.Lifted = time.Time{} // it bound then
-		e.Limits[i] = x.limitView(l, want)
+		e.Limits[i] = x.limitHeld(l, want)
 	}
 	for i := range e.Holds {
 		x.backed(&e.Holds[i], e.Permits, limits)
@@ -93,9 +93,9 @@ func (x explainer) peopleSaid(v *store.View, dir *store.Directory, p store.Perso
 }
 
 // backed puts permits to the sources that they are, and notes the limits that bind.
-func (x explainer) backed(h *Holding, permits []PermitView, limits []access.Limit) {
+func (x explainer) backed(h *Holding, permits []PermitHeld, limits []access.Limit) {
 	for i, l := range h.Chain {
-		at := slices.IndexFunc(permits, func(t PermitView) bool {
+		at := slices.IndexFunc(permits, func(t PermitHeld) bool {
 			return l.Kind != access.SourceRule && t.Grant == h.Grant && t.Scope == h.Scope && (string(t.Request) == l.ID || string(t.ID) == l.ID)
 		})
 		if at >= 0 {
@@ -109,8 +109,8 @@ func (x explainer) backed(h *Holding, permits []PermitView, limits []access.Limi
 	}
 }
 
-func (x explainer) permitView(v *store.View, t access.Permit) (PermitView, error) {
-	out := PermitView{ID: t.ID, Is: x.policy.Describe(t.Grant, t.Scope), Grant: t.Grant, Scope: t.Scope, Flags: t.Flags, Kind: t.Kind, Request: t.Request, Case: t.Case,
+func (x explainer) permitHeld(v *store.View, t access.Permit) (PermitHeld, error) {
+	out := PermitHeld{ID: t.ID, Is: x.policy.Describe(t.Grant, t.Scope), Grant: t.Grant, Scope: t.Scope, Flags: t.Flags, Kind: t.Kind, Request: t.Request, Case: t.Case,
 		Given: t.Given, NotBefore: t.NotBefore, Until: t.Until, Waits: x.waits(t)}
 	if t.Request == "" {
 		return out, nil
@@ -169,8 +169,8 @@ func (x explainer) waits(t access.Permit) string {
 	return string(mapping.NotCertified)
 }
 
-func (x explainer) limitView(l access.Limit, want []mapping.Wanted) LimitView {
-	out := LimitView{ID: l.ID, Scope: l.Scope, Path: x.policy.Tree().Path(l.Scope), Grant: l.Grant, Events: l.Events, NoVideo: l.NoVideo, Withheld: l.Withheld, Set: l.Set}
+func (x explainer) limitHeld(l access.Limit, want []mapping.Wanted) LimitHeld {
+	out := LimitHeld{ID: l.ID, Scope: l.Scope, Path: x.policy.Tree().Path(l.Scope), Grant: l.Grant, Events: l.Events, NoVideo: l.NoVideo, Withheld: l.Withheld, Set: l.Set}
 	for _, w := range want {
 		if _, withheld := x.policy.Withheld([]access.Limit{l}, mapping.Pair{Grant: w.Grant, Scope: w.Scope}); withheld {
 			out.Withholds = append(out.Withholds, x.policy.Describe(w.Grant, w.Scope))
