@@ -81,7 +81,7 @@ func (k *desks) refusedFor(err error, kind fault.Kind, reason string) {
 	}
 }
 
-// facts are all events of a type, the oldest first.
+// facts are all events of a type ("": of any), the oldest first.
 func (w *world) facts(t event.Type) (all []event.Event) {
 	w.t.Helper()
 	err := w.store.View(w.ctx, func(v *store.View) error {
@@ -91,7 +91,7 @@ func (w *world) facts(t event.Type) (all []event.Event) {
 			if err := json.Unmarshal(r.Body, &e); err != nil {
 				return err
 			}
-			if e.Type == t {
+			if e.Type == t || t == "" {
 				all = append(all, e)
 			}
 		}
