@@ -70,9 +70,9 @@ func (tx *Tx) PutRequest(r request.Request) error {
 		return fault.Wrap(fault.Internal, op, err)
 	}
 	byConn, byPerson := partyRow(r.By)
-	_, err = tx.exec(op, `insert into requests (id, state, by_conn, by_person, for_conn, for_person, scope, approvers, case_id, decide_by, doc)
-		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`, string(r.ID), string(r.State), byConn, byPerson, string(r.For.Connection), string(r.For.Person),
-		string(r.Asked.Scope), string(r.Approvers), string(r.Wish.Case), ms(r.DecideBy), string(doc))
+	_, err = tx.exec(op, `insert into requests (id, state, by_conn, by_person, for_conn, for_person, scope, approvers, case_id, decide_by, doc, waits)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`, string(r.ID), string(r.State), byConn, byPerson, string(r.For.Connection), string(r.For.Person),
+		string(r.Asked.Scope), string(r.Approvers), string(r.Wish.Case), ms(r.DecideBy), string(doc), waits(r.State))
 	return err
 }
 
@@ -84,11 +84,19 @@ func (tx *Tx) MoveRequest(r request.Request, from request.State) error {
 	if err != nil {
 		return fault.Wrap(fault.Internal, op, err)
 	}
-	n, err := tx.exec(op, `update requests set state = $2, doc = $3 where id = $1 and state = $4`, string(r.ID), string(r.State), string(doc), string(from))
+	n, err := tx.exec(op, `update requests set state = $2, waits = $5, doc = $3 where id = $1 and state = $4`, string(r.ID), string(r.State), string(doc), string(from), waits(r.State))
 	if err == nil && n == 0 {
 		return fault.New(fault.Stale, op, "the request is not %s any more", from).Because(request.ReasonDecided)
 	}
 	return err
+}
+
+// waits is a state as waitingSQL compares it.
+func waits(s request.State) int64 {
+	if s.Waits() {
+		return 1
+	}
+	return 0
 }
 
 // AddApproval writes the nth approval of a request, counted from 1. fault.Stale if it has
@@ -195,7 +203,8 @@ func (v *View) RequestKeys(l RequestList, before access.RequestID, n int) ([]Req
 	return keys(``)
 }
 
-const waitingSQL = `r.state in ('open', 'unconfirmed')`
+// waitingSQL is what all indexes of requests that wait begin with.
+const waitingSQL = `r.waits = 1`
 
 // requestsAt lists those at scopes.
 func (v *View) requestsAt(l RequestList, from string, n int) ([]RequestKey, error) {

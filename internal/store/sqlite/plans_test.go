@@ -113,6 +113,9 @@ func TestHotQueriesUseAnIndex(t *testing.T) {
 		t.Errorf("only %d statements were looked at", len(looking.seen))
 	}
 	for query, plan := range looking.plans {
+		if strings.Contains(query, "r.waits = 1") && !strings.Contains(plan, "(waits=? AND ") {
+			t.Errorf("%s\nreads all requests that wait, or all there ever were: %s", query, plan)
+		}
 		for step := range strings.Lines(plan) {
 			if step = strings.TrimSpace(step); reread.MatchString(step) && !few.MatchString(step) {
 				t.Errorf("%s\nreads all that a connection has: %s", query, step)

@@ -12,17 +12,18 @@ create table requests (
   scope text not null,         -- that is asked for
   approvers text not null,     -- who decides: 'scope_administrators', 'service_owners'
   case_id text not null,       -- '': none
+  waits bigint not null,       -- 1: people still have something to decide
   decide_by bigint not null,   -- it lapses then; Unix milliseconds
   doc text not null            -- JSON: all else
 ) without rowid;
 create index requests_state on requests (state, id, scope);
 create index requests_scope on requests (scope, id, state);
-create index requests_waiting on requests (scope, id) where state in ('open', 'unconfirmed');
+create index requests_waiting on requests (waits, scope, id);
 create index requests_for on requests (for_conn, for_person, id);
 create index requests_by on requests (by_conn, by_person, id);
 create index requests_case on requests (case_id, id) where case_id <> '';
-create index requests_waiting_case on requests (case_id, id) where state in ('open', 'unconfirmed') and case_id <> '';
-create index requests_due on requests (decide_by, id) where state in ('open', 'unconfirmed');
+create index requests_waiting_case on requests (waits, case_id, id) where case_id <> '';
+create index requests_due on requests (waits, decide_by, id);
 
 -- What each approver gave, in their order.
 create table request_approvals (
