@@ -54,16 +54,17 @@ func (a *api) startReview(ctx context.Context, in *startReviewInput) (*body[stew
 	return answer(a.Steward.StartReview(ctx, actor(ctx, in.Body.Author), what))
 }
 
-type reviewInput struct {
+// ReviewInput names a review in a path.
+type ReviewInput struct {
 	Review access.ReviewID `path:"review" maxLength:"64"`
 }
 
-func (a *api) review(ctx context.Context, in *reviewInput) (*body[steward.ReviewView], error) {
+func (a *api) review(ctx context.Context, in *ReviewInput) (*body[steward.ReviewView], error) {
 	return answer(a.Steward.Review(ctx, actor(ctx, ""), in.Review))
 }
 
 type cardsInput struct {
-	reviewInput
+	ReviewInput
 	Open  bool   `query:"open" doc:"only cards with something undecided"`
 	After string `query:"after" maxLength:"600" doc:"next of the page before"`
 	Count int    `query:"count" minimum:"1" maximum:"100" default:"25"`
@@ -74,7 +75,7 @@ func (a *api) reviewCards(ctx context.Context, in *cardsInput) (*body[steward.Ca
 }
 
 type cardInput struct {
-	reviewInput
+	ReviewInput
 	Connection access.ConnectionID `path:"connection" maxLength:"128"`
 	Person     access.PersonID     `path:"person" maxLength:"128"`
 }
@@ -84,7 +85,7 @@ func (a *api) reviewCard(ctx context.Context, in *cardInput) (*body[steward.Card
 }
 
 type decisionInput struct {
-	reviewInput
+	ReviewInput
 	Body steward.Decision
 }
 
@@ -99,7 +100,7 @@ func (a *api) decideReview(ctx context.Context, in *decisionInput) (*body[Review
 }
 
 type closeReviewInput struct {
-	reviewInput
+	ReviewInput
 	Body struct {
 		Confirm bool   `json:"confirm,omitempty" doc:"what is undecided becomes what the review says of what nobody answers"`
 		Author  string `json:"author,omitempty" maxLength:"200" doc:"who acts, where the operator does"`
@@ -111,7 +112,7 @@ func (a *api) closeReview(ctx context.Context, in *closeReviewInput) (*body[stew
 }
 
 type reportInput struct {
-	reviewInput
+	ReviewInput
 	After string `query:"after" maxLength:"600" doc:"next of the page before"`
 	Count int    `query:"count" minimum:"1" maximum:"500" default:"500"`
 }
