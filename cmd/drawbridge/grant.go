@@ -17,8 +17,8 @@ import (
 )
 
 func (c *cli) grant() *cobra.Command {
-	cmd := family("grant", "What people gave beside what groups give: ask for it by its name, list it, extend it, take it back")
-	cmd.AddCommand(c.grantGive(), c.grantList(), c.grantExtend(), c.grantRevoke())
+	cmd := family("grant", "What people gave beside what groups give: ask for it by its name, list it, extend it, take it back, hand it over")
+	cmd.AddCommand(c.grantGive(), c.grantList(), c.grantExtend(), c.grantRevoke(), c.grantVerify(), c.grantHandover())
 	for _, change := range cmd.Commands() {
 		c.authored(change)
 	}

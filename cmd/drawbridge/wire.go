@@ -29,6 +29,7 @@ import (
 	"github.com/drawbridge-id/drawbridge/internal/deliver"
 	"github.com/drawbridge-id/drawbridge/internal/egress"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
+	"github.com/drawbridge-id/drawbridge/internal/handover"
 	"github.com/drawbridge-id/drawbridge/internal/hot/embedded"
 	"github.com/drawbridge-id/drawbridge/internal/httpserver"
 	"github.com/drawbridge-id/drawbridge/internal/keys"
@@ -55,6 +56,7 @@ type app struct {
 	hot        *embedded.Engine
 	ring       *keys.Ring
 	bridge     *bridge.Bridge
+	steward    *steward.Steward
 	upstreams  *upstream.Upstreams
 	inbound    *inbound.Front
 	receiver   *inbound.Receiver
@@ -159,6 +161,7 @@ func (a *app) openBridge(ctx context.Context, issuer *credential.Issuer, client 
 	if err != nil {
 		return err
 	}
+	a.steward = steward.New(a.bridge).Of(handover.Vendor{Name: a.cfg.Vendor.Name, Support: a.cfg.Vendor.Support.Name, Email: a.cfg.Vendor.Support.Email, Hours: a.cfg.Vendor.Support.Hours})
 	heard := func(c access.ConnectionID, kind, outcome string) { a.metrics.heard(c, kind, outcome) }
 	a.inbound = inbound.New(inbound.Config{Base: a.cfg.Server.PublicURL, Client: client, Signed: a.upstreams, Ends: a.bridge, Now: time.Now, Counted: heard, Observe: a.observed}, sources(a.cfg))
 	a.receiver = inbound.NewReceiver(inbound.ReceiverConfig{Base: a.cfg.Server.PublicURL, Client: client, Ends: a.bridge, Streams: a.bridge, Prove: issuer.ClientAssertion, Now: time.Now,
@@ -204,7 +207,7 @@ func (a *app) route(ring *keys.Ring) error {
 	a.receiver.Routes(mux)
 	admin := api.New(api.Config{Bridge: a.bridge, Keys: ring, Token: credential.DigestOf(a.admin.Reveal()), Version: version(),
 		PublicURL: base, Findings: a.examine, Configuration: a.configuration, Says: pages.Says, TestWebhook: a.testWebhook,
-		Steward: steward.New(a.bridge), Proofs: proofs, Failed: func(r *http.Request) time.Duration { return doors.FailedClient(r, apiDoor) }, Observe: observe})
+		Steward: a.steward, Proofs: proofs, Failed: func(r *http.Request) time.Duration { return doors.FailedClient(r, apiDoor) }, Observe: observe})
 	mux.Handle(api.Prefix+"/", admin)
 	mux.Handle("GET "+config.SchemaPath, serveSchema())
 	edge := httpserver.Edge{Log: a.log, Metrics: httpserver.NewMetrics(reg), Now: time.Now, Tag: bridge.WithRequestID, Route: routeOf}
@@ -307,7 +310,7 @@ func (a *app) work(ctx context.Context) {
 	beside.Go(func() { a.bridge.WatchShadow(ctx) })
 	beside.Go(func() { a.bridge.RunProbes(ctx) })
 	beside.Go(func() { a.receiver.Run(ctx) })
-	beside.Go(func() { steward.New(a.bridge).Run(ctx, a.observed) })
+	beside.Go(func() { a.steward.Run(ctx, a.observed) })
 	for _, fn := range a.beside {
 		beside.Go(func() { fn(ctx) })
 	}

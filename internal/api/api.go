@@ -95,6 +95,7 @@ func New(c Config) http.Handler {
 	a.limitRoutes(h)
 	a.reviewRoutes(h)
 	a.requestRoutes(h)
+	a.handoverRoutes(h)
 	register(a, h, http.MethodPut, "/connections/{connection}/people/{person}/certification", "Record what the vendor's register says of a technician; it outranks the identity provider", http.StatusNoContent, a.certify)
 	mux.HandleFunc("/", nothingThere)
 	return a.guard(mux)

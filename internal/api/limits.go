@@ -18,22 +18,23 @@ func (a *api) limitRoutes(h huma.API) {
 	get(a, h, "/exceptions", "What is out of the ordinary in what people hold, where you decide, part by part", a.exceptions, people)
 }
 
-type limitsInput struct {
+// PersonPath names a person in the address of a request.
+type PersonPath struct {
 	Connection access.ConnectionID `path:"connection" maxLength:"128"`
 	Person     access.PersonID     `path:"person" maxLength:"320" doc:"id, or userName"`
 }
 
-func (in limitsInput) ref() steward.PersonRef {
+func (in PersonPath) ref() steward.PersonRef {
 	return steward.PersonRef{Connection: in.Connection, Person: in.Person}
 }
 
-func (a *api) limits(ctx context.Context, in *limitsInput) (*body[[]steward.LimitView], error) {
+func (a *api) limits(ctx context.Context, in *PersonPath) (*body[[]steward.LimitView], error) {
 	all, err := a.Steward.Limits(ctx, actor(ctx, ""), in.ref())
 	return &body[[]steward.LimitView]{all}, err
 }
 
 type narrowInput struct {
-	limitsInput
+	PersonPath
 	Body struct {
 		steward.Narrowing
 		Author string `json:"author,omitempty" maxLength:"200" doc:"who does it, if the operator does"`

@@ -63,7 +63,7 @@ var layers = []struct {
 	{"oidc/inbound", []string{"internal/access", "internal/assertion", "internal/fault", "internal/jwtclaims", "internal/secret", "oidc/ssf"}},
 	// L3: use cases
 	{"internal/bridge", []string{"internal/access", "internal/assertion", "internal/credential", "internal/event", "internal/exception", "internal/fault", "internal/hot", "internal/review", "internal/register", "internal/secret", "internal/session", "internal/store", "internal/suggest", "mapping", "oidc", "oidc/authzen", "oidc/inbound", "oidc/ssf", "oidc/upstream", "scim", "scim/admission", "scim/dialect", "scim/patch", "scim/schema", "scim/traffic"}},
-	{"internal/steward", []string{"internal/access", "internal/bridge", "internal/credential", "internal/event", "internal/exception", "internal/fault", "internal/register", "internal/request", "internal/review", "internal/store", "mapping"}},
+	{"internal/steward", []string{"internal/access", "internal/bridge", "internal/credential", "internal/event", "internal/exception", "internal/fault", "internal/handover", "internal/register", "internal/request", "internal/review", "internal/store", "mapping"}},
 	// L4: engines
 	{"internal/sqlitedb", []string{"internal/fault"}},
 	{"internal/store/sqlite", []string{"internal/access", "internal/fault", "internal/sqlitedb", "internal/store"}},

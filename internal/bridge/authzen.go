@@ -19,6 +19,7 @@ import (
 // session stands on, or all that they hold and may sign in with.
 type held struct {
 	policy *activePolicy
+	conn   access.ConnectionID
 	all    []access.Assignment
 }
 
@@ -31,9 +32,14 @@ func (b *Bridge) MayDo(ctx context.Context, c oidc.Client, q authzen.Question) (
 		return false, err
 	}
 	at, known := h.policy.resource(q)
-	return known && slices.ContainsFunc(h.all, func(a access.Assignment) bool {
+	may := known && slices.ContainsFunc(h.all, func(a access.Assignment) bool {
 		return h.policy.Tree().Covers(a.Scope, at.ID) && h.policy.opens(c, a.Grant, a.Flags, a.Standing, q.Action)
-	}), nil
+	})
+	if !may && q.Session != "" && len(h.all) == 1 {
+		a := h.all[0]
+		b.handovers.denied(h.conn, a, q.Action, h.policy.opens(c, a.Grant, a.Flags, a.Standing, q.Action), b.now())
+	}
+	return may, nil
 }
 
 // resource is the scope that a question names, by id or path; false if there is none
@@ -155,6 +161,7 @@ func (b *Bridge) holdings(ctx context.Context, conn access.ConnectionID, id acce
 	if err != nil {
 		return held{}, err
 	}
+	h.conn = conn
 	connection, _ := h.policy.Connection(conn)
 	h.all = slices.DeleteFunc(h.all, func(a access.Assignment) bool {
 		return !a.MaySignIn(now) || !meets(h.policy.Catalogue().Demands(a.Grant)) || !h.policy.Tree().Live(a.Scope) || !withinCeiling(warrant{active: a, policy: h.policy}, connection)

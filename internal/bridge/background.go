@@ -33,6 +33,7 @@ func (b *Bridge) Run(ctx context.Context) {
 			b.note("bridge.pauseFailing", b.PauseFailing(ctx))
 		case <-ctx.Done():
 			b.note("bridge.writeTouches", b.writeTouches(context.WithoutCancel(ctx)))
+			b.note("bridge.writeHandovers", b.writeHandovers(context.WithoutCancel(ctx)))
 			b.note("bridge.writeSpeech", b.writeSpeech(context.WithoutCancel(ctx), true))
 			return
 		case <-tick.C:
@@ -95,6 +96,7 @@ func (b *Bridge) work(ctx context.Context) {
 		return // Run writes the rest, at its end
 	}
 	b.note("bridge.writeTouches", b.writeTouches(ctx))
+	b.note("bridge.writeHandovers", b.writeHandovers(ctx))
 	b.note("bridge.writeSpeech", b.writeSpeech(ctx, false))
 	b.note("bridge.Watch", b.Watch(ctx))
 }

@@ -119,6 +119,7 @@ type Bridge struct {
 	attempts   attempts
 	speech     speech
 	uses       uses
+	handovers  handovers
 	shadow     shadowCount
 	ruleErrors ruleErrors
 

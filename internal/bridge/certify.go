@@ -2,12 +2,14 @@ package bridge
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/event"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
 	"github.com/drawbridge-id/drawbridge/internal/register"
+	"github.com/drawbridge-id/drawbridge/internal/review"
 	"github.com/drawbridge-id/drawbridge/internal/store"
 )
 
@@ -128,4 +130,20 @@ func (c *change) awaited(p *store.Person) (found bool, err error) {
 	said := e.Certification()
 	p.Asserted = &said
 	return true, c.dir.PutRegistered(e)
+}
+
+// claimLapsed tells of a certification that the identity provider said, and whose end took
+// technician access away, and begins the review of the person. Those of the register are
+// noticed by their own ends (package steward).
+func (c *change) claimLapsed(p store.Person, dropped []access.Assignment) error {
+	end := p.Claimed.Until
+	if !p.Active || p.Asserted != nil || !c.dir.Row().TrustsCertification || end.IsZero() || c.now.Before(end) ||
+		!slices.ContainsFunc(dropped, func(a access.Assignment) bool { return a.Grant.NeedsCertification() }) {
+		return nil
+	}
+	data := map[string]string{"level": p.Claimed.Level}
+	noteInstant(data, "until", end)
+	c.say(event.CertificationLapsed, p.ID, data)
+	_, err := OpenReview(c.tx, review.Cause{Trigger: review.ByCertificate, Connection: c.conn, Person: p.ID}, event.ByBridge, c.now)
+	return err
 }

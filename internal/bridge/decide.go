@@ -105,6 +105,9 @@ func (c *change) settleWith(p store.Person, held []access.Assignment, live func(
 		if err := c.findExceptions(p, held, after, by); err != nil {
 			return err
 		}
+		if err := c.claimLapsed(p, plan.Drop); err != nil {
+			return err
+		}
 	}
 	validUntil := earliest(d.ValidUntil, mapping.NextChange(after, c.now))
 	if !ended && p.Policy == c.policy.version && p.ValidUntil.Equal(validUntil) {

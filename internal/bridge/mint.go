@@ -132,6 +132,7 @@ func (b *Bridge) mint(w warrant, f hot.Family, client oidc.Client, audience, non
 		return oidc.TokenSet{}, asNotGranted(err)
 	}
 	b.uses.note(f.Bound.Subject.Connection, w.active.ID, now)
+	b.handovers.minted(f.Bound.Subject.Connection, w.active, f.OAuthScopes, scopes, now)
 	set := oidc.TokenSet{AccessToken: m.AccessToken, IDToken: m.IDToken, ExpiresIn: m.Expires.Sub(now).Truncate(time.Second), OAuthScopes: scopes, DPoPKey: f.DPoPKey, Active: b.AssignmentFor(client, w.active.ID), Details: f.Details}
 	if client.MayUse(oidc.GrantTypeRefresh) {
 		set.RefreshToken = b.refresh.Seal(f.ID, f.N, f.Salt).Reveal()

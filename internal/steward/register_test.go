@@ -15,6 +15,7 @@ import (
 	"github.com/drawbridge-id/drawbridge/internal/request"
 	"github.com/drawbridge-id/drawbridge/internal/store"
 	"github.com/drawbridge-id/drawbridge/mapping"
+	"github.com/drawbridge-id/drawbridge/scim/schema"
 )
 
 const installers = "Field Installers" // of southern: technician @ southern/banksia, and guest @ southern/reefline/cairns
@@ -308,5 +309,32 @@ func TestTheRegisterIsTheVendors(t *testing.T) {
 		if _, err := w.steward.Entry(w.ctx, c.who, southern, "later@southern.example"); c.may != (err == nil) {
 			t.Errorf("%+v: %v", c.who, err)
 		}
+	}
+}
+
+// What an identity provider says of a certification lapses as well, where it is trusted.
+func TestALapseOfWhatTheIdentityProviderSaysIsNoticed(t *testing.T) {
+	w := newWorld(t)
+	p := worldPolicy(t)
+	for i := range p.Connections {
+		p.Connections[i].TrustsCertification = true
+	}
+	w.apply(p)
+	end := w.clock.Now().Add(time.Hour)
+	kim := access.PersonID(w.must(201, southern, "POST", "/Users", fmt.Sprintf(`{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User",%[1]q],"userName":"kim@southern.example","active":true,
+		%[1]q:{"technicianCertification":"Trainer","certificationExpires":%[2]q}}`, schema.FleetURN, end.Format(time.RFC3339)))["id"].(string))
+	w.join(southern, string(kim), installers)
+	if len(w.grants(southern, kim)) != 2 {
+		t.Fatal("not certified")
+	}
+	w.clock.Add(time.Hour)
+	for range 2 {
+		if _, err := w.bridge.Recompute(w.ctx); err != nil {
+			t.Fatal(err)
+		}
+		w.tickRegister()
+	}
+	if lapsed, reviews := w.events(event.CertificationLapsed), w.events(event.ReviewStarted); lapsed != 1 || reviews != 1 || w.grants(southern, kim) != nil {
+		t.Errorf("%d lapses, %d reviews, %v", lapsed, reviews, w.grants(southern, kim))
 	}
 }

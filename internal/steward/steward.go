@@ -8,16 +8,25 @@ import (
 	"github.com/drawbridge-id/drawbridge/internal/bridge"
 	"github.com/drawbridge-id/drawbridge/internal/credential"
 	"github.com/drawbridge-id/drawbridge/internal/event"
+	"github.com/drawbridge-id/drawbridge/internal/handover"
 )
 
 // Steward carries out the use cases. It is safe for concurrent use.
 type Steward struct {
 	bridge *bridge.Bridge
 	found  foundUnder
+	vendor handover.Vendor
 }
 
 // New makes a steward of that bridge's directory.
 func New(b *bridge.Bridge) *Steward { return &Steward{bridge: b} }
+
+// Of says whose steward it is, for the notes that customers read. Call it before anything
+// else.
+func (s *Steward) Of(v handover.Vendor) *Steward {
+	s.vendor = v
+	return s
+}
 
 // Actor is who acts: the operator at the machine, or a person by the one assignment that
 // their access token stands on. The zero Actor may nothing.

@@ -275,6 +275,10 @@ func registerRows(tx *store.Tx, d *store.DirectoryTx) error {
 	_, err17 := d.Found(p, nil, crashDay)
 	err = errors.Join(err, err18, err12, err13, err14, err15, err16, err17, tx.MoveExceptionsPass(at, at))
 	_, err11 := tx.LimitNotes([]access.LimitID{"lim_1", "lim_2"})
+	_, err19 := tx.Seen("prm_1")
+	_, err20 := tx.Ticks("prm_1")
+	_, err21 := tx.DropTick("prm_1", "vehicles")
+	err = errors.Join(err, err19, err20, err21, tx.PutTick("prm_1", store.Tick{Point: "vehicles"}), tx.Observe(store.Observation{Connection: crashConn, Assignment: "asg_1", Kind: store.SeenToken}, crashDay))
 	return errors.Join(err, err2, err3, err4, err5, err6, err7, err8, err9, err10, err11, tx.PutLimitNote(store.LimitNote{Limit: "lim_1"}))
 }
 

@@ -41,6 +41,7 @@ func Run(t *testing.T, open func(t *testing.T) *store.Store) {
 		{"the register has one entry for a name and for a person", testRegister},
 		{"what is said of limits is kept", testLimitNotes},
 		{"exceptions are what was found last", testExceptions},
+		{"what happens after a permit was given is kept", testHandovers},
 		{"the outbox is found by time", testOutboxBefore},
 		{"queues of deliveries", testDeliveries},
 		{"who may be sent something now", testReadyReceivers},

@@ -37,3 +37,23 @@ create table exceptions_pass (
   looked bigint not null
 ) without rowid;
 insert into exceptions_pass (id, found, working, conn, person, looked) values (1, 0, 0, 0, 0, 0);
+
+-- What was observed after a permit was given: that a token stood on it, which workflows tokens opened, and which were refused.
+create table handover_seen (
+  permit text not null,
+  kind text not null,                     -- 'token', 'opened', 'refused', 'outside'
+  what text not null,                     -- the workflow; '': none
+  first_at bigint not null,
+  last_at bigint not null,
+  primary key (permit, kind, what)
+) without rowid;
+
+-- Points of the check-list that somebody ticked by hand.
+create table handover_ticks (
+  permit text not null,
+  point text not null,
+  at bigint not null,
+  by_name text not null,
+  comment text not null,
+  primary key (permit, point)
+) without rowid;
