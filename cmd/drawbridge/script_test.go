@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -20,6 +21,8 @@ import (
 
 	"github.com/drawbridge-id/drawbridge/examples"
 	_ "github.com/drawbridge-id/drawbridge/internal/rsakey/rsakeytest" // no new keys for each test
+	"github.com/drawbridge-id/drawbridge/internal/secret"
+	"github.com/drawbridge-id/drawbridge/oidc/oidctest"
 )
 
 // TestMain lets the test binary be the program: scripts run it as a process.
@@ -42,6 +45,9 @@ func TestMain(m *testing.M) {
 //	sleeps DURATION          waits
 //	now VAR                  puts the instant of now into the variable
 //	secret TOKEN FILE VAR    puts the secret of what token create --json printed into the file, and its SCIM URL into the variable
+//	signin PERSON FILE SCOPE…  signs somebody in to the demo, and writes their access token to the file
+//	asked VAR                puts the id of the request that was printed into the variable
+//	closing VAR              puts the hash of the plan that case close printed into the variable
 //	planned VAR              puts the hash of the plan that was printed into the variable
 //	revoke-all DIR CONNECTION TOKENS   revokes all that token list --json printed
 func TestScripts(t *testing.T) {
@@ -52,7 +58,7 @@ func TestScripts(t *testing.T) {
 			return os.WriteFile(filepath.Join(e.WorkDir, "drawbridge.yaml"), examples.Drawbridge, 0o600)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "demo": scriptDemo, "answers": answers, "port": port,
-			"provision": provision, "refused": refused, "lastrequest": lastRequest, "sleeps": sleeps, "now": setNow, "revoke-all": revokeAll, "secret": secretOf, "eventually": eventually, "planned": planned, "hangup": hangup},
+			"provision": provision, "refused": refused, "lastrequest": lastRequest, "sleeps": sleeps, "now": setNow, "revoke-all": revokeAll, "secret": secretOf, "eventually": eventually, "planned": planned, "hangup": hangup, "signin": signIn, "asked": asked, "closing": closing},
 	})
 }
 
@@ -110,12 +116,44 @@ func scriptDemo(ts *testscript.TestScript, neg bool, args []string) {
 		_ = cmd.Process.Signal(os.Interrupt) //nolint:errcheck // it may have ended
 		_ = cmd.Wait()                       //nolint:errcheck // its end is another script's promise
 	})
-	var said struct {
-		Issuer string `json:"issuer"`
-	}
+	var said demoSaid
 	ts.Check(json.NewDecoder(out).Decode(&said))
 	go io.Copy(io.Discard, out) //nolint:errcheck // nothing follows; it ends with the process
 	ts.Setenv("ISSUER", said.Issuer)
+	ts.Setenv("API", apiURL(said.Issuer))
+	kept, err := json.Marshal(said)
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(demoFile), kept, 0o600))
+}
+
+// demoFile is where a script's demo is remembered, for signin.
+const demoFile = ".demo.json"
+
+// demoSaid is what scripts need of a demo's announcement.
+type demoSaid struct {
+	Issuer  string `json:"issuer"`
+	Clients []struct {
+		ID       string `json:"client_id"`
+		Secret   string `json:"client_secret"`
+		Redirect string `json:"redirect_uri"`
+	} `json:"clients"`
+}
+
+// signIn signs somebody in to the demo's Fleet Web, by a real sign-in at their identity
+// provider, and writes their access token to a file.
+func signIn(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: signin PERSON FILE SCOPE…")
+	}
+	var d demoSaid
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile(demoFile)), &d))
+	app := d.Clients[0]
+	c := oidctest.Client{Issuer: d.Issuer, ClientID: app.ID, ClientSecret: secret.New(app.Secret), RedirectURI: app.Redirect, OAuthScopes: append([]string{"profile"}, args[2:]...)}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	tokens, err := c.SignIn(ctx, args[0])
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(tokens.AccessToken+"\n"), 0o600))
 }
 
 // program is where the scripts' own PATH has it.
@@ -197,6 +235,24 @@ func planned(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: planned VAR, after plan")
 	}
 	ts.Setenv(args[0], found[1])
+}
+
+// asked puts the id of the request that was printed into a variable.
+func asked(ts *testscript.TestScript, neg bool, args []string) {
+	found(ts, neg, args, "asked VAR, after request create", `(?m)^Request (req_\w+) for `)
+}
+
+// closing puts the hash of the plan that case close printed into a variable.
+func closing(ts *testscript.TestScript, neg bool, args []string) {
+	found(ts, neg, args, "closing VAR, after case close", `--plan (\w+)`)
+}
+
+func found(ts *testscript.TestScript, neg bool, args []string, usage, pattern string) {
+	m := regexp.MustCompile(pattern).FindStringSubmatch(ts.ReadFile("stdout"))
+	if neg || len(args) != 1 || m == nil {
+		ts.Fatalf("usage: %s", usage)
+	}
+	ts.Setenv(args[0], m[1])
 }
 
 func hangup(ts *testscript.TestScript, neg bool, args []string) {

@@ -27,15 +27,15 @@ func (a *api) requestRoutes(h huma.API) {
 	register(a, h, http.MethodPost, "/cases/{case}/close", "Close a case: all that was given for it ends, and a review of it begins", http.StatusOK, a.closeCase, people)
 }
 
-// authored is who acts where the operator does; a person is who their token says.
-type authored struct {
+// Authored is who acts where the operator does; a person is who their token says.
+type Authored struct {
 	Author string `json:"author,omitempty" maxLength:"200" doc:"who does it, where the operator does"`
 }
 
 type askInput struct {
 	Body struct {
 		steward.Ask
-		authored
+		Authored
 	}
 }
 
@@ -88,7 +88,7 @@ type approveInput struct {
 	requestInput
 	Body struct {
 		steward.Approval
-		authored
+		Authored
 	}
 }
 
@@ -101,7 +101,7 @@ type reasonInput struct {
 	requestInput
 	Body struct {
 		Reason string `json:"reason,omitempty" maxLength:"1000"`
-		authored
+		Authored
 	}
 }
 
@@ -119,7 +119,7 @@ type confirmInput struct {
 	requestInput
 	Body struct {
 		Comment string `json:"comment,omitempty" maxLength:"1000"`
-		authored
+		Authored
 	}
 }
 
@@ -147,7 +147,7 @@ type revokePermitInput struct {
 	Permit access.PermitID `path:"permit" maxLength:"64"`
 	Body   struct {
 		Reason string `json:"reason" maxLength:"1000"`
-		authored
+		Authored
 	}
 }
 
@@ -180,7 +180,7 @@ type closeCaseInput struct {
 	caseInput
 	Body struct {
 		steward.CloseCase
-		authored
+		Authored
 	}
 }
 
