@@ -75,17 +75,18 @@ func somebody(conn access.ConnectionID, person access.PersonID) *steward.PersonR
 	return &steward.PersonRef{Connection: conn, Person: person}
 }
 
-type requestInput struct {
+// RequestInput names a request.
+type RequestInput struct {
 	Request access.RequestID `path:"request" maxLength:"64" doc:"id, or a short form that is unique"`
 }
 
-func (a *api) request(ctx context.Context, in *requestInput) (*body[steward.RequestView], error) {
+func (a *api) request(ctx context.Context, in *RequestInput) (*body[steward.RequestView], error) {
 	v, err := a.Steward.Request(ctx, actor(ctx, ""), in.Request)
 	return &body[steward.RequestView]{v}, err
 }
 
 type approveInput struct {
-	requestInput
+	RequestInput
 	Body struct {
 		steward.Approval
 		Authored
@@ -98,7 +99,7 @@ func (a *api) approve(ctx context.Context, in *approveInput) (*body[steward.Requ
 }
 
 type reasonInput struct {
-	requestInput
+	RequestInput
 	Body struct {
 		Reason string `json:"reason,omitempty" maxLength:"1000"`
 		Authored
@@ -116,7 +117,7 @@ func (a *api) withdraw(ctx context.Context, in *reasonInput) (*body[steward.Requ
 }
 
 type confirmInput struct {
-	requestInput
+	RequestInput
 	Body struct {
 		Comment string `json:"comment,omitempty" maxLength:"1000"`
 		Authored
@@ -167,17 +168,18 @@ func (a *api) cases(ctx context.Context, in *casesInput) (*body[steward.CasePage
 	return &body[steward.CasePage]{page}, err
 }
 
-type caseInput struct {
+// CaseInput names a case.
+type CaseInput struct {
 	Case access.CaseID `path:"case" maxLength:"64"`
 }
 
-func (a *api) accessCase(ctx context.Context, in *caseInput) (*body[steward.CaseView], error) {
+func (a *api) accessCase(ctx context.Context, in *CaseInput) (*body[steward.CaseView], error) {
 	v, err := a.Steward.Case(ctx, actor(ctx, ""), in.Case)
 	return &body[steward.CaseView]{v}, err
 }
 
 type closeCaseInput struct {
-	caseInput
+	CaseInput
 	Body struct {
 		steward.CloseCase
 		Authored

@@ -25,7 +25,7 @@ type Who struct {
 type AreaView struct {
 	ID    access.ScopeID `json:"id"`
 	Path  string         `json:"path"`
-	Level access.Level   `json:"level"`
+	Level access.Level   `json:"level,omitzero"`
 	Name  string         `json:"name"`
 }
 
