@@ -130,7 +130,7 @@ func (k *desk) extends(ask *Ask) error {
 	if ask.For != (PersonRef{}) && ask.For != who {
 		return fault.New(fault.Invalid, "steward.Ask", "the request that is to last longer is for somebody else").Because(request.ReasonExtends)
 	}
-	ask.For = who
+	ask.For, k.known = who, last.Scope
 	if ask.Area == "" {
 		ask.Area = string(last.Scope)
 	}

@@ -209,13 +209,13 @@ func TestWhatLiesElsewhereIsNotThere(t *testing.T) {
 	}
 }
 
-// A fleet of another customer: the service owners decide, both of them, and it is held above the
-// ceiling.
+// A fleet of another customer: the vendor's staff ask, the service owners decide, both of them,
+// and it is held above the ceiling.
 func TestAccessAboveTheCeilingIsTwoServiceOwners(t *testing.T) {
 	k := newDesks(t)
 	ask := k.visit()
 	ask.Area = "southern/reefline"
-	v := k.asks(k.samActs, ask)
+	v := k.asks(k.operator, ask)
 	if v.Need != 2 || !v.Outside || !v.Visible.Several || v.Class != "outside" || v.Asked.Area.Path != "southern/reefline/cairns" {
 		t.Errorf("%+v", v)
 	}

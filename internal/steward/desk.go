@@ -1,6 +1,7 @@
 package steward
 
 import (
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -20,6 +21,7 @@ type desk struct {
 	request.Setting
 	policy *mapping.Policy
 	r      request.Right
+	known  access.ScopeID // that a request names which is extended: whoever acts reads it there
 	dirs   map[access.ConnectionID]*store.Directory
 	people map[request.Party]Who
 }
@@ -144,7 +146,8 @@ func (k *desk) holder(p store.Person) (request.Holder, error) {
 	return h, err
 }
 
-// area finds a scope that lives, by its path or id.
+// area finds a scope that lives, by its path or id. What does not exist for whoever acts is
+// not there, in the same words as what does not exist at all.
 func (k *desk) area(at string) (access.Scope, error) {
 	if at == "" {
 		return access.Scope{}, fault.New(fault.Invalid, "steward.area", "name the area: a path (provider/account/fleet) or an id").Because(ReasonArea)
@@ -153,10 +156,40 @@ func (k *desk) area(at string) (access.Scope, error) {
 	if !ok {
 		s, ok = k.Tree.Find(at)
 	}
-	if !ok || !k.Tree.Live(s.ID) {
-		return s, fault.New(fault.NotFound, "steward.area", "there is no area %q: name a path (provider/account/fleet) or an id", at)
+	if ok = ok && k.Tree.Live(s.ID); ok {
+		var err error
+		if ok, err = k.exists(s.ID); err != nil {
+			return access.Scope{}, err
+		}
+	}
+	if !ok {
+		return access.Scope{}, fault.New(fault.NotFound, "steward.area", "there is no area %q: name a path (provider/account/fleet) or an id", at)
 	}
 	return s, nil
+}
+
+// exists reports whether a scope exists for whoever acts: everything does for the operator;
+// for a person what lies within the root of their own connection, or where they hold
+// something now.
+func (k *desk) exists(id access.ScopeID) (bool, error) {
+	if k.r.Operator || id == k.known {
+		return true, nil
+	}
+	d, err := k.dir(k.r.Connection)
+	if err != nil {
+		return false, err
+	}
+	if k.Tree.Covers(d.Row().Root, id) {
+		return true, nil
+	}
+	p, err := d.Person(k.r.Person)
+	if err != nil {
+		return false, err
+	}
+	held, err := d.Assignments(p)
+	return slices.ContainsFunc(held, func(a access.Assignment) bool {
+		return a.ValidAt(k.Now) && k.Tree.Live(a.Scope) && k.Tree.Covers(a.Scope, id)
+	}), err
 }
 
 func (k *desk) areaView(id access.ScopeID) AreaView {

@@ -69,7 +69,7 @@ func TestTwoApproversAtOnceAreTwo(t *testing.T) {
 	k := newDesks(t)
 	ask := k.visit()
 	ask.Area = "southern/reefline/cairns"
-	v := k.asks(k.samActs, ask)
+	v := k.asks(k.operator, ask)
 	for _, err := range atOnce(k.approving(k.own, v.ID), k.approving(k.owen, v.ID)) {
 		if err != nil {
 			t.Error(err)
