@@ -254,5 +254,18 @@ func (k *desk) nameSuccessor(d *bridge.Deciding, q request.Request, ap Approval)
 	if err := k.followed(d, &q, q.Result(), ap); err != nil {
 		return q, err
 	}
-	return q, d.Tx().MoveRequest(q, request.Granted)
+	if err := d.Tx().MoveRequest(q, request.Granted); err != nil {
+		return q, err
+	}
+	return q, k.lookAnew(d, q)
+}
+
+// lookAnew keeps the list of exceptions with what a request says now, where what its person
+// holds stays the same. Nobody asks for those of a connection that has ended.
+func (k *desk) lookAnew(d *bridge.Deciding, q request.Request) error {
+	_, err := d.FindExceptions(q.For.Connection, q.For.Person)
+	if fault.Is(err, fault.Unauthenticated) || fault.Is(err, fault.NotFound) {
+		return nil
+	}
+	return err
 }
