@@ -35,13 +35,23 @@ func OpenReview(tx *store.Tx, cause review.Cause, by event.Actor, now time.Time)
 // do, one review looks at all that lies below the host.
 const maxMovedReviews = 50
 
-// reviewMoved begins the reviews of scopes that lie under another now.
+// reviewMoved begins the reviews of scopes that lie under another now. What is under review
+// there already is found from now on by those who administer the new place.
 func reviewMoved(tx *store.Tx, was, next *access.Tree, d access.TreeDiff, now time.Time) error {
 	var moved []access.ScopeID
+	var places []store.ScopeMove
 	for _, s := range d.Changed {
-		if before, known := was.Scope(s.ID); known && before.Parent != s.Parent && s.Retired.IsZero() {
+		before, known := was.Scope(s.ID)
+		if !known || before.Parent == s.Parent {
+			continue
+		}
+		places = append(places, store.ScopeMove{Scope: s.ID, Was: was.Ancestors(s.ID), Now: next.Ancestors(s.ID)})
+		if s.Retired.IsZero() {
 			moved = append(moved, s.ID)
 		}
+	}
+	if err := tx.MoveReviewScopes(places); err != nil {
+		return err
 	}
 	if len(moved) > maxMovedReviews {
 		host, _ := next.Resolve(".")

@@ -189,8 +189,11 @@ func sortedPairs(held map[mapping.Pair]review.Held) []mapping.Pair {
 }
 
 func (g *gathering) add(h review.Held, a review.Answer) {
-	tree := g.d.Policy().Tree()
-	g.items = append(g.items, review.Item{Review: g.r.ID, Held: h, Answer: a, Placed: append([]access.ScopeID{h.Scope}, tree.Ancestors(h.Scope)...)})
+	placed := covering(g.d.Policy().Tree(), h.Scope)
+	if placed == nil {
+		placed = []access.ScopeID{h.Scope}
+	}
+	g.items = append(g.items, review.Item{Review: g.r.ID, Held: h, Answer: a, Placed: placed})
 }
 
 // heldBy is what somebody holds now; nothing, if they are gone.

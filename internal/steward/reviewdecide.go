@@ -416,6 +416,9 @@ func limitSaid(l access.Limit) map[string]string {
 
 // answered writes down what became of an item, and says it.
 func answered(d *bridge.Deciding, i review.Item, a review.Answer) (review.Item, error) {
+	if err := placedNow(d, &i); err != nil {
+		return i, err
+	}
 	if err := d.Tx().AnswerReviewItem(i, a); err != nil {
 		return i, err
 	}

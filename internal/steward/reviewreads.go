@@ -115,7 +115,8 @@ type CardQuery struct {
 	Count int    // at most 100
 }
 
-// Cards lists the cards of a review that somebody sees, the riskiest first.
+// Cards lists the cards of a review that somebody sees, the riskiest first. A page may be
+// shorter than was asked for, and still have a next one.
 func (s *Steward) Cards(ctx context.Context, a Actor, id access.ReviewID, q CardQuery) (CardPage, error) {
 	var page CardPage
 	n := pageSize(q.Count, mostCards)
@@ -129,6 +130,14 @@ func (s *Steward) Cards(ctx context.Context, a Actor, id access.ReviewID, q Card
 		if err := placeIn(q.After, &from); err != nil {
 			return err
 		}
+		_, moving, err := v.ReviewMove(id)
+		if err != nil {
+			return err
+		}
+		if moving { // cards may lie where they lay: those of the whole review are looked through
+			host, _ := p.Tree().Resolve(".")
+			at = host.ID
+		}
 		cards, err := v.ReviewCards(id, at, from, q.Open, n)
 		if err != nil {
 			return err
@@ -139,7 +148,7 @@ func (s *Steward) Cards(ctx context.Context, a Actor, id access.ReviewID, q Card
 			if err != nil {
 				return err
 			}
-			if len(card.Items) > 0 {
+			if len(card.Items) > 0 && (!q.Open || card.Undecided > 0) {
 				page.Cards = append(page.Cards, card)
 			}
 		}

@@ -22,8 +22,8 @@ const (
 )
 
 // TickReviews does a bounded part of what time brings to reviews: it begins those whose
-// schedule says so, gathers what they are about, reminds, and ends those whose time is
-// over. It may stop at any instant and goes on at the next call, on any bridge. Nothing
+// schedule says so, gathers what they are about, places cards where a scope has moved to,
+// reminds, and ends those whose time is over. It may stop at any instant and goes on at the next call, on any bridge. Nothing
 // depends on when it is called but when unanswered access is removed.
 func (s *Steward) TickReviews(ctx context.Context) error {
 	if !s.bridge.HasPolicy() {
@@ -31,11 +31,15 @@ func (s *Steward) TickReviews(ctx context.Context) error {
 	}
 	var begin []mapping.ReviewSource
 	var gathering, due []review.Review
+	var moved []store.ReviewMove
 	err := s.bridge.Reading(ctx, func(v *store.View, p *mapping.Policy, now time.Time) (err error) {
 		if begin, err = turns(v, p, now); err != nil {
 			return err
 		}
 		if gathering, err = v.GatheringReviews(tickReviews); err != nil {
+			return err
+		}
+		if moved, err = v.ReviewMoves(tickReviews); err != nil {
 			return err
 		}
 		due, err = v.DueReviews(now, tickReviews)
@@ -51,6 +55,11 @@ func (s *Steward) TickReviews(ctx context.Context) error {
 	}
 	for _, r := range gathering {
 		if err := chunks(ctx, func() (bool, error) { return s.gather(ctx, r.ID) }); err != nil {
+			return err
+		}
+	}
+	for _, m := range moved {
+		if err := chunks(ctx, func() (bool, error) { return s.place(ctx, m.Review) }); err != nil {
 			return err
 		}
 	}

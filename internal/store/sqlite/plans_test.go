@@ -340,9 +340,14 @@ func reviews(tx *store.Tx) error {
 	i := review.Item{Review: r.ID, ID: "1", Held: review.Held{Connection: crashConn, Person: "per_1", Grant: access.Standard, Scope: "s", Level: access.Fleet}, Placed: []access.ScopeID{"s", "h"}}
 	err := errors.Join(tx.OpenReview(r), tx.MoveReview(r), tx.PutReviewSchedule(review.Schedule{Name: "guests", Since: crashDay}))
 	_, err2 := tx.AddReviewItems(r.ID, []review.Item{i})
-	err = errors.Join(err, err2, tx.AnswerReviewItem(i, review.Answer{Verdict: review.Keep, At: crashDay}))
+	err = errors.Join(err, err2, tx.AnswerReviewItem(i, review.Answer{Verdict: review.Keep, At: crashDay}),
+		tx.MoveReviewScopes([]store.ScopeMove{{Scope: "s", Was: []access.ScopeID{"h"}, Now: []access.ScopeID{"n", "h"}}}),
+		tx.PlaceReviewItems(r.ID, crashConn, "per_1", func(access.ScopeID) []access.ScopeID { return []access.ScopeID{"s", "n"} }),
+		tx.PutReviewMove(store.ReviewMove{Review: r.ID}, false), tx.PutReviewMove(store.ReviewMove{Review: "rev_9"}, true))
 	for _, ask := range []func() error{
 		func() error { _, err := tx.Review(r.ID); return err },
+		func() error { _, err := tx.ReviewMoves(10); return err },
+		func() error { _, _, err := tx.ReviewMove(r.ID); return err },
 		func() error { _, err := tx.Reviews("", 10); return err },
 		func() error { _, err := tx.Reviews("rev_9", 10); return err },
 		func() error { _, err := tx.ReviewsAt("s", "", 10); return err },

@@ -79,6 +79,7 @@ func Run(t *testing.T, open func(t *testing.T) *store.Store) {
 		{"plans of policies are kept", testPlansOfPolicies},
 		{"reviews are kept, and are due", testReviews},
 		{"what is under review is counted once", testReviewItems},
+		{"what is under review moves with its scope", testReviewMoves},
 		{"schedules of reviews", testReviewSchedules},
 		{"permits that reviews look at", testPermitsForReviews},
 		{"I-5: the database holds the ceiling", testCeiling},
