@@ -119,6 +119,10 @@ func (a *app) examineAlarms(ctx context.Context, id access.ConnectionID, say fin
 		}
 	}
 	for _, alarm := range found.Raised {
+		if alarm.Kind == bridge.KindLastUnanswered {
+			say("warn", "drawbridge review report shows whom; let somebody name a successor", "%s: at %s, %s", id, alarm.At.UTC().Format(time.RFC3339), bridge.Sentence(alarm))
+			continue
+		}
 		say("warn", fmt.Sprintf("ask the customer whether that was meant; drawbridge restore %s --at TIME shows what taking it back would do", id),
 			"%s: at %s, %s", id, alarm.At.UTC().Format(time.RFC3339), bridge.Sentence(alarm))
 	}

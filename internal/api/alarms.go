@@ -8,13 +8,13 @@ import (
 	"github.com/drawbridge-id/drawbridge/internal/bridge"
 )
 
-// Alarm is something that an identity provider did by itself and somebody should look
-// at.
+// Alarm is something that somebody should look at: what an identity provider did by itself,
+// or what a review left unanswered.
 type Alarm struct {
 	At       time.Time      `json:"at"`
-	Kind     string         `json:"kind" enum:"mass_gain,group_deleted,group_shrunk"`
+	Kind     string         `json:"kind" enum:"mass_gain,group_deleted,group_shrunk,last_administrator_unanswered"`
 	Group    access.GroupID `json:"group,omitempty"`
-	Count    int64          `json:"count" doc:"people or members"`
+	Count    int64          `json:"count" doc:"people or members; for last_administrator_unanswered: assignments, of all that the review looked at"`
 	Of       int64          `json:"of" doc:"how many there were"`
 	Sentence string         `json:"sentence"`
 }

@@ -22,6 +22,9 @@ const (
 	KindMassGain     = "mass_gain"
 	KindGroupDeleted = "group_deleted"
 	KindGroupShrunk  = "group_shrunk"
+	// KindLastUnanswered is no identity provider's doing: nobody answered a review about
+	// the last administrator of a scope, who is kept.
+	KindLastUnanswered = "last_administrator_unanswered"
 )
 
 var alarmEvents = map[string]event.Type{KindMassGain: event.AlarmMassGain, KindGroupDeleted: event.AlarmGroupDeleted, KindGroupShrunk: event.AlarmGroupShrunk}
@@ -139,6 +142,8 @@ func Sentence(a store.Alarm) string {
 			return fmt.Sprintf("groups with %d members in all were deleted within %s", a.Count, a.Within)
 		}
 		return fmt.Sprintf("group %s was deleted with %d members", a.Group, a.Count)
+	case KindLastUnanswered:
+		return fmt.Sprintf("a review ended without an answer about %d last administrators of scopes, who are kept: its report names them", a.Count)
 	}
 	return a.Kind
 }

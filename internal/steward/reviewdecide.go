@@ -2,10 +2,8 @@ package steward
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/bridge"
@@ -268,91 +266,38 @@ func (j *judging) agreed(answer *review.Answer, now review.Held, held map[mappin
 	tree := j.d.Policy().Tree()
 	if effect.Withhold && !j.in.ConfirmMore {
 		if more := alsoWithheld(tree, now, held); len(more) > 0 {
-			return fault.New(fault.Invalid, op, "to withhold %s @ %s takes %s as well; confirm that (confirm_more)", now.Grant, tree.Path(now.Scope), strings.Join(more, ", ")).Because(ReasonRemovesMore)
+			return fault.New(fault.Invalid, op, "to withhold %s @ %s takes %s as well; confirm that (confirm_more)", now.Grant, tree.Path(now.Scope), inWords(tree, more)).Because(ReasonRemovesMore)
 		}
 	}
-	last, err := lastAdministrator(&j.d.Tx().View, now, j.d.Now())
+	taken := []review.Held{now}
+	if effect.Withhold {
+		taken = append(taken, alsoWithheld(tree, now, held)...)
+	}
+	for _, h := range taken {
+		if err := j.followed(answer, h); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// followed refuses to leave a scope without an administrator, unless whoever decides says
+// who follows, or that nobody will.
+func (j *judging) followed(answer *review.Answer, h review.Held) error {
+	const op = "steward.DecideReview"
+	last, err := lastAdministrator(&j.d.Tx().View, h, j.d.Now())
 	if err != nil || !last {
 		return err
 	}
 	switch {
 	case j.in.Successor != nil:
 		answer.Successor = string(j.in.Successor.Connection) + "/" + string(j.in.Successor.Person)
-		return succeeds(j.d, *j.in.Successor, now)
+		return succeeds(j.d, *j.in.Successor, h)
 	case j.in.ConfirmLast:
 		answer.NoneLeft = true
 		return nil
 	}
-	return fault.New(fault.Invalid, op, "nobody else administers %s without an end: name a successor, or confirm that there will be none", tree.Path(now.Scope)).Because(ReasonLastAdministrator)
-}
-
-// alsoWithheld is what else rules give somebody that goes when a grant is withheld at a
-// scope: the same grant below it.
-func alsoWithheld(tree *access.Tree, now review.Held, held map[mapping.Pair]review.Held) (more []string) {
-	for _, at := range sortedPairs(held) {
-		if at.Grant == now.Grant && at.Scope != now.Scope && tree.Covers(now.Scope, at.Scope) && held[at].ByRules() {
-			more = append(more, fmt.Sprintf("%s @ %s", at.Grant, tree.Path(at.Scope)))
-		}
-	}
-	return more
-}
-
-// lastAdministrator reports whether somebody is the only one who administers a scope, at
-// that scope itself, without an end.
-func lastAdministrator(v *store.View, h review.Held, now time.Time) (bool, error) {
-	if h.Grant != access.Administrator || h.Assignment == "" {
-		return false, nil
-	}
-	seats, err := v.SeatsAt(h.Scope, []access.Grant{access.Administrator})
-	if err != nil {
-		return false, err
-	}
-	for _, seat := range seats {
-		for after, more := int64(0), true; more; {
-			rows, last, err := v.Holders(seat, store.Held{Now: now, Begun: true}, after, gatherItems)
-			if err != nil {
-				return false, err
-			}
-			for _, row := range rows {
-				if row.Counts && row.Until.IsZero() && (row.Connection != h.Connection || row.Person != h.Person) {
-					return false, nil
-				}
-			}
-			after, more = last, len(rows) == gatherItems
-		}
-	}
-	return true, nil
-}
-
-// succeeds refuses a successor who does not administer the scope, or one above it, without
-// an end.
-func succeeds(d *bridge.Deciding, who PersonRef, h review.Held) error {
-	const op = "steward.DecideReview"
-	refused := fault.New(fault.Invalid, op, "a successor administers the scope, or one above it, without an end; whoever you named does not").Because(ReasonNoSuccessor)
-	if who.Connection == h.Connection && who.Person == h.Person {
-		return refused
-	}
-	p, err := d.Settled(who.Connection, who.Person)
-	if fault.Is(err, fault.NotFound) || fault.Is(err, fault.Unauthenticated) {
-		return refused
-	}
-	if err != nil {
-		return err
-	}
-	dir, err := d.In(who.Connection)
-	if err != nil {
-		return err
-	}
-	held, err := dir.Assignments(p)
-	if err != nil {
-		return err
-	}
-	for _, a := range held {
-		if a.Grant == access.Administrator && a.ValidAt(d.Now()) && a.Until.IsZero() && d.Policy().Tree().Covers(a.Scope, h.Scope) {
-			return nil
-		}
-	}
-	return refused
+	return fault.New(fault.Invalid, op, "nobody else administers %s without an end: name a successor, or confirm that there will be none", j.d.Policy().Tree().Path(h.Scope)).Because(ReasonLastAdministrator)
 }
 
 // carryOut ends permits, sets the limit, and decides the person anew: all of it is gone
@@ -435,49 +380,4 @@ func answered(d *bridge.Deciding, i review.Item, a review.Answer) (review.Item, 
 	}
 	d.Say(event.ReviewDecided, i.Connection, i.Person, data)
 	return i, nil
-}
-
-// settleUnanswered gives items their answer that nobody decided in time: kept or removed, as
-// the review says. The last administrator of a scope is kept, whatever it says.
-func settleUnanswered(d *bridge.Deciding, r review.Review, items []review.Item) error {
-	h := newHoldings(d.Policy(), d.Now())
-	for _, i := range items {
-		answer := review.Answer{Verdict: review.Unanswered, At: d.Now()}
-		held, err := heldNow(d, h, i.Connection, i.Person)
-		if err != nil {
-			return err
-		}
-		now, holds := held[pairOf(i.Held)]
-		switch {
-		case !holds:
-			answer = review.Answer{Verdict: review.Gone, At: d.Now(), Ended: true, Because: ReasonEndedBefore}
-		case r.Cause.Unanswered == mapping.RemoveUnanswered:
-			err = removeUnanswered(d, now, held, &answer)
-		}
-		if err != nil {
-			return err
-		}
-		if _, err := answered(d, i, answer); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// removeUnanswered takes what nobody said should be kept, but for what nobody may lose
-// unseen: it is kept, and the report says why.
-func removeUnanswered(d *bridge.Deciding, now review.Held, held map[mapping.Pair]review.Held, answer *review.Answer) error {
-	effect := review.EffectOf(review.Remove, now, access.Flags{})
-	last, err := lastAdministrator(&d.Tx().View, now, d.Now())
-	switch {
-	case err != nil:
-		return err
-	case last:
-		answer.Because = ReasonLastAdministrator
-		return nil
-	case effect.Withhold && len(alsoWithheld(d.Policy().Tree(), now, held)) > 0:
-		answer.Because = ReasonRemovesMore
-		return nil
-	}
-	return carryOut(d, now, effect, answer)
 }

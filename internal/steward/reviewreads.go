@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
@@ -254,7 +255,9 @@ func (l *looking) item(i review.Item, held map[mapping.Pair]review.Held) (ItemVi
 		return out, err
 	}
 	out.Seen, out.Changed = now.Seen(), now.Seen() != was.Seen()
-	out.AlsoTakes = alsoWithheld(l.policy.Tree(), now, held)
+	for _, more := range alsoWithheld(l.policy.Tree(), now, held) {
+		out.AlsoTakes = append(out.AlsoTakes, fmt.Sprintf("%s @ %s", more.Grant, l.policy.Tree().Path(more.Scope)))
+	}
 	if out.Same, err = l.v.CountSame(now.Grant, now.Scope, mostSame+1); err != nil {
 		return out, err
 	}

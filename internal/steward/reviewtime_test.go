@@ -108,6 +108,13 @@ func TestAReviewEndsByItself(t *testing.T) {
 	if fmt.Sprint(kept) != "[Ada@banksia.example]" {
 		t.Errorf("the report says that %v were kept", kept)
 	}
+	alarms, err := w.bridge.Raised(w.ctx, banksia)
+	if err != nil || len(alarms) != 1 || alarms[0].Kind != bridge.KindLastUnanswered || alarms[0].Count != 1 || alarms[0].Base != 3 || !strings.Contains(bridge.Sentence(alarms[0]), "last administrator") {
+		t.Errorf("alarms: %+v (%v)", alarms, err)
+	}
+	if others, err := w.bridge.Raised(w.ctx, southern); err != nil || len(others) != 0 {
+		t.Errorf("alarms of another connection: %+v (%v)", others, err)
+	}
 }
 
 // The last administrator of a scope goes only with a successor or a confirmation.

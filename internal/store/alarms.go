@@ -8,8 +8,8 @@ import (
 	"github.com/drawbridge-id/drawbridge/internal/access"
 )
 
-// Alarm is something that an identity provider did by itself and somebody should look
-// at, in counts and ids.
+// Alarm is something that an identity provider did by itself, or that nobody did, and
+// somebody should look at, in counts and ids.
 type Alarm struct {
 	ID         int64
 	Connection access.ConnectionID
