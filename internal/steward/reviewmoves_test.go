@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
-	"github.com/drawbridge-id/drawbridge/internal/bridge"
 	"github.com/drawbridge-id/drawbridge/internal/event"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
 	"github.com/drawbridge-id/drawbridge/internal/review"
@@ -19,23 +18,8 @@ import (
 // move puts a scope under another, as somebody who planned it does.
 func (w *world) move(path, under string) {
 	w.t.Helper()
-	plan, err := w.bridge.PlanScope(w.ctx, bridge.ScopePlan{Do: bridge.MoveScope, At: path, Under: under}, bridge.PlanOptions{})
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	how := bridge.ApplyOptions{Author: "ops", Reason: "planned with the customer"}
-	for _, g := range plan.Guards {
-		switch g.Guard {
-		case bridge.GuardLosing:
-			how.Approvals.Losing = g.Names
-		case bridge.GuardWithoutAccess:
-			how.Approvals.WithoutAccess = g.Names
-		default:
-			how.Approvals.Administrators = g.Names
-		}
-	}
-	if _, err := w.bridge.ApplyPlan(w.ctx, plan.Hash, how); err != nil {
-		w.t.Fatal(err)
+	if !w.moves(w.scope(path), w.scope(under)) {
+		w.t.Fatalf("%s cannot be moved to %s", path, under)
 	}
 	w.recompute()
 }
