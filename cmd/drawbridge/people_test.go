@@ -33,7 +33,7 @@ var opened = []string{
 	"GET /register/table", "POST /register/tables", "GET /requests", "POST /requests", "POST /requests/proposals", "GET /requests/{request}",
 	"POST /requests/{request}/approve", "POST /requests/{request}/confirm", "POST /requests/{request}/deny", "POST /requests/{request}/withdraw",
 	"GET /reviews", "POST /reviews", "GET /reviews/{review}", "GET /reviews/{review}/cards", "GET /reviews/{review}/cards/{connection}/{person}",
-	"POST /reviews/{review}/close", "POST /reviews/{review}/decisions", "GET /reviews/{review}/report",
+	"POST /reviews/{review}/close", "POST /reviews/{review}/decisions", "GET /reviews/{review}/report", "POST /scopes", "POST /scope/rename",
 }
 
 var operators = []string{
@@ -41,7 +41,7 @@ var operators = []string{
 	"POST /connections/{connection}/tokens", "DELETE /connections/{connection}/tokens/{token}", "POST /connections/{connection}/clients", "DELETE /connections/{connection}/clients/{client}",
 	"POST /connections/{connection}/clients/{client}/secrets", "DELETE /connections/{connection}/clients/{client}/secrets/{secret}",
 	"PUT /connections/{connection}/people/{person}/certification", "GET /connections/{connection}/drift", "DELETE /connections/{connection}/drift",
-	"GET /scim/requests", "GET /scim/requests/{request}", "POST /simulate", "POST /policy/replays", "GET /scopes", "GET /scope", "POST /scopes", "POST /scope/rename", "POST /scope/plans",
+	"GET /scim/requests", "GET /scim/requests/{request}", "POST /simulate", "POST /policy/replays", "GET /scopes", "GET /scope", "POST /scope/plans",
 	"GET /sessions", "GET /sessions/{session}", "POST /sessions/end", "GET /signing-keys", "POST /signing-keys/rotate", "POST /signing-keys/{key}/retire",
 	"GET /receivers", "POST /receivers/{receiver}/retry", "POST /webhooks/{webhook}/test", "POST /connections/{connection}/restore-plans", "POST /connections/{connection}/restores",
 	"POST /policy/plans", "POST /policy/applications", "GET /policy/applications", "GET /policy/applications/{version}", "POST /policy/applications/{version}/plans", "GET /policy/diff",

@@ -16,8 +16,8 @@ import (
 func (a *api) scopeRoutes(h huma.API) {
 	get(a, h, "/scopes", "The scope tree, or what lies under one scope, part by part, with how many assignments there are at each", a.scopes)
 	get(a, h, "/scope", "One scope, with what lies above and below it", a.scope)
-	register(a, h, http.MethodPost, "/scopes", "Add a scope; its level follows from its parent", http.StatusCreated, a.addScope)
-	register(a, h, http.MethodPost, "/scope/rename", "Give a scope another slug, name, time zone or location; the former slug still leads to it", http.StatusOK, a.renameScope)
+	register(a, h, http.MethodPost, "/scopes", "Add a scope; its level follows from its parent. A person adds within their own scope", http.StatusCreated, a.addScope, people)
+	register(a, h, http.MethodPost, "/scope/rename", "Give a scope another slug, name, time zone or location; the former slug still leads to it. A person renames what lies below their own scope", http.StatusOK, a.renameScope, people)
 	answer := h.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[bridge.PolicyPlan](), true, "PolicyPlan")
 	register(a, h, http.MethodPost, "/scope/plans", "Plan to rename, move, retire or restore a scope: who would gain and lose what; it is applied by its hash", http.StatusOK, a.planScope, func(o *huma.Operation) {
 		o.Responses = map[string]*huma.Response{"200": {Description: "The plan; in application/x-ndjson as for a policy", Content: map[string]*huma.MediaType{"application/json": {Schema: answer}}}}
@@ -60,13 +60,14 @@ type addScopeInput struct {
 		Name     string         `json:"name" maxLength:"200"`
 		TimeZone string         `json:"timezone,omitempty" maxLength:"64" doc:"of a fleet: an IANA name"`
 		Location string         `json:"location,omitempty" maxLength:"200"`
-		ID       access.ScopeID `json:"id,omitempty" maxLength:"128" pattern:"^[a-z0-9_][a-z0-9_.-]*$" doc:"made by the bridge, if left out"`
-		Author   string         `json:"author,omitempty" maxLength:"200" doc:"who adds it; kept with the version"`
+		ID       access.ScopeID `json:"id,omitempty" maxLength:"128" pattern:"^[a-z0-9_][a-z0-9_.-]*$" doc:"made by the bridge, if left out; the operator's to choose"`
+		Author   string         `json:"author,omitempty" maxLength:"200" doc:"who adds it, if the operator does; kept with the version"`
 	}
 }
 
 func (a *api) addScope(ctx context.Context, in *addScopeInput) (*body[bridge.ScopeChanged], error) {
-	done, err := a.Bridge.AddScope(ctx, bridge.NewScope{ID: in.Body.ID, Under: in.Body.Under, Slug: in.Body.Slug, Name: in.Body.Name, TimeZone: in.Body.TimeZone, Location: in.Body.Location, Author: in.Body.Author})
+	b := in.Body
+	done, err := a.Steward.AddScope(ctx, actor(ctx, b.Author), bridge.NewScope{ID: b.ID, Under: b.Under, Slug: b.Slug, Name: b.Name, TimeZone: b.TimeZone, Location: b.Location, By: bridge.TreeAuthor{Author: b.Author}})
 	if err != nil {
 		return nil, err
 	}
@@ -80,13 +81,13 @@ type renameScopeInput struct {
 		Name     *string `json:"name,omitempty" maxLength:"200"`
 		TimeZone *string `json:"timezone,omitempty" maxLength:"64"`
 		Location *string `json:"location,omitempty" maxLength:"200"`
-		Author   string  `json:"author,omitempty" maxLength:"200" doc:"who renames it; kept with the version"`
+		Author   string  `json:"author,omitempty" maxLength:"200" doc:"who renames it, if the operator does; kept with the version"`
 	}
 }
 
 func (a *api) renameScope(ctx context.Context, in *renameScopeInput) (*body[bridge.ScopeChanged], error) {
 	b := in.Body
-	done, err := a.Bridge.DescribeScope(ctx, b.Scope, access.Description{Slug: b.Slug, Name: b.Name, TimeZone: b.TimeZone, Location: b.Location}, b.Author)
+	done, err := a.Steward.RenameScope(ctx, actor(ctx, b.Author), b.Scope, access.Description{Slug: b.Slug, Name: b.Name, TimeZone: b.TimeZone, Location: b.Location}, b.Author)
 	if err != nil {
 		return nil, err
 	}

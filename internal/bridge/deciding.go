@@ -38,7 +38,7 @@ func (b *Bridge) Deciding(ctx context.Context, by event.Actor, fn func(*Deciding
 		if err != nil {
 			return err
 		}
-		d = &Deciding{b: b, ctx: ctx, tx: tx, by: by, now: now, policy: policy, changes: map[access.ConnectionID]*change{}}
+		d = b.decidingIn(ctx, tx, by, policy, now)
 		if err := fn(d); err != nil {
 			return err
 		}
@@ -47,10 +47,21 @@ func (b *Bridge) Deciding(ctx context.Context, by event.Actor, fn func(*Deciding
 	if err != nil {
 		return err
 	}
-	for _, id := range slices.Sorted(maps.Keys(d.changes)) {
-		b.follow(ctx, d.changes[id])
-	}
+	d.follow()
 	return nil
+}
+
+// decidingIn is a transaction that goes on as one in which people decide. What it says is
+// its maker's to append, and follow is to be called after the commit.
+func (b *Bridge) decidingIn(ctx context.Context, tx *store.Tx, by event.Actor, policy *activePolicy, now time.Time) *Deciding {
+	return &Deciding{b: b, ctx: ctx, tx: tx, by: by, now: now, policy: policy, changes: map[access.ConnectionID]*change{}}
+}
+
+// follow does what follows a commit.
+func (d *Deciding) follow() {
+	for _, id := range slices.Sorted(maps.Keys(d.changes)) {
+		d.b.follow(d.ctx, d.changes[id])
+	}
 }
 
 // Reading runs fn on a snapshot, under the policy that is in force in it.

@@ -36,7 +36,7 @@ type NewScope struct {
 	Name     string
 	TimeZone string // of a fleet
 	Location string
-	Author   string // who adds it
+	By       TreeAuthor // who adds it; From is written here
 }
 
 // ScopeChanged is a scope as a change left it.
@@ -51,6 +51,7 @@ type ScopeChanged struct {
 type treeEdit struct {
 	scopes  []access.Scope
 	subject access.ScopeID
+	judged  access.ScopeID // where the right of whoever makes it is judged: of what is added, the parent
 }
 
 // treeTurn is a changed tree that is ready to be put in force in place of the one that
@@ -66,12 +67,6 @@ type treeTurn struct {
 	by    TreeAuthor
 }
 
-// TreeAuthor is who changes the tree, and by what; both are kept with the version.
-type TreeAuthor struct {
-	Author string
-	From   string // "scope add southern/banksia/perth", or the name of an import's file
-}
-
 // AddScope adds a scope under a parent, which says its level. Somebody may gain by it:
 // whose group named a scope that was not there yet.
 func (b *Bridge) AddScope(ctx context.Context, s NewScope) (ScopeChanged, error) {
@@ -79,8 +74,8 @@ func (b *Bridge) AddScope(ctx context.Context, s NewScope) (ScopeChanged, error)
 	if s.ID == "" {
 		s.ID = access.ScopeID(credential.NewID("scp"))
 	}
-	by := TreeAuthor{Author: s.Author, From: "scope add " + join(s.Under, s.Slug)}
-	return b.changeTree(ctx, by, func(tree *access.Tree) (treeEdit, error) {
+	s.By.From = "scope add " + join(s.Under, s.Slug)
+	return b.changeTree(ctx, s.By, func(tree *access.Tree) (treeEdit, error) {
 		parent, err := find(tree, s.Under)
 		if err != nil {
 			return treeEdit{}, err
@@ -89,15 +84,16 @@ func (b *Bridge) AddScope(ctx context.Context, s NewScope) (ScopeChanged, error)
 			return treeEdit{}, err
 		}
 		scopes, err := tree.Added(access.Scope{ID: s.ID, Slug: s.Slug, Name: s.Name, Parent: parent.ID, TimeZone: s.TimeZone, Location: s.Location})
-		return treeEdit{scopes: scopes, subject: s.ID}, invalid(op, err)
+		return treeEdit{scopes: scopes, subject: s.ID, judged: parent.ID}, invalid(op, err)
 	})
 }
 
 // DescribeScope gives a scope another slug, name, time zone or location. Its id stays, and
 // so does what everybody holds; the former slug still leads to it.
-func (b *Bridge) DescribeScope(ctx context.Context, at string, d access.Description, author string) (ScopeChanged, error) {
+func (b *Bridge) DescribeScope(ctx context.Context, at string, d access.Description, by TreeAuthor) (ScopeChanged, error) {
 	const op = "bridge.DescribeScope"
-	return b.changeTree(ctx, TreeAuthor{Author: author, From: "scope rename " + at}, func(tree *access.Tree) (treeEdit, error) {
+	by.From = "scope rename " + at
+	return b.changeTree(ctx, by, func(tree *access.Tree) (treeEdit, error) {
 		s, err := find(tree, at)
 		if err != nil {
 			return treeEdit{}, err
@@ -108,7 +104,7 @@ func (b *Bridge) DescribeScope(ctx context.Context, at string, d access.Descript
 			}
 		}
 		scopes, err := tree.Described(s.ID, d)
-		return treeEdit{scopes: scopes, subject: s.ID}, invalid(op, err)
+		return treeEdit{scopes: scopes, subject: s.ID, judged: s.ID}, invalid(op, err)
 	})
 }
 
@@ -244,8 +240,10 @@ func spellings(tree *access.Tree, parent access.ScopeID) map[string]access.Scope
 }
 
 // putTree puts a changed tree in force. fault.Stale if another policy is in force by now.
+// Whoever makes the change by a right of their own must have it in this transaction.
 func (b *Bridge) putTree(ctx context.Context, t *treeTurn, now time.Time) (version int64, err error) {
 	reaches := reachesOf(t.was.Policy, t.next)
+	var judged *Deciding
 	err = b.store.Update(ctx, func(tx *store.Tx) error {
 		row, err := tx.Policy()
 		if err != nil {
@@ -253,6 +251,12 @@ func (b *Bridge) putTree(ctx context.Context, t *treeTurn, now time.Time) (versi
 		}
 		if row.Version != t.was.version {
 			return fault.New(fault.Stale, "bridge.putTree", "another policy has been put in force since: version %d", row.Version)
+		}
+		judged = b.decidingIn(ctx, tx, t.by.actor(), t.was, b.now())
+		if t.by.May != nil {
+			if err := t.by.May(judged, t.judged); err != nil {
+				return err
+			}
 		}
 		if err := putScopes(tx, t.diff, now); err != nil {
 			return err
@@ -271,15 +275,16 @@ func (b *Bridge) putTree(ctx context.Context, t *treeTurn, now time.Time) (versi
 			return err
 		}
 		b.coming.Store(&comingPolicy{activePolicy: activePolicy{Policy: t.next, version: version}, hash: t.hash})
-		if err := tx.Append(t.told...); err != nil {
+		if err := tx.Append(append(judged.said(), t.toldBy()...)...); err != nil {
 			return err
 		}
 		if err := reviewMoved(tx, t.was.Tree(), t.next.Tree(), t.diff, now); err != nil {
 			return err
 		}
-		return application{actor: event.ByAdministrator, author: t.by.Author, file: t.by.From}.record(tx, store.Policy{Version: version, Hash: t.hash, Source: row.Source, Applied: now})
+		return application{actor: t.by.actor(), author: t.by.Author, file: t.by.From}.record(tx, store.Policy{Version: version, Hash: t.hash, Source: row.Source, Applied: now})
 	})
 	if err == nil {
+		judged.follow()
 		b.nudge()
 	}
 	return version, err

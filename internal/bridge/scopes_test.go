@@ -110,7 +110,7 @@ func TestAScopeIsAddedAndRenamedWhileTheBridgeRuns(t *testing.T) {
 	w := stored(t)
 	kim := w.person(banksia, "kim@banksia.example", "oid-kim")
 	w.group(banksia, "GL Perth Managers", kim)
-	add := bridge.NewScope{Under: "southern/banksia", Slug: "perth", Name: "Perth Depot", TimeZone: "Australia/Perth", Location: "Perth WA", Author: "ops@vendor.example"}
+	add := bridge.NewScope{Under: "southern/banksia", Slug: "perth", Name: "Perth Depot", TimeZone: "Australia/Perth", Location: "Perth WA", By: bridge.TreeAuthor{Author: "ops@vendor.example"}}
 	done, err := w.bridge.AddScope(w.ctx, add)
 	w.do(err)
 	w.settle()
@@ -118,7 +118,7 @@ func TestAScopeIsAddedAndRenamedWhileTheBridgeRuns(t *testing.T) {
 		t.Errorf("whose group names the new fleet holds %v; %+v", held, done)
 	}
 	kims := w.session(banksia, "oid-kim")
-	renamed, err := w.bridge.DescribeScope(w.ctx, "southern/banksia/perth", access.Description{Slug: text("fremantle")}, "ops@vendor.example")
+	renamed, err := w.bridge.DescribeScope(w.ctx, "southern/banksia/perth", access.Description{Slug: text("fremantle")}, bridge.TreeAuthor{Author: "ops@vendor.example"})
 	w.do(err)
 	w.settle()
 	if held := w.holds("kim@banksia.example"); renamed.Scope.ID != done.Scope.ID || !slices.Contains(held, "primary standard @ southern/banksia/fremantle") {
@@ -160,7 +160,7 @@ func TestAScopeIsAddedAndRenamedWhileTheBridgeRuns(t *testing.T) {
 // What groups call a scope is not taken from it, nor given to another, unseen.
 func TestANameThatGroupsUseIsNotTakenAway(t *testing.T) {
 	w := stored(t)
-	_, rename := w.bridge.DescribeScope(w.ctx, "southern/banksia/geelong", access.Description{Name: text("Corio")}, "")
+	_, rename := w.bridge.DescribeScope(w.ctx, "southern/banksia/geelong", access.Description{Name: text("Corio")}, bridge.TreeAuthor{})
 	_, taken := w.bridge.AddScope(w.ctx, bridge.NewScope{Under: "southern/banksia", Slug: "corio", Name: "geelong depot", TimeZone: "Australia/Perth"})
 	_, slug := w.bridge.AddScope(w.ctx, bridge.NewScope{Under: "southern", Slug: "x", Name: "Banksia Freight"})
 	for what, err := range map[string]error{"renamed": rename, "added with a fleet's name": taken, "added with an account's name": slug} {
