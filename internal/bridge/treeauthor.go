@@ -38,4 +38,3 @@ func (t *treeTurn) toldBy() []event.Event {
 	}
 	return told
 }
-
