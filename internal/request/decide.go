@@ -19,6 +19,39 @@ func Decides(t *access.Tree, of mapping.Approvers, at, target access.ScopeID) bo
 	return of != mapping.ServiceOwners || s.Level == access.Host
 }
 
+// Today is a request that waits, under what holds now: who decides, and how many of them,
+// can have become stricter since somebody asked, and never laxer; and the person can have
+// come to see another customer.
+func (r Request) Today(s Setting, h Holder) (Request, mapping.RequestClass) {
+	t := r.Result()
+	scope, _ := s.Tree.Scope(t.Scope)
+	outside := !s.Tree.Covers(h.Root, t.Scope)
+	c := ClassOf(s.Policy, t.Grant, scope.Level, outside)
+	r.Outside = r.Outside || outside
+	r.Several = r.Several || several(s, h, t.Scope)
+	if c.Approvers == mapping.ServiceOwners {
+		r.Approvers = c.Approvers
+	}
+	if !r.Wish.BreakGlass {
+		r.Need = max(r.Need, c.Need)
+	}
+	if r.Several {
+		r.Need = max(2, r.Need)
+	}
+	return r, c
+}
+
+// Lasts refuses terms that last longer than their class allows now.
+func (r Request) Lasts(s Setting, c mapping.RequestClass, t Terms) error {
+	w := r.Wish
+	w.Until = t.Until
+	all := tooLong(s, c, w)
+	if t.Until.IsZero() && !c.Permanent && !w.BreakGlass {
+		all = append(all, refusal(ReasonUntil, "requests of class %q may not be permanent any more: approve it until some instant", c.Name))
+	}
+	return Refused("request.Lasts", all)
+}
+
 // Eligible says why whoever acts does not decide about a request; nil if they do. That
 // they administer its scope at all has been asked before: who does not, is told that there
 // is no such request.
@@ -50,7 +83,7 @@ func (r Request) Approve(s Setting, by Party, less Terms) (Terms, error) {
 	}
 	most := r.Result()
 	switch {
-	case !less.Until.IsZero() && !less.Until.After(s.Now):
+	case r.State != Unconfirmed && !less.Until.IsZero() && !less.Until.After(s.Now):
 		return Terms{}, fault.New(fault.Invalid, op, "until is past: it would give nothing").Because(ReasonUntilPast)
 	case less.Same(most):
 	case r.State == Unconfirmed:

@@ -23,9 +23,8 @@ func Break(s Setting, who Right, h Holder, w Wish, o Offer) Offer {
 		o.refuse(refusal(ReasonGlass, "the policy has no break_glass: nobody takes access at once"))
 		return o
 	}
-	may := who.Operator || slices.Contains(g.Grants, who.Grant) && s.Tree.Live(who.Scope) && s.Tree.Covers(who.Scope, o.Asked.Scope) && who.Is(h.Connection, h.Person)
-	if !may {
-		o.refuse(refusal(ReasonGlassGrant, "access at once is taken by those whose active grant the policy lists, above the area, for themselves"))
+	if !mayBreak(s, *g, who, h, o.Asked.Scope) {
+		o.refuse(refusal(ReasonGlassGrant, "access at once is for those whose grant the policy lists (break_glass.grants), at the area or above it"))
 	}
 	last := s.Now.Add(cmp.Or(g.Longest, glassLongest))
 	switch {
@@ -37,6 +36,19 @@ func Break(s Setting, who Right, h Holder, w Wish, o Offer) Offer {
 	o.Need = cmp.Or(g.Need, glassNeed)
 	o.DecideBy = s.Now.Add(cmp.Or(g.Within, glassWithin))
 	return o
+}
+
+// mayBreak reports whether access at a scope may be taken at once: by a person for
+// themselves, by the one assignment that they act by; by the operator for somebody who
+// holds such an assignment.
+func mayBreak(s Setting, g mapping.BreakGlass, who Right, h Holder, at access.ScopeID) bool {
+	listed := func(grant access.Grant, scope access.ScopeID) bool {
+		return slices.Contains(g.Grants, grant) && s.Tree.Live(scope) && s.Tree.Covers(scope, at)
+	}
+	if who.Operator {
+		return slices.ContainsFunc(h.valid(s.Tree, s.Now), func(a access.Assignment) bool { return listed(a.Grant, a.Scope) })
+	}
+	return who.Is(h.Connection, h.Person) && !who.Taken && listed(who.Grant, who.Scope)
 }
 
 // Unconfirmed is the permit while others have not confirmed it: it ends when they must
@@ -71,9 +83,10 @@ const (
 	HoldFor    = 7 * day
 )
 
-// HeldOver reports whether a permit is to be prolonged, so that its scope is not left
-// without an administrator by the way.
-func HeldOver(p access.Permit, confirmed, others bool, now time.Time) bool {
-	return p.Grant == access.Administrator && p.Ended.IsZero() && !p.Until.IsZero() && !confirmed && !others &&
+// HoldsOver reports whether the permit of a request is to be prolonged, so that its scope is
+// not left without an administrator by the way. What was taken at once never is.
+func (r Request) HoldsOver(p access.Permit, others bool, now time.Time) bool {
+	confirmed := r.ConfirmedLast || r.Successor != Party{}
+	return r.State == Granted && !r.Wish.BreakGlass && p.Grant == access.Administrator && p.Ended.IsZero() && !p.Until.IsZero() && !confirmed && !others &&
 		now.Before(p.Until) && !now.Before(p.Until.Add(-HoldBefore))
 }

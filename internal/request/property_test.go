@@ -157,12 +157,17 @@ func TestWhoIsLastMustBeFollowed(t *testing.T) {
 	}
 	p := access.Permit{Grant: access.Administrator, Until: noon}
 	for at, want := range map[time.Duration]bool{-HoldBefore - 1: false, -HoldBefore: true, -1: true, 0: false} {
-		if got := HeldOver(p, false, false, noon.Add(at)); got != want {
+		if got := (Request{State: Granted}).HoldsOver(p, false, noon.Add(at)); got != want {
 			t.Errorf("%v before: %v", at, got)
 		}
 	}
-	if HeldOver(p, true, false, noon.Add(-day)) || HeldOver(p, false, true, noon.Add(-day)) {
-		t.Error("held over without need")
+	for _, r := range []Request{{State: Granted, ConfirmedLast: true}, {State: Granted, Successor: Party{Person: "per_1"}}, {State: Unconfirmed, Wish: Wish{BreakGlass: true}}, {State: Granted, Wish: Wish{BreakGlass: true}}} {
+		if r.HoldsOver(p, false, noon.Add(-day)) {
+			t.Errorf("held over without need: %+v", r)
+		}
+	}
+	if (Request{State: Granted}).HoldsOver(p, true, noon.Add(-day)) {
+		t.Error("held over beside others")
 	}
 }
 

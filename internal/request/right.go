@@ -18,6 +18,9 @@ type Right struct {
 	Grant      access.Grant   // of that assignment
 	Scope      access.ScopeID // of that assignment
 	Manages    bool           // the token was made for users.manage, too
+	// Taken says that the assignment was taken at once and nobody has confirmed it yet: it
+	// works, and decides about nobody's access. What it would give could outlive it.
+	Taken bool
 	// Elsewhere is where the person is administrator by assignments that the token does
 	// not stand on: they give nothing until the person switches.
 	Elsewhere []access.ScopeID
@@ -29,6 +32,7 @@ type Reach uint8
 // What lies outside is Unseen: nobody learns that it exists.
 const (
 	Unseen       Reach = iota
+	Unproven           // the assignment reaches there, but was taken at once
 	ElsewhereToo       // another assignment of the person's reaches there
 	Unmarked           // the assignment reaches there, but the token was not made for it
 	Reached
@@ -41,12 +45,14 @@ func (r Right) Reaches(t *access.Tree, at access.ScopeID) Reach {
 	switch {
 	case r.Operator || r.Person == "":
 		return Unseen
-	case r.Grant == access.Administrator && covers(r.Scope) && r.Manages:
+	case r.Grant == access.Administrator && covers(r.Scope) && !r.Taken && r.Manages:
 		return Reached
-	case r.Grant == access.Administrator && covers(r.Scope):
+	case r.Grant == access.Administrator && covers(r.Scope) && !r.Taken:
 		return Unmarked
 	case slices.ContainsFunc(r.Elsewhere, covers):
 		return ElsewhereToo
+	case r.Grant == access.Administrator && covers(r.Scope):
+		return Unproven
 	}
 	return Unseen
 }

@@ -69,7 +69,7 @@ func given(reason string) error {
 }
 
 // Withdraw takes a request back: whoever asked may, the person it is for, and the
-// operator. What was taken at once ends.
+// operator. What was taken at once ends; that it was taken is still to be confirmed.
 func (s *Steward) Withdraw(ctx context.Context, a Actor, id access.RequestID, reason string) (out RequestView, err error) {
 	if err := printed("reason", reason, maxReason); err != nil {
 		return out, err
@@ -86,7 +86,12 @@ func (s *Steward) Withdraw(ctx context.Context, a Actor, id access.RequestID, re
 		if err := q.Waiting(k.Now); err != nil {
 			return err
 		}
-		if q, err = k.close(d, q, request.Withdrawn, strings.TrimSpace(reason), event.RequestWithdrawn); err != nil {
+		if q.State == request.Unconfirmed { // given back: others still look at what was taken
+			err = k.end(d, q.For.Connection, q.Permit, access.EndPermitRevoked)
+		} else {
+			q, err = k.close(d, q, request.Withdrawn, strings.TrimSpace(reason), event.RequestWithdrawn)
+		}
+		if err != nil {
 			return err
 		}
 		out, err = k.view(q, true)
@@ -103,6 +108,9 @@ func (s *Steward) decide(ctx context.Context, a Actor, id access.RequestID, fn f
 		if err != nil {
 			return err
 		}
+		if q, err = k.today(q); err != nil {
+			return err
+		}
 		if err := k.mayDecide(q); err != nil {
 			return err
 		}
@@ -113,6 +121,26 @@ func (s *Steward) decide(ctx context.Context, a Actor, id access.RequestID, fn f
 		return err
 	})
 	return out, err
+}
+
+// today is a request under what holds now, if it waits for a decision.
+func (k *desk) today(q request.Request) (request.Request, error) {
+	if !q.State.Waits() {
+		return q, nil
+	}
+	p, err := k.row(q.For)
+	if fault.Is(err, fault.NotFound) {
+		return q, nil // whoever is gone is refused by what decides
+	}
+	if err != nil {
+		return q, err
+	}
+	h, err := k.holder(p)
+	if err != nil {
+		return q, err
+	}
+	q, _ = q.Today(k.Setting, h)
+	return q, nil
 }
 
 // mayDecide says why whoever acts may not decide about a request.
@@ -151,9 +179,13 @@ func (k *desk) approve(d *bridge.Deciding, q request.Request, ap Approval) (requ
 	q.Approvals = append(q.Approvals, a)
 	k.sayApproved(d, q)
 	was := q.State
-	if !q.Enough(len(q.Approvals)) {
+	standing, err := k.standingApprovals(q)
+	if err != nil {
+		return q, err
+	}
+	if !q.Enough(standing) {
 		if ap.Successor == nil && !ap.ConfirmLast {
-			return q, nil
+			return q, d.Tx().MoveRequest(q, was)
 		}
 		if err := k.followed(d, &q, result, ap); err != nil {
 			return q, err
@@ -164,6 +196,23 @@ func (k *desk) approve(d *bridge.Deciding, q request.Request, ap Approval) (requ
 		return q, err
 	}
 	return k.grant(d, q, result)
+}
+
+// standingApprovals counts the approvals of those who could decide now, too: whoever has
+// left, or administers the place no more, approves nothing by what they said before.
+func (k *desk) standingApprovals(q request.Request) (n int, err error) {
+	for _, a := range q.Approvals {
+		stands := a.By == k.by()
+		if !stands {
+			if stands, err = k.administersThere(a.By, q.Approvers, q.Asked.Scope); err != nil {
+				return 0, err
+			}
+		}
+		if stands {
+			n++
+		}
+	}
+	return n, nil
 }
 
 // less is what an approver leaves.
@@ -205,8 +254,9 @@ func (k *desk) grant(d *bridge.Deciding, q request.Request, t request.Terms) (re
 		if err != nil {
 			return q, err
 		}
-		if !p.Ended.IsZero() {
-			return q, fault.New(fault.Stale, "steward.Confirm", "the access has ended already: %s", p.EndReason).Because(request.ReasonDecided)
+		if over := !t.Until.IsZero() && !k.Now.Before(t.Until); !p.Ended.IsZero() || over { // that it was taken is confirmed, and nothing is given any more
+			q.State, q.Decided, q.DecidedBy = request.Granted, whole(k.Now), k.by()
+			return q, k.moved(d, q, was)
 		}
 		if err := k.end(d, q.For.Connection, q.Permit, access.EndPermitReplaced); err != nil {
 			return q, err

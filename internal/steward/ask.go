@@ -19,11 +19,12 @@ import (
 
 // Why somebody may not ask.
 const (
-	ReasonAsked      = "already_asked"     // the same waits for a decision
-	ReasonTooMany    = "too_many_requests" // for one person
-	ReasonInactive   = "person_inactive"
-	ReasonUnknownAsk = "unknown_workflow"
-	ReasonArea       = "area_missing"
+	ReasonAsked       = "already_asked"     // the same waits for a decision
+	ReasonTooMany     = "too_many_requests" // for one person
+	ReasonUnconfirmed = "glass_unconfirmed" // others must confirm what was taken before
+	ReasonInactive    = "person_inactive"
+	ReasonUnknownAsk  = "unknown_workflow"
+	ReasonArea        = "area_missing"
 )
 
 const (
@@ -269,8 +270,9 @@ func (k *desk) offer(w request.Wish, h request.Holder) (request.Offer, []approve
 	if err != nil {
 		return o, nil, err
 	}
-	o.Refused = append(o.Refused, k.cannotDecide(w, h, o, all)...)
-	return o, all, nil
+	cannot, err := k.cannotDecide(w, h, o, all)
+	o.Refused = append(o.Refused, cannot...)
+	return o, all, err
 }
 
 func caseClosed(id access.CaseID) request.Refusal {
@@ -279,31 +281,51 @@ func caseClosed(id access.CaseID) request.Refusal {
 
 // cannotDecide says why nobody, or not whom it is sent to, can decide. Access that is taken
 // at once waits for nobody: it ends if nobody confirms it.
-func (k *desk) cannotDecide(w request.Wish, h request.Holder, o request.Offer, all []approver) (refused []request.Refusal) {
+func (k *desk) cannotDecide(w request.Wish, h request.Holder, o request.Offer, all []approver) (refused []request.Refusal, err error) {
 	if len(all) < o.Need && !w.BreakGlass {
 		refused = append(refused, request.Refusal{Reason: request.ReasonNobody, Text: "it takes " + approverWords(o) + ", and there are " + strconv.Itoa(len(all)) + ": ask the vendor's support"})
 	}
-	named := func(a approver) bool { return a.Party == w.Approver }
-	if w.Approver != (request.Party{}) && !slices.ContainsFunc(all, named) && !k.administersThere(w.Approver, h, o) {
+	if w.Approver == (request.Party{}) {
+		return refused, nil
+	}
+	eligible := w.Approver != h.Party && w.Approver != k.by()
+	if eligible {
+		if eligible, err = k.administersThere(w.Approver, o.Class.Approvers, o.Asked.Scope); err != nil {
+			return refused, err
+		}
+	}
+	if !eligible {
 		refused = append(refused, request.Refusal{Reason: request.ReasonNotEligible, Text: "the approver that was named cannot decide this: it takes " + approverWords(o)})
 	}
-	return refused
+	return refused, nil
 }
 
-// administersThere looks for somebody who is not among the first who may decide.
-func (k *desk) administersThere(p request.Party, h request.Holder, o request.Offer) bool {
+// administersThere reports whether somebody decides about a scope now, whoever acts.
+func (k *desk) administersThere(p request.Party, of mapping.Approvers, scope access.ScopeID) (bool, error) {
 	row, err := k.row(p)
-	if err != nil || !row.Active || p == h.Party || p == k.by() {
-		return false
+	if fault.Is(err, fault.NotFound) {
+		return false, nil
+	}
+	if err != nil || !row.Active {
+		return false, err
 	}
 	d, err := k.dir(p.Connection)
-	if err != nil {
-		return false
+	if err != nil || d.Row().State != store.ConnectionActive {
+		return false, err
 	}
 	held, err := d.Assignments(row)
-	return err == nil && d.Row().State == store.ConnectionActive && slices.ContainsFunc(held, func(a access.Assignment) bool {
-		return a.Grant == access.Administrator && a.ValidAt(k.Now) && request.Decides(k.Tree, o.Class.Approvers, a.Scope, o.Asked.Scope)
-	})
+	if err != nil {
+		return false, err
+	}
+	for _, a := range held {
+		if a.Grant != access.Administrator || !a.ValidAt(k.Now) || !request.Decides(k.Tree, of, a.Scope, scope) {
+			continue
+		}
+		if unproven, err := taken(k.v, a.Sources); err != nil || !unproven {
+			return err == nil, err
+		}
+	}
+	return false, nil
 }
 
 func approverWords(o request.Offer) string {
@@ -356,6 +378,9 @@ func (k *desk) once(q request.Request) error {
 		if !o.StateAt(k.Now).Waits() {
 			continue
 		}
+		if q.Wish.BreakGlass && o.State == request.Unconfirmed {
+			return fault.New(fault.Conflict, op, "access that was taken at once for this person waits to be confirmed: there is no more before that").Because(ReasonUnconfirmed)
+		}
 		if n++; o.Asked.Same(q.Asked) && o.Wish.NotBefore.Equal(q.Wish.NotBefore) && !q.Wish.BreakGlass {
 			return fault.New(fault.Conflict, op, "the same was asked for and waits for a decision").Because(ReasonAsked)
 		}
@@ -401,6 +426,12 @@ func requestData(q request.Request) map[string]string {
 	}
 	if !t.Until.IsZero() {
 		data["until"] = t.Until.UTC().Format(time.RFC3339Nano)
+	}
+	if q.Successor != (request.Party{}) {
+		data["successor"] = string(q.Successor.Connection) + "/" + string(q.Successor.Person)
+	}
+	if q.ConfirmedLast {
+		data["last_confirmed"] = "true"
 	}
 	if q.Permit != "" {
 		data["permit"] = string(q.Permit)

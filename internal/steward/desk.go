@@ -242,6 +242,12 @@ func (k *desk) approvers(of mapping.Approvers, scope access.ScopeID, but []reque
 			if seen[p] || !a.ValidAt(k.Now) {
 				continue
 			}
+			if unproven, err := taken(k.v, a.Sources); err != nil || unproven {
+				if err != nil {
+					return nil, err
+				}
+				continue
+			}
 			if seen[p] = true; len(all) == most {
 				return all, nil
 			}

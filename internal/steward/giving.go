@@ -9,6 +9,7 @@ import (
 	"github.com/drawbridge-id/drawbridge/internal/event"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
 	"github.com/drawbridge-id/drawbridge/internal/request"
+	"github.com/drawbridge-id/drawbridge/mapping"
 )
 
 // give writes the permit that a request comes to, and decides the person anew.
@@ -94,6 +95,12 @@ func (k *desk) fit(q *request.Request, t request.Terms) error {
 	if t.Grant.NeedsCertification() && !h.Certification.CertifiedAt(k.Now) {
 		return fault.New(fault.Invalid, op, "the person has no technician's certification that is in date").Because(request.ReasonNotCertified)
 	}
+	if !q.Wish.BreakGlass { // what was taken may be over by the time that it is confirmed
+		today, class := q.Today(k.Setting, h)
+		if err := today.Lasts(k.Setting, class, t); err != nil {
+			return err
+		}
+	}
 	q.Standing = request.StandingOf(h, q.Wish)
 	if slices.Contains(q.Wish.Workflows, access.Reports) && q.Standing == access.Guest && slices.Contains(k.Catalogue.Opens(t.Grant, t.Flags, access.Primary), access.Reports) {
 		return fault.New(fault.Invalid, op, "the person has got a place of their own since, so this would be a visit, and reports do not include what guests visit").Because(request.ReasonReports)
@@ -125,8 +132,8 @@ func (k *desk) followed(d *bridge.Deciding, q *request.Request, t request.Terms,
 		}
 	}
 	q.ConfirmedLast = q.ConfirmedLast || ap.ConfirmLast
-	if q.ConfirmedLast || q.Successor != (request.Party{}) {
-		return nil
+	if q.Wish.BreakGlass || q.ConfirmedLast || q.Successor != (request.Party{}) {
+		return nil // what was taken at once is never held over
 	}
 	good, err := k.v.AdministeredForGood(t.Scope)
 	if err != nil || !request.EndsLast(t, good) {
@@ -142,8 +149,16 @@ func (k *desk) succeed(d *bridge.Deciding, q *request.Request, ref PersonRef) er
 		return err
 	}
 	next := request.Party{Connection: p.Connection, Person: p.ID}
-	if err != nil || !p.Active || next == q.For {
-		return fault.New(fault.Invalid, "steward.succeed", "a successor is somebody else who is active, at home in your scope").Because(request.ReasonSuccessor)
+	unfit := err != nil || next == q.For
+	if !unfit {
+		administers, err := k.administersThere(next, mapping.ScopeAdministrators, q.Result().Scope)
+		if err != nil {
+			return err
+		}
+		unfit = !administers
+	}
+	if unfit {
+		return fault.New(fault.Invalid, "steward.succeed", "a successor is somebody else who administers the area, or what lies above it, now").Because(request.ReasonSuccessor)
 	}
 	q.Successor = next
 	return nil

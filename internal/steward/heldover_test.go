@@ -23,7 +23,7 @@ func TestWhoIsHeldOverIsAnException(t *testing.T) {
 	for name, said := range map[string]func(k *desks) Approval{
 		"confirmed": func(*desks) Approval { return Approval{ConfirmLast: true} },
 		"a successor": func(k *desks) Approval {
-			return Approval{Successor: &PersonRef{banksia, k.person(banksia, "suc", geelongManagers)}}
+			return Approval{Successor: &PersonRef{banksia, k.ada.Person}}
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

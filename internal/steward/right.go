@@ -20,6 +20,7 @@ const (
 	ReasonRightLost   = "right_lost"     // what the token stands on is not held now
 	ReasonSwitchFirst = "switch_first"   // another assignment of theirs would do
 	ReasonUnmarked    = "insufficient_scope"
+	ReasonUnproven    = "not_confirmed_yet" // what they act by was taken at once
 )
 
 // managesScope is the OAuth scope that a token must have to decide about others.
@@ -60,7 +61,7 @@ func rightIn(v *store.View, policy *mapping.Policy, a Actor, now time.Time) (req
 		return request.Right{}, err
 	}
 	held = slices.DeleteFunc(held, func(h access.Assignment) bool { return !h.MaySignIn(now) || !policy.Tree().Live(h.Scope) })
-	return standing(a, p, held)
+	return standing(v, a, p, held)
 }
 
 // counts holds what somebody showed, and whoever they are, against the directory as this
@@ -91,13 +92,20 @@ func counts(v *store.View, a Actor, now time.Time) error {
 }
 
 // standing is the right of a person who holds that, by the one assignment they act by.
-func standing(a Actor, p store.Person, held []access.Assignment) (request.Right, error) {
+func standing(v *store.View, a Actor, p store.Person, held []access.Assignment) (request.Right, error) {
 	r := request.Right{Name: nameOf(p), Connection: a.Connection, Person: a.Person, Assignment: a.Assignment, Manages: a.Manages}
 	for _, h := range held {
+		if h.ID != a.Assignment && h.Grant != access.Administrator {
+			continue
+		}
+		unproven, err := taken(v, h.Sources)
+		if err != nil {
+			return request.Right{}, err
+		}
 		switch {
 		case h.ID == a.Assignment:
-			r.Grant, r.Scope = h.Grant, h.Scope
-		case h.Grant == access.Administrator:
+			r.Grant, r.Scope, r.Taken = h.Grant, h.Scope, unproven
+		case !unproven:
 			r.Elsewhere = append(r.Elsewhere, h.Scope)
 		}
 	}
@@ -105,6 +113,24 @@ func standing(a Actor, p store.Person, held []access.Assignment) (request.Right,
 		return request.Right{}, lost(nil)
 	}
 	return r, nil
+}
+
+// taken reports whether an assignment is there by nothing but access that was taken at once
+// and that nobody has confirmed.
+func taken(v *store.View, sources []access.Source) (bool, error) {
+	for _, s := range sources {
+		if s.Kind != access.SourceRequest {
+			return false, nil
+		}
+		q, err := v.Request(access.RequestID(s.ID))
+		if fault.Is(err, fault.NotFound) {
+			return false, nil // it was given without a request
+		}
+		if err != nil || q.State != request.Unconfirmed {
+			return false, err
+		}
+	}
+	return len(sources) > 0, nil
 }
 
 // nameOf is what a person is called where people read it.
@@ -188,6 +214,8 @@ func sees(r request.Right, t *access.Tree, at access.ScopeID, what string) error
 		return nil
 	case request.Unmarked:
 		return fault.New(fault.Denied, op, "your access token was not made for this: sign in again and ask for the scope %s", managesScope).Because(ReasonUnmarked)
+	case request.Unproven:
+		return fault.New(fault.Denied, op, "what you act by was taken at once: it decides about nobody's access until others have confirmed it").Because(ReasonUnproven)
 	case request.ElsewhereToo:
 		return fault.New(fault.Denied, op, "switch to %s @ %s first: what you act by now does not reach there", access.Administrator, t.Path(nearest(t, r.Elsewhere, at))).Because(ReasonSwitchFirst)
 	case request.Unseen:

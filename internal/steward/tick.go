@@ -118,6 +118,9 @@ func (k *desk) watch(d *bridge.Deciding, w store.Watch) error {
 	if err != nil || !p.Ended.IsZero() || !k.Now.Before(p.Until) {
 		return d.Tx().DropWatch(w.Permit)
 	}
+	if _, err := d.In(p.Connection); fault.Is(err, fault.Unauthenticated) {
+		return d.Tx().DropWatch(w.Permit) // nobody of that connection holds anything
+	}
 	q, err := k.v.Request(p.Request)
 	if err != nil {
 		return err
@@ -129,7 +132,7 @@ func (k *desk) watch(d *bridge.Deciding, w store.Watch) error {
 	if err != nil {
 		return err
 	}
-	if request.HeldOver(p.Permit, q.ConfirmedLast || q.Successor != (request.Party{}), good, k.Now) {
+	if q.HoldsOver(p.Permit, good, k.Now) {
 		return k.holdOver(d, q, p)
 	}
 	next := k.nextWatch(p.Permit, k.Now)

@@ -12,6 +12,7 @@ type Administrator struct {
 	Person     access.PersonID
 	NotBefore  time.Time
 	Until      time.Time // zero: without an end
+	Sources    []access.Source
 }
 
 // ValidAt reports whether they do at that instant.
@@ -24,10 +25,14 @@ func (a Administrator) ValidAt(now time.Time) bool {
 func (v *View) AdministratorsAt(scope access.ScopeID, n int) ([]Administrator, error) {
 	return list(v, "store.AdministratorsAt", func(r Row) (a Administrator, err error) {
 		var notBefore, until int64
-		err = r.Scan(&a.Connection, &a.Person, &notBefore, &until)
+		var sources []byte
+		if err := r.Scan(&a.Connection, &a.Person, &notBefore, &until, &sources); err != nil {
+			return a, err
+		}
 		a.NotBefore, a.Until = at(notBefore), at(until)
+		a.Sources, err = knownSources(nil).read(sources)
 		return a, err
-	}, `select c.id, p.id, a.not_before, a.until from assignments a join people p on p.conn = a.conn and p.key = a.person join connections c on c.key = a.conn
+	}, `select c.id, p.id, a.not_before, a.until, a.sources from assignments a join people p on p.conn = a.conn and p.key = a.person join connections c on c.key = a.conn
 		where a.scope = $1 and a.grant_kind = 'administrator' and c.active and p.active order by a.conn, a.person limit $2`, string(scope), n)
 }
 
