@@ -104,7 +104,7 @@ func (c *cli) root() *cobra.Command {
 		c.whoHas(),
 		c.whoWasIn(),
 		c.simulate(),
-		c.request(), c.grant(), c.accessCase(),
+		c.signIn(), c.request(), c.grant(), c.accessCase(),
 		c.status(),
 		c.doctor(),
 		c.restore(),
