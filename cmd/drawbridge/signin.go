@@ -63,7 +63,7 @@ func (c *cli) signInBy(ctx context.Context, s signingIn) error {
 	conf := oauth2.Config{ClientID: s.client, Endpoint: provider.Endpoint(), RedirectURL: s.redirect, Scopes: append([]string{oidc.ScopeOpenID}, s.scopes...)}
 	state, verifier := oauth2.GenerateVerifier(), oauth2.GenerateVerifier()
 	fmt.Fprintf(c.err, "Open this address in a browser, and sign in:\n%s\n", conf.AuthCodeURL(state, oauth2.S256ChallengeOption(verifier)))
-	code, err := awaited(ctx, listener, back.Path, state, issuer)
+	code, err := comesBack(ctx, listener, back.Path, state, issuer)
 	if err != nil {
 		return err
 	}
@@ -97,9 +97,9 @@ type returned struct {
 	err  error
 }
 
-// awaited waits for the browser to come back with a code. What comes with another state is
+// comesBack waits for the browser to come back with a code. What comes with another state is
 // nobody's, and is answered and not believed.
-func awaited(ctx context.Context, l net.Listener, path, state, issuer string) (string, error) {
+func comesBack(ctx context.Context, l net.Listener, path, state, issuer string) (string, error) {
 	got := make(chan returned, 1)
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+path, func(w http.ResponseWriter, r *http.Request) {
