@@ -34,7 +34,7 @@ func TestTheExampleIsTheSampleOrganisation(t *testing.T) {
 	if levels[access.ServiceProvider] != 2 || levels[access.Account] != 3 || levels[access.Fleet] != 5 {
 		t.Errorf("two service providers, three accounts, five fleets: %v", levels)
 	}
-	if len(c.Connections) != 3 || len(c.Clients) != 1 || len(c.Policy.Rules) != 8 {
+	if len(c.Connections) != 4 || len(c.Clients) != 1 || len(c.Policy.Rules) != 11 {
 		t.Errorf("%d connections, %d clients, %d rules", len(c.Connections), len(c.Clients), len(c.Policy.Rules))
 	}
 	if c.Policy.Scopes[0].Name != "Lantern Fleet Safety" || c.Vendor.Support.Email != "support@lantern.example" {

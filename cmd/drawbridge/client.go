@@ -84,6 +84,14 @@ func (c *cli) find() (address, error) {
 	if err := json.Unmarshal(body, &a); err != nil {
 		return address{}, failed(exitUsage, "%s: %w", filepath.Join(folder, addressFile), err)
 	}
+	if c.token == "" {
+		return a, nil
+	}
+	token, err := os.ReadFile(c.token) // somebody acts at the bridge on this machine by a token of their own
+	if err != nil {
+		return address{}, failed(exitUsage, "cannot read the token: %w", err)
+	}
+	a.AdminToken = strings.TrimSpace(string(token))
 	return a, nil
 }
 

@@ -47,7 +47,7 @@ func (c *cli) demo() *cobra.Command {
 	cmd.Flags().StringVar(&listen, "listen", "127.0.0.1:8443", "the bridge's address, on loopback; port 0 takes free ports")
 	cmd.Flags().StringVar(&file, "config", "", "another configuration than the sample organisation")
 	cmd.AddCommand(c.demoChange("disable", "Make the demo's identity provider send its real deactivation of a person"),
-		c.demoChange("enable", "Make the demo's identity provider restore a person"))
+		c.demoChange("enable", "Make the demo's identity provider restore a person"), c.demoToken())
 	return cmd
 }
 
@@ -249,24 +249,61 @@ func called() string {
 // demoChange tells a running demo's identity provider to change a person.
 func (c *cli) demoChange(act, short string) *cobra.Command {
 	return &cobra.Command{Use: act + " PERSON", Short: short, Args: cobra.ExactArgs(1), RunE: func(cmd *cobra.Command, args []string) error {
-		folder := c.data
-		if folder == "" {
-			folder = demoFolder()
-		}
-		control, err := demo.ReadControl(filepath.Join(folder, controlFile))
+		out, err := c.askDemo(cmd.Context(), act, args[0])
 		if err != nil {
-			return failed(exitUnreachable, "%w", err)
+			return err
 		}
-		out, err := control.Change(cmd.Context(), act, args[0])
-		switch {
-		case errors.Is(err, demo.ErrNotRunning):
-			return failed(exitUnreachable, "%w", err)
-		case err != nil:
-			return failed(exitNo, "%w", err)
-		case c.json:
+		if c.json {
 			return c.print(out)
 		}
 		fmt.Fprint(c.out, out)
 		return nil
 	}}
+}
+
+// demoToken signs a person of the running demo in.
+func (c *cli) demoToken() *cobra.Command {
+	var file string
+	cmd := &cobra.Command{Use: "token PERSON", Short: "Sign a person of the demo in, and print an access token of theirs", Args: cobra.ExactArgs(1),
+		Long: "token signs a person in through the demo's own identity provider, and prints their access token, which lives for some\nminutes: with --token-file, other commands act as that person by it.",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			out, err := c.askDemo(cmd.Context(), "token", args[0])
+			if err != nil {
+				return err
+			}
+			if c.json {
+				return c.print(out)
+			}
+			if file == "" {
+				fmt.Fprintln(c.out, out.Token)
+				return nil
+			}
+			if err := os.WriteFile(file, []byte(out.Token+"\n"), 0o600); err != nil {
+				return failed(exitUsage, "cannot write the token: %w", err)
+			}
+			fmt.Fprintf(c.out, "%s is signed in; their token is in %s, and lives for some minutes.\n", out.Person, file)
+			return nil
+		}}
+	cmd.Flags().StringVar(&file, "out", "", "write the token into this file, which only you can read")
+	return cmd
+}
+
+// askDemo asks the running demo to do something with a person.
+func (c *cli) askDemo(ctx context.Context, act, person string) (demo.Outcome, error) {
+	folder := c.data
+	if folder == "" {
+		folder = demoFolder()
+	}
+	control, err := demo.ReadControl(filepath.Join(folder, controlFile))
+	if err != nil {
+		return demo.Outcome{}, failed(exitUnreachable, "%w", err)
+	}
+	out, err := control.Change(ctx, act, person)
+	switch {
+	case errors.Is(err, demo.ErrNotRunning):
+		return out, failed(exitUnreachable, "%w", err)
+	case err != nil:
+		return out, failed(exitNo, "%w", err)
+	}
+	return out, nil
 }

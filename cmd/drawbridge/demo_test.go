@@ -288,7 +288,7 @@ func TestTheDemoLeavesIdentityProvidersOfThisMachineAlone(t *testing.T) {
 	}
 	d := startDemo(t, t.TempDir(), "--config", file)
 	c := d.connection("tundra-okta")
-	if c.IdPIssuer != own || len(c.People) > 0 || len(d.Connections) != 3 {
+	if c.IdPIssuer != own || len(c.People) > 0 || len(d.Connections) != 4 {
 		t.Errorf("it announced %+v among %d", c, len(d.Connections))
 	}
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, c.SCIMURL+"/Users", nil)

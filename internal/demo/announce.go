@@ -3,6 +3,7 @@ package demo
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/drawbridge-id/drawbridge/internal/secret"
@@ -127,5 +128,15 @@ func (s *Servers) tries(b *strings.Builder, guests []string, sample bool) {
 	fmt.Fprintf(b, "  3  in another terminal: %s demo disable%s %s\n", s.opts.Command, data, person)
 	fmt.Fprintf(b, "     then load Fleet Web again: the access ended with the identity provider's own request\n")
 	fmt.Fprintf(b, "  4  open %s: the identity provider's people, groups, and what it sent\n", s.idps[0].at.url())
+	fmt.Fprintf(b, "  5  act as somebody from the command line: %s demo token%s %s --out my.token,\n", s.opts.Command, data, decider(guests))
+	fmt.Fprintf(b, "     then add --token-file my.token to request, case or review (the token lives for minutes)\n")
 	fmt.Fprintf(b, "\nStop with Ctrl-C.\n")
+}
+
+// decider is somebody who may sign in: the sample's service owner, where there is one.
+func decider(guests []string) string {
+	if slices.Contains(guests, "uma@lantern.example") {
+		return "uma@lantern.example"
+	}
+	return guests[0]
 }

@@ -31,6 +31,8 @@ type Outcome struct {
 	IdP        string              `json:"idp"` // its name
 	Person     string              `json:"person"`
 	Exchanges  []oidctest.Exchange `json:"exchanges"`
+	Token      string              `json:"token,omitzero"` // of "token": the person's own access token
+	OAuthScope string              `json:"oauth_scope,omitzero"`
 	Error      string              `json:"error,omitzero"`
 }
 
@@ -56,8 +58,8 @@ func ReadControl(file string) (Control, error) {
 	return c, nil
 }
 
-// Change asks the running demo to "disable" or "enable" a person, by e-mail
-// address, user name or the part before the @.
+// Change asks the running demo to "disable" or "enable" a person, or to sign them in for a
+// "token" of theirs; by e-mail address, user name or the part before the @.
 func (c Control) Change(ctx context.Context, act, person string) (Outcome, error) {
 	body, err := json.Marshal(map[string]string{"person": person})
 	if err != nil {
@@ -163,8 +165,10 @@ func (s *Servers) change(ctx context.Context, act, name string) (int, Outcome) {
 		sent, err = i.Disable(ctx, person.ObjectID)
 	case "enable":
 		sent, err = i.Enable(ctx, person.ObjectID)
+	case "token":
+		o.Token, o.OAuthScope, err = s.signIn(ctx, i, person)
 	default:
-		o.Error = act + " is not something the demo can do: disable and enable are"
+		o.Error = act + " is not something the demo can do: disable, enable and token are"
 		return http.StatusBadRequest, o
 	}
 	o.Exchanges = append(o.Exchanges, sent...)
@@ -173,6 +177,19 @@ func (s *Servers) change(ctx context.Context, act, name string) (int, Outcome) {
 		return http.StatusBadGateway, o
 	}
 	return http.StatusOK, o
+}
+
+// signIn signs a person in to Fleet Web through their own identity provider, as a browser
+// would, and gives their access token: with users.manage, if their grant opens it. They
+// work by what they start with, their primary.
+func (s *Servers) signIn(ctx context.Context, i *idp, person oidctest.Person) (token, oauthScope string, err error) {
+	c := oidctest.Client{Issuer: s.BridgeURL(), ClientID: s.wiring.ClientID, ClientSecret: s.wiring.ClientSecret, RedirectURI: s.AppRedirectURI(),
+		OAuthScopes: []string{"profile", "users.manage"}, Connection: i.spec.ID}
+	t, err := c.SignIn(ctx, person.UserName)
+	if _, stopped := errors.AsType[*oidctest.Stopped](err); stopped {
+		return "", "", fmt.Errorf("%s is shown a page instead of being signed in: %s explain says what is held, and Fleet Web shows the page", person.UserName, s.opts.Command)
+	}
+	return t.AccessToken, t.OAuthScope, err
 }
 
 // find names exactly one person of all directories.

@@ -108,7 +108,7 @@ func TestAnnouncementNamesWhatAnswers(t *testing.T) {
 	if err := json.Unmarshal(b, &a); err != nil {
 		t.Fatal(err)
 	}
-	if a.Admin_Token != "admin" || a.Me_URL != a.Issuer+"/me/" || a.Clients[0].Redirect_URI != a.App_URL+"/callback" || len(a.Connections) != 3 {
+	if a.Admin_Token != "admin" || a.Me_URL != a.Issuer+"/me/" || a.Clients[0].Redirect_URI != a.App_URL+"/callback" || len(a.Connections) != 4 {
 		t.Errorf("announced %s", b)
 	}
 	for _, c := range a.Connections {

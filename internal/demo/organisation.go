@@ -32,6 +32,7 @@ func sample() map[string][]member {
 			{given: "Ada", family: "Marsh", groups: []string{"GL Account Admins"}, try: "administrator of the whole account"},
 			{given: "Sam", family: "Ryder", groups: []string{"GL Geelong Managers"}, try: "sees Geelong and nothing beside it"},
 			{given: "Joe", family: "Lindqvist", groups: []string{"GL Geelong Managers", "GL Hobart Managers"}, try: "has a guest grant: switches between Geelong and Hobart"},
+			{given: "Finn", family: "Adler", groups: []string{"GL Hobart Admins"}, try: "administrator of one depot: decides who gets into it"},
 			{given: "Noor", family: "Haddad", groups: []string{"GL FIP Contacts"}, try: "a contact: reads why contacts do not sign in", refused: true},
 			{given: "Pia", family: "Okonjo", try: "in no group: reads that none of her groups opens anything", refused: true},
 		},
@@ -39,6 +40,11 @@ func sample() map[string][]member {
 			{given: "Kim", family: "Oakes", groups: []string{"Field Installers"}, certification: installer, certified: year, try: "certified installer with a guest place in Cairns: switch, and switch back"},
 			{given: "Lee", family: "Tran", groups: []string{"Field Installers"}, certification: installer, certified: -30 * 24 * time.Hour, try: "certificate lapsed: reads why there is no access", refused: true},
 			{given: "Max", family: "Ferrar", groups: []string{"Service Desk"}, try: "elevated over a whole service provider"},
+			{given: "Petra", family: "Nolan", groups: []string{"Provider Admins"}, try: "administrator of a service provider: decides for all its customers"},
+		},
+		"lantern-entra": {
+			{given: "Uma", family: "Castell", groups: []string{"Service Owners"}, try: "service owner at the vendor: decides what concerns several customers"},
+			{given: "Ruben", family: "Voss", groups: []string{"Service Owners"}, try: "another one: where two must agree"},
 		},
 		"tundra-okta": {
 			{given: "Liv", family: "Solberg", groups: []string{"gl-tromso-ops", "gl-safety"}, try: "one primary and one guest, never both at once"},
@@ -57,12 +63,13 @@ type Spec struct {
 	Groups  []string // names that its rules ask for, captures replaced; for connections outside the sample
 }
 
-// SampleSpecs are the three connections of the sample organisation.
+// SampleSpecs are the connections of the sample organisation: three customers, and the vendor.
 func SampleSpecs() []Spec {
 	return []Spec{
 		{ID: "banksia-entra", IdP: "entra", Name: "Banksia Freight", Domains: []string{"banksia.example"}},
 		{ID: "southern-entra", IdP: "entra", Name: "Southern Telematics", Domains: []string{"southern.example"}},
 		{ID: "tundra-okta", IdP: "okta", Name: "Tundra Transport", Domains: []string{"tundra.example"}},
+		{ID: "lantern-entra", IdP: "entra", Name: "Lantern Fleet Safety", Domains: []string{"lantern.example"}},
 	}
 }
 

@@ -35,6 +35,7 @@ type Servers struct {
 	control  *server
 	idps     []*idp
 	token    secret.String // of the control endpoint
+	wiring   Wiring        // from Start on
 	Moved    bool          // remembered addresses were taken: people must sign in again
 	stopOnce sync.Once
 }
@@ -161,6 +162,7 @@ type Wiring struct {
 // Start serves the identity providers, the application and the control endpoint.
 // It returns at once; the bridge may start before or after.
 func (s *Servers) Start(w Wiring) error {
+	s.wiring = w
 	for _, i := range s.idps {
 		i.Connect(oidctest.SCIM{BaseURL: s.SCIMURL(i.spec.ID), Token: w.SCIMTokens[i.spec.ID]})
 	}

@@ -320,7 +320,7 @@ func (p program) play(t *testing.T, ours []command) {
 			t.Errorf("%s: %s: exit code %d, documented %d\n%s", c.page, c.line, code, c.exit, out)
 		}
 	}
-	for _, who := range regexp.MustCompile("`(\\w+@(banksia|southern|tundra)\\.example)`").FindAllStringSubmatch(read(t, "README.md"), -1) {
+	for _, who := range regexp.MustCompile("`(\\w+@(banksia|southern|tundra|lantern)\\.example)`").FindAllStringSubmatch(read(t, "README.md"), -1) {
 		if out, code := p.run(t, "explain", who[1]); code != 0 {
 			t.Errorf("README.md: %s is nobody in the demo: %s", who[1], out)
 		}
@@ -354,7 +354,7 @@ func (p program) prepare(t *testing.T, c command) (args []string, runs bool) {
 			args[at] = p.newestToken(t, args[2])
 		}
 	case "demo":
-		if len(c.args) < 2 || c.args[1] != "disable" && c.args[1] != "enable" {
+		if len(c.args) < 2 || !slices.Contains([]string{"disable", "enable", "token"}, c.args[1]) {
 			return nil, false
 		}
 		args = append(args, "--data", "data")
