@@ -124,6 +124,7 @@ func endings() []ending {
 		{"ceiling lowered", func(c *stops) {
 			c.w.policy(func(p *mapping.PolicySource) {
 				withoutRule("southern-installers")(p)
+				withoutRule("southern-admins")(p)
 				at := slices.IndexFunc(p.Connections, func(k connection) bool { return k.ID == southern })
 				p.Connections = slices.Clone(p.Connections)
 				p.Connections[at].Ceiling.Grants = []access.Grant{access.Elevated}

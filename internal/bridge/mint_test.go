@@ -103,6 +103,7 @@ func ends() []end {
 		{"ceiling lowered", func(s *scene) {
 			s.w.policy(func(p *mapping.PolicySource) {
 				withoutRule("southern-installers")(p)
+				withoutRule("southern-admins")(p)
 				at := slices.IndexFunc(p.Connections, func(c connection) bool { return c.ID == southern })
 				p.Connections = slices.Clone(p.Connections)
 				p.Connections[at].Ceiling.Grants = []access.Grant{access.Elevated}

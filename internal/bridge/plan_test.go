@@ -352,7 +352,7 @@ func TestAPlanSaysWhatThereIsToSayOfRulesAndGroups(t *testing.T) {
 			got = append(got, strings.TrimSpace(fmt.Sprintf("%s %s %s %d", f.Code, f.Rule, f.Group, f.People)))
 		}
 	}
-	want := []string{"matches_nobody banksia-admins  0", "matches_nobody banksia-contacts  0", "shadowed again  2", "shadowed second  2", "expired over  0",
+	want := []string{"matches_nobody banksia-admins  0", "matches_nobody banksia-contacts  0", "matches_nobody hobart-admins  0", "shadowed again  2", "shadowed second  2", "expired over  0",
 		"scope_unknown banksia-managers GL Darwin Managers 1"}
 	if !slices.Equal(got, want) {
 		t.Errorf("found\n  %s\nwant\n  %s", strings.Join(got, "\n  "), strings.Join(want, "\n  "))
