@@ -77,23 +77,31 @@ func (c *cli) grantHandover() *cobra.Command {
 	cmd := &cobra.Command{Use: "handover PERMIT", Short: "Make the note for the customer", Args: cobra.ExactArgs(1),
 		Long: "handover writes what was given in words that a customer may read: what, which area, until when by the clock there,\nwho makes changes, and where support is. Nothing internal is in it, and it says whom to ask instead.",
 		RunE: func(cmd *cobra.Command, args []string) error {
+			exact := *c
+			exact.json = true // the note is what the bridge made, byte for byte
 			var n steward.Handed
 			in := map[string]string{"format": form, "message": message, "author": authorOr(c.author)}
-			if err := c.ask(cmd.Context(), http.MethodPost, "/permits/"+url.PathEscape(args[0])+"/handover/note", in, &n); err != nil {
+			if err := exact.ask(cmd.Context(), http.MethodPost, "/permits/"+url.PathEscape(args[0])+"/handover/note", in, &n); err != nil {
 				return err
 			}
-			if out != "" {
-				if err := os.WriteFile(out, []byte(n.Content), 0o644); err != nil { //nolint:gosec // it is for the customer
-					return failed(exitUsage, "%w", err)
-				}
-				fmt.Fprintf(c.out, "Written to %s.\n", out)
-				return nil
-			}
-			fmt.Fprint(c.out, n.Content)
-			return nil
+			return c.tellNote(n, out)
 		}}
 	cmd.Flags().StringVar(&form, "format", "text", "text, html or json")
 	cmd.Flags().StringVar(&out, "out", "", "the file to write it to (default: standard output)")
 	cmd.Flags().StringVar(&message, "message", "", "a sentence for the customer")
 	return cmd
+}
+
+// tellNote writes a note to its file as it is, or shows it without what a terminal would
+// obey.
+func (c *cli) tellNote(n steward.Handed, out string) error {
+	if out == "" {
+		fmt.Fprint(c.out, visible(n.Content))
+		return nil
+	}
+	if err := os.WriteFile(out, []byte(n.Content), 0o644); err != nil { //nolint:gosec // it is for the customer
+		return failed(exitUsage, "%w", err)
+	}
+	fmt.Fprintf(c.out, "Written to %s.\n", out)
+	return nil
 }

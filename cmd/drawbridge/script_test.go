@@ -58,7 +58,7 @@ func TestScripts(t *testing.T) {
 			return os.WriteFile(filepath.Join(e.WorkDir, "drawbridge.yaml"), examples.Drawbridge, 0o600)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "demo": scriptDemo, "answers": answers, "port": port,
-			"provision": provision, "refused": refused, "lastrequest": lastRequest, "sleeps": sleeps, "now": setNow, "revoke-all": revokeAll, "secret": secretOf, "eventually": eventually, "planned": planned, "hangup": hangup, "signin": signIn, "asked": asked, "closing": closing},
+			"provision": provision, "refused": refused, "lastrequest": lastRequest, "sleeps": sleeps, "now": setNow, "revoke-all": revokeAll, "secret": secretOf, "eventually": eventually, "planned": planned, "hangup": hangup, "signin": signIn, "asked": asked, "closing": closing, "given": givenPermit, "json": isJSON},
 	})
 }
 
@@ -245,6 +245,18 @@ func asked(ts *testscript.TestScript, neg bool, args []string) {
 // closing puts the hash of the plan that case close printed into a variable.
 func closing(ts *testscript.TestScript, neg bool, args []string) {
 	found(ts, neg, args, "closing VAR, after case close", `--plan (\w+)`)
+}
+
+// givenPermit puts the id of the first permit that was printed into a variable.
+func givenPermit(ts *testscript.TestScript, neg bool, args []string) {
+	found(ts, neg, args, "given VAR, after grant list", `(prm_\w+)`)
+}
+
+// isJSON is satisfied if a file is one JSON document.
+func isJSON(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 1 || json.Valid([]byte(ts.ReadFile(args[0]))) == neg {
+		ts.Fatalf("%q is JSON: %t", args, neg)
+	}
 }
 
 func found(ts *testscript.TestScript, neg bool, args []string, usage, pattern string) {
