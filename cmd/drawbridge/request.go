@@ -497,6 +497,9 @@ func (c *cli) showAsked(v steward.RequestView) error {
 	if v.DecidedBy != nil {
 		line("decided by", whoIs(*v.DecidedBy)+", "+localMinute(v.Decided))
 	}
+	if v.RevokedBy != nil {
+		line("taken back by", whoIs(*v.RevokedBy)+": "+v.Revoked)
+	}
 	if v.Permit != nil {
 		line("permit", fmt.Sprintf("%s, %s %s", v.Permit.ID, strings.ReplaceAll(v.Permit.State, "_", " "), v.Permit.EndReason))
 	}

@@ -218,7 +218,7 @@ func itemNotes(i steward.ItemView) (notes []string) {
 		}
 	}
 	add(i.Same > 0, "the same is held by %d others", i.Same)
-	add(i.HeldBack, "held back: no certification is in date")
+	add(i.HeldBack && i.Grant.NeedsCertification(), "held back: no certification is in date")
 	add(i.Changed, "it has changed since it was gathered")
 	add(i.Last, "nobody else administers the scope without an end: name a successor (--successor), or --confirm-last")
 	add(len(i.AlsoTakes) > 0, "to remove it takes %s as well (--confirm-more)", strings.Join(i.AlsoTakes, ", "))

@@ -25,6 +25,7 @@ type Deciding struct {
 	now     time.Time
 	policy  *activePolicy
 	changes map[access.ConnectionID]*change
+	who     Decider
 	events  []event.Event // of the host, and of connections that are only told of
 }
 
@@ -157,8 +158,36 @@ func (d *Deciding) said() []event.Event {
 	}
 	for i := range all {
 		all[i].Request = RequestID(d.ctx)
+		d.who.sign(&all[i])
 	}
 	return all
+}
+
+// Decider is who decides, for the record: a person, or the operator by the name that they
+// give. The zero Decider is the bridge itself.
+type Decider struct {
+	Connection access.ConnectionID
+	Person     access.PersonID
+	Operator   string
+}
+
+// DecidedBy says who decides in this transaction: all that is said in it is theirs.
+func (d *Deciding) DecidedBy(who Decider) { d.who = who }
+
+// sign notes who did something. A name stands apart, where it can be erased.
+func (w Decider) sign(e *event.Event) {
+	switch {
+	case w.Person != "":
+		if e.Data == nil {
+			e.Data = map[string]string{}
+		}
+		e.Data["by"], e.Data["by_connection"] = string(w.Person), string(w.Connection)
+	case w.Operator != "":
+		if e.Personal == nil {
+			e.Personal = map[string]string{}
+		}
+		e.Personal["by"] = w.Operator
+	}
 }
 
 // HasPolicy reports whether a policy is in force: before there is one, nobody decides

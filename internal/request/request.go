@@ -84,6 +84,9 @@ type Request struct {
 	DecidedBy Party           `json:"decided_by,omitzero"`
 	Because   string          `json:"because,omitzero"`
 	Permit    access.PermitID `json:"permit,omitzero"` // the last that it gave; "" if none
+	// Revoked is who took back what it gave, and RevokedBecause why.
+	Revoked        Party  `json:"revoked,omitzero"`
+	RevokedBecause string `json:"revoked_because,omitzero"`
 
 	// Successor administers the scope when this ends; ConfirmedLast: nobody will, and that
 	// is meant.

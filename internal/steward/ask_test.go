@@ -350,7 +350,7 @@ func TestRevoked(t *testing.T) {
 	}
 	_, err = k.steward.Revoke(k.ctx, k.hob, v.Permit.ID, "x")
 	k.refusedFor(err, fault.Stale, "")
-	if got, err := k.steward.Request(k.ctx, k.samActs, v.ID); err != nil || got.Because != "Left the project" || got.Permit.State != "ended" {
+	if got, err := k.steward.Request(k.ctx, k.samActs, v.ID); err != nil || got.Revoked != "Left the project" || got.RevokedBy.Operator != "desk" || got.Permit.State != "ended" {
 		t.Errorf("%+v, %v", got, err)
 	}
 }

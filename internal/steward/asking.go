@@ -148,6 +148,8 @@ type RequestView struct {
 	Created      time.Time         `json:"created"`
 	DecideBy     time.Time         `json:"decide_by"`
 	Decided      time.Time         `json:"decided,omitzero"`
+	RevokedBy    *Who              `json:"revoked_by,omitempty" doc:"who took back what it gave"`
+	Revoked      string            `json:"revoked_because,omitempty"`
 	DecidedBy    *Who              `json:"decided_by,omitempty" doc:"who refused it or took it back, or was the last to approve"`
 	Because      string            `json:"because,omitempty" doc:"why it was refused or taken back"`
 	Permit       *PermitState      `json:"permit,omitempty"`

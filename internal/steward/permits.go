@@ -138,11 +138,14 @@ func (k *desk) noteRevoked(d *bridge.Deciding, p access.Permit, reason string) e
 	if err != nil || q.Permit != p.ID {
 		return err
 	}
+	if q.State == request.Unconfirmed && k.concerns(q.By, q.For) {
+		return nil // given back: others still look at what was taken
+	}
 	if q.State == request.Unconfirmed {
 		q.Permit = "" // it has ended
 		_, err := k.close(d, q, request.Denied, reason, event.RequestDenied)
 		return err
 	}
-	q.Because, q.DecidedBy = reason, k.by()
+	q.Revoked, q.RevokedBecause = k.by(), reason
 	return d.Tx().MoveRequest(q, q.State)
 }

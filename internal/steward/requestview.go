@@ -67,6 +67,13 @@ func (k *desk) view(q request.Request, whole bool) (out RequestView, err error) 
 	if err := k.viewPeople(q, &out); err != nil {
 		return out, err
 	}
+	if out.Revoked = q.RevokedBecause; q.Revoked != (request.Party{}) {
+		w, err := k.who(q.Revoked)
+		if err != nil {
+			return out, err
+		}
+		out.RevokedBy = &w
+	}
 	if err := k.viewHolder(q, &out); err != nil {
 		return out, err
 	}

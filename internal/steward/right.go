@@ -163,6 +163,7 @@ func lost(err error) error {
 // run again.
 func (s *Steward) deciding(ctx context.Context, a Actor, fn func(*bridge.Deciding, request.Right) error) error {
 	return s.bridge.Deciding(ctx, a.By(), func(d *bridge.Deciding) error {
+		d.DecidedBy(bridge.Decider{Connection: a.Connection, Person: a.Person, Operator: a.Operator})
 		r, err := right(d, a)
 		if err != nil {
 			return err

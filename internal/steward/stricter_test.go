@@ -159,3 +159,36 @@ func TestAnApproverWhoHasLeftApprovesNothing(t *testing.T) {
 		t.Errorf("%v", v.State)
 	}
 }
+
+// Whoever revokes does not become the one who decided, and the record says who did what.
+func TestWhoRevokesIsNotWhoDecided(t *testing.T) {
+	k := newDesks(t)
+	q := k.approves(k.ann, k.asks(k.samActs, k.visit()).ID, Approval{})
+	if _, err := k.steward.Revoke(k.ctx, k.hob, q.Permit.ID, "not needed any more"); err != nil {
+		t.Fatal(err)
+	}
+	v, err := k.steward.Request(k.ctx, k.ann, q.ID)
+	if err != nil || v.DecidedBy == nil || v.DecidedBy.Person != k.ann.Person || v.RevokedBy == nil || v.RevokedBy.Person != k.hob.Person || v.Revoked != "not needed any more" {
+		t.Errorf("%+v, %v", v, err)
+	}
+	for kind, by := range map[event.Type]access.PersonID{event.RequestOpened: k.sam, event.PermitGiven: k.ann.Person, event.PermitEnded: k.hob.Person} {
+		if all := k.facts(kind); len(all) != 1 || all[0].Data["by"] != string(by) || all[0].Data["by_connection"] != string(banksia) {
+			t.Errorf("%s: %+v, want by %s", kind, all, by)
+		}
+	}
+}
+
+// Who gives back what they took by revoking it escapes nobody either.
+func TestBrokenGlassThatIsRevokedByWhoTookItIsStillLookedAt(t *testing.T) {
+	k := newDesks(t)
+	k.glass()
+	eve := k.person(southern, "eve", "Service Desk")
+	eveActs := k.acts(southern, eve, access.Elevated)
+	q := k.asks(eveActs, emergency)
+	if _, err := k.steward.Revoke(k.ctx, eveActs, q.Permit.ID, "done"); err != nil {
+		t.Fatal(err)
+	}
+	if v, err := k.steward.Request(k.ctx, eveActs, q.ID); err != nil || v.State != request.Unconfirmed {
+		t.Errorf("%v, %v", v.State, err)
+	}
+}
