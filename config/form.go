@@ -392,7 +392,7 @@ type formReview struct {
 	Every      formDuration   `json:"every" jsonschema:"required"`
 	Within     formDuration   `json:"within"`
 	Reviewers  string         `json:"reviewers" jsonschema:"enum=scope_administrators,enum=service_owners"`
-	Unanswered string         `json:"unanswered" jsonschema:"enum=remove,enum=keep"`
+	Unanswered string         `json:"unanswered" jsonschema:"enum=keep,enum=remove"`
 	Remind     []formDuration `json:"remind" jsonschema:"maxItems=8"`
 }
 

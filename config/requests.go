@@ -99,8 +99,8 @@ func (l *loader) reviews(root block) []mapping.ReviewSource {
 			continue
 		}
 		r := mapping.ReviewSource{Name: b.name(names), Select: b.needText("select"), Every: b.atLeast("every", 0, time.Hour, maxDuration),
-			Within: b.atLeast("within", 14*24*time.Hour, time.Hour, 365*24*time.Hour), Reviewers: b.approvers("reviewers"),
-			Unanswered: mapping.Unanswered(b.oneOf("unanswered", string(mapping.RemoveUnanswered), string(mapping.KeepUnanswered))), Remind: b.reminders(),
+			Within: b.atLeast("within", 14*24*time.Hour, time.Hour, mapping.LongestReview), Reviewers: b.approvers("reviewers"),
+			Unanswered: mapping.Unanswered(b.oneOf("unanswered", string(mapping.KeepUnanswered), string(mapping.RemoveUnanswered))), Remind: b.reminders(),
 			Written: mapping.Written{Pos: item.pos(), FieldPos: b.places()}}
 		if _, said := b.need("every"); said && r.Every > 0 && r.Within > r.Every {
 			b.blame("within", "every").say("a review that begins every %s ends before the next: within is at most that", short(r.Every))

@@ -75,6 +75,9 @@ type ReviewSource struct {
 	Written
 }
 
+// LongestReview is the longest that a review may be open.
+const LongestReview = 90 * 24 * time.Hour
+
 // Unanswered is what becomes of what nobody has decided when a review ends.
 type Unanswered string
 

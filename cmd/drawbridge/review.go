@@ -87,7 +87,7 @@ func (c *cli) reviewStart() *cobra.Command {
 	f.StringVar(&in.Area, "scope", "", "path or id of a scope (default: all that you administer)")
 	f.StringVar((*string)(&in.Connection), "connection", "", "only people of that connection")
 	f.StringVar(&in.Select, "select", "", strings.Join(review.Selections(), ", ")+", or CEL over an assignment (default: everything)")
-	f.Float64Var(&in.Days, "days", 14, "it ends by itself after so many days")
+	f.Float64Var(&in.Days, "days", 14, "it ends by itself after so many days: one at least")
 	f.StringVar((*string)(&in.Reviewers), "reviewers", string(mapping.ScopeAdministrators), "scope_administrators or service_owners")
 	f.StringVar((*string)(&in.Unanswered), "unanswered", string(mapping.KeepUnanswered), "what becomes of what nobody answers: keep or remove")
 	f.StringVar(&in.Author, "author", "", "who begins it, where the operator does")
@@ -123,6 +123,9 @@ func (c *cli) showReview(r steward.ReviewView) error {
 	line("Answers until", r.Deadline.Local().Format(time.DateTime))
 	if !r.Ended.IsZero() {
 		line("Ended", r.Ended.Local().Format(time.DateTime))
+	}
+	if r.Closed != nil {
+		line("Closed early", r.Closed.Text)
 	}
 	line("Reviewers", strings.ReplaceAll(string(r.Reviewers), "_", " "))
 	line("Without an answer", map[mapping.Unanswered]string{mapping.KeepUnanswered: "kept", mapping.RemoveUnanswered: "removed"}[r.Unanswered])
@@ -293,7 +296,7 @@ func personRef(flag, text string) (*steward.PersonRef, error) {
 func (c *cli) reviewClose() *cobra.Command {
 	var confirm bool
 	var author string
-	cmd := &cobra.Command{Use: "close REVIEW", Short: "End a review before its time", Args: cobra.ExactArgs(1),
+	cmd := &cobra.Command{Use: "close REVIEW", Short: "End a review before its time: what is undecided is kept", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var r steward.ReviewView
 			in := map[string]any{"confirm": confirm, "author": author}
@@ -302,7 +305,7 @@ func (c *cli) reviewClose() *cobra.Command {
 			}
 			return c.showReview(r)
 		}}
-	cmd.Flags().BoolVar(&confirm, "confirm", false, "what is undecided becomes what the review says of what nobody answers")
+	cmd.Flags().BoolVar(&confirm, "confirm", false, "what is undecided is kept, whatever the review says of what nobody answers")
 	cmd.Flags().StringVar(&author, "author", "", "who ends it, where the operator does")
 	return cmd
 }

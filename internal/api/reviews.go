@@ -102,7 +102,7 @@ func (a *api) decideReview(ctx context.Context, in *decisionInput) (*body[Review
 type closeReviewInput struct {
 	ReviewInput
 	Body struct {
-		Confirm bool   `json:"confirm,omitempty" doc:"what is undecided becomes what the review says of what nobody answers"`
+		Confirm bool   `json:"confirm,omitempty" doc:"what is undecided is kept"`
 		Author  string `json:"author,omitempty" maxLength:"200" doc:"who acts, where the operator does"`
 	}
 }

@@ -55,6 +55,7 @@ type Head struct {
 	Began      time.Time `json:"began,omitzero"`
 	Deadline   time.Time `json:"deadline,omitzero"`
 	Ended      time.Time `json:"ended,omitzero"`
+	EndedBy    string    `json:"ended_by,omitempty"` // a sentence, where answers were cut off
 	Unanswered string    `json:"unanswered,omitempty"`
 	Counts     Counts    `json:"counts,omitzero"`
 	Made       time.Time `json:"made"`
@@ -196,7 +197,7 @@ th { white-space: nowrap } small { color: var(--faint) }
 </style></head><body>
 <h1>{{.Title}}</h1>
 <dl>{{with .Review}}<dt>Review</dt><dd>{{.}}</dd>{{end}}<dt>About</dt><dd>{{.About}}</dd>{{with .Select}}<dt>Looks at</dt><dd>{{.}}</dd>{{end}}
-{{with at .Began}}<dt>Began</dt><dd>{{.}}</dd>{{end}}{{with at .Deadline}}<dt>Answers until</dt><dd>{{.}}</dd>{{end}}{{with at .Ended}}<dt>Ended</dt><dd>{{.}}</dd>{{end}}
+{{with at .Began}}<dt>Began</dt><dd>{{.}}</dd>{{end}}{{with at .Deadline}}<dt>Answers until</dt><dd>{{.}}</dd>{{end}}{{with at .Ended}}<dt>Ended</dt><dd>{{.}}</dd>{{end}}{{with .EndedBy}}<dt>Closed early</dt><dd>{{.}}</dd>{{end}}
 {{with .Unanswered}}<dt>Without an answer</dt><dd>{{.}}</dd>{{end}}<dt>Written</dt><dd>{{at .Made}}</dd></dl>
 <table><thead><tr><th scope="col">Who</th><th scope="col">What</th><th scope="col">Why</th><th scope="col">Held</th><th scope="col">Reviewed</th><th scope="col">Outcome</th></tr></thead><tbody>
 {{end}}

@@ -57,10 +57,12 @@ type Cause struct {
 // DefaultWithin is how long a review that says nothing of it is open.
 const DefaultWithin = 14 * 24 * time.Hour
 
-// The shortest and the longest that a review may be open.
+// The shortest and the longest that a review may be open; one that somebody begins by hand
+// gives those who are to answer a day at least.
 const (
-	Shortest = time.Hour
-	Longest  = 90 * 24 * time.Hour
+	Shortest       = time.Hour
+	ShortestByHand = 24 * time.Hour
+	Longest        = mapping.LongestReview
 )
 
 // DefaultRemind is how long before its end reviewers are reminded.
@@ -87,6 +89,15 @@ type Counts struct {
 	Lapsed  int64 `json:"unanswered" doc:"what nobody decided, as far as the review has ended"`
 }
 
+// Closed is how a review was closed before its deadline: answers were cut off, and what
+// nobody had answered is kept, whatever the review says of that.
+type Closed struct {
+	At         time.Time           `json:"at"`
+	Connection access.ConnectionID `json:"connection,omitzero"`
+	Person     access.PersonID     `json:"person,omitzero"`
+	Operator   string              `json:"operator,omitzero"` // by the name they gave, where the operator closed it
+}
+
 // Review is one look at access.
 type Review struct {
 	ID       access.ReviewID `json:"id"`
@@ -96,6 +107,7 @@ type Review struct {
 	Deadline time.Time       `json:"deadline"`
 	Ended    time.Time       `json:"ended,omitzero"`
 	Counts   Counts          `json:"counts"`
+	Closed   *Closed         `json:"closed,omitempty"` // nil: it ends, or ended, at its deadline
 	// Next is when something about it is due: a reminder, or its end. Mark is how far
 	// what it is about has been gathered, or what nobody answered been settled.
 	Next time.Time `json:"-"`
@@ -135,6 +147,8 @@ func (c Cause) Check() error {
 		return fmt.Errorf("a review carries at most %d permits; more are gathered by the case", MostPermits)
 	case c.Within != 0 && (c.Within < Shortest || c.Within > Longest):
 		return fmt.Errorf("a review is open for %s to %s, not %s", Shortest, Longest, c.Within)
+	case c.Within != 0 && c.Trigger == ByHand && c.Within < ShortestByHand:
+		return fmt.Errorf("a review that is begun by hand is open for a day at least, so that somebody can answer, not for %s", c.Within)
 	}
 	return nil
 }
@@ -157,7 +171,15 @@ func (r Review) NextAfter(now time.Time) time.Time {
 
 // EndsAt reports whether the review is over at that instant, whoever has noticed: nothing
 // is decided in it any more.
-func (r Review) EndsAt(now time.Time) bool { return r.State == Ended || !now.Before(r.Deadline) }
+func (r Review) EndsAt(now time.Time) bool {
+	return r.State == Ended || r.Closed != nil || !now.Before(r.Deadline)
+}
+
+// Removes reports whether what nobody answered is removed at its end: never where answers
+// were cut off.
+func (r Review) Removes() bool {
+	return r.Closed == nil && r.Cause.Unanswered == mapping.RemoveUnanswered
+}
 
 // Opened is the review once all that it is about is known. What took long to gather gives
 // its reviewers their whole time from then on.

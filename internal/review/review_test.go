@@ -205,7 +205,8 @@ func TestCauses(t *testing.T) {
 		{Cause{Trigger: ByHand}, true}, {Cause{}, false}, {Cause{Trigger: "weather"}, false},
 		{Cause{Trigger: ByCase}, false}, {Cause{Trigger: ByCase, Case: "C"}, true}, {Cause{Trigger: ByCase, Case: "C", Permits: make([]Permitted, MostPermits+1)}, false},
 		{Cause{Trigger: ByScope}, false}, {Cause{Trigger: ByConnection}, false}, {Cause{Trigger: ByCertificate, Connection: "c"}, false},
-		{Cause{Trigger: ByHand, Within: Shortest}, true}, {Cause{Trigger: ByHand, Within: Shortest - 1}, false}, {Cause{Trigger: ByHand, Within: Longest + 1}, false},
+		{Cause{Trigger: BySchedule, Name: "n", Within: Shortest}, true}, {Cause{Trigger: BySchedule, Name: "n", Within: Shortest - 1}, false},
+		{Cause{Trigger: ByHand, Within: ShortestByHand}, true}, {Cause{Trigger: ByHand, Within: ShortestByHand - 1}, false}, {Cause{Trigger: ByHand, Within: Longest + 1}, false},
 	} {
 		if err := c.cause.Check(); (err == nil) != c.good {
 			t.Errorf("%+v: %v", c.cause, err)

@@ -2,6 +2,8 @@ package steward
 
 import (
 	"context"
+	"errors"
+	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/bridge"
 	"github.com/drawbridge-id/drawbridge/internal/event"
@@ -9,10 +11,9 @@ import (
 	"github.com/drawbridge-id/drawbridge/internal/review"
 	"github.com/drawbridge-id/drawbridge/internal/store"
 	"github.com/drawbridge-id/drawbridge/mapping"
-	"time"
 )
 
-// lapsesAtOnce is how many lapses one transaction notices.
+// lapsesAtOnce is how many lapses one call notices.
 const lapsesAtOnce = 20
 
 // TickRegister notices certifications whose end is over: once each, with an event, and a
@@ -28,15 +29,10 @@ func (s *Steward) TickRegister(ctx context.Context) (more bool, err error) {
 	if err != nil || len(over) == 0 {
 		return false, err
 	}
-	err = s.bridge.Deciding(ctx, event.ByBridge, func(d *bridge.Deciding) error {
-		for _, e := range over {
-			if err := noticeLapse(d, e); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	return len(over) == lapsesAtOnce, err
+	for _, e := range over { // each by itself: one that fails holds up none of the others
+		err = errors.Join(err, s.bridge.Deciding(ctx, event.ByBridge, func(d *bridge.Deciding) error { return noticeLapse(d, e) }))
+	}
+	return err == nil && len(over) == lapsesAtOnce, err
 }
 
 func noticeLapse(d *bridge.Deciding, e store.Registered) error {

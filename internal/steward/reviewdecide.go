@@ -30,6 +30,7 @@ const (
 	ReasonNotLower           = "not_lower"           // the flags are not less than what is held
 	ReasonServiceOwnersAlone = "service_owners_only" // the review is for administrators of the host
 	ReasonEndedBefore        = "ended_before"        // no refusal: an item had ended without the review
+	ReasonClosedEarly        = "closed_early"        // no refusal: an item is kept, for answers were cut off
 )
 
 // Decision is what somebody decides in a review: about one item, or several of one card.

@@ -93,7 +93,7 @@ func inWords(tree *access.Tree, all []review.Held) string {
 }
 
 // settleUnanswered gives items their answer that nobody decided in time: kept or removed, as
-// the review says. The last administrator of a scope is kept, whatever it says, and an alarm
+// the review says, and kept where answers were cut off. The last administrator of a scope is kept, whatever it says, and an alarm
 // tells of it.
 func settleUnanswered(d *bridge.Deciding, r review.Review, items []review.Item) error {
 	h := newHoldings(d.Policy(), d.Now())
@@ -108,7 +108,9 @@ func settleUnanswered(d *bridge.Deciding, r review.Review, items []review.Item) 
 		switch {
 		case !holds:
 			answer = review.Answer{Verdict: review.Gone, At: d.Now(), Ended: true, Because: ReasonEndedBefore}
-		case r.Cause.Unanswered == mapping.RemoveUnanswered:
+		case r.Closed != nil:
+			answer.Because = ReasonClosedEarly
+		case r.Removes():
 			err = removeUnanswered(d, now, held, &answer)
 		}
 		if err != nil {

@@ -90,7 +90,11 @@ func (s *Steward) Reviews(ctx context.Context, a Actor, after access.ReviewID, c
 			all, err = v.ReviewsAt(at, after, n)
 		}
 		for _, one := range all {
-			page.Reviews = append(page.Reviews, viewReview(one, p.Tree()))
+			shown, err := viewReview(v, one, p.Tree())
+			if err != nil {
+				return err
+			}
+			page.Reviews = append(page.Reviews, shown)
 		}
 		if len(all) == n {
 			page.Next = all[n-1].ID
@@ -104,7 +108,9 @@ func (s *Steward) Review(ctx context.Context, a Actor, id access.ReviewID) (Revi
 	var out ReviewView
 	return out, s.reading(ctx, a, func(v *store.View, p *mapping.Policy, _ time.Time, r request.Right) error {
 		one, _, err := visible(v, r, p.Tree(), id)
-		out = viewReview(one, p.Tree())
+		if err == nil {
+			out, err = viewReview(v, one, p.Tree())
+		}
 		return err
 	})
 }
@@ -126,7 +132,10 @@ func (s *Steward) Cards(ctx context.Context, a Actor, id access.ReviewID, q Card
 		if err != nil {
 			return err
 		}
-		page = CardPage{Review: viewReview(one, p.Tree()), Cards: []CardView{}}
+		page = CardPage{Cards: []CardView{}}
+		if page.Review, err = viewReview(v, one, p.Tree()); err != nil {
+			return err
+		}
 		from := store.CardPlace{Rank: -1}
 		if err := placeIn(q.After, &from); err != nil {
 			return err
@@ -308,7 +317,9 @@ func (s *Steward) StartReview(ctx context.Context, a Actor, in NewReview) (Revie
 			return err
 		}
 		one, err := d.Tx().Review(id)
-		out = viewReview(one, tree)
+		if err == nil {
+			out, err = viewReview(&d.Tx().View, one, tree)
+		}
 		return err
 	})
 }
@@ -327,9 +338,10 @@ func areaIn(t *access.Tree, name string) (access.ScopeID, error) {
 // ReasonUndecidedLeft refuses to close a review early in which something is undecided.
 const ReasonUndecidedLeft = "undecided_left"
 
-// CloseReview ends a review before its time: what is undecided becomes what the review says
-// of what nobody answers, if that is confirmed. It is for the operator, and for whoever
-// administers all that the review is about.
+// CloseReview ends a review before its time: what is undecided is kept, if that is
+// confirmed, since nobody can say that it was not answered. The report says by whom answers
+// were cut off. It is for the operator, and for whoever administers all that the review is
+// about.
 func (s *Steward) CloseReview(ctx context.Context, a Actor, id access.ReviewID, confirm bool) (ReviewView, error) {
 	const op = "steward.CloseReview"
 	var out ReviewView
@@ -354,11 +366,17 @@ func (s *Steward) CloseReview(ctx context.Context, a Actor, id access.ReviewID, 
 		case whole.EndsAt(d.Now()):
 			return fault.New(fault.Stale, op, "the review has ended already").Because(ReasonReviewOver)
 		case whole.Counts.Open > 0 && !confirm:
-			return fault.New(fault.Invalid, op, "%d items are undecided; confirm that they become what the review says of what nobody answers (%s)", whole.Counts.Open, whole.Cause.Unanswered).Because(ReasonUndecidedLeft)
+			return fault.New(fault.Invalid, op, "%d items are undecided; confirm that they are kept, whatever the review says of what nobody answers", whole.Counts.Open).Because(ReasonUndecidedLeft)
 		}
-		whole.Deadline, whole.Next = d.Now(), d.Now()
-		out = viewReview(whole, tree)
-		return d.Tx().MoveReview(whole)
+		whole.Next, whole.Closed = d.Now(), &review.Closed{At: d.Now(), Connection: r.Connection, Person: r.Person}
+		if r.Operator {
+			whole.Closed.Operator = r.Name
+		}
+		if err := d.Tx().MoveReview(whole); err != nil {
+			return err
+		}
+		out, err = viewReview(&d.Tx().View, whole, tree)
+		return err
 	})
 	if err != nil {
 		return out, err

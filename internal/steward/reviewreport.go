@@ -35,7 +35,11 @@ func (s *Steward) ReviewReport(ctx context.Context, a Actor, id access.ReviewID,
 		if err != nil {
 			return err
 		}
-		page = ReportPage{Head: headOf(viewReview(one, p.Tree()), now), Lines: []review.Line{}}
+		shown, err := viewReview(v, one, p.Tree())
+		if err != nil {
+			return err
+		}
+		page = ReportPage{Head: headOf(shown, now), Lines: []review.Line{}}
 		var from store.ItemPlace
 		if err := placeIn(after, &from); err != nil {
 			return err
@@ -78,8 +82,12 @@ func placeIn(text string, to any) error {
 }
 
 func headOf(r ReviewView, now time.Time) review.Head {
-	return review.Head{Title: "Review of access", Review: string(r.ID), About: r.About, Select: r.Select, State: string(r.State), Began: r.Began, Deadline: r.Deadline, Ended: r.Ended,
+	h := review.Head{Title: "Review of access", Review: string(r.ID), About: r.About, Select: r.Select, State: string(r.State), Began: r.Began, Deadline: r.Deadline, Ended: r.Ended,
 		Unanswered: string(r.Unanswered), Counts: r.Counts, Made: now}
+	if r.Closed != nil {
+		h.EndedBy = r.Closed.Text
+	}
+	return h
 }
 
 // lineOf is an item as a report has it.

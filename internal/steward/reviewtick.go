@@ -2,6 +2,8 @@ package steward
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"strconv"
 	"time"
 
@@ -23,7 +25,8 @@ const (
 
 // TickReviews does a bounded part of what time brings to reviews: it begins those whose
 // schedule says so, gathers what they are about, places cards where a scope has moved to,
-// reminds, and ends those whose time is over. It may stop at any instant and goes on at the next call, on any bridge. Nothing
+// reminds, and ends those whose time is over. What fails of one holds up none of the
+// others. It may stop at any instant and goes on at the next call, on any bridge. Nothing
 // depends on when it is called but when unanswered access is removed.
 func (s *Steward) TickReviews(ctx context.Context) error {
 	if !s.bridge.HasPolicy() {
@@ -48,27 +51,19 @@ func (s *Steward) TickReviews(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if len(begin) > 0 {
-		if err := s.beginScheduled(ctx); err != nil {
-			return err
-		}
+	for _, src := range begin {
+		err = errors.Join(err, s.beginScheduled(ctx, src.Name))
 	}
 	for _, r := range gathering {
-		if err := chunks(ctx, func() (bool, error) { return s.gather(ctx, r.ID) }); err != nil {
-			return err
-		}
+		err = errors.Join(err, chunks(ctx, func() (bool, error) { return s.gather(ctx, r.ID) }))
 	}
 	for _, m := range moved {
-		if err := chunks(ctx, func() (bool, error) { return s.place(ctx, m.Review) }); err != nil {
-			return err
-		}
+		err = errors.Join(err, chunks(ctx, func() (bool, error) { return s.place(ctx, m.Review) }))
 	}
 	for _, r := range due {
-		if err := chunks(ctx, func() (bool, error) { return s.due(ctx, r.ID) }); err != nil {
-			return err
-		}
+		err = errors.Join(err, chunks(ctx, func() (bool, error) { return s.due(ctx, r.ID) }))
 	}
-	return nil
+	return err
 }
 
 func chunks(ctx context.Context, step func() (more bool, err error)) error {
@@ -110,14 +105,12 @@ func turns(v *store.View, p *mapping.Policy, now time.Time) (all []mapping.Revie
 	return all, nil
 }
 
-// beginScheduled begins what the schedules say, and remembers it in the same transaction.
-func (s *Steward) beginScheduled(ctx context.Context) error {
+// beginScheduled begins what one schedule says, and remembers it in the same transaction.
+func (s *Steward) beginScheduled(ctx context.Context, name string) error {
 	return s.bridge.Deciding(ctx, event.ByBridge, func(d *bridge.Deciding) error {
 		all, err := turns(&d.Tx().View, d.Policy(), d.Now())
-		for _, src := range all {
-			if err == nil {
-				err = turn(d, src)
-			}
+		if at := slices.IndexFunc(all, func(src mapping.ReviewSource) bool { return src.Name == name }); err == nil && at >= 0 {
+			err = turn(d, all[at])
 		}
 		return err
 	})
@@ -190,6 +183,12 @@ func end(d *bridge.Deciding, r review.Review) error {
 	for name, n := range map[string]int64{"kept": r.Counts.Kept, "removed": r.Counts.Removed, "lowered": r.Counts.Lowered, "gone": r.Counts.Gone, "unanswered": r.Counts.Lapsed} {
 		if n > 0 {
 			data[name] = strconv.FormatInt(n, 10)
+		}
+	}
+	if c := r.Closed; c != nil {
+		data["closed"] = "early"
+		if c.Person != "" {
+			data["by"], data["by_connection"] = string(c.Person), string(c.Connection)
 		}
 	}
 	d.Say(event.ReviewEnded, r.Cause.Connection, "", data)

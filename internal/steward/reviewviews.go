@@ -26,9 +26,17 @@ type ReviewView struct {
 	Began      time.Time          `json:"began"`
 	Deadline   time.Time          `json:"deadline"`
 	Ended      time.Time          `json:"ended,omitzero"`
+	Closed     *ClosedView        `json:"closed,omitempty" doc:"it was ended before its deadline: answers were cut off"`
 	Reviewers  mapping.Approvers  `json:"reviewers"`
 	Unanswered mapping.Unanswered `json:"unanswered" doc:"what becomes of what nobody decides"`
 	Counts     review.Counts      `json:"counts"`
+}
+
+// ClosedView says how a review was ended before its deadline.
+type ClosedView struct {
+	By   Who       `json:"by"`
+	At   time.Time `json:"at"`
+	Text string    `json:"text" doc:"the same in words"`
 }
 
 // ReviewPage is a part of the list of reviews, the newest first.
@@ -109,11 +117,24 @@ type DecidedView struct {
 	Text      string        `json:"text" doc:"the same in words"`
 }
 
-func viewReview(r review.Review, t *access.Tree) ReviewView {
+func viewReview(v *store.View, r review.Review, t *access.Tree) (ReviewView, error) {
 	c := r.Cause
-	return ReviewView{ID: r.ID, Trigger: c.Trigger, About: about(c, t), Name: c.Name, Select: c.Select, State: r.State, Began: r.Began, Deadline: r.Deadline, Ended: r.Ended,
+	out := ReviewView{ID: r.ID, Trigger: c.Trigger, About: about(c, t), Name: c.Name, Select: c.Select, State: r.State, Began: r.Began, Deadline: r.Deadline, Ended: r.Ended,
 		Reviewers: c.Reviewers, Unanswered: c.Unanswered, Counts: r.Counts}
+	if r.Closed == nil {
+		return out, nil
+	}
+	by := Who{Operator: r.Closed.Operator}
+	var err error
+	if by.Operator == "" {
+		by, err = newNames(v).who(r.Closed.Connection, r.Closed.Person)
+	}
+	out.Closed = &ClosedView{By: by, At: r.Closed.At, Text: fmt.Sprintf("%s closed it %s: answers were cut off, and what nobody had answered is kept.", by.called(), said(r.Closed.At))}
+	return out, err
 }
+
+// said is an instant in a sentence.
+func said(at time.Time) string { return at.UTC().Format("2 January 2006 15:04 MST") }
 
 // about says why a review began.
 func about(c review.Cause, t *access.Tree) string {
@@ -137,7 +158,10 @@ func about(c review.Cause, t *access.Tree) string {
 
 // otherwise says what happens to what nobody answers.
 func otherwise(r review.Review) string {
-	if r.Cause.Unanswered == mapping.RemoveUnanswered {
+	if r.Closed != nil {
+		return "It was closed early: what nobody had answered is kept."
+	}
+	if r.Removes() {
 		return "What nobody decides by then is removed, but for the last administrator of a scope."
 	}
 	return "What nobody decides by then is kept, and the report says that nobody answered."
@@ -272,7 +296,7 @@ func (n *names) decided(a review.Answer, h review.Held) (DecidedView, error) {
 
 // became says in a sentence what became of an item.
 func became(a review.Answer, h review.Held) string {
-	at := a.At.UTC().Format("2 January 2006 15:04 MST")
+	at := said(a.At)
 	switch {
 	case a.Verdict == review.Keep:
 		return "Kept " + at + "."
@@ -282,6 +306,8 @@ func became(a review.Answer, h review.Held) string {
 		return fmt.Sprintf("Had ended before anybody decided (%s).", a.Because)
 	case a.Verdict == review.Unanswered && a.Because == ReasonLastAdministrator:
 		return "Nobody answered. Kept, because nobody else administers " + h.Path + " without an end."
+	case a.Verdict == review.Unanswered && a.Because == ReasonClosedEarly:
+		return "Nobody had answered when the review was closed early. Kept."
 	case a.Verdict == review.Unanswered && a.Because != "":
 		return fmt.Sprintf("Nobody answered. Kept (%s).", a.Because)
 	case a.Verdict == review.Unanswered && !a.Ended:

@@ -23,6 +23,13 @@ func scanReviewWith(r Row, more ...any) (one review.Review, err error) {
 		return one, err
 	}
 	one.Began, one.Deadline, one.Ended, one.Next = at(began), at(deadline), at(ended), at(next)
+	if one.State != review.Gathering && one.Mark != "" { // what is gathered needs no mark
+		one.Closed = new(review.Closed)
+		if err := json.Unmarshal([]byte(one.Mark), one.Closed); err != nil {
+			return one, err
+		}
+		one.Mark = ""
+	}
 	return one, json.Unmarshal(cause, &one.Cause)
 }
 
@@ -43,8 +50,15 @@ func (tx *Tx) OpenReview(r review.Review) error {
 }
 
 // MoveReview writes where a review stands now: its state, its mark, when it is due next,
-// and when it ends or ended. Its counters are kept by the verbs that change items.
+// when it ends or ended, and how it was closed early. Its counters are kept by the verbs that change items.
 func (tx *Tx) MoveReview(r review.Review) error {
+	if r.Closed != nil {
+		text, err := json.Marshal(r.Closed)
+		if err != nil {
+			return fault.Wrap(fault.Internal, "store.MoveReview", err)
+		}
+		r.Mark = string(text)
+	}
 	n, err := tx.exec("store.MoveReview", `update reviews set state = $2, ended_at = $3, next_at = $4, mark = $5, deadline = $6 where id = $1`,
 		string(r.ID), string(r.State), ms(r.Ended), ms(r.Next), r.Mark, ms(r.Deadline))
 	if err == nil && n == 0 {

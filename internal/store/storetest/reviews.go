@@ -50,14 +50,25 @@ func testReviews(t *testing.T, f *fixture) {
 		}
 		return nil
 	})
-	first.State, first.Mark = review.Open, "x"
-	f.update(func(tx *store.Tx) error { return tx.MoveReview(first) })
+	second.Mark = "x"
+	first.State, first.Closed = review.Open, &review.Closed{At: day, Connection: north, Person: "per_1"}
+	f.update(func(tx *store.Tx) error {
+		if err := tx.MoveReview(second); err != nil {
+			return err
+		}
+		return tx.MoveReview(first)
+	})
 	reminder := first.Deadline.Add(-time.Hour)
 	f.view(func(v *store.View) error {
 		before, err := v.DueReviews(reminder.Add(-time.Millisecond), 10)
 		due, err2 := v.DueReviews(reminder, 10)
 		if got := fmt.Sprint(reviewIDs(before), reviewIDs(due), err, err2); got != "[] [rev_1] <nil> <nil>" {
 			t.Errorf("due are %s", got)
+		}
+		closed, err := v.Review("rev_1")
+		marked, err2 := v.Review("rev_2")
+		if err != nil || err2 != nil || closed.Closed == nil || *closed.Closed != *first.Closed || closed.Mark != "" || marked.Mark != "x" || marked.Closed != nil {
+			t.Errorf("closed %+v, gathered as far as %q (%v, %v)", closed.Closed, marked.Mark, err, err2)
 		}
 		return nil
 	})
