@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"html/template"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,6 +22,7 @@ type Given struct {
 	Owner     access.Connection // the customer's who owns the area; zero: nobody is known
 	Place     *time.Location    // whose clock counts there; nil: UTC
 	Vendor    Vendor
+	Internal  Internal
 	Message   Public // for the customer
 }
 
@@ -28,7 +30,7 @@ type Given struct {
 type Note struct {
 	From        Public   `json:"from"`
 	What        Public   `json:"what"`
-	Description Public   `json:"description"`
+	Description *Public  `json:"description,omitempty"` // left out: not all of what it promises was given
 	Workflows   []Public `json:"workflows"`
 	Area        []Public `json:"area"` // the customer, then the fleet, if it is one
 	Begins      *Public  `json:"begins,omitempty"`
@@ -49,8 +51,12 @@ func Of(g Given) (Note, error) {
 	if place == nil {
 		place = time.UTC
 	}
-	n := Note{From: g.Vendor.name(), What: GrantName(g.Catalogue, g.Permit.Grant), Description: GrantDescription(g.Catalogue, g.Permit.Grant),
+	n := Note{From: g.Vendor.name(), What: GrantName(g.Catalogue, g.Permit.Grant),
 		Workflows: []Public{}, Area: area(g.Scopes), Temporary: !g.Permit.Until.IsZero(), Owner: Contact(g.Owner), Support: []Public{}}
+	if g.whole() {
+		described := GrantDescription(g.Catalogue, g.Permit.Grant)
+		n.Description = &described
+	}
 	for _, w := range g.Workflows {
 		if said := Workflow(w); said.text != "" {
 			n.Workflows = append(n.Workflows, said)
@@ -76,6 +82,17 @@ func Of(g Given) (Note, error) {
 		n.Message = &g.Message
 	}
 	return n, nil
+}
+
+// whole reports whether all was given that the grant gives with these flags to whoever has
+// nothing else, so that what customers read about the grant is true of it.
+func (g Given) whole() bool {
+	for _, w := range g.Catalogue.Opens(g.Permit.Grant, g.Permit.Flags.Union(g.Permit.Grant.Floor()), access.Primary) {
+		if !slices.Contains(g.Workflows, w) {
+			return false
+		}
+	}
+	return true
 }
 
 // area is the customer and the fleet; above a customer it is the scope alone. What lies
@@ -128,7 +145,9 @@ func (n Note) Text(w io.Writer) error {
 	}
 	fmt.Fprintf(&b, "Your access\n\n")
 	line("What", n.What)
-	line("", n.Description)
+	if n.Description != nil {
+		line("", *n.Description)
+	}
 	line("You can", n.Workflows...)
 	line("Where", n.Area...)
 	if n.Begins != nil {

@@ -28,7 +28,7 @@ func sample(t *testing.T) Given {
 	if err != nil {
 		t.Fatal(err)
 	}
-	message, err := ForCustomer("Please try it before Friday & tell us.")
+	message, err := ForCustomer("Please try it before Friday & tell us.", Given{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,7 +64,6 @@ func TestTheNoteInPlainText(t *testing.T) {
 	want := `Your access
 
 What           Standard user
-               Watches live and recorded video, and reads reports.
 You can        Live view
                Playback
 Where          Banksia Freight
@@ -161,9 +160,21 @@ func TestOnlyWhatIsPublicComesOut(t *testing.T) {
 	for _, only := range terms {
 		g.Catalogue.Grants = map[access.Grant]access.Terms{access.Technician: only}
 	}
-	g.Message = Public{"for the customer"}
 	allowed := []string{"Given.Catalogue.Grants{}.PublicName", "Given.Catalogue.Grants{}.PublicDescription", "Given.Scopes[].Name", "Given.Scopes[1].Name",
 		"Given.Owner.Contact", "Given.Vendor.Name", "Given.Vendor.Support", "Given.Vendor.Email", "Given.Vendor.Hours"}
+	replaced := []string{"Given.Workflows[]", "Given.Permit.Grant", "Given.Permit.Scope", "Given.Catalogue.Grants{key}"} // above, or words like others
+	for i, field := range all {
+		message, err := ForCustomer(fmt.Sprintf("Please look at mark%d, it is new.", i), g)
+		if public := slices.Contains(allowed, field); (err == nil) != public && !slices.Contains(replaced, field) {
+			t.Errorf("%s in the message: %v", field, err)
+		}
+		if err == nil {
+			g.Message = message
+		}
+	}
+	if g.Message.text == "" {
+		t.Fatal("no message was taken")
+	}
 	for form, text := range forms(t, g) {
 		var out []string
 		for _, m := range regexp.MustCompile(`MARK(\d+)`).FindAllStringSubmatch(text, -1) {
@@ -239,7 +250,7 @@ func TestEveryWorkflowHasWordsAndNoIdentifierDoes(t *testing.T) {
 func TestAMessageForTheCustomer(t *testing.T) {
 	for text, ok := range map[string]bool{"Please try live view before Friday.": true, "Playback works, too.": true, "": true, "Zwölf Fahrzeuge, 12 vehicles": true,
 		"see prm_1m7ynaym07": false, "uses live_view": false, "opens Settings.Manage": false, "two\nlines": false, " led": false, "\x1b[31m": false, strings.Repeat("x", MaxMessage+1): false} {
-		if p, err := ForCustomer(text); (err == nil) != ok || ok && p.String() != text || !ok && p != (Public{}) {
+		if p, err := ForCustomer(text, Given{}); (err == nil) != ok || ok && p.String() != text || !ok && p != (Public{}) {
 			t.Errorf("%q: %v", text, err)
 		}
 	}
@@ -253,5 +264,42 @@ func TestScopesThatDoNotBelong(t *testing.T) {
 	}
 	if _, err := Of(Given{}); err == nil {
 		t.Error("a note of no scope")
+	}
+}
+
+// What somebody writes for the customer is no way around: the message that the customer must
+// not read, and the one that they may.
+func TestAMessageTellsNothingInternal(t *testing.T) {
+	g := sample(t)
+	g.Permit.Case, g.Owner.ID = "CASE-3", "banksia-entra"
+	g.Internal = Internal{Texts: []string{"two depots", "Cameras", "Banksia Freight"}, Names: []string{"banksia-managers", "sam@banksia.example", "managers"}}
+	for text, ok := range map[string]bool{
+		"See CASE-3.": false, "see case-3, please": false, "You have Two  depots now.": false, "cameras, as you asked": false, "It works in Zendesk": true,
+		"rule banksia-managers": false, "our managers": true, "southern/banksia/hobart": false, "in banksia/hobart": false, "at Hobart, 24/7, and/or Cairns": true, "Banksia Freight asked": true,
+		"as sam@banksia.example": false, "by banksia-entra": false, "https://intern.lantern.example/x": false, "intern.lantern.example/x": false, "write to support@lantern.example.": true,
+		"drawbridge says so": false, "Southern Telematics knows": false, "from cas_1m7ynaym07": false, "See CASE-34.": true, "lantern.example": true} {
+		if _, err := ForCustomer(text, g); (err == nil) != ok {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+	g.Catalogue.Grants = map[access.Grant]access.Terms{access.Standard: {PublicName: "Viewer"}}
+	if _, err := ForCustomer("it is standard", g); err == nil {
+		t.Error("the name of a grant that customers know by another")
+	}
+}
+
+// The description of a grant promises nothing that was not given.
+func TestTheDescriptionIsOfWhatWasGiven(t *testing.T) {
+	g := sample(t)
+	for _, c := range []struct {
+		standing access.Standing
+		said     bool
+	}{{access.Primary, true}, {access.Guest, false}} {
+		g.Workflows = g.Catalogue.Opens(g.Permit.Grant, g.Permit.Flags, c.standing)
+		for form, text := range forms(t, g) {
+			if strings.Contains(text, "reads reports") != c.said {
+				t.Errorf("%s of %s: %s", form, c.standing, text)
+			}
+		}
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"regexp"
 	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
@@ -14,7 +13,8 @@ import (
 // the functions of this file, each of which takes what is public: what a catalogue calls a
 // grant, the name of a scope, what a connection says of its contact, what the vendor says of
 // itself, and a sentence that somebody wrote for the customer. Internal names, ids, cases and
-// reasons have no function, so they cannot get into a note.
+// reasons have no function, and the sentence is refused if it holds one, so they cannot get
+// into a note.
 type Public struct{ text string }
 
 // String is the text.
@@ -76,38 +76,5 @@ func Instant(t time.Time, place *time.Location) Public {
 type Vendor struct{ Name, Support, Email, Hours string }
 
 func (v Vendor) name() Public { return Public{v.Name} }
-
-// MaxMessage is the longest sentence for a customer, in characters.
-const MaxMessage = 500
-
-// ids are those of this bridge, wherever they stand in a text.
-var ids = regexp.MustCompile(`(?i)\b(asg|per|grp|scp|ses|prm|req|lim|rev|run|str)_[0-9a-z]{4,}`)
-
-// ForCustomer takes what somebody wrote for the customer to read. An error says what no
-// customer should read in it: characters that are not printed, ids of the bridge, or names
-// of grants and workflows as configuration has them.
-func ForCustomer(text string) (Public, error) {
-	if err := access.CheckPublic(text, MaxMessage); err != nil {
-		return Public{}, fmt.Errorf("the message %w", err)
-	}
-	if found := ids.FindString(text); found != "" {
-		return Public{}, fmt.Errorf("the message names %s, which no customer can read: say it in words", found)
-	}
-	for _, w := range access.Workflows() {
-		if named(text, string(w)) {
-			return Public{}, fmt.Errorf("the message names %s: say %q", w, workflows[w])
-		}
-	}
-	return Public{text}, nil
-}
-
-// named reports whether an identifier stands in a text. One without a dot or an underline is
-// a word like others.
-func named(text, identifier string) bool {
-	if !regexp.MustCompile(`[._]`).MatchString(identifier) {
-		return false
-	}
-	return regexp.MustCompile(`(?i)\b` + regexp.QuoteMeta(identifier) + `\b`).MatchString(text)
-}
 
 var errNoArea = errors.New("handover: the scopes of a note are the one that was given and those above it")

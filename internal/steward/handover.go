@@ -260,25 +260,31 @@ type Handed struct {
 // them, "" for none. Its maker decides where the permit gives something.
 func (s *Steward) Handover(ctx context.Context, a Actor, id access.PermitID, format, message string) (out Handed, err error) {
 	const op = "steward.Handover"
-	said, err := handover.ForCustomer(message)
-	if err != nil {
-		return out, fault.New(fault.Invalid, op, "%v", err).Because(ReasonNotForThem)
+	if _, err := forCustomer(message, handover.Given{Vendor: s.vendor}); err != nil {
+		return out, err
 	}
 	if !slices.Contains([]string{NoteText, NoteHTML, NoteJSON}, format) {
 		return out, fault.New(fault.Invalid, op, "a note is made as %s, %s or %s, not as %q", NoteText, NoteHTML, NoteJSON, format)
 	}
 	err = s.deciding(ctx, a, func(d *bridge.Deciding, r request.Right) error {
-		if err := sees(r, d.Policy().Tree(), scopeOfPermit(&d.Tx().View, id), "permit"); err != nil {
-			return err
-		}
 		h, err := openPermit(&d.Tx().View, d.Policy(), r, id)
 		if err != nil {
+			return err
+		}
+		if err := sees(r, d.Policy().Tree(), h.row.Scope, "permit"); err != nil {
 			return err
 		}
 		if st := stateOf(h.row.Permit, d.Now()).State; st == "ended" || st == "over" {
 			return fault.New(fault.Conflict, op, "the permit has ended: there is nothing to hand over").Because(ReasonPermitEnded)
 		}
-		note, err := handover.Of(givenBy(d.Policy(), h, s.vendor, said))
+		given := givenBy(d.Policy(), h, s.vendor)
+		if given.Internal, err = internalOf(newDesk(&d.Tx().View, d.Policy(), d.Now(), r), h); err != nil {
+			return err
+		}
+		if given.Message, err = forCustomer(message, given); err != nil {
+			return err
+		}
+		note, err := handover.Of(given)
 		if err != nil {
 			return fault.Wrap(fault.Internal, op, err)
 		}
@@ -291,13 +297,47 @@ func (s *Steward) Handover(ctx context.Context, a Actor, id access.PermitID, for
 	return out, err
 }
 
-// scopeOfPermit is where a permit gives something, "" if there is none.
-func scopeOfPermit(v *store.View, id access.PermitID) access.ScopeID {
-	row, err := v.Permit(id)
+func forCustomer(message string, g handover.Given) (handover.Public, error) {
+	said, err := handover.ForCustomer(message, g)
 	if err != nil {
-		return ""
+		err = fault.New(fault.Invalid, "steward.Handover", "%v", err).Because(ReasonNotForThem)
 	}
-	return row.Scope
+	return said, err
+}
+
+// internalOf is what is known about a permit beside itself, and must not reach its note: the
+// texts of its request, who had to do with it, and what configuration calls things.
+func internalOf(k *desk, h handed) (in handover.Internal, err error) {
+	in.Names = []string{h.person.UserName}
+	for _, c := range k.policy.Connections() {
+		in.Names = append(in.Names, string(c.ID))
+	}
+	for _, rule := range k.policy.Source().Rules {
+		in.Names = append(in.Names, rule.ID)
+	}
+	if h.row.Request == "" {
+		return in, nil
+	}
+	q, err := k.v.Request(h.row.Request)
+	if err != nil {
+		return in, err
+	}
+	in.Texts = []string{q.Wish.Reason, q.Wish.Organisation, string(q.Wish.Case), q.Because}
+	parties := []request.Party{q.By, q.Wish.Approver, q.DecidedBy}
+	for _, a := range q.Approvals {
+		parties, in.Texts = append(parties, a.By), append(in.Texts, a.Comment)
+	}
+	for _, p := range parties {
+		if p == (request.Party{}) {
+			continue
+		}
+		who, err := k.who(p)
+		if err != nil {
+			return in, err
+		}
+		in.Names = append(in.Names, string(who.Person), who.UserName, who.Operator)
+	}
+	return in, nil
 }
 
 func written(n handover.Note, format string) (Handed, error) {
@@ -314,9 +354,9 @@ func written(n handover.Note, format string) (Handed, error) {
 }
 
 // givenBy is what a note is made of.
-func givenBy(p *mapping.Policy, h handed, vendor handover.Vendor, message handover.Public) handover.Given {
+func givenBy(p *mapping.Policy, h handed, vendor handover.Vendor) handover.Given {
 	t := p.Tree()
-	g := handover.Given{Permit: h.row.Permit, Workflows: h.opens, Catalogue: p.Catalogue(), Owner: ownerOf(p, h.row.Scope), Place: placeOf(t, h.row.Scope), Vendor: vendor, Message: message}
+	g := handover.Given{Permit: h.row.Permit, Workflows: h.opens, Catalogue: p.Catalogue(), Owner: ownerOf(p, h.row.Scope), Place: placeOf(t, h.row.Scope), Vendor: vendor}
 	for s, ok := t.Scope(h.row.Scope); ok; s, ok = t.Scope(s.Parent) {
 		g.Scopes = append(g.Scopes, s)
 	}

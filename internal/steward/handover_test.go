@@ -124,7 +124,7 @@ func TestTheNoteSaysNothingInternal(t *testing.T) {
 	if n := w.events(event.HandoverNoted); n != 3 {
 		t.Errorf("%d events", n)
 	}
-	for _, c := range []struct{ format, message, reason string }{{NoteText, "see " + string(id), ReasonNotForThem}, {"pdf", "", ""}} {
+	for _, c := range []struct{ format, message, reason string }{{NoteText, "see " + string(id), ReasonNotForThem}, {NoteText, "see CASE-7", ReasonNotForThem}, {NoteText, "for kim@southern.example", ReasonNotForThem}, {"pdf", "", ""}} {
 		if _, err := w.steward.Handover(w.ctx, operator, id, c.format, c.message); !fault.Is(err, fault.Invalid) || fault.ReasonOf(err) != c.reason {
 			t.Errorf("%+v: %v", c, err)
 		}
