@@ -99,6 +99,17 @@ func (a *app) examineSpeech(ctx context.Context, c bridge.ConnectionView, say fi
 	}
 }
 
+// remedy is what somebody does about an alarm.
+func remedy(id access.ConnectionID, kind string) string {
+	switch kind {
+	case bridge.KindLastUnanswered:
+		return "drawbridge review report shows whom; let somebody name a successor"
+	case bridge.KindGlassBroken, bridge.KindGlassUnconfirmed:
+		return "drawbridge exception list and drawbridge request list --all show who took what; ask them why"
+	}
+	return fmt.Sprintf("ask the customer whether that was meant; drawbridge restore %s --at TIME shows what taking it back would do", id)
+}
+
 // examineAlarms tells what happened lately that somebody should look at.
 func (a *app) examineAlarms(ctx context.Context, id access.ConnectionID, say finding) {
 	found, err := a.bridge.Alarms(ctx, id)
@@ -119,12 +130,7 @@ func (a *app) examineAlarms(ctx context.Context, id access.ConnectionID, say fin
 		}
 	}
 	for _, alarm := range found.Raised {
-		if alarm.Kind == bridge.KindLastUnanswered {
-			say("warn", "drawbridge review report shows whom; let somebody name a successor", "%s: at %s, %s", id, alarm.At.UTC().Format(time.RFC3339), bridge.Sentence(alarm))
-			continue
-		}
-		say("warn", fmt.Sprintf("ask the customer whether that was meant; drawbridge restore %s --at TIME shows what taking it back would do", id),
-			"%s: at %s, %s", id, alarm.At.UTC().Format(time.RFC3339), bridge.Sentence(alarm))
+		say("warn", remedy(id, alarm.Kind), "%s: at %s, %s", id, alarm.At.UTC().Format(time.RFC3339), bridge.Sentence(alarm))
 	}
 	if n := len(found.Drift); n > 0 {
 		say("warn", fmt.Sprintf("drawbridge connection drift %s shows them; let the identity provider send those groups anew", id),

@@ -1,7 +1,7 @@
 package main
 
 import (
-	"context"
+	"cmp"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -10,8 +10,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/drawbridge-id/drawbridge/internal/access"
-	"github.com/drawbridge-id/drawbridge/internal/bridge"
 	"github.com/drawbridge-id/drawbridge/internal/steward"
 )
 
@@ -21,27 +19,9 @@ func (c *cli) person() *cobra.Command {
 	return cmd
 }
 
-// whom finds the one person of a name: in the connection that is named, or in whichever has
-// one.
-func (c *cli) whom(ctx context.Context, name, connection string) (steward.PersonRef, error) {
-	if connection != "" {
-		return steward.PersonRef{Connection: access.ConnectionID(connection), Person: access.PersonID(name)}, nil
-	}
-	var found []bridge.Explanation
-	if err := c.ask(ctx, http.MethodGet, "/explain?"+url.Values{"person": {name}}.Encode(), nil, &found); err != nil {
-		return steward.PersonRef{}, err
-	}
-	if len(found) == 1 {
-		return steward.PersonRef{Connection: found[0].Connection, Person: found[0].Person}, nil
-	}
-	var where []string
-	for _, e := range found {
-		where = append(where, fmt.Sprintf("%s of %s", e.Person, e.Connection))
-	}
-	return steward.PersonRef{}, failed(exitNo, "%s is several people: %s; name one with --connection, or by id", name, strings.Join(where, ", "))
-}
-
+// limitsOf is where the limits of somebody are; "-" is the connection of the person who asks.
 func limitsOf(ref steward.PersonRef) string {
+	ref.Connection = cmp.Or(ref.Connection, "-")
 	return "/connections/" + url.PathEscape(string(ref.Connection)) + "/people/" + url.PathEscape(string(ref.Person)) + "/limits"
 }
 
@@ -58,7 +38,7 @@ func (c *cli) personNarrow() *cobra.Command {
 			if grant != "" {
 				in["grant"] = grant
 			}
-			ref, err := c.whom(cmd.Context(), args[0], connection)
+			ref, err := c.personNamed(cmd.Context(), args[0], connection)
 			if err != nil {
 				return err
 			}
@@ -87,7 +67,7 @@ func (c *cli) personLimits() *cobra.Command {
 	var connection string
 	cmd := &cobra.Command{Use: "limits PERSON", Short: "List what was taken from one person", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			ref, err := c.whom(cmd.Context(), args[0], connection)
+			ref, err := c.personNamed(cmd.Context(), args[0], connection)
 			if err != nil {
 				return err
 			}

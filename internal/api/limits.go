@@ -18,13 +18,20 @@ func (a *api) limitRoutes(h huma.API) {
 	get(a, h, "/exceptions", "What is out of the ordinary in what people hold, where you decide, part by part", a.exceptions, people)
 }
 
+// ownConnection stands in an address for the connection of the person who asks: no
+// connection is called that.
+const ownConnection = "-"
+
 // PersonPath names a person in the address of a request.
 type PersonPath struct {
-	Connection access.ConnectionID `path:"connection" maxLength:"128"`
+	Connection access.ConnectionID `path:"connection" maxLength:"128" doc:"- is the connection of whoever asks"`
 	Person     access.PersonID     `path:"person" maxLength:"320" doc:"id, or userName"`
 }
 
 func (in PersonPath) ref() steward.PersonRef {
+	if in.Connection == ownConnection {
+		in.Connection = ""
+	}
 	return steward.PersonRef{Connection: in.Connection, Person: in.Person}
 }
 

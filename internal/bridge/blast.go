@@ -25,6 +25,10 @@ const (
 	// KindLastUnanswered is no identity provider's doing: nobody answered a review about
 	// the last administrator of a scope, who is kept.
 	KindLastUnanswered = "last_administrator_unanswered"
+	// KindGlassBroken: somebody took access at once; KindGlassUnconfirmed: nobody said in
+	// time that this was right.
+	KindGlassBroken      = "glass_broken"
+	KindGlassUnconfirmed = "glass_unconfirmed"
 )
 
 var alarmEvents = map[string]event.Type{KindMassGain: event.AlarmMassGain, KindGroupDeleted: event.AlarmGroupDeleted, KindGroupShrunk: event.AlarmGroupShrunk}
@@ -142,6 +146,10 @@ func Sentence(a store.Alarm) string {
 			return fmt.Sprintf("groups with %d members in all were deleted within %s", a.Count, a.Within)
 		}
 		return fmt.Sprintf("group %s was deleted with %d members", a.Group, a.Count)
+	case KindGlassBroken:
+		return fmt.Sprintf("access was taken at once, without an approval; %d others must confirm it", a.Base)
+	case KindGlassUnconfirmed:
+		return fmt.Sprintf("access that was taken at once has ended: not all of the %d who must have confirmed it", a.Base)
 	case KindLastUnanswered:
 		return fmt.Sprintf("a review ended without an answer about %d last administrators of scopes, who are kept: its report names them", a.Count)
 	}

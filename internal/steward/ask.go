@@ -363,7 +363,15 @@ func (k *desk) open(d *bridge.Deciding, w request.Wish, h request.Holder, o requ
 	if err := tx.PutRequest(q); err != nil || !w.BreakGlass {
 		return q, err
 	}
+	if err := alarmed(d, q, bridge.KindGlassBroken); err != nil {
+		return q, err
+	}
 	return q, k.give(d, q, q.Unconfirmed(q.Permit, whole(k.Now)))
+}
+
+// alarmed tells whoever looks after the bridge of access that was taken at once.
+func alarmed(d *bridge.Deciding, q request.Request, kind string) error {
+	return d.Tx().PutAlarm(store.Alarm{Connection: q.For.Connection, At: d.Now(), Kind: kind, Count: 1, Base: int64(q.Need)})
 }
 
 // once refuses what waits already, and too much of it.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/internal/bridge"
 	"github.com/drawbridge-id/drawbridge/internal/event"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
 	"github.com/drawbridge-id/drawbridge/internal/request"
@@ -391,6 +392,25 @@ func (k *desks) glass() {
 	k.apply(p)
 }
 
+// alarms holds what status and doctor are told about a connection to these kinds, the newest
+// first.
+func (k *desks) alarms(c access.ConnectionID, want ...string) {
+	k.t.Helper()
+	raised, err := k.bridge.Raised(k.ctx, c)
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	var got []string
+	for _, a := range raised {
+		if got = append(got, a.Kind); bridge.Sentence(a) == a.Kind {
+			k.t.Errorf("%s has no sentence", a.Kind)
+		}
+	}
+	if !slices.Equal(got, want) {
+		k.t.Errorf("alarms are %v, not %v", got, want)
+	}
+}
+
 func TestBrokenGlassIsConfirmedOrEnds(t *testing.T) {
 	k := newDesks(t)
 	k.glass()
@@ -408,6 +428,7 @@ func TestBrokenGlassIsConfirmedOrEnds(t *testing.T) {
 	if n := len(k.facts(event.GlassBroken)); n != 1 {
 		t.Errorf("%d alarms", n)
 	}
+	k.alarms(southern, bridge.KindGlassBroken)
 	_, err = k.steward.Confirm(k.ctx, acts, v.ID, "")
 	k.refusedFor(err, fault.Denied, request.ReasonOwn)
 	if v, err = k.steward.Confirm(k.ctx, k.hob, v.ID, "was there"); err != nil || v.State != request.Unconfirmed {
@@ -439,6 +460,7 @@ func TestBrokenGlassIsConfirmedOrEnds(t *testing.T) {
 	if v, err = k.steward.Request(k.ctx, k.hob, v.ID); err != nil || v.State != request.Expired || len(k.facts(event.GlassUnconfirmed)) != 1 {
 		t.Errorf("%+v, %v", v, err)
 	}
+	k.alarms(southern, bridge.KindGlassUnconfirmed, bridge.KindGlassBroken, bridge.KindGlassBroken)
 }
 
 func (w *world) holdsAt(c access.ConnectionID, p access.PersonID, scope string) bool {

@@ -130,6 +130,7 @@ func areaSeen(r request.Right, t *access.Tree, at string) (access.Scope, error) 
 // settledPerson finds somebody who holds something where whoever acts decides, or is
 // themselves, with their decision of now.
 func settledPerson(d *bridge.Deciding, r request.Right, ref PersonRef) (*store.DirectoryTx, store.Person, error) {
+	ref = ofOwn(r, ref)
 	dir, err := d.In(ref.Connection)
 	if err != nil {
 		return nil, store.Person{}, nobody(err)
@@ -142,6 +143,14 @@ func settledPerson(d *bridge.Deciding, r request.Right, ref PersonRef) (*store.D
 		return nil, p, err
 	}
 	return dir, p, seesPerson(&dir.Directory, d.Policy().Tree(), r, p)
+}
+
+// ofOwn is whom somebody means who names no connection: somebody of their own.
+func ofOwn(r request.Right, ref PersonRef) PersonRef {
+	if ref.Connection == "" {
+		ref.Connection = r.Connection
+	}
+	return ref
 }
 
 // personNamed finds a person by id, else by userName.
@@ -319,7 +328,7 @@ func actedBy(s access.ScopeID, t *access.Tree) access.ScopeID {
 // one's own, and of others what lies where one decides.
 func (s *Steward) Limits(ctx context.Context, a Actor, ref PersonRef) (out []LimitView, err error) {
 	err = s.reading(ctx, a, func(v *store.View, p *mapping.Policy, _ time.Time, r request.Right) error {
-		out = []LimitView{}
+		out, ref = []LimitView{}, ofOwn(r, ref)
 		dir, err := v.In(ref.Connection)
 		if err != nil {
 			return nobody(err)

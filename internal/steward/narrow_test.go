@@ -30,7 +30,7 @@ func TestALimitLowersAtOnceAndOutlivesWhatGives(t *testing.T) {
 	kim := w.person(banksia, "kim", geelongManagers)
 	a := w.signedIn(banksia, "kim", w.acts(banksia, kim, access.Standard))
 	by := w.acts(banksia, boss, access.Administrator)
-	ref := PersonRef{Connection: banksia, Person: "kim@banksia.example"}
+	ref := PersonRef{Person: "kim@banksia.example"} // of boss's own connection
 	l, err := w.steward.Narrow(w.ctx, by, ref, Narrowing{Area: "southern/banksia", Events: events(access.EventsNone), Reason: "complaint of a driver"})
 	if err != nil {
 		t.Fatal(err)

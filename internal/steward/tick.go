@@ -96,6 +96,11 @@ func (k *desk) lapse(d *bridge.Deciding, q request.Request, because string) erro
 	if was != request.Unconfirmed || q.Permit == "" {
 		return nil
 	}
+	if because == "" {
+		if err := alarmed(d, q, bridge.KindGlassUnconfirmed); err != nil {
+			return err
+		}
+	}
 	return k.endLate(d, q, end)
 }
 
