@@ -93,37 +93,81 @@ func (s *Steward) Register(ctx context.Context, a Actor, q EntryQuery) (EntryPag
 	var page EntryPage
 	err := s.reading(ctx, a, func(v *store.View, p *mapping.Policy, now time.Time, r request.Right) error {
 		page = EntryPage{Entries: []Entry{}}
-		rows, err := v.Register(q.Connection, q.After, q.Count+1)
-		if err != nil {
-			return err
+		host, _ := p.Tree().Resolve(".")
+		switch r.Root(p.Tree()) {
+		case host.ID:
+			return page.fill(v, q, now, nil)
+		case "":
+			return page.own(v, q, r, now)
 		}
-		if len(rows) > q.Count {
-			rows = rows[:q.Count]
-			page.Next = rows[q.Count-1].Key
-		}
-		for _, row := range rows {
-			e := shownEntry(row, now)
-			if q.Waiting && row.Person != "" || q.Lapsed && e.State != "lapsed" {
-				continue
-			}
-			seen, err := seesEntry(v, p.Tree(), r, row)
-			if err != nil {
-				return err
-			}
-			if seen {
-				page.Entries = append(page.Entries, e)
-			}
-		}
-		return nil
+		return page.fill(v, q, now, func(row store.Registered) (bool, error) { return seesEntry(v, p.Tree(), r, row) })
 	})
 	return page, err
 }
 
-// seesEntry reports whether whoever acts sees an entry: of people who hold something where
-// they decide, and of nobody otherwise.
+// entriesLooked is how many entries a page looks at, for whoever does not see them all.
+const entriesLooked = 20_000
+
+// fill reads on until the page is full, and ends it with an entry that is shown, so that the
+// place where it ended says nothing of others.
+func (page *EntryPage) fill(v *store.View, q EntryQuery, now time.Time, sees func(store.Registered) (bool, error)) error {
+	at, last := q.After, q.After
+	for n := 0; n < entriesLooked; n += q.Count + 1 {
+		rows, err := v.Register(q.Connection, at, q.Count+1)
+		if err != nil {
+			return err
+		}
+		for _, row := range rows {
+			seen := sees == nil
+			if !seen {
+				if seen, err = sees(row); err != nil {
+					return err
+				}
+			}
+			if e := shownEntry(row, now); seen && (!q.Waiting || row.Person == "") && (!q.Lapsed || e.State == "lapsed") {
+				if len(page.Entries) == q.Count {
+					page.Next = last
+					return nil
+				}
+				page.Entries, last = append(page.Entries, e), row.Key
+			}
+		}
+		if len(rows) <= q.Count {
+			return nil
+		}
+		at = rows[q.Count].Key
+	}
+	page.Next = at
+	return nil
+}
+
+// own is what somebody sees who decides nowhere: their own entry.
+func (page *EntryPage) own(v *store.View, q EntryQuery, r request.Right, now time.Time) error {
+	if q.Connection != "" && q.Connection != r.Connection || q.Waiting || q.After != 0 {
+		return nil
+	}
+	dir, err := v.In(r.Connection)
+	if err != nil {
+		return err
+	}
+	row, err := dir.RegisteredOf(r.Person)
+	if err != nil {
+		return noFault(err)
+	}
+	if e := shownEntry(row, now); !q.Lapsed || e.State == "lapsed" {
+		page.Entries = append(page.Entries, e)
+	}
+	return nil
+}
+
+// seesEntry reports whether whoever acts sees an entry: their own, those of people who hold
+// something where they decide, and no others.
 func seesEntry(v *store.View, t *access.Tree, r request.Right, e store.Registered) (bool, error) {
 	host, _ := t.Resolve(".")
 	root := r.Root(t)
+	if e.Person != "" && r.Is(e.Connection, e.Person) {
+		return true, nil
+	}
 	if root == host.ID || root == "" || e.Person == "" {
 		return root == host.ID, nil
 	}
@@ -148,6 +192,9 @@ func holdsUnder(dir *store.Directory, p store.Person, t *access.Tree, root acces
 func (s *Steward) Entry(ctx context.Context, a Actor, conn access.ConnectionID, who string) (out Entry, err error) {
 	err = s.reading(ctx, a, func(v *store.View, p *mapping.Policy, now time.Time, r request.Right) error {
 		e, err := entryIn(v, conn, who)
+		if fault.Is(err, fault.NotFound) || fault.Is(err, fault.Unauthenticated) {
+			err = noEntry(conn, who) // whatever is not there: nobody learns which connections there are
+		}
 		if err != nil {
 			return err
 		}

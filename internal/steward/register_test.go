@@ -285,7 +285,7 @@ func TestAnImportSaysEveryFaultAndChangesNothing(t *testing.T) {
 // scope, and changes nothing.
 func TestTheRegisterIsTheVendors(t *testing.T) {
 	w := newWorld(t)
-	w.person(southern, "kim", installers)
+	id := w.person(southern, "kim", installers)
 	w.person(southern, "lee", "Service Desk")
 	for _, who := range []string{"kim", "lee", "later"} {
 		w.certify(who+"@southern.example", time.Time{})
@@ -293,13 +293,23 @@ func TestTheRegisterIsTheVendors(t *testing.T) {
 	boss := w.person(banksia, "boss", accountAdmins)
 	hobart := w.person(banksia, "hob", hobartAdmins)
 	owner := w.person(lantern, "olga", serviceOwners)
+	kim := w.acts(southern, id, access.Technician)
 	for _, c := range []struct {
 		who  Actor
 		sees int
 		may  bool
-	}{{operator, 3, true}, {w.acts(lantern, owner, access.Administrator), 3, true}, {w.acts(banksia, boss, access.Administrator), 1, false}, {w.acts(banksia, hobart, access.Administrator), 0, false}} {
+	}{{kim, 1, false}, {operator, 3, true}, {w.acts(lantern, owner, access.Administrator), 3, true}, {w.acts(banksia, boss, access.Administrator), 1, false}, {w.acts(banksia, hobart, access.Administrator), 0, false}} {
 		if got := w.entries(c.who); len(got) != c.sees {
 			t.Errorf("%+v sees %+v", c.who, got)
+		}
+		// Neither the place where a page ended, nor a name, tells of what they do not see.
+		if page, err := w.steward.Register(w.ctx, c.who, EntryQuery{Count: 1}); err != nil || len(page.Entries) != min(1, c.sees) || (page.Next != 0) != (c.sees > 1) {
+			t.Errorf("%+v sees %+v, %v", c.who, page, err)
+		}
+		for _, conn := range []access.ConnectionID{southern, tundra, "nowhere"} {
+			if _, err := w.steward.Entry(w.ctx, c.who, conn, "x@y.example"); err == nil || !strings.Contains(err.Error(), "the register has no entry of x@y.example") {
+				t.Errorf("%+v: %v", c.who, err)
+			}
 		}
 		_, err := w.steward.SetEntry(w.ctx, c.who, register.Row{Connection: southern, User: "kim@southern.example", Level: "Trainer"})
 		_, err2 := w.steward.ImportRegister(w.ctx, c.who, []register.Row{{Connection: southern, User: "kim@southern.example", Level: "Trainer"}}, "x", true)
