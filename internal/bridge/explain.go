@@ -196,8 +196,9 @@ func explain(v *store.View, policy *activePolicy, p store.Person, now time.Time)
 		}
 	}
 	e.Sees, e.ByName = x.sights(held)
-	e.Refusal = refusalOf(p, held, d, now)
-	return e, nil
+	by, err := dir.Decided(p)
+	e.Refusal = refusalOf(policy.Policy, p, held, d, by.Limits, now)
+	return e, err
 }
 
 // howItCame is what the record says of a person up to now.
@@ -347,28 +348,41 @@ func below(tree *access.Tree, id access.ScopeID) (n int) {
 }
 
 // refusal is why a person cannot sign in, nil if they may: at the sign-in itself and
-// wherever it is explained. decide is asked only for somebody who holds nothing.
-func refusal(p store.Person, held []access.Assignment, decide func() (mapping.Decision, error), now time.Time) error {
+// wherever it is explained. decide is asked only for somebody who holds nothing to sign in
+// by: it says what rules give, and which limits bind.
+func refusal(policy *mapping.Policy, p store.Person, held []access.Assignment, decide func() (mapping.Decision, []access.Limit, error), now time.Time) error {
 	if !p.Active {
 		return denied(reasonDeactivated, "your company has switched your account off")
 	}
 	err := session.Refusal(held, now)
-	if fault.ReasonOf(err) != session.ReasonNoRule {
+	reason := fault.ReasonOf(err)
+	if reason != session.ReasonNoRule && reason != session.ReasonContact {
 		return err
 	}
-	d, failed := decide()
+	d, limits, failed := decide()
 	if failed != nil {
 		return failed
 	}
-	if code := nearMiss(d); code != "" { // a rule that almost matched says more than that none did
+	if takenBack(policy, d.Want, limits) {
+		return denied(reasonWithheld, "your access was ended by a review of access; whoever administers it can give it back")
+	}
+	if code := nearMiss(d); code != "" && reason == session.ReasonNoRule { // a rule that almost matched says more than that none did
 		return denied(code, fault.DetailOf(err))
 	}
 	return err
 }
 
 // refusalOf is refusal's reason code, by a decision that is there already.
-func refusalOf(p store.Person, held []access.Assignment, d mapping.Decision, now time.Time) string {
-	return fault.ReasonOf(refusal(p, held, func() (mapping.Decision, error) { return d, nil }, now))
+func refusalOf(policy *mapping.Policy, p store.Person, held []access.Assignment, d mapping.Decision, limits []access.Limit, now time.Time) string {
+	return fault.ReasonOf(refusal(policy, p, held, func() (mapping.Decision, []access.Limit, error) { return d, limits, nil }, now))
+}
+
+// takenBack reports whether rules give something to sign in by, which a limit withholds.
+func takenBack(policy *mapping.Policy, want []mapping.Wanted, limits []access.Limit) bool {
+	return slices.ContainsFunc(want, func(w mapping.Wanted) bool {
+		_, withheld := policy.Withheld(limits, mapping.Pair{Grant: w.Grant, Scope: w.Scope})
+		return withheld && w.Grant.MaySignIn()
+	})
 }
 
 // nearMiss is the reason code of the rule that almost gave something; "" if none did.

@@ -41,13 +41,15 @@ type LimitHeld struct {
 	Withheld  bool              `json:"withheld,omitzero" doc:"rules do not give the grant there; what people decide is not bound"`
 	Withholds []string          `json:"withholds,omitempty" doc:"what rules would give; not answered for the past"`
 	Set       time.Time         `json:"set"`
+	By        string            `json:"by,omitzero" doc:"who set it"`
+	Reason    string            `json:"reason,omitzero"`
 }
 
 // Says is the limit in words.
 func (l LimitHeld) Says() string {
 	var parts []string
 	if l.Withheld {
-		parts = append(parts, "not by rules")
+		parts = append(parts, "takes what rules give of it")
 	}
 	if l.Events != nil {
 		parts = append(parts, "events at most "+l.Events.String())
@@ -59,7 +61,11 @@ func (l LimitHeld) Says() string {
 	if l.Grant != "" {
 		of = string(l.Grant) + " "
 	}
-	return fmt.Sprintf("%s@ %s: %s", of, l.Path, strings.Join(parts, ", "))
+	text := fmt.Sprintf("%s@ %s: %s", of, l.Path, strings.Join(parts, ", "))
+	if l.By != "" {
+		text += fmt.Sprintf(" (set by %s: %s)", l.By, l.Reason)
+	}
+	return text
 }
 
 // peopleSaid fills in what people had decided about somebody at the instant of x: rows of
@@ -82,9 +88,18 @@ func (x explainer) peopleSaid(v *store.View, dir *store.Directory, p store.Perso
 			return err
 		}
 	}
+	ids := make([]access.LimitID, len(limits))
+	for i, l := range limits {
+		ids[i] = l.ID
+	}
+	notes, err := v.LimitNotes(ids)
+	if err != nil {
+		return err
+	}
 	for i, l := range limits {
 		l.Lifted = time.Time{} // it bound then
 		e.Limits[i] = x.limitHeld(l, want)
+		e.Limits[i].By, e.Limits[i].Reason = notes[l.ID].SetBy, notes[l.ID].SetReason
 	}
 	for i := range e.Holds {
 		x.backed(&e.Holds[i], e.Permits, limits)

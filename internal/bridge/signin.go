@@ -22,6 +22,9 @@ import (
 // reasonDeactivated is why somebody cannot sign in whom their company switched off.
 const reasonDeactivated = "deactivated_by_idp"
 
+// reasonWithheld is why somebody cannot sign in from whom a review took what rules give.
+const reasonWithheld = "withheld"
+
 // SignIn starts a session for a verified identity. The person is found by
 // (connection, issuer, stable subject) alone; nobody is created. A refusal is
 // fault.Denied with a reason code, and writes an audit row and nothing else.
@@ -82,7 +85,7 @@ func (c *change) signIn(id upstream.Identity, life time.Duration, cookie secret.
 	if err != nil {
 		return err
 	}
-	if err := refusal(p, held, func() (mapping.Decision, error) { return c.evaluate(p) }, c.now); err != nil {
+	if err := refusal(c.policy.Policy, p, held, func() (mapping.Decision, []access.Limit, error) { return c.evaluate(p) }, c.now); err != nil {
 		return err
 	}
 	if err := c.standsThere(p, id); err != nil {
@@ -166,13 +169,14 @@ func unpinned(dir *store.Directory, p store.Person) (store.Person, error) {
 	return p, nil
 }
 
-// evaluate is what the rules say of a person, with their reasons.
-func (c *change) evaluate(p store.Person) (mapping.Decision, error) {
+// evaluate is what the rules say of a person, with their reasons, and the limits that bind.
+func (c *change) evaluate(p store.Person) (mapping.Decision, []access.Limit, error) {
 	facts, err := c.dir.Facts(p, c.policy.Attributes(c.conn))
 	if err != nil {
-		return mapping.Decision{}, err
+		return mapping.Decision{}, nil, err
 	}
-	return mapping.Evaluate(c.policy.Policy, facts, c.now), nil
+	by, err := c.dir.Decided(p)
+	return mapping.Evaluate(c.policy.Policy, facts, c.now), by.Limits, err
 }
 
 func (c *change) refuse(id upstream.Identity, reason string) {

@@ -235,7 +235,7 @@ func (x subject) judge(policy *activePolicy, facts mapping.Facts, held []access.
 	p := x.person
 	p.Active = facts.Active
 	out := Simulated{Active: facts.Active, Groups: []string{}, Holds: supposedly(policy, facts, at).holdings(held, nil), Reasons: d.Reasons,
-		Refusal: refusalOf(p, held, d, at), ValidUntil: earliest(d.ValidUntil, mapping.NextChange(held, at))}
+		Refusal: refusalOf(policy.Policy, p, held, d, x.decided.Limits, at), ValidUntil: earliest(d.ValidUntil, mapping.NextChange(held, at))}
 	for _, m := range facts.Memberships {
 		out.Groups = append(out.Groups, groupName(m))
 	}

@@ -247,7 +247,7 @@ func TestNamesFromOutsideStayText(t *testing.T) {
 // Every reason that any part of the bridge gives has its own sentence.
 func TestEveryReasonHasASentence(t *testing.T) {
 	reasons := []string{
-		"not_provisioned", "deactivated_by_idp", "no_rule_matched", "condition_false", "attribute_missing", "certificate_lapsed", "grant_expired",
+		"not_provisioned", "deactivated_by_idp", "no_rule_matched", "withheld", "condition_false", "attribute_missing", "certificate_lapsed", "grant_expired",
 		"suspended_by_vendor", "contact_only", "app_not_allowed_for_grant", "email_domain_mismatch", "connection_paused", "ambiguous",
 		session.ReasonNoRule, session.ReasonContact, session.ReasonNotYet, session.ReasonExpired, session.ReasonNotHeld, session.ReasonEnded,
 		credential.ReasonMalformed, credential.ReasonExpired, credential.ReasonSuperseded, credential.ReasonSubject, credential.ReasonEnded, credential.ReasonUndecided,

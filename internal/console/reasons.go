@@ -54,6 +54,7 @@ func noAccess() map[string]say {
 		"ambiguous_group":          {titleNoAccess, "Two of your groups look like the same one, so neither opens {application}."},
 		"certificate_lapsed":       {titleNoAccess, "Your technician certificate has ended. Renew it to get your access back."},
 		"not_certified":            {titleNoAccess, "This access is for certified technicians, and no certificate of yours is on record."},
+		"withheld":                 {titleEnded, "Your access was ended by a review of who needs what. Whoever administers it at {customer} can give it back."},
 		session.ReasonExpired:      {titleEnded, "Your access was for a limited time, and that time is over."},
 		"time_over":                {titleEnded, "Your access was for a limited time, and that time is over."},
 		session.ReasonContact:      {titleNoAccess, "You are registered as a contact for fatigue calls. Contacts do not sign in."},

@@ -10,7 +10,6 @@ import (
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/bridge"
-	"github.com/drawbridge-id/drawbridge/internal/credential"
 	"github.com/drawbridge-id/drawbridge/internal/event"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
 	"github.com/drawbridge-id/drawbridge/internal/request"
@@ -78,7 +77,11 @@ func (s *Steward) Narrow(ctx context.Context, a Actor, ref PersonRef, n Narrowin
 			return err
 		}
 		if !found {
-			if l, err = setLimit(d, dir, r, p, area.ID, n); err != nil {
+			l = access.Limit{Person: p.ID, Scope: area.ID, Grant: n.Grant, Events: n.Events, NoVideo: n.NoVideo}
+			if l, err = putLimit(d, dir, p, l, setter{right: r, reason: n.Reason}); err != nil {
+				return err
+			}
+			if err := decideAnew(d, dir, p); err != nil {
 				return err
 			}
 		}
@@ -142,7 +145,7 @@ func settledPerson(d *bridge.Deciding, r request.Right, ref PersonRef) (*store.D
 	if p, err = d.Settled(ref.Connection, p.ID); err != nil {
 		return nil, p, err
 	}
-	return dir, p, seesPerson(&dir.Directory, d.Policy().Tree(), r, p)
+	return dir, p, seesPerson(&dir.Directory, d.Policy(), r, p)
 }
 
 // ofOwn is whom somebody means who names no connection: somebody of their own.
@@ -172,8 +175,9 @@ func nobody(err error) error {
 }
 
 // seesPerson says that there is nobody unless whoever acts is them, or decides where they
-// hold something.
-func seesPerson(dir *store.Directory, t *access.Tree, r request.Right, p store.Person) error {
+// are at home or hold something: of whom everything was taken they still see it.
+func seesPerson(dir *store.Directory, policy *mapping.Policy, r request.Right, p store.Person) error {
+	t := policy.Tree()
 	if r.Operator || r.Is(p.Connection, p.ID) {
 		return nil
 	}
@@ -181,8 +185,9 @@ func seesPerson(dir *store.Directory, t *access.Tree, r request.Right, p store.P
 	if host, _ := t.Resolve("."); root == host.ID {
 		return nil
 	}
-	seen, err := false, error(nil)
-	if root != "" {
+	home, known := policy.Connection(p.Connection)
+	seen, err := root != "" && known && t.Covers(root, home.Root), error(nil)
+	if root != "" && !seen {
 		seen, err = holdsUnder(dir, p, t, root)
 	}
 	if err == nil && !seen {
@@ -207,36 +212,6 @@ func bindingLike(dir *store.Directory, p store.Person, at access.ScopeID, n Narr
 		return access.Limit{}, false, fault.New(fault.Limited, "steward.Narrow", "%d limits bind this person already; lift some", maxLimits)
 	}
 	return access.Limit{}, false, nil
-}
-
-func setLimit(d *bridge.Deciding, dir *store.DirectoryTx, r request.Right, p store.Person, at access.ScopeID, n Narrowing) (access.Limit, error) {
-	l := access.Limit{ID: access.LimitID(credential.NewIDAt("lim", d.Now())), Person: p.ID, Scope: at, Grant: n.Grant, Events: n.Events, NoVideo: n.NoVideo, Set: d.Now()}
-	if err := dir.PutLimit(p, l); err != nil {
-		return l, err
-	}
-	if err := d.Tx().PutLimitNote(store.LimitNote{Limit: l.ID, SetBy: r.Name, SetScope: r.Scope, SetReason: n.Reason}); err != nil {
-		return l, err
-	}
-	d.Say(event.LimitSet, p.Connection, p.ID, limitData(l, r))
-	return l, decideAnew(d, dir, p)
-}
-
-// limitData is what events say of a limit: ids and words, no reasons.
-func limitData(l access.Limit, r request.Right) map[string]string {
-	data := map[string]string{"limit": string(l.ID), "scope": string(l.Scope)}
-	if l.Grant != "" {
-		data["grant"] = string(l.Grant)
-	}
-	if l.Events != nil {
-		data["events"] = l.Events.String()
-	}
-	if l.NoVideo {
-		data["video"] = "false"
-	}
-	if r.Person != "" {
-		data["by"] = string(r.Person)
-	}
-	return data
 }
 
 // decideAnew decides somebody after what people decided about them was written.
@@ -277,7 +252,7 @@ func (s *Steward) Lift(ctx context.Context, a Actor, id access.LimitID, reason s
 		if err := d.Tx().PutLimitNote(note); err != nil {
 			return err
 		}
-		d.Say(event.LimitLifted, p.Connection, p.ID, limitData(l, r))
+		d.Say(event.LimitLifted, p.Connection, p.ID, limitData(l, setter{right: r}))
 		if err := decideAnew(d, dir, p); err != nil {
 			return err
 		}
@@ -337,7 +312,7 @@ func (s *Steward) Limits(ctx context.Context, a Actor, ref PersonRef) (out []Lim
 		if err != nil {
 			return err
 		}
-		if err := seesPerson(dir, p.Tree(), r, who); err != nil {
+		if err := seesPerson(dir, p, r, who); err != nil {
 			return err
 		}
 		all, err := dir.LimitsOf(who)

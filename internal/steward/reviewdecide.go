@@ -7,7 +7,6 @@ import (
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/bridge"
-	"github.com/drawbridge-id/drawbridge/internal/credential"
 	"github.com/drawbridge-id/drawbridge/internal/event"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
 	"github.com/drawbridge-id/drawbridge/internal/request"
@@ -226,7 +225,7 @@ func (j *judging) decide(i review.Item) (review.Item, error) {
 			return i, err
 		}
 	}
-	if err := carryOut(j.d, now, effect, &answer); err != nil {
+	if err := carryOut(j.d, now, effect, &answer, j.setter()); err != nil {
 		return i, err
 	}
 	return answered(j.d, i, answer)
@@ -303,7 +302,7 @@ func (j *judging) followed(answer *review.Answer, h review.Held) error {
 
 // carryOut ends permits, sets the limit, and decides the person anew: all of it is gone
 // with the commit.
-func carryOut(d *bridge.Deciding, h review.Held, e review.Effect, answer *review.Answer) error {
+func carryOut(d *bridge.Deciding, h review.Held, e review.Effect, answer *review.Answer, by setter) error {
 	if e.Nothing() {
 		return nil
 	}
@@ -324,13 +323,11 @@ func carryOut(d *bridge.Deciding, h review.Held, e review.Effect, answer *review
 		answer.Permits = append(answer.Permits, id)
 	}
 	if e.Limits() {
-		l := e.Limit(h)
-		l.ID, l.Set = access.LimitID(credential.NewIDAt("lim", d.Now())), d.Now()
-		if err := dir.PutLimit(p, l); err != nil {
+		l, err := putLimit(d, dir, p, e.Limit(h), by)
+		if err != nil {
 			return err
 		}
 		answer.Limit, answer.Withheld = l.ID, l.Withheld
-		d.Say(event.LimitSet, h.Connection, h.Person, limitSaid(l))
 	}
 	answer.Ended = answer.Verdict != review.Lower
 	if dir.Row().State != store.ConnectionActive {
@@ -340,24 +337,6 @@ func carryOut(d *bridge.Deciding, h review.Held, e review.Effect, answer *review
 		return err
 	}
 	return d.Decide(h.Connection, p)
-}
-
-// limitSaid is what an event says of a limit: ids and words.
-func limitSaid(l access.Limit) map[string]string {
-	data := map[string]string{"limit": string(l.ID), "scope": string(l.Scope), "reason": access.EndPermitReview}
-	if l.Grant != "" {
-		data["grant"] = string(l.Grant)
-	}
-	if l.Withheld {
-		data["withheld"] = "true"
-	}
-	if l.Events != nil {
-		data["events"] = l.Events.String()
-	}
-	if l.NoVideo {
-		data["video"] = "false"
-	}
-	return data
 }
 
 // answered writes down what became of an item, and says it.

@@ -111,7 +111,7 @@ func settleUnanswered(d *bridge.Deciding, r review.Review, items []review.Item) 
 		case r.Closed != nil:
 			answer.Because = ReasonClosedEarly
 		case r.Removes():
-			err = removeUnanswered(d, now, held, &answer)
+			err = removeUnanswered(d, r, now, held, &answer)
 		}
 		if err != nil {
 			return err
@@ -133,7 +133,7 @@ func settleUnanswered(d *bridge.Deciding, r review.Review, items []review.Item) 
 
 // removeUnanswered takes what nobody said should be kept, but for what nobody may lose
 // unseen: it is kept, and the report says why.
-func removeUnanswered(d *bridge.Deciding, now review.Held, held map[mapping.Pair]review.Held, answer *review.Answer) error {
+func removeUnanswered(d *bridge.Deciding, r review.Review, now review.Held, held map[mapping.Pair]review.Held, answer *review.Answer) error {
 	effect := review.EffectOf(review.Remove, now, access.Flags{})
 	last, err := lastAdministrator(&d.Tx().View, now, d.Now())
 	switch {
@@ -146,5 +146,5 @@ func removeUnanswered(d *bridge.Deciding, now review.Held, held map[mapping.Pair
 		answer.Because = ReasonRemovesMore
 		return nil
 	}
-	return carryOut(d, now, effect, answer)
+	return carryOut(d, now, effect, answer, unansweredSetter(r, now, d.Policy().Tree()))
 }

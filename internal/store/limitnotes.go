@@ -8,7 +8,7 @@ import (
 type LimitNote struct {
 	Limit        access.LimitID
 	SetBy        string
-	SetScope     access.ScopeID // of the assignment that they acted by; "": the operator's, or a review's
+	SetScope     access.ScopeID // of the assignment that they acted by; "": the operator's
 	SetReason    string
 	LiftedBy     string
 	LiftedReason string
@@ -22,7 +22,7 @@ func (tx *Tx) PutLimitNote(n LimitNote) error {
 	return err
 }
 
-// LimitNotes finds what is said of limits; of those that reviews set nothing is.
+// LimitNotes finds what is said of limits.
 func (v *View) LimitNotes(ids []access.LimitID) (map[access.LimitID]LimitNote, error) {
 	found := make(map[access.LimitID]LimitNote, len(ids))
 	if len(ids) == 0 {
