@@ -139,7 +139,8 @@ func (k *desk) caseWhole(c casePart) (CaseView, error) {
 	return out, err
 }
 
-// leftAlone lists areas that are administered for the case, and by nobody without an end.
+// leftAlone lists areas that are administered for the case, and otherwise by nobody without
+// an end.
 func (k *desk) leftAlone(id access.CaseID) (left []access.ScopeID, err error) {
 	administered, err := k.v.AdministrationOf(id, mostCount)
 	for _, s := range administered {
@@ -147,11 +148,48 @@ func (k *desk) leftAlone(id access.CaseID) (left []access.ScopeID, err error) {
 			break
 		}
 		var good bool
-		if good, err = k.v.AdministeredForGood(s); !good && k.r.Sees(k.Tree, s) {
+		if good, err = k.otherwise(s, id); !good && k.r.Sees(k.Tree, s) {
 			left = append(left, s)
 		}
 	}
 	return left, err
+}
+
+// otherwise reports whether somebody administers just that scope now and without an end, by
+// anything but what was given for a case.
+func (k *desk) otherwise(at access.ScopeID, id access.CaseID) (bool, error) {
+	all, err := k.v.AdministratorsAt(at, mostCount)
+	if err != nil {
+		return false, err
+	}
+	for _, a := range all {
+		if !a.Until.IsZero() || !a.ValidAt(k.Now) {
+			continue
+		}
+		if slices.ContainsFunc(a.Sources, func(s access.Source) bool {
+			return s.Kind == access.SourceRule && s.Until.IsZero() && s.ValidAt(k.Now)
+		}) {
+			return true, nil
+		}
+		row, err := k.row(request.Party{Connection: a.Connection, Person: a.Person})
+		if err != nil {
+			return false, err
+		}
+		dir, err := k.dir(a.Connection)
+		if err != nil {
+			return false, err
+		}
+		by, err := dir.Decided(row)
+		if err != nil {
+			return false, err
+		}
+		if slices.ContainsFunc(by.Permits, func(t access.Permit) bool {
+			return t.Grant == access.Administrator && t.Scope == at && t.Case != id && t.Until.IsZero() && !t.NotBefore.After(k.Now)
+		}) {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 // Cases lists cases, the newest first: those of which whoever acts sees something.

@@ -243,3 +243,30 @@ func (k *desks) unnamed(a Actor, id access.RequestID) {
 	k.apply(worldPolicy(k.t))
 	k.recompute()
 }
+
+// What the case itself gave without an end keeps no scope, nor does what has not begun:
+// closing it says which scopes are left without an administrator.
+func TestACaseThatGaveTheLastAdministrator(t *testing.T) {
+	k := newDesks(t)
+	zed, yan := k.person(banksia, "zed"), k.person(banksia, "yan")
+	for _, id := range []access.CaseID{"CASE-9", "CASE-10"} {
+		if err := k.store.Update(k.ctx, func(tx *store.Tx) error {
+			_, err := tx.OpenCase(id, "cas_"+string(id), k.clock.Now())
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	k.permit(banksia, zed, access.Administrator, "southern/banksia/geelong", access.Permit{Case: "CASE-9"})
+	k.permit(banksia, yan, access.Administrator, "southern/banksia/geelong", access.Permit{Case: "CASE-10", NotBefore: k.clock.Now().Add(9 * 365 * 24 * time.Hour)})
+	shown, err := k.steward.Case(k.ctx, k.operator, "CASE-9")
+	if err != nil || len(shown.Last) != 1 || shown.Last[0].Path != "southern/banksia/geelong" {
+		t.Fatalf("%+v, %v", shown, err)
+	}
+	_, err = k.steward.CloseCase(k.ctx, k.operator, "CASE-9", CloseCase{Plan: shown.Plan})
+	k.refusedFor(err, fault.Invalid, request.ReasonLast)
+	k.permit(banksia, yan, access.Administrator, "southern/banksia/geelong", access.Permit{Case: "CASE-10"})
+	if shown, err = k.steward.Case(k.ctx, k.operator, "CASE-9"); err != nil || len(shown.Last) != 0 {
+		t.Errorf("with another it is left alone all the same: %+v, %v", shown, err)
+	}
+}
