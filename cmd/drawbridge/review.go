@@ -124,6 +124,9 @@ func (c *cli) showReview(r steward.ReviewView) error {
 	if !r.Ended.IsZero() {
 		line("Ended", r.Ended.Local().Format(time.DateTime))
 	}
+	if r.Nothing {
+		line("Found", "nothing that is to be decided: it ended by itself")
+	}
 	if r.Closed != nil {
 		line("Closed early", r.Closed.Text)
 	}

@@ -54,7 +54,7 @@ func (s *Steward) gather(ctx context.Context, id access.ReviewID) (more bool, er
 			more = false
 			return err
 		}
-		g := &gathering{d: d, r: r, holdings: newHoldings(d.Policy(), d.Now()), met: map[access.ConnectionID]map[access.PersonID]map[mapping.Pair]review.Held{}}
+		g := &gathering{d: d, r: r, holdings: newHoldings(d.Policy(), d.Now()).about(r), met: map[access.ConnectionID]map[access.PersonID]map[mapping.Pair]review.Held{}}
 		if r.Mark != "" {
 			if err := json.Unmarshal([]byte(r.Mark), &g.at); err != nil {
 				return fault.Wrap(fault.Internal, "steward.gather", err)
@@ -82,7 +82,14 @@ func (g *gathering) leave(more bool) error {
 		return g.d.Tx().MoveReview(g.r)
 	}
 	g.r = g.r.Opened(g.d.Now())
-	return g.d.Tx().MoveReview(g.r)
+	if err := g.d.Tx().MoveReview(g.r); err != nil {
+		return err
+	}
+	found, err := g.d.Tx().Review(g.r.ID) // with what this transaction has counted
+	if err != nil || found.Counts.Open > 0 {
+		return err
+	}
+	return end(g.d, found) // there is nothing to decide: nobody is kept waiting for its deadline
 }
 
 // chunk gathers as much as one transaction may, and says whether there is more.

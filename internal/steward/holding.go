@@ -16,6 +16,14 @@ type holdings struct {
 	policy *mapping.Policy
 	now    time.Time
 	asks   map[string]string // by rule, what it asks for; made when it is needed
+	again  bool              // what rules would give again with a certification in date counts as held back
+}
+
+// about makes them what a review looks at: one of a lapsed certificate looks at what
+// lapsed, which nobody holds now.
+func (h *holdings) about(r review.Review) *holdings {
+	h.again = r.Cause.Trigger == review.ByCertificate
+	return h
 }
 
 func newHoldings(p *mapping.Policy, now time.Time) *holdings { return &holdings{policy: p, now: now} }
@@ -49,7 +57,39 @@ func (h *holdings) of(dir *store.Directory, p store.Person) (map[mapping.Pair]re
 		one.Why = append(one.Why, review.Why{Kind: t.Kind, Request: t.Request, Permit: t.ID, Case: t.Case, Since: t.Given, Until: t.Until})
 		all[at] = one
 	}
+	if err := h.lapsed(dir, p, all); err != nil {
+		return nil, err
+	}
 	return all, h.sinceWhen(dir, p, all)
+}
+
+// lapsed adds what rules gave somebody until their certification lapsed, and would give
+// again with a new one.
+func (h *holdings) lapsed(dir *store.Directory, p store.Person, all map[mapping.Pair]review.Held) error {
+	if !h.again {
+		return nil
+	}
+	facts, err := dir.Facts(p, h.policy.Attributes(dir.Row().ID))
+	if err != nil || facts.Certification.CertifiedAt(h.now) {
+		return err
+	}
+	by, err := dir.Decided(p)
+	if err != nil {
+		return err
+	}
+	facts.Certification = access.Certification{Level: access.CertificationLevels()[0]}
+	for _, w := range mapping.Decide(h.policy, facts, h.now).Want {
+		at := mapping.Pair{Grant: w.Grant, Scope: w.Scope}
+		if _, withheld := h.policy.Withheld(by.Limits, at); withheld || !w.Grant.NeedsCertification() {
+			continue
+		}
+		one := h.held(dir.Row().ID, access.Assignment{Person: p.ID, Grant: w.Grant, Scope: w.Scope, Flags: w.Flags, Standing: w.Standing, Sources: w.Sources})
+		if other, holds := all[at]; holds { // people gave it, too
+			one.Why = append(one.Why, other.Why...)
+		}
+		all[at] = one
+	}
+	return nil
 }
 
 // living are the permits of somebody that have not ended. Those through a connection that

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/internal/event"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
 	"github.com/drawbridge-id/drawbridge/internal/review"
 	"github.com/drawbridge-id/drawbridge/mapping"
@@ -109,6 +110,47 @@ func TestALapsedCertificateIsReviewed(t *testing.T) {
 	w.certify("kim@southern.example", w.clock.Now().Add(time.Hour))
 	if got := w.holds(southern, kim); got != "technician @ southern/banksia/hobart" {
 		t.Errorf("with a new certificate they hold %s", got)
+	}
+}
+
+// What rules gave a technician is looked at as well once the certificate has lapsed, though
+// nobody holds it then: removed, it does not come back with a new certificate. A review
+// that finds nothing to decide ends by itself at once, and says so.
+func TestALapsedCertificateIsReviewedWithItsRules(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	p := worldPolicy(t)
+	p.Rules = append(p.Rules, mapping.RuleSource{ID: "installers", From: southern, Group: "Installers", Give: "technician @ southern/reefline/cairns"})
+	w.apply(p)
+	petra := w.acts(southern, w.person(southern, "petra", providerAdmins), access.Administrator)
+	kim := w.person(southern, "kim", "Installers")
+	w.person(southern, "lee")
+	w.certify("kim@southern.example", w.clock.Now().Add(time.Hour))
+	w.certify("lee@southern.example", w.clock.Now().Add(2*time.Hour))
+	if got := w.holds(southern, kim); got != "technician @ southern/reefline/cairns" {
+		t.Fatalf("certified they hold %s", got)
+	}
+	w.clock.Add(time.Hour)
+	w.tickRegister()
+	one := w.latest()
+	if one.Trigger != review.ByCertificate || one.State != review.Open || one.Counts.Items != 1 || one.Counts.Open != 1 {
+		t.Fatalf("the review is %+v", one)
+	}
+	item := cardOf(t, w.cards(petra, one.ID), kim).item(t, access.Technician, "southern/reefline/cairns")
+	if !item.HeldBack || !item.AtIdP || !strings.Contains(item.Why[0].Text, "Installers") {
+		t.Errorf("its card says %+v", item)
+	}
+	if _, err := w.steward.DecideReview(w.ctx, petra, one.ID, Decision{Verdict: review.Remove, Items: []ItemSeen{{ID: item.ID}}}); err != nil {
+		t.Fatal(err)
+	}
+	w.certify("kim@southern.example", w.clock.Now().Add(24*time.Hour))
+	if got := w.holds(southern, kim); got != "" {
+		t.Errorf("with a new certificate they hold %s", got)
+	}
+	w.clock.Add(time.Hour)
+	w.tickRegister()
+	if one = w.latest(); one.State != review.Ended || !one.Nothing || one.Counts.Items != 0 || w.said(event.ReviewEnded, one.ID) != 1 {
+		t.Errorf("the review that found nothing is %+v", one)
 	}
 }
 

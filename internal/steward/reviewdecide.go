@@ -64,7 +64,7 @@ func (s *Steward) DecideReview(ctx context.Context, a Actor, id access.ReviewID,
 		if err != nil {
 			return err
 		}
-		j := &judging{d: d, right: r, review: rev, in: in, holdings: newHoldings(d.Policy(), d.Now())}
+		j := &judging{d: d, right: r, review: rev, in: in, holdings: newHoldings(d.Policy(), d.Now()).about(rev)}
 		items, err := j.named()
 		if err != nil {
 			return err

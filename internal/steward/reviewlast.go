@@ -96,7 +96,7 @@ func inWords(tree *access.Tree, all []review.Held) string {
 // the review says, and kept where answers were cut off. The last administrator of a scope is kept, whatever it says, and an alarm
 // tells of it.
 func settleUnanswered(d *bridge.Deciding, r review.Review, items []review.Item) error {
-	h := newHoldings(d.Policy(), d.Now())
+	h := newHoldings(d.Policy(), d.Now()).about(r)
 	last := map[access.ConnectionID]int64{}
 	for _, i := range items {
 		answer := review.Answer{Verdict: review.Unanswered, At: d.Now()}

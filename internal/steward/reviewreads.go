@@ -152,7 +152,7 @@ func (s *Steward) Cards(ctx context.Context, a Actor, id access.ReviewID, q Card
 		if err != nil {
 			return err
 		}
-		look := &looking{v: v, policy: p, right: r, now: now, names: newNames(v), holdings: newHoldings(p, now), review: one}
+		look := &looking{v: v, policy: p, right: r, now: now, names: newNames(v), holdings: newHoldings(p, now).about(one), review: one}
 		for _, c := range cards {
 			card, err := look.card(c.Connection, c.Person)
 			if err != nil {
@@ -178,7 +178,7 @@ func (s *Steward) Card(ctx context.Context, a Actor, id access.ReviewID, of Pers
 		if err != nil {
 			return err
 		}
-		look := &looking{v: v, policy: p, right: r, now: now, names: newNames(v), holdings: newHoldings(p, now), review: one}
+		look := &looking{v: v, policy: p, right: r, now: now, names: newNames(v), holdings: newHoldings(p, now).about(one), review: one}
 		out, err = look.card(of.Connection, of.Person)
 		if err == nil && len(out.Items) == 0 {
 			err = fault.New(fault.NotFound, "steward.Card", "there is no such card")

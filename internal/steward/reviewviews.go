@@ -26,6 +26,7 @@ type ReviewView struct {
 	Began      time.Time          `json:"began"`
 	Deadline   time.Time          `json:"deadline"`
 	Ended      time.Time          `json:"ended,omitzero"`
+	Nothing    bool               `json:"nothing,omitempty" doc:"it ended by itself before its deadline: it found nothing that is to be decided"`
 	Closed     *ClosedView        `json:"closed,omitempty" doc:"it was ended before its deadline: answers were cut off"`
 	Reviewers  mapping.Approvers  `json:"reviewers"`
 	Unanswered mapping.Unanswered `json:"unanswered" doc:"what becomes of what nobody decides"`
@@ -122,6 +123,7 @@ func viewReview(v *store.View, r review.Review, t *access.Tree) (ReviewView, err
 	out := ReviewView{ID: r.ID, Trigger: c.Trigger, About: about(c, t), Name: c.Name, Select: c.Select, State: r.State, Began: r.Began, Deadline: r.Deadline, Ended: r.Ended,
 		Reviewers: c.Reviewers, Unanswered: c.Unanswered, Counts: r.Counts}
 	if r.Closed == nil {
+		out.Nothing = r.State == review.Ended && r.Ended.Before(r.Deadline)
 		return out, nil
 	}
 	by := Who{Operator: r.Closed.Operator}
@@ -200,7 +202,7 @@ func (n *names) who(conn access.ConnectionID, id access.PersonID) (Who, error) {
 func viewItem(i review.Item, n *names, p *mapping.Policy, now time.Time) (ItemView, error) {
 	h := i.Held
 	out := ItemView{ID: i.ID, Grant: h.Grant, PublicName: p.Catalogue().PublicName(h.Grant), Area: areaOf(p.Tree(), h), Flags: h.Flags, Standing: h.Standing, Risk: h.Risk,
-		Since: h.Since, NotBefore: h.NotBefore, Until: h.Until, LastUsed: h.LastUsed, Used: used(h.LastUsed, now), HeldBack: h.Assignment == "", AtIdP: h.ByRules(), Verdict: i.Answer.Verdict}
+		Since: h.Since, NotBefore: h.NotBefore, Until: h.Until, LastUsed: h.LastUsed, Used: used(h.LastUsed, now), HeldBack: h.Assignment == "" && h.Grant.NeedsCertification() && i.Answer.Verdict != review.Gone, AtIdP: h.ByRules(), Verdict: i.Answer.Verdict}
 	for _, w := range h.Why {
 		why := WhyView{Kind: w.Kind, Rule: w.Rule, Group: w.Group, Request: w.Request, Case: w.Case, Since: w.Since, Until: w.Until}
 		var err error
