@@ -29,8 +29,12 @@ type Line struct {
 	Video      bool                `json:"video"`
 	Standing   access.Standing     `json:"standing"`
 	Risk       access.Risk         `json:"risk"`
+	Above      bool                `json:"from_above,omitempty" doc:"it is held above the scope that the report is about, and opens it"`
 	Why        string              `json:"why"`
+	How        string              `json:"how" doc:"rule, request, break_glass or act, each that applies"`
+	AskedBy    string              `json:"asked_by,omitempty"`
 	ApprovedBy string              `json:"approved_by,omitempty"`
+	Reason     string              `json:"reason,omitempty" doc:"as whoever asked wrote it"`
 	Requests   string              `json:"requests,omitempty"`
 	Cases      string              `json:"cases,omitempty"`
 	Since      time.Time           `json:"since,omitzero"`
@@ -41,6 +45,7 @@ type Line struct {
 	Verdict    Verdict             `json:"verdict,omitempty"`
 	Comment    string              `json:"comment,omitempty"`
 	Ended      time.Time           `json:"ended,omitzero" doc:"left out: it is held"`
+	EndedBy    string              `json:"ended_by,omitempty" doc:"where a review ended it"`
 	Because    string              `json:"because,omitempty" doc:"why it ended, or was kept though nobody answered"`
 	Outcome    string              `json:"outcome,omitempty" doc:"the same in words"`
 }
@@ -65,15 +70,15 @@ type Head struct {
 
 // Columns name the columns of the CSV form, in their order.
 func Columns() []string {
-	return []string{"item", "connection", "person", "user_name", "name", "grant", "path", "scope", "events", "video", "standing", "risk", "why", "approved_by", "requests", "cases",
-		"since", "until", "last_used", "reviewed", "reviewed_by", "verdict", "comment", "ended", "because", "outcome"}
+	return []string{"item", "connection", "person", "user_name", "name", "grant", "path", "scope", "events", "video", "standing", "risk", "from_above", "why", "how", "asked_by", "approved_by", "reason", "requests", "cases",
+		"since", "until", "last_used", "reviewed", "reviewed_by", "verdict", "comment", "ended", "ended_by", "because", "outcome"}
 }
 
 // Cells are the line as the CSV form has it.
 func (l Line) Cells() []string {
 	cells := []string{l.Item, string(l.Connection), string(l.Person), l.UserName, l.Name, string(l.Grant), l.Path, string(l.Scope), l.Events, strconv.FormatBool(l.Video), string(l.Standing),
-		l.Risk.String(), l.Why, l.ApprovedBy, l.Requests, l.Cases, stamp(l.Since), stamp(l.Until), stamp(l.LastUsed), stamp(l.Reviewed), l.ReviewedBy, string(l.Verdict), l.Comment,
-		stamp(l.Ended), l.Because, l.Outcome}
+		l.Risk.String(), strconv.FormatBool(l.Above), l.Why, l.How, l.AskedBy, l.ApprovedBy, l.Reason, l.Requests, l.Cases, stamp(l.Since), stamp(l.Until), stamp(l.LastUsed), stamp(l.Reviewed), l.ReviewedBy, string(l.Verdict), l.Comment,
+		stamp(l.Ended), l.EndedBy, l.Because, l.Outcome}
 	for i, c := range cells {
 		cells[i] = harmless(c)
 	}
@@ -202,8 +207,8 @@ th { white-space: nowrap } small { color: var(--faint) }
 <table><thead><tr><th scope="col">Who</th><th scope="col">What</th><th scope="col">Why</th><th scope="col">Held</th><th scope="col">Reviewed</th><th scope="col">Outcome</th></tr></thead><tbody>
 {{end}}
 {{- define "line"}}<tr><td>{{or .Name .UserName .Person}}<br><small>{{with .UserName}}{{.}}<br>{{end}}{{.Connection}}</small></td>
-<td>{{.Grant}} @ {{.Path}}<br><small>{{.Standing}}, risk {{.Risk}}, events {{.Events}}{{if .Video}}, video{{end}}</small></td>
-<td>{{.Why}}{{with .ApprovedBy}}<br><small>approved by {{.}}</small>{{end}}</td>
+<td>{{.Grant}} @ {{.Path}}{{if .Above}} (from above){{end}}<br><small>{{.Standing}}, risk {{.Risk}}, events {{.Events}}{{if .Video}}, video{{end}}</small></td>
+<td>{{.Why}}{{with .AskedBy}}<br><small>asked by {{.}}</small>{{end}}{{with .Reason}}<br><small>“{{.}}”</small>{{end}}{{with .ApprovedBy}}<br><small>approved by {{.}}</small>{{end}}</td>
 <td><small>{{with at .Since}}since {{.}}<br>{{end}}{{with at .Until}}until {{.}}<br>{{end}}{{with at .LastUsed}}last used {{.}}{{else}}never used{{end}}</small></td>
 <td>{{with at .Reviewed}}{{.}}{{else}}no{{end}}{{with .ReviewedBy}}<br>{{.}}{{end}}</td>
 <td>{{.Outcome}}{{with .Comment}}<br><small>“{{.}}”</small>{{end}}</td></tr>

@@ -13,8 +13,9 @@ import (
 	"github.com/drawbridge-id/drawbridge/mapping"
 )
 
-// AccessReport writes down who holds what at a scope and below it, why, since when, when it
-// was used last and who looked at it last: page by page, in the order of the tree. What is
+// AccessReport writes down who holds what at a scope and below it, who sees it from above as
+// far as whoever asks may know that, why, since when, when it was used last and who looked
+// at it last: page by page, in the order of the tree. What is
 // given or moved while the pages are read may be met in its old place, its new one, or both.
 func (s *Steward) AccessReport(ctx context.Context, a Actor, area, after string, count int) (ReportPage, error) {
 	var page ReportPage
@@ -36,14 +37,34 @@ func (s *Steward) AccessReport(ctx context.Context, a Actor, area, after string,
 		if err := placeIn(after, &from); err != nil {
 			return err
 		}
-		w := &reporting{v: v, policy: p, now: now, holdings: newHoldings(p, now), names: newNames(v), limit: n}
+		above, about := seenAbove(r, p.Tree(), at)
+		w := &reporting{above: above, v: v, policy: p, now: now, holdings: newHoldings(p, now), names: newNames(v), limit: n}
 		next, err := w.walk(at, from)
-		page = ReportPage{Head: review.Head{Title: "Access", About: "what is held at " + p.Tree().Path(at) + " and below", Made: now}, Lines: w.lines}
+		page = ReportPage{Head: review.Head{Title: "Access", About: about, Made: now}, Lines: w.lines}
 		if next != nil {
 			page.Next = placeText(next)
 		}
 		return err
 	})
+}
+
+// seenAbove are the scopes above one whose holders whoever asks may read, and what a report
+// says that it is about: it says so, too, where others are left out.
+func seenAbove(r request.Right, t *access.Tree, at access.ScopeID) (above []access.ScopeID, about string) {
+	up := t.Ancestors(at)
+	for _, s := range up {
+		if r.Sees(t, s) {
+			above = append(above, s)
+		}
+	}
+	about = "what is held at " + t.Path(at) + " and below"
+	if len(above) > 0 {
+		about += ", and above it, where that opens it"
+	}
+	if len(above) < len(up) {
+		about += "; who sees it from further above is not listed here, for that is not yours to read: whoever administers there says so"
+	}
+	return above, about
 }
 
 // reporting makes one page of a report of access.
@@ -54,6 +75,7 @@ type reporting struct {
 	holdings *holdings
 	names    *names
 	limit    int
+	above    []access.ScopeID
 	lines    []review.Line
 }
 
@@ -61,7 +83,7 @@ type reporting struct {
 // no more.
 func (w *reporting) walk(root access.ScopeID, from mark) (*mark, error) {
 	w.lines = []review.Line{}
-	under := w.policy.Tree().Under(root)
+	under := append(slices.Clone(w.above), w.policy.Tree().Under(root)...)
 	if from.Stop != "" {
 		at := slices.Index(under, access.ScopeID(from.Stop))
 		if at < 0 {
@@ -108,7 +130,8 @@ func (w *reporting) walk(root access.ScopeID, from mark) (*mark, error) {
 
 // add writes down what somebody holds; what does not count now is left out.
 func (w *reporting) add(row store.Holder) error {
-	if !row.Counts {
+	above := slices.Contains(w.above, row.Scope)
+	if !row.Counts || above && !row.Grant.MaySignIn() {
 		return nil
 	}
 	dir, err := w.v.In(row.Connection)
@@ -131,7 +154,7 @@ func (w *reporting) add(row store.Holder) error {
 	if err != nil {
 		return err
 	}
-	l.Outcome = "Held."
+	l.Outcome, l.Above = "Held.", above
 	last, err := w.v.LastReviewed(row.Connection, row.Person, row.Grant, row.Scope)
 	if err != nil || last == nil {
 		w.lines = append(w.lines, l)

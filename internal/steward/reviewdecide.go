@@ -55,6 +55,9 @@ type ItemSeen struct {
 // gone when it returns.
 func (s *Steward) DecideReview(ctx context.Context, a Actor, id access.ReviewID, in Decision) ([]ItemView, error) {
 	var out []ItemView
+	if err := printed("comment", in.Comment, MaxReason); err != nil {
+		return out, err
+	}
 	return out, s.deciding(ctx, a, func(d *bridge.Deciding, r request.Right) error {
 		out = nil
 		if err := mayReview(r); err != nil {

@@ -21,6 +21,8 @@ const (
 	mostReviews = 200
 	mostCards   = 100
 	mostSame    = 1000
+
+	maxReviewName = 100 // characters
 )
 
 func isNotFound(err error) bool { return fault.Is(err, fault.NotFound) }
@@ -136,22 +138,11 @@ func (s *Steward) Cards(ctx context.Context, a Actor, id access.ReviewID, q Card
 		if page.Review, err = viewReview(v, one, p.Tree()); err != nil {
 			return err
 		}
-		from := store.CardPlace{Rank: -1}
-		if err := placeIn(q.After, &from); err != nil {
-			return err
-		}
-		_, moving, err := v.ReviewMove(id)
+		cards, next, err := cardsAt(v, p.Tree(), id, at, q, n)
 		if err != nil {
 			return err
 		}
-		if moving { // cards may lie where they lay: those of the whole review are looked through
-			host, _ := p.Tree().Resolve(".")
-			at = host.ID
-		}
-		cards, err := v.ReviewCards(id, at, from, q.Open, n)
-		if err != nil {
-			return err
-		}
+		page.Next = next
 		look := &looking{v: v, policy: p, right: r, now: now, names: newNames(v), holdings: newHoldings(p, now).about(one), review: one}
 		for _, c := range cards {
 			card, err := look.card(c.Connection, c.Person)
@@ -162,12 +153,31 @@ func (s *Steward) Cards(ctx context.Context, a Actor, id access.ReviewID, q Card
 				page.Cards = append(page.Cards, card)
 			}
 		}
-		if len(cards) == n {
-			last := cards[n-1]
-			page.Next = placeText(store.CardPlace{Rank: last.Rank, Connection: last.Connection, Person: last.Person})
-		}
 		return nil
 	})
+}
+
+// cardsAt are the next cards of a review at a scope, and the place behind them; "": there
+// are no more.
+func cardsAt(v *store.View, t *access.Tree, id access.ReviewID, at access.ScopeID, q CardQuery, n int) ([]store.Card, string, error) {
+	from := store.CardPlace{Rank: -1}
+	if err := placeIn(q.After, &from); err != nil {
+		return nil, "", err
+	}
+	_, moving, err := v.ReviewMove(id)
+	if err != nil {
+		return nil, "", err
+	}
+	if moving { // cards may lie where they lay: those of the whole review are looked through
+		host, _ := t.Resolve(".")
+		at = host.ID
+	}
+	cards, err := v.ReviewCards(id, at, from, q.Open, n)
+	if err != nil || len(cards) < n {
+		return cards, "", err
+	}
+	last := cards[n-1]
+	return cards, placeText(store.CardPlace{Rank: last.Rank, Connection: last.Connection, Person: last.Person}), nil
 }
 
 // Card shows what one person has under review, as far as somebody sees it.
@@ -291,6 +301,9 @@ type NewReview struct {
 func (s *Steward) StartReview(ctx context.Context, a Actor, in NewReview) (ReviewView, error) {
 	const op = "steward.StartReview"
 	var out ReviewView
+	if err := printed("name", in.Name, maxReviewName); err != nil {
+		return out, err
+	}
 	return out, s.deciding(ctx, a, func(d *bridge.Deciding, r request.Right) error {
 		tree := d.Policy().Tree()
 		at, err := root(r, tree)
@@ -324,12 +337,13 @@ func (s *Steward) StartReview(ctx context.Context, a Actor, in NewReview) (Revie
 	})
 }
 
-// areaIn is the scope that a path or an id names.
+// areaIn is the scope in use that an id or a path names.
 func areaIn(t *access.Tree, name string) (access.ScopeID, error) {
-	if s, ok := t.Find(name); ok {
-		return s.ID, nil
+	s, ok := t.Scope(access.ScopeID(name))
+	if !ok {
+		s, ok = t.Find(name)
 	}
-	if s, ok := t.Scope(access.ScopeID(name)); ok {
+	if ok && t.Live(s.ID) {
 		return s.ID, nil
 	}
 	return "", fault.New(fault.NotFound, "steward.areaIn", "there is no such scope")

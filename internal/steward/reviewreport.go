@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,10 +16,11 @@ import (
 	"github.com/drawbridge-id/drawbridge/mapping"
 )
 
-// mostLines is the largest page of a report.
+// mostLines is the largest page of a report of access.
 const mostLines = 500
 
-// ReportPage is a part of a report, in the order of people.
+// ReportPage is a part of a report: of a review in the order of its cards, of access in that
+// of the tree.
 type ReportPage struct {
 	Head  review.Head   `json:"head"`
 	Lines []review.Line `json:"lines"`
@@ -26,12 +28,13 @@ type ReportPage struct {
 }
 
 // ReviewReport writes down what became of a review, as far as whoever asks sees it: page by
-// page, however large it is.
+// page, card by card as Cards lists them, however large it is. Where a page ends tells
+// nothing of people whom whoever asks does not see.
 func (s *Steward) ReviewReport(ctx context.Context, a Actor, id access.ReviewID, after string, count int) (ReportPage, error) {
 	var page ReportPage
-	n := pageSize(count, mostLines)
+	n := pageSize(count, mostCards)
 	return page, s.reading(ctx, a, func(v *store.View, p *mapping.Policy, now time.Time, r request.Right) error {
-		one, _, err := visible(v, r, p.Tree(), id)
+		one, at, err := visible(v, r, p.Tree(), id)
 		if err != nil {
 			return err
 		}
@@ -40,27 +43,27 @@ func (s *Steward) ReviewReport(ctx context.Context, a Actor, id access.ReviewID,
 			return err
 		}
 		page = ReportPage{Head: headOf(shown, now), Lines: []review.Line{}}
-		var from store.ItemPlace
-		if err := placeIn(after, &from); err != nil {
-			return err
-		}
-		items, err := v.ReviewItems(id, from, n)
+		cards, next, err := cardsAt(v, p.Tree(), id, at, CardQuery{After: after}, n)
 		if err != nil {
 			return err
 		}
+		page.Next = next
 		called := newNames(v)
-		for _, i := range items {
-			if !r.Sees(p.Tree(), i.Scope) {
-				continue
-			}
-			l, err := lineOf(i, called, p, now)
+		for _, c := range cards {
+			items, err := v.ReviewItemsOf(id, c.Connection, c.Person)
 			if err != nil {
 				return err
 			}
-			page.Lines = append(page.Lines, l)
-		}
-		if len(items) == n {
-			page.Next = placeText(store.PlaceOf(items[n-1]))
+			for _, i := range items {
+				if !r.Sees(p.Tree(), i.Scope) {
+					continue
+				}
+				l, err := lineOf(i, called, p, now)
+				if err != nil {
+					return err
+				}
+				page.Lines = append(page.Lines, l)
+			}
 		}
 		return nil
 	})
@@ -102,7 +105,7 @@ func lineOf(i review.Item, n *names, p *mapping.Policy, now time.Time) (review.L
 	}
 	l := review.Line{Item: i.ID, Connection: i.Connection, Person: i.Person, UserName: who.UserName, Name: who.DisplayName, Grant: i.Grant, Path: i.Path, Scope: i.Scope,
 		Events: i.Flags.Events.String(), Video: i.Flags.Video, Standing: i.Standing, Risk: i.Risk, Since: i.Since, Until: i.Until, LastUsed: i.LastUsed}
-	l.Why, l.ApprovedBy, l.Requests, l.Cases = reasons(shown.Why)
+	reasons(&l, shown.Why)
 	if i.Answer.Verdict == review.Undecided {
 		l.Outcome = "Undecided."
 		return l, nil
@@ -116,24 +119,38 @@ func lineOf(i review.Item, n *names, p *mapping.Policy, now time.Time) (review.L
 		if l.Because == "" {
 			l.Because = access.EndPermitReview
 		}
+		l.EndedBy = endedBy(i.Answer, l.ReviewedBy)
 	}
 	return l, nil
 }
 
-// reasons are the reasons of something in one text each.
-func reasons(all []WhyView) (why, approved, requests, cases string) {
-	var texts, by, asked, about []string
-	for _, w := range all {
-		texts = append(texts, w.Text)
-		if len(w.Approved) > 0 {
-			by = append(by, calledAll(w.Approved))
-		}
-		if w.Request != "" {
-			asked = append(asked, string(w.Request))
-		}
-		if w.Case != "" {
-			about = append(about, string(w.Case))
+// endedBy says who ended what a review ended; "" for what had ended otherwise.
+func endedBy(a review.Answer, reviewer string) string {
+	if a.Verdict == review.Unanswered {
+		return "the review's end: nobody answered"
+	}
+	return reviewer
+}
+
+// reasons puts the reasons of something into a line, each in one text.
+func reasons(l *review.Line, all []WhyView) {
+	var why, how, asked, approved, reason, requests, cases []string
+	add := func(to *[]string, text string) {
+		if text != "" && !slices.Contains(*to, text) {
+			*to = append(*to, text)
 		}
 	}
-	return strings.Join(texts, "; "), strings.Join(by, ", "), strings.Join(asked, " "), strings.Join(about, " ")
+	for _, w := range all {
+		add(&why, w.Text)
+		add(&how, w.How)
+		if w.Asked != nil {
+			add(&asked, w.Asked.called())
+		}
+		add(&approved, calledAll(w.Approved))
+		add(&reason, w.Reason)
+		add(&requests, string(w.Request))
+		add(&cases, string(w.Case))
+	}
+	l.Why, l.How, l.AskedBy, l.ApprovedBy = strings.Join(why, "; "), strings.Join(how, " "), strings.Join(asked, ", "), strings.Join(approved, ", ")
+	l.Reason, l.Requests, l.Cases = strings.Join(reason, "; "), strings.Join(requests, " "), strings.Join(cases, " ")
 }

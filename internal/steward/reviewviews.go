@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/internal/request"
 	"github.com/drawbridge-id/drawbridge/internal/review"
 	"github.com/drawbridge-id/drawbridge/internal/store"
 	"github.com/drawbridge-id/drawbridge/mapping"
@@ -96,10 +97,13 @@ type ItemView struct {
 type WhyView struct {
 	Kind     access.SourceKind `json:"kind"`
 	Text     string            `json:"text"`
+	How      string            `json:"how" enum:"rule,request,break_glass,act"`
 	Rule     string            `json:"rule,omitempty"`
 	Group    string            `json:"group,omitempty"`
 	Request  access.RequestID  `json:"request,omitempty"`
 	Case     access.CaseID     `json:"case,omitempty"`
+	Asked    *Who              `json:"asked_by,omitempty"`
+	Reason   string            `json:"reason,omitempty" doc:"as whoever asked wrote it"`
 	Approved []Who             `json:"approved_by,omitempty"`
 	Since    time.Time         `json:"since,omitzero"`
 	Until    time.Time         `json:"until,omitzero"`
@@ -205,8 +209,7 @@ func viewItem(i review.Item, n *names, p *mapping.Policy, now time.Time) (ItemVi
 		Since: h.Since, NotBefore: h.NotBefore, Until: h.Until, LastUsed: h.LastUsed, Used: used(h.LastUsed, now), HeldBack: h.Assignment == "" && h.Grant.NeedsCertification() && i.Answer.Verdict != review.Gone, AtIdP: h.ByRules(), Verdict: i.Answer.Verdict}
 	for _, w := range h.Why {
 		why := WhyView{Kind: w.Kind, Rule: w.Rule, Group: w.Group, Request: w.Request, Case: w.Case, Since: w.Since, Until: w.Until}
-		var err error
-		if why.Text, why.Approved, err = n.reason(w); err != nil {
+		if err := n.reason(w, &why); err != nil {
 			return out, err
 		}
 		out.Why = append(out.Why, why)
@@ -241,32 +244,81 @@ func used(at, now time.Time) string {
 	return fmt.Sprintf("last used %d days ago", days)
 }
 
-// reason says in a sentence why something is held, and who approved it.
-func (n *names) reason(w review.Why) (text string, approved []Who, err error) {
+// reason says in a sentence why something is held, and who asked for it and approved it.
+func (n *names) reason(w review.Why, out *WhyView) error {
+	out.How = howRule
 	if w.Kind == access.SourceRule {
-		text = "rule " + w.Rule
+		out.Text = "rule " + w.Rule
 		if w.Asks != "" {
-			text += ": " + w.Asks
+			out.Text += ": " + w.Asks
 		}
 		if w.Group != "" {
-			text += fmt.Sprintf("; is in “%s”", w.Group)
+			out.Text += fmt.Sprintf("; is in “%s”", w.Group)
 		}
-		return text, nil, nil
+		return nil
 	}
-	text = "an administrator's act"
+	out.How, out.Text = howAct, "an administrator's act"
 	if w.Request != "" {
-		text = fmt.Sprintf("request %s", w.Request)
-	}
-	if approved, err = n.approvers(w.Request); err != nil {
-		return text, nil, err
-	}
-	if len(approved) > 0 {
-		text += ", approved by " + calledAll(approved)
+		out.How, out.Text = howRequest, fmt.Sprintf("request %s", w.Request)
+		if err := n.asked(w.Request, out); err != nil {
+			return err
+		}
 	}
 	if w.Case != "" {
-		text += fmt.Sprintf(", for case %s", w.Case)
+		out.Text += fmt.Sprintf(", for case %s", w.Case)
 	}
-	return text, approved, nil
+	return nil
+}
+
+// How somebody came to hold something.
+const (
+	howRule    = "rule"
+	howRequest = "request"
+	howGlass   = "break_glass" // taken at once; whoever stands as approver confirmed it afterwards
+	howAct     = "act"
+)
+
+// asked says of a request who made it, why, and who approved it; nothing, where there is no
+// such request here.
+func (n *names) asked(id access.RequestID, out *WhyView) error {
+	r, err := n.v.Request(id)
+	if isNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	who, err := n.party(r.By)
+	if err != nil {
+		return err
+	}
+	out.Asked, out.Reason = &who, r.Wish.Reason
+	for _, a := range r.Approvals {
+		by, err := n.party(a.By)
+		if err != nil {
+			return err
+		}
+		out.Approved = append(out.Approved, by)
+	}
+	agreed := "approved"
+	if r.Wish.BreakGlass {
+		out.How, agreed = howGlass, "confirmed"
+		out.Text = fmt.Sprintf("taken at once (broken glass) by request %s", id)
+	}
+	switch {
+	case len(out.Approved) > 0:
+		out.Text += fmt.Sprintf(", %s by %s", agreed, calledAll(out.Approved))
+	case r.Wish.BreakGlass:
+		out.Text += ", confirmed by nobody"
+	}
+	return nil
+}
+
+func (n *names) party(p request.Party) (Who, error) {
+	if p.Operator != "" {
+		return Who{Operator: p.Operator}, nil
+	}
+	return n.who(p.Connection, p.Person)
 }
 
 func calledAll(all []Who) string {
@@ -336,27 +388,4 @@ func seenOf(items []ItemView) string {
 	slices.Sort(all)
 	sum := sha256.Sum256([]byte(strings.Join(all, "\n")))
 	return strings.ToLower(base32.StdEncoding.EncodeToString(sum[:10]))
-}
-
-// approvers are those who approved a request; nobody, where there is no such request here.
-func (n *names) approvers(id access.RequestID) (all []Who, err error) {
-	if id == "" {
-		return nil, nil
-	}
-	r, err := n.v.Request(id)
-	if isNotFound(err) {
-		return nil, nil
-	}
-	for _, a := range r.Approvals {
-		if a.By.Operator != "" {
-			all = append(all, Who{Operator: a.By.Operator})
-			continue
-		}
-		who, err := n.who(a.By.Connection, a.By.Person)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, who)
-	}
-	return all, err
 }
