@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -62,7 +63,7 @@ func (c *cli) listExceptions(whole steward.ExceptionPage) error {
 	w := tabwriter.NewWriter(c.out, 0, 4, 2, ' ', 0)
 	fmt.Fprintln(w, "KIND\tPERSON\tHOLDS\tBY\tOWNER\tSINCE\tUNTIL\tREASON")
 	for _, x := range whole.Exceptions {
-		fmt.Fprintf(w, "%s\t%s\t%s @ %s\t%s\t%s\t%s\t%s\t%s\n", x.Kind, x.For.UserName, x.Grant, x.Area.Path, x.By, orDash(strings.Join(x.Owners, ", ")),
+		fmt.Fprintf(w, "%s\t%s\t%s @ %s\t%s\t%s\t%s\t%s\t%s\n", x.Kind, x.For.UserName, x.Grant, x.Area.Path, x.By, cmp.Or(strings.Join(x.Owners, ", "), "unowned"),
 			x.Since.Local().Format(time.DateOnly), untilWords(x.Until), orDash(oneLine(x.Reason)))
 	}
 	return w.Flush()

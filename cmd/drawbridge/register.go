@@ -176,7 +176,7 @@ func (c *cli) listRegister(all []steward.Entry, form string) error {
 	w := tabwriter.NewWriter(c.out, 0, 4, 2, ' ', 0)
 	fmt.Fprintln(w, "CONNECTION\tUSER\tPERSON\tLEVEL\tUNTIL\tSTATE\tNOTE")
 	for _, e := range all {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", e.Connection, e.User, orDash(string(e.Person)), e.Level, untilWords(e.Until), e.State, e.Note)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", e.Connection, e.User, orDash(string(e.Person)), e.Level, lastDay(e.Until), e.State, e.Note)
 	}
 	return w.Flush()
 }
@@ -194,6 +194,14 @@ func untilWords(t time.Time) string {
 		return "no end"
 	}
 	return t.Local().Format(minute)
+}
+
+// lastDay is the end of a certification: the day, where it counts until that is over.
+func lastDay(t time.Time) string {
+	if t.IsZero() || !t.Equal(t.UTC().Truncate(24*time.Hour)) {
+		return untilWords(t)
+	}
+	return t.UTC().AddDate(0, 0, -1).Format(time.DateOnly) + " (end of day, UTC)"
 }
 
 func entryPath(connection, user, author string) string {
@@ -216,7 +224,7 @@ func (c *cli) tellEntry(e steward.Entry) error {
 		return c.print(e)
 	}
 	w := tabwriter.NewWriter(c.out, 0, 4, 2, ' ', 0)
-	for _, line := range [][2]string{{"User", e.User}, {"Connection", string(e.Connection)}, {"Person", orDash(string(e.Person))}, {"Level", e.Level}, {"Until", untilWords(e.Until)},
+	for _, line := range [][2]string{{"User", e.User}, {"Connection", string(e.Connection)}, {"Person", orDash(string(e.Person))}, {"Level", e.Level}, {"Until", lastDay(e.Until)},
 		{"State", e.State}, {"Note", orDash(e.Note)}, {"Set", e.Set.Local().Format(minute) + " by " + orDash(e.By) + " (" + e.Source + ")"}} {
 		fmt.Fprintf(w, "%s\t%s\n", line[0], line[1])
 	}

@@ -322,7 +322,10 @@ func next(v steward.RequestView) string {
 		if v.Permit != nil && v.Permit.State == "ended" {
 			return "It was granted, and has ended: " + v.Permit.EndReason + "."
 		}
-		return "It is granted. Next: drawbridge grant list, to see what people gave; it ends by itself when its time is over."
+		if v.Permit == nil {
+			return "It is granted. Next: drawbridge grant list, to see what people gave; it ends by itself when its time is over."
+		}
+		return fmt.Sprintf("It is granted, and ends by itself when its time is over. Next: drawbridge grant verify %[1]s, to see what is to be tried; drawbridge grant handover %[1]s, for a note to the customer.", v.Permit.ID)
 	case asking.Denied, asking.Withdrawn:
 		return fmt.Sprintf("It was %s: %s", v.State, cmp.Or(v.Because, "no reason was given"))
 	case asking.Lapsed:

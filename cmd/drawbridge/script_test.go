@@ -249,7 +249,7 @@ func closing(ts *testscript.TestScript, neg bool, args []string) {
 
 // givenPermit puts the id of the first permit that was printed into a variable.
 func givenPermit(ts *testscript.TestScript, neg bool, args []string) {
-	found(ts, neg, args, "given VAR, after grant list", `(prm_\w+)`)
+	found(ts, neg, args, "given VAR, after request approve or grant list", `(prm_\w+)`)
 }
 
 // isJSON is satisfied if a file is one JSON document.

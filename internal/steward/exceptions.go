@@ -33,7 +33,7 @@ type ExceptionView struct {
 	With   []PlaceView        `json:"with,omitempty" doc:"what else they hold that makes it an exception, as far as you see it"`
 	Beyond bool               `json:"beyond,omitempty" doc:"something that you do not see is part of it"`
 	By     string             `json:"by" enum:"people,rules,both"`
-	Owners []string           `json:"owners" doc:"who answers for it: who approved it, and whom the rule names"`
+	Owners []string           `json:"owners" doc:"who answers for it: who took or approved it, and whom the rule names; else who administers the area, else the contact of the connection; empty: nobody does"`
 	Reason string             `json:"reason,omitempty" doc:"of the request, or the note of the rule"`
 	Case   access.CaseID      `json:"case,omitempty"`
 	Rules  []string           `json:"rules,omitempty"`
@@ -239,6 +239,13 @@ func explainException(v *store.View, p *mapping.Policy, r request.Right, x store
 		q := asked[id]
 		reasons = append(reasons, q.Wish.Reason)
 		out.Case = cmp.Or(out.Case, q.Wish.Case)
+		if q.Wish.BreakGlass {
+			name, err := partyName(v, q.By)
+			if err != nil {
+				return err
+			}
+			out.Owners = append(out.Owners, name)
+		}
 		for _, a := range q.Approvals {
 			name, err := partyName(v, a.By)
 			if err != nil {
@@ -259,8 +266,42 @@ func explainException(v *store.View, p *mapping.Policy, r request.Right, x store
 	}
 	blank := func(s string) bool { return s == "" }
 	out.Owners = slices.Compact(slices.DeleteFunc(out.Owners, blank))
+	if len(out.Owners) == 0 {
+		var err error
+		if out.Owners, err = whoElse(v, p, r, x); err != nil {
+			return err
+		}
+	}
 	out.Reason = strings.Join(slices.DeleteFunc(reasons, blank), "; ")
 	return nil
+}
+
+// whoElse answers for what nobody approved and no rule names an owner of: those who administer
+// the area, as far as whoever asks sees where they do, but not for themselves; else whom the
+// connection names to be asked.
+func whoElse(v *store.View, p *mapping.Policy, r request.Right, x store.ExceptionRow) ([]string, error) {
+	const most = 3
+	owners := []string{}
+	for at, ok := p.Tree().Scope(x.Scope); ok && len(owners) == 0 && r.Sees(p.Tree(), at.ID); at, ok = p.Tree().Scope(at.Parent) {
+		all, err := v.AdministratorsAt(at.ID, most+1)
+		if err != nil {
+			return nil, err
+		}
+		for _, a := range all {
+			if a.Connection == x.Connection && a.Person == x.Person || len(owners) == most {
+				continue
+			}
+			name, err := partyName(v, request.Party{Connection: a.Connection, Person: a.Person})
+			if err != nil {
+				return nil, err
+			}
+			owners = append(owners, name)
+		}
+	}
+	if c, _ := p.Connection(x.Connection); len(owners) == 0 && c.Contact != "" {
+		owners = append(owners, c.Contact)
+	}
+	return owners, nil
 }
 
 // partyName is what somebody is called who decided something; an id, if they are gone.

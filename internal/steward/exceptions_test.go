@@ -107,6 +107,11 @@ func TestExceptionsAreListedWhereOneDecides(t *testing.T) {
 			t.Errorf("%+v", x)
 		}
 	}
+	for _, x := range all { // the rule names no owner: who administers the area answers for it
+		if x.By == "rules" && !slices.Equal(x.Owners, []string{"boss"}) {
+			t.Errorf("%v answer for %s", x.Owners, x.What)
+		}
+	}
 	own, _ := w.exceptions(w.acts(banksia, boss, access.Administrator), ExceptionQuery{})
 	if got := lines(own); !slices.Equal(got, []string{"several_customers kim standard @ southern/banksia/geelong", "two_high_risk kim standard @ southern/banksia/geelong"}) {
 		t.Errorf("the customer's administrator sees %q", got)
