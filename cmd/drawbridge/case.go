@@ -121,7 +121,7 @@ func (c *cli) caseClose() *cobra.Command {
 			}
 			fmt.Fprintf(c.out, "Case %s is closed. What was given for it has ended, with the tokens that stood on it.\n", v.ID)
 			if v.Review != "" {
-				fmt.Fprintf(c.out, "Review %s looks at what its people still hold.\n", v.Review)
+				fmt.Fprintf(c.out, "Review %s writes down what was given for it, and asks about what of that is still held.\n", v.Review)
 			}
 			return nil
 		}}

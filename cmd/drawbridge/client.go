@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/api"
+	asking "github.com/drawbridge-id/drawbridge/internal/request"
+	"github.com/drawbridge-id/drawbridge/internal/steward"
 )
 
 // address is how the command line finds a running bridge: a file, readable by its
@@ -162,7 +164,7 @@ func (c *cli) answer(resp *http.Response, out any) error {
 		return failed(exitUnreachable, "the bridge broke off its answer: %w", err)
 	}
 	if resp.StatusCode >= 300 {
-		return failed(exitCodeOf(resp.StatusCode), "%s", legible(problem(resp.Status, body)))
+		return declined(resp, body)
 	}
 	if out == nil {
 		return nil
@@ -179,19 +181,30 @@ func (c *cli) answer(resp *http.Response, out any) error {
 	return nil
 }
 
-// problem is the sentence of a problem+json body, with what is wrong where.
-func problem(status string, body []byte) string {
+// confirmed are the refusals that somebody can confirm, with the flag that does.
+var confirmed = map[string]string{
+	asking.ReasonLast:           "--successor names one, --confirm-last confirms it",
+	steward.ReasonRemovesMore:   "--confirm-more confirms it",
+	steward.ReasonUndecidedLeft: "--confirm confirms it",
+}
+
+// declined is an answer that is a problem: its sentence, with what is wrong where, and the
+// exit code that it means. Of what can be confirmed it says how.
+func declined(resp *http.Response, body []byte) error {
 	var p struct {
-		Detail string
-		Errors []struct{ Location, Message string }
+		Detail, Reason string
+		Errors         []struct{ Location, Message string }
 	}
 	if err := json.Unmarshal(body, &p); err != nil || p.Detail == "" {
-		return "the bridge answered " + status
+		p.Detail = "the bridge answered " + resp.Status
 	}
 	for _, e := range p.Errors {
 		p.Detail += fmt.Sprintf("; %s: %s", e.Location, e.Message)
 	}
-	return p.Detail
+	if flag, can := confirmed[p.Reason]; can {
+		return failed(exitGuard, "%s (%s)", legible(p.Detail), flag)
+	}
+	return failed(exitCodeOf(resp.StatusCode), "%s", legible(p.Detail))
 }
 
 func exitCodeOf(status int) int {

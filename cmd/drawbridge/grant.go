@@ -11,8 +11,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/drawbridge-id/drawbridge/internal/access"
-	"github.com/drawbridge-id/drawbridge/internal/bridge"
 	"github.com/drawbridge-id/drawbridge/internal/steward"
 )
 
@@ -91,7 +89,7 @@ func (c *cli) listPermits(all []steward.PermitView) error {
 			until = localMinute(p.Terms.Until)
 		}
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", p.ID, p.Risk, whoIs(p.For), terms(p.Terms), p.Standing, until, dash(string(p.Case)), dash(string(p.Request)),
-			strings.TrimSpace(strings.ReplaceAll(p.State, "_", " ")+" "+p.EndReason))
+			strings.TrimSpace(strings.ReplaceAll(p.State+" "+p.EndReason, "_", " ")))
 	}
 	return w.Flush()
 }
@@ -131,26 +129,20 @@ func (c *cli) grantRevoke() *cobra.Command {
 	return cmd
 }
 
-// personNamed finds whom a name means. The operator is asked which connection, where there
-// are several; a person names people of their own connection, or says which.
+// personNamed finds the one person whom a name means, among those whom whoever acts may
+// know: in the connection that is named, or in whichever has one.
 func (c *cli) personNamed(ctx context.Context, name, connection string) (steward.PersonRef, error) {
-	a, err := c.find()
-	if err != nil {
-		return steward.PersonRef{}, err
-	}
-	if connection != "" || strings.Count(a.AdminToken, ".") == 2 { // a person's access token, which is a JWT
-		return steward.PersonRef{Connection: access.ConnectionID(connection), Person: access.PersonID(name)}, nil
-	}
-	var found []bridge.Explanation
-	if err := c.ask(ctx, http.MethodGet, "/explain?"+url.Values{"person": {name}}.Encode(), nil, &found); err != nil {
+	var found []steward.Who
+	q := given(url.Values{"person": {name}, "connection": {connection}})
+	if err := c.ask(ctx, http.MethodGet, "/people?"+q.Encode(), nil, &found); err != nil {
 		return steward.PersonRef{}, err
 	}
 	if len(found) == 1 {
-		return steward.PersonRef{Connection: found[0].Connection, Person: found[0].Person}, nil
+		return found[0].PersonRef, nil
 	}
 	var where []string
-	for _, e := range found {
-		where = append(where, fmt.Sprintf("%s (%s)", e.Connection, e.Person))
+	for _, w := range found {
+		where = append(where, fmt.Sprintf("%s of %s", w.Person, w.Connection))
 	}
-	return steward.PersonRef{}, failed(exitNo, "%s is somebody in each of several connections: %s. Say which with --connection", name, strings.Join(where, ", "))
+	return steward.PersonRef{}, failed(exitNo, "%s is several people: %s. Name one by id, or say which connection with --connection", name, strings.Join(where, ", "))
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -150,7 +151,7 @@ func (c *cli) asks(ctx context.Context, route, person string, w wish, in steward
 		in.For = ref
 	}
 	if w.approver != "" {
-		ref, err := c.personNamed(ctx, w.approver, w.connection)
+		ref, err := c.approverNamed(ctx, w.approver, w.connection)
 		if err != nil {
 			return err
 		}
@@ -160,6 +161,17 @@ func (c *cli) asks(ctx context.Context, route, person string, w wish, in steward
 		steward.Ask
 		Author string `json:"author"`
 	}{in, authorOr(c.author)}, out)
+}
+
+// approverNamed finds an approver. Whoever asks for themselves may name one of their own
+// connection whom they may not look up.
+func (c *cli) approverNamed(ctx context.Context, name, connection string) (steward.PersonRef, error) {
+	ref, err := c.personNamed(ctx, name, connection)
+	var e *exit
+	if errors.As(err, &e) && e.code == exitNo {
+		return steward.PersonRef{Connection: access.ConnectionID(connection), Person: access.PersonID(name)}, nil
+	}
+	return ref, err
 }
 
 func (c *cli) requestCreate() *cobra.Command {
@@ -196,7 +208,7 @@ func (c *cli) requestPropose() *cobra.Command {
 			if c.json {
 				err = c.print(p)
 			} else {
-				err = c.tellProposal(p)
+				err = c.tellProposal(p, w.grant != "")
 			}
 			if err == nil && (len(p.Missing) > 0 || p.Held != nil) {
 				return &exit{code: exitNo}
@@ -207,11 +219,15 @@ func (c *cli) requestPropose() *cobra.Command {
 	return cmd
 }
 
-func (c *cli) tellProposal(p steward.Proposal) error {
+func (c *cli) tellProposal(p steward.Proposal, named bool) error {
 	t := tabwriter.NewWriter(c.out, 0, 4, 2, ' ', 0)
 	fmt.Fprintf(t, "for\t%s\nproposed\t%s (%s)\nopens\t%s\n", whoIs(p.For), terms(p.Terms), p.Terms.PublicName, plain(p.Workflows))
 	if len(p.Beyond) > 0 {
-		fmt.Fprintf(t, "beyond\t%s: nobody asked for that, and nothing smaller opens the rest\n", plain(p.Beyond))
+		why := "and nothing smaller opens the rest"
+		if named {
+			why = "and something smaller may do; without --grant the smallest is proposed"
+		}
+		fmt.Fprintf(t, "beyond\t%s: nobody asked for that, %s\n", plain(p.Beyond), why)
 	}
 	fmt.Fprintf(t, "standing\t%s\nrisk\t%s now, %s then\nsees newly\t%s\n", p.Standing, p.RiskNow, p.RiskAfter, visibleAreas(p.Visible))
 	fmt.Fprintf(t, "decided by\t%s\n", approvers(p.Need, p.Class, p.Approvers, p.More))
@@ -320,12 +336,9 @@ func next(v steward.RequestView) string {
 		return fmt.Sprintf("The access is there. %d of %d confirmed it; by %s, or it ends. Who may confirm: %s.", len(v.Approvals), v.Need, localMinute(v.DecideBy), deciders(v))
 	case asking.Granted:
 		if v.Permit != nil && v.Permit.State == "ended" {
-			return "It was granted, and has ended: " + v.Permit.EndReason + "."
+			return "It was granted, and has ended: " + strings.ReplaceAll(v.Permit.EndReason, "_", " ") + "."
 		}
-		if v.Permit == nil {
-			return "It is granted. Next: drawbridge grant list, to see what people gave; it ends by itself when its time is over."
-		}
-		return fmt.Sprintf("It is granted, and ends by itself when its time is over. Next: drawbridge grant verify %[1]s, to see what is to be tried; drawbridge grant handover %[1]s, for a note to the customer.", v.Permit.ID)
+		return granted(v)
 	case asking.Denied, asking.Withdrawn:
 		return fmt.Sprintf("It was %s: %s", v.State, cmp.Or(v.Because, "no reason was given"))
 	case asking.Lapsed:
@@ -334,6 +347,18 @@ func next(v steward.RequestView) string {
 		return "Nobody confirmed it in time: the access has ended."
 	}
 	return string(v.State)
+}
+
+// granted says what is left to do with what was given.
+func granted(v steward.RequestView) string {
+	text := "It is granted."
+	if v.Permit != nil {
+		text += fmt.Sprintf(" Once they have signed in, try it: drawbridge grant verify %s. The note for the customer: drawbridge grant handover %s.", v.Permit.ID, v.Permit.ID)
+	}
+	if v.Granted != nil && !v.Granted.Until.IsZero() {
+		text += " It ends by itself when its time is over."
+	}
+	return text
 }
 
 func deciders(v steward.RequestView) string {
@@ -483,13 +508,15 @@ func (c *cli) showAsked(v steward.RequestView) error {
 	line("for", whoIs(v.For))
 	line("organisation", v.Organisation)
 	line("needs", plain(v.Workflows))
-	line("asked", terms(v.Asked)+lasting(v.Until))
+	line("asked", terms(v.Asked)+lasting(v.Asked.Until))
 	if v.Granted != nil {
 		line("granted", terms(*v.Granted)+lasting(v.Granted.Until))
 	}
 	line("standing", string(v.Standing))
-	line("risk", fmt.Sprintf("%s before, %s with it", v.RiskNow, v.RiskAfter))
-	line("sees newly", visibleAreas(v.Visible))
+	if v.State == asking.Open { // afterwards what they hold has changed
+		line("risk", fmt.Sprintf("%s now, %s with it", v.RiskNow, v.RiskAfter))
+		line("sees newly", visibleAreas(v.Visible))
+	}
 	line("case", string(v.Case))
 	line("reason", v.Reason)
 	line("extends", string(v.Extends))
@@ -504,7 +531,7 @@ func (c *cli) showAsked(v steward.RequestView) error {
 		line("taken back by", whoIs(*v.RevokedBy)+": "+v.Revoked)
 	}
 	if v.Permit != nil {
-		line("permit", fmt.Sprintf("%s, %s %s", v.Permit.ID, strings.ReplaceAll(v.Permit.State, "_", " "), v.Permit.EndReason))
+		line("permit", fmt.Sprintf("%s, %s %s", v.Permit.ID, strings.ReplaceAll(v.Permit.State, "_", " "), strings.ReplaceAll(v.Permit.EndReason, "_", " ")))
 	}
 	line("attention", v.Last)
 	line("told", v.Told)

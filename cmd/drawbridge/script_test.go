@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 //	exits CODE PROGRAM ARG…  the program ends with exactly this code
 //	demo DIR                 a demo with its state in DIR, for as long as the script
 //	answers DIR              waits until the bridge of DIR answers
-//	eventually PATTERN PROGRAM ARG…  runs the program again until its output matches
+//	eventually PATTERN PROGRAM ARG…  runs the program again until its output matches, whatever it ends with
 //	hangup     sends SIGHUP to the program that was put into the background last
 //	port NAME                puts a free port of loopback into the variable
 //	provision TOKEN NAME     creates a person over SCIM, with what token create --json printed
@@ -47,6 +47,11 @@ func TestMain(m *testing.M) {
 //	secret TOKEN FILE VAR    puts the secret of what token create --json printed into the file, and its SCIM URL into the variable
 //	signin PERSON FILE SCOPE…  signs somebody in to the demo, and writes their access token to the file
 //	asked VAR                puts the id of the request that was printed into the variable
+//	permit VAR               puts the id of the permit that request show printed into the variable
+//	started VAR              puts the id of the review that was printed into the variable
+//	hash VAR                 puts the hash of a report that was printed into the variable
+//	item PERSON VAR          puts what review cards shows of a person's one item into the variable
+//	turnedaway PERSON        tries to sign somebody in, whom the bridge turns away
 //	closing VAR              puts the hash of the plan that case close printed into the variable
 //	planned VAR              puts the hash of the plan that was printed into the variable
 //	revoke-all DIR CONNECTION TOKENS   revokes all that token list --json printed
@@ -58,7 +63,7 @@ func TestScripts(t *testing.T) {
 			return os.WriteFile(filepath.Join(e.WorkDir, "drawbridge.yaml"), examples.Drawbridge, 0o600)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "demo": scriptDemo, "answers": answers, "port": port,
-			"provision": provision, "refused": refused, "lastrequest": lastRequest, "sleeps": sleeps, "now": setNow, "revoke-all": revokeAll, "secret": secretOf, "eventually": eventually, "planned": planned, "hangup": hangup, "signin": signIn, "asked": asked, "closing": closing, "given": givenPermit, "json": isJSON},
+			"provision": provision, "refused": refused, "lastrequest": lastRequest, "sleeps": sleeps, "now": setNow, "revoke-all": revokeAll, "secret": secretOf, "eventually": eventually, "planned": planned, "hangup": hangup, "signin": signIn, "asked": asked, "closing": closing, "permit": permit, "started": started, "item": item, "hash": hash, "turnedaway": turnedAway, "given": givenPermit, "json": isJSON},
 	})
 }
 
@@ -95,7 +100,10 @@ func eventually(ts *testscript.TestScript, neg bool, args []string) {
 	pattern, err := regexp.Compile("(?m)" + args[0])
 	ts.Check(err)
 	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
-		ts.Check(ts.Exec(args[1], args[2:]...))
+		var e *exec.ExitError
+		if err := ts.Exec(args[1], args[2:]...); err != nil && !errors.As(err, &e) {
+			ts.Check(err)
+		}
 		if pattern.MatchString(ts.ReadFile("stdout")) {
 			return
 		}
@@ -145,15 +153,29 @@ func signIn(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: signin PERSON FILE SCOPE…")
 	}
+	tokens, err := trySignIn(ts, args[0], args[2:])
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(tokens.AccessToken+"\n"), 0o600))
+}
+
+func trySignIn(ts *testscript.TestScript, person string, scopes []string) (oidctest.Tokens, error) {
 	var d demoSaid
 	ts.Check(json.Unmarshal([]byte(ts.ReadFile(demoFile)), &d))
 	app := d.Clients[0]
-	c := oidctest.Client{Issuer: d.Issuer, ClientID: app.ID, ClientSecret: secret.New(app.Secret), RedirectURI: app.Redirect, OAuthScopes: append([]string{"profile"}, args[2:]...)}
+	c := oidctest.Client{Issuer: d.Issuer, ClientID: app.ID, ClientSecret: secret.New(app.Secret), RedirectURI: app.Redirect, OAuthScopes: append([]string{"profile"}, scopes...)}
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	tokens, err := c.SignIn(ctx, args[0])
-	ts.Check(err)
-	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(tokens.AccessToken+"\n"), 0o600))
+	return c.SignIn(ctx, person)
+}
+
+// turnedAway is a real sign-in that the bridge refuses.
+func turnedAway(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: turnedaway PERSON")
+	}
+	if _, err := trySignIn(ts, args[0], nil); err == nil || !strings.Contains(err.Error(), "with status 403") {
+		ts.Fatalf("%s was not turned away: %v", args[0], err)
+	}
 }
 
 // program is where the scripts' own PATH has it.
@@ -240,6 +262,29 @@ func planned(ts *testscript.TestScript, neg bool, args []string) {
 // asked puts the id of the request that was printed into a variable.
 func asked(ts *testscript.TestScript, neg bool, args []string) {
 	found(ts, neg, args, "asked VAR, after request create", `(?m)^Request (req_\w+) for `)
+}
+
+// permit puts the id of what a request gave into a variable.
+func permit(ts *testscript.TestScript, neg bool, args []string) {
+	found(ts, neg, args, "permit VAR, after request show or grant list", `\b(prm_\w+)`)
+}
+
+// started puts the id of a review into a variable.
+func started(ts *testscript.TestScript, neg bool, args []string) {
+	found(ts, neg, args, "started VAR, after review start, or case close", `(?m)^Review +(rev_\w+)`)
+}
+
+// hash puts the hash of a report's lines into a variable.
+func hash(ts *testscript.TestScript, neg bool, args []string) {
+	found(ts, neg, args, "hash VAR, after review report --out", `items_sha256 ([0-9a-f]{64})`)
+}
+
+// item puts the first item on somebody's card, in the form that is shown, into a variable.
+func item(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 2 {
+		ts.Fatalf("usage: item PERSON VAR, after review cards")
+	}
+	found(ts, neg, args[1:], "item PERSON VAR, after review cards", `(?m)^[^\n]*\b`+regexp.QuoteMeta(args[0])+`\b.*\n +(\d+-\w+) `)
 }
 
 // closing puts the hash of the plan that case close printed into a variable.

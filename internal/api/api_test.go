@@ -78,7 +78,7 @@ func TestTheDescriptionNamesEveryRoute(t *testing.T) {
 		"/register": "get", "/register/table": "get", "/register/entry": "put", "/register/imports": "post", "/register/tables": "post",
 		"/connections/{connection}/people/{person}/limits": "post", "/limits/{limit}/lift": "post", "/exceptions": "get", "/permits/{permit}/handover": "post", "/permits/{permit}/handover/note": "post",
 		"/scopes/imports": "post", "/scopes/imports/{import}/scopes": "post", "/scopes/imports/{import}/commit": "post",
-		"/requests/proposals": "post", "/requests": "post", "/requests/{request}": "get", "/requests/{request}/approve": "post", "/requests/{request}/deny": "post", "/requests/{request}/withdraw": "post", "/requests/{request}/confirm": "post", "/permits": "get", "/permits/{permit}/revoke": "post", "/cases": "get", "/cases/{case}": "get", "/cases/{case}/close": "post",
+		"/people": "get", "/requests/proposals": "post", "/requests": "post", "/requests/{request}": "get", "/requests/{request}/approve": "post", "/requests/{request}/deny": "post", "/requests/{request}/withdraw": "post", "/requests/{request}/confirm": "post", "/permits": "get", "/permits/{permit}/revoke": "post", "/cases": "get", "/cases/{case}": "get", "/cases/{case}/close": "post",
 		"/access/report": "get", "/reviews": "get", "/reviews/{review}": "get", "/reviews/{review}/cards": "get", "/reviews/{review}/cards/{connection}/{person}": "get", "/reviews/{review}/close": "post", "/reviews/{review}/decisions": "post", "/reviews/{review}/report": "get"}
 	for path, method := range known {
 		if d.Paths[Prefix+path][method] == nil {

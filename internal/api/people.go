@@ -136,7 +136,7 @@ func (a *api) unknown(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("WWW-Authenticate", `Bearer realm="drawbridge admin API", error="invalid_token"`)
-	refuse(w, http.StatusUnauthorized, `Send the administrator's token as "Authorization: Bearer <token>"; it stands in server.json in the data folder. A person sends an access token of their own, which lives for minutes.`)
+	refuse(w, http.StatusUnauthorized, `Nobody is known by that token. Send the operator's as "Authorization: Bearer <token>" (it stands in server.json in the data folder), or a person's own access token: it lives for minutes, and ends with the access that it stands on; then sign in again.`)
 }
 
 // flooded counts that somebody did not prove who they are, and answers whoever fails too

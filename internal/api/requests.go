@@ -12,6 +12,7 @@ import (
 )
 
 func (a *api) requestRoutes(h huma.API) {
+	get(a, h, "/people", "Whom a name means, as far as whoever asks may know: themselves, and whoever is at home or holds something where they decide", a.people, people)
 	register(a, h, http.MethodPost, "/requests/proposals", "What a request would come to: the smallest grant that opens what is asked for, who would decide, and what is missing; nothing is changed", http.StatusOK, a.propose, people)
 	register(a, h, http.MethodPost, "/requests", "Ask for access, for yourself or for somebody where you decide", http.StatusCreated, a.askFor, people)
 	get(a, h, "/requests", "Requests, the newest first: yours, and those where you decide; the operator's are all", a.requests, people)
@@ -30,6 +31,16 @@ func (a *api) requestRoutes(h huma.API) {
 // Authored is who acts where the operator does; a person is who their token says.
 type Authored struct {
 	Author string `json:"author,omitempty" maxLength:"200" doc:"who does it, where the operator does"`
+}
+
+type peopleInput struct {
+	Person     string              `query:"person" required:"true" maxLength:"512" doc:"userName, e-mail address or id"`
+	Connection access.ConnectionID `query:"connection" maxLength:"128" doc:"of this connection alone"`
+}
+
+func (a *api) people(ctx context.Context, in *peopleInput) (*body[[]steward.Who], error) {
+	found, err := a.Steward.People(ctx, actor(ctx, ""), in.Person, in.Connection)
+	return &body[[]steward.Who]{found}, err
 }
 
 type askInput struct {

@@ -197,7 +197,8 @@ func explain(v *store.View, policy *activePolicy, p store.Person, now time.Time)
 	}
 	e.Sees, e.ByName = x.sights(held)
 	by, err := dir.Decided(p)
-	e.Refusal = refusalOf(policy.Policy, p, held, d, by.Limits, now)
+	by.Certification = facts.Certification
+	e.Refusal = refusalOf(policy.Policy, p, held, d, by, now)
 	return e, err
 }
 
@@ -349,8 +350,8 @@ func below(tree *access.Tree, id access.ScopeID) (n int) {
 
 // refusal is why a person cannot sign in, nil if they may: at the sign-in itself and
 // wherever it is explained. decide is asked only for somebody who holds nothing to sign in
-// by: it says what rules give, and which limits bind.
-func refusal(policy *mapping.Policy, p store.Person, held []access.Assignment, decide func() (mapping.Decision, []access.Limit, error), now time.Time) error {
+// by: it says what rules give, and what people decided.
+func refusal(policy *mapping.Policy, p store.Person, held []access.Assignment, decide func() (mapping.Decision, access.Decided, error), now time.Time) error {
 	if !p.Active {
 		return denied(reasonDeactivated, "your company has switched your account off")
 	}
@@ -359,22 +360,22 @@ func refusal(policy *mapping.Policy, p store.Person, held []access.Assignment, d
 	if reason != session.ReasonNoRule && reason != session.ReasonContact {
 		return err
 	}
-	d, limits, failed := decide()
+	d, by, failed := decide()
 	if failed != nil {
 		return failed
 	}
-	if takenBack(policy, d.Want, limits) {
+	if takenBack(policy, d.Want, by.Limits) {
 		return denied(reasonWithheld, "your access was ended by a review of access; whoever administers it can give it back")
 	}
-	if code := nearMiss(d); code != "" && reason == session.ReasonNoRule { // a rule that almost matched says more than that none did
+	if code := nearMiss(d, by, now); code != "" && reason == session.ReasonNoRule { // a rule that almost matched says more than that none did
 		return denied(code, fault.DetailOf(err))
 	}
 	return err
 }
 
 // refusalOf is refusal's reason code, by a decision that is there already.
-func refusalOf(policy *mapping.Policy, p store.Person, held []access.Assignment, d mapping.Decision, limits []access.Limit, now time.Time) string {
-	return fault.ReasonOf(refusal(policy, p, held, func() (mapping.Decision, []access.Limit, error) { return d, limits, nil }, now))
+func refusalOf(policy *mapping.Policy, p store.Person, held []access.Assignment, d mapping.Decision, by access.Decided, now time.Time) string {
+	return fault.ReasonOf(refusal(policy, p, held, func() (mapping.Decision, access.Decided, error) { return d, by, nil }, now))
 }
 
 // takenBack reports whether rules give something to sign in by, which a limit withholds.
@@ -385,8 +386,14 @@ func takenBack(policy *mapping.Policy, want []mapping.Wanted, limits []access.Li
 	})
 }
 
-// nearMiss is the reason code of the rule that almost gave something; "" if none did.
-func nearMiss(d mapping.Decision) string {
+// nearMiss is the reason code of what almost gave something: what people decided, else a
+// rule; "" if nothing did.
+func nearMiss(d mapping.Decision, by access.Decided, now time.Time) string {
+	for _, t := range by.Permits {
+		if t.Ended.IsZero() && (t.Until.IsZero() || now.Before(t.Until)) && t.Grant.NeedsCertification() && !by.Certification.CertifiedAt(now) {
+			return uncertified(by.Certification, now)
+		}
+	}
 	for _, r := range d.Reasons {
 		switch r.Code {
 		case mapping.CertificateLapsed, mapping.NotCertified, mapping.TimeOver, mapping.ConditionFalse, mapping.AttributeMissing, mapping.ExcludedByGroup:
@@ -394,4 +401,12 @@ func nearMiss(d mapping.Decision) string {
 		}
 	}
 	return ""
+}
+
+// uncertified says why a certification that does not count at that instant does not.
+func uncertified(c access.Certification, at time.Time) string {
+	if (access.Certification{Level: c.Level}).CertifiedAt(at) {
+		return string(mapping.CertificateLapsed)
+	}
+	return string(mapping.NotCertified)
 }

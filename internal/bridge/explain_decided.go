@@ -178,10 +178,9 @@ func (x explainer) waits(t access.Permit) string {
 		return "begins_later"
 	case !t.Grant.NeedsCertification() || c == nil || c.CertifiedAt(x.at):
 		return ""
-	case (access.Certification{Level: c.Level}).CertifiedAt(x.at):
-		return string(mapping.CertificateLapsed)
+	default:
+		return uncertified(*c, x.at)
 	}
-	return string(mapping.NotCertified)
 }
 
 func (x explainer) limitHeld(l access.Limit, want []mapping.Wanted) LimitHeld {

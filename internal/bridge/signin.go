@@ -85,7 +85,7 @@ func (c *change) signIn(id upstream.Identity, life time.Duration, cookie secret.
 	if err != nil {
 		return err
 	}
-	if err := refusal(c.policy.Policy, p, held, func() (mapping.Decision, []access.Limit, error) { return c.evaluate(p) }, c.now); err != nil {
+	if err := refusal(c.policy.Policy, p, held, func() (mapping.Decision, access.Decided, error) { return c.evaluate(p) }, c.now); err != nil {
 		return err
 	}
 	if err := c.standsThere(p, id); err != nil {
@@ -169,14 +169,15 @@ func unpinned(dir *store.Directory, p store.Person) (store.Person, error) {
 	return p, nil
 }
 
-// evaluate is what the rules say of a person, with their reasons, and the limits that bind.
-func (c *change) evaluate(p store.Person) (mapping.Decision, []access.Limit, error) {
+// evaluate is what the rules say of a person, with their reasons, and what people decided.
+func (c *change) evaluate(p store.Person) (mapping.Decision, access.Decided, error) {
 	facts, err := c.dir.Facts(p, c.policy.Attributes(c.conn))
 	if err != nil {
-		return mapping.Decision{}, nil, err
+		return mapping.Decision{}, access.Decided{}, err
 	}
 	by, err := c.dir.Decided(p)
-	return mapping.Evaluate(c.policy.Policy, facts, c.now), by.Limits, err
+	by.Certification = facts.Certification
+	return mapping.Evaluate(c.policy.Policy, facts, c.now), by, err
 }
 
 func (c *change) refuse(id upstream.Identity, reason string) {

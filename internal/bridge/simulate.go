@@ -232,10 +232,10 @@ func (x subject) facts(policy *activePolicy) (mapping.Facts, error) {
 // judge tells what is held at an instant, and why.
 func (x subject) judge(policy *activePolicy, facts mapping.Facts, held []access.Assignment, at time.Time) Simulated {
 	d := mapping.Evaluate(policy.Policy, facts, at)
-	p := x.person
-	p.Active = facts.Active
+	p, by := x.person, x.decided
+	p.Active, by.Certification = facts.Active, facts.Certification
 	out := Simulated{Active: facts.Active, Groups: []string{}, Holds: supposedly(policy, facts, at).holdings(held, nil), Reasons: d.Reasons,
-		Refusal: refusalOf(policy.Policy, p, held, d, x.decided.Limits, at), ValidUntil: earliest(d.ValidUntil, mapping.NextChange(held, at))}
+		Refusal: refusalOf(policy.Policy, p, held, d, by, at), ValidUntil: earliest(d.ValidUntil, mapping.NextChange(held, at))}
 	for _, m := range facts.Memberships {
 		out.Groups = append(out.Groups, groupName(m))
 	}

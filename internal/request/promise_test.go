@@ -273,9 +273,9 @@ func showOffer(s Setting, h Holder, o Offer) string {
 		say("asked: %s", showTerms(o.Asked))
 	}
 	if o.Asked.Grant != "" {
-		say("%s, risk %s -> %s, opens %s", o.Standing, RiskOf(s, h.Held), max(RiskOf(s, h.Held), o.Asked.Risk(s)), orNone(words(o.Opens)))
+		say("%s, risk %s -> %s, opens %s", o.Standing, RiskOf(s, h.Held), max(RiskOf(s, h.Held), o.Asked.Risk(s)), orNone(codes(o.Opens)))
 		if len(o.Beyond) > 0 {
-			say("beyond what was asked: %s", words(o.Beyond))
+			say("beyond what was asked: %s", codes(o.Beyond))
 		}
 		seen := Newly(s, h, o.Asked.Scope, 20)
 		say("newly visible: %v, customers %v", seen.Scopes, seen.Customers)
@@ -347,4 +347,13 @@ func decide(t *testing.T, s Setting, o Offer, w Wish, h Holder, text string) str
 		out = append(out, "told: "+r.Told(s))
 	}
 	return strings.Join(out, "\n")
+}
+
+// codes are workflows as promises name them.
+func codes(ws []access.Workflow) string {
+	var all []string
+	for _, w := range ws {
+		all = append(all, string(w))
+	}
+	return strings.Join(all, ", ")
 }

@@ -246,7 +246,7 @@ func without(ws, gone []access.Workflow) []access.Workflow {
 func words(ws []access.Workflow) string {
 	var all []string
 	for _, w := range ws {
-		all = append(all, string(w))
+		all = append(all, PlainWord(w))
 	}
 	return strings.Join(all, ", ")
 }

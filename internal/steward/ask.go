@@ -283,7 +283,7 @@ func caseClosed(id access.CaseID) request.Refusal {
 // at once waits for nobody: it ends if nobody confirms it.
 func (k *desk) cannotDecide(w request.Wish, h request.Holder, o request.Offer, all []approver) (refused []request.Refusal, err error) {
 	if len(all) < o.Need && !w.BreakGlass {
-		refused = append(refused, request.Refusal{Reason: request.ReasonNobody, Text: "it takes " + approverWords(o) + ", and there are " + strconv.Itoa(len(all)) + ": ask the vendor's support"})
+		refused = append(refused, request.Refusal{Reason: request.ReasonNobody, Text: tooFew(len(all)) + " can decide this: it takes " + approverWords(o) + "; ask the vendor's support"})
 	}
 	if w.Approver == (request.Party{}) {
 		return refused, nil
@@ -328,12 +328,23 @@ func (k *desk) administersThere(p request.Party, of mapping.Approvers, scope acc
 	return false, nil
 }
 
-func approverWords(o request.Offer) string {
-	who := "administrators of the area or of what lies above it"
-	if o.Class.Approvers == mapping.ServiceOwners {
-		who = "service owners (administrators of the host)"
+func tooFew(n int) string {
+	if n == 0 {
+		return "nobody"
 	}
-	return strconv.Itoa(o.Need) + " other " + who
+	return "only " + strconv.Itoa(n)
+}
+
+func approverWords(o request.Offer) string {
+	who, one := "administrators of the area, or of what lies above it,", "an administrator of the area, or of what lies above it,"
+	if o.Class.Approvers == mapping.ServiceOwners {
+		who, one = "service owners (administrators of the host)", "a service owner (an administrator of the host)"
+	}
+	who = strconv.Itoa(o.Need) + " " + who
+	if o.Need == 1 {
+		who = one
+	}
+	return who + " other than whoever asks or gets it"
 }
 
 // open writes a request, and gives what is taken at once.

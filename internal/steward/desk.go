@@ -113,7 +113,7 @@ func (k *desk) anybody(ref PersonRef) (store.Person, error) {
 		ref.Connection = k.r.Connection
 	}
 	if ref.Connection == "" || ref.Person == "" {
-		return store.Person{}, fault.New(fault.Invalid, op, "say whom it is for: a connection, and a person of it")
+		return store.Person{}, fault.New(fault.Invalid, op, "name somebody: a connection, and a person of it")
 	}
 	d, err := k.dir(ref.Connection)
 	if err == nil {

@@ -59,7 +59,7 @@ type Point struct {
 
 // Ticking ticks a point by hand, or takes that back.
 type Ticking struct {
-	Point   string `json:"point" enum:"vehicles"`
+	Point   string `json:"point" maxLength:"32" doc:"vehicles: the bridge ticks the others itself"`
 	Undo    bool   `json:"undo,omitempty"`
 	Comment string `json:"comment,omitempty" maxLength:"500"`
 }
@@ -117,7 +117,7 @@ func (s *Steward) Verify(ctx context.Context, a Actor, id access.PermitID) (out 
 func (s *Steward) TickPoint(ctx context.Context, a Actor, id access.PermitID, t Ticking) (out CheckList, err error) {
 	const op = "steward.TickPoint"
 	if t.Point != PointVehicles {
-		return out, fault.New(fault.Invalid, op, "%q is not ticked by hand: the bridge ticks what it sees itself, and a person only %s", t.Point, PointVehicles).Because(ReasonObservedOnly)
+		return out, fault.New(fault.Invalid, op, "%q is not ticked by hand: the bridge ticks what it sees itself, and a person ticks %s alone", t.Point, PointVehicles).Because(ReasonObservedOnly)
 	}
 	if t.Comment != "" {
 		if err := checkReason(op, t.Comment); err != nil {

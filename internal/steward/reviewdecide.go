@@ -195,9 +195,9 @@ func (j *judging) may(i review.Item) error {
 	case j.review.Cause.Reviewers == mapping.ServiceOwners && j.right.Scope != host.ID:
 		return fault.New(fault.Denied, op, "this review is for the service owners, who administer the host").Because(ReasonServiceOwnersAlone)
 	case j.review.State == review.Gathering:
-		return fault.New(fault.Unavailable, op, "what this review is about is still being gathered; try again in a minute").Because(ReasonReviewGathering)
+		return fault.New(fault.Conflict, op, "what this review is about is still being gathered; try again in a minute").Because(ReasonReviewGathering)
 	case j.review.EndsAt(j.d.Now()):
-		return fault.New(fault.Denied, op, "this review ended %s", j.review.Deadline.UTC().Format("2 January 2006 15:04 MST")).Because(ReasonReviewOver)
+		return fault.New(fault.Stale, op, "this review ended %s", j.review.Deadline.UTC().Format("2 January 2006 15:04 MST")).Because(ReasonReviewOver)
 	case i.Answer.Verdict != review.Undecided:
 		return fault.New(fault.Stale, op, "item %s was decided already: %s", i.ID, i.Answer.Verdict).Because(ReasonAlreadyDecided)
 	}

@@ -376,7 +376,7 @@ func (s *Steward) CloseReview(ctx context.Context, a Actor, id access.ReviewID, 
 		case !r.Operator && here.Items < whole.Counts.Items:
 			return fault.New(fault.Denied, op, "this review is about more than your scope: it ends %s", one.Deadline.UTC().Format("2 January 2006 15:04 MST"))
 		case whole.State == review.Gathering:
-			return fault.New(fault.Unavailable, op, "what this review is about is still being gathered; try again in a minute").Because(ReasonReviewGathering)
+			return fault.New(fault.Conflict, op, "what this review is about is still being gathered; try again in a minute").Because(ReasonReviewGathering)
 		case whole.EndsAt(d.Now()):
 			return fault.New(fault.Stale, op, "the review has ended already").Because(ReasonReviewOver)
 		case whole.Counts.Open > 0 && !confirm:

@@ -357,7 +357,7 @@ func became(a review.Answer, h review.Held) string {
 	case a.Verdict == review.Lower && a.Flags != nil:
 		return fmt.Sprintf("Lowered to events %s, video %t, %s.", a.Flags.Events, a.Flags.Video, at)
 	case a.Verdict == review.Gone:
-		return fmt.Sprintf("Had ended before anybody decided (%s).", a.Because)
+		return fmt.Sprintf("Had ended before anybody decided (%s).", strings.ReplaceAll(a.Because, "_", " "))
 	case a.Verdict == review.Unanswered && a.Because == ReasonLastAdministrator:
 		return "Nobody answered. Kept, because nobody else administers " + h.Path + " without an end."
 	case a.Verdict == review.Unanswered && a.Because == ReasonClosedEarly:
