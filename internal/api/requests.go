@@ -169,9 +169,9 @@ func (a *api) revokePermit(ctx context.Context, in *revokePermitInput) (*body[st
 }
 
 type casesInput struct {
-	Open  bool          `query:"open" doc:"those that are open"`
-	After access.CaseID `query:"after" maxLength:"64" doc:"next of the page before"`
-	Count int           `query:"count" minimum:"1" maximum:"200" default:"50"`
+	Open  bool   `query:"open" doc:"those that are open"`
+	After string `query:"after" maxLength:"64" doc:"next of the page before"`
+	Count int    `query:"count" minimum:"1" maximum:"200" default:"50"`
 }
 
 func (a *api) cases(ctx context.Context, in *casesInput) (*body[steward.CasePage], error) {

@@ -152,4 +152,33 @@ type Case struct {
 	Reason    string          `json:"reason,omitzero"`
 	Review    access.ReviewID `json:"review,omitzero"`
 	Successor Party           `json:"successor,omitzero"` // who administers what was administered for it
+	// Ending is the instant of the last closing: what ended then is to be told of.
+	Ending time.Time `json:"ending,omitzero"`
+	// Parts are where it is closed: nothing is given for it there.
+	Parts []CasePart `json:"parts,omitempty"`
+}
+
+// CasePart is where a case is closed: at a scope and below.
+type CasePart struct {
+	At     access.ScopeID  `json:"at"`
+	Under  access.ScopeID  `json:"under"` // where whoever closed it administers; only who covers this opens it again
+	Closed time.Time       `json:"closed"`
+	By     Party           `json:"by"`
+	Reason string          `json:"reason,omitzero"`
+	Review access.ReviewID `json:"review,omitzero"`
+}
+
+// ClosedAt finds what closed a case at a scope. What was closed elsewhere is none of that
+// scope's business: customers may call different things by the same number.
+func (c Case) ClosedAt(t *access.Tree, scope access.ScopeID) (CasePart, bool) {
+	i := slices.IndexFunc(c.Parts, func(p CasePart) bool { return t.Covers(p.At, scope) })
+	if i < 0 {
+		return CasePart{}, false
+	}
+	return c.Parts[i], true
+}
+
+// ClosedWhole reports whether a case was closed for everybody by somebody of the host.
+func (c Case) ClosedWhole(host access.ScopeID) bool {
+	return !c.Closed.IsZero() && slices.ContainsFunc(c.Parts, func(p CasePart) bool { return p.Under == host })
 }

@@ -17,6 +17,15 @@ func account(t *access.Tree, id access.ScopeID) access.ScopeID {
 	return ""
 }
 
+// Customer is where a case is closed that had something at a scope: the customer's account,
+// or the scope itself where that is wider.
+func Customer(t *access.Tree, id access.ScopeID) access.ScopeID {
+	if c := account(t, id); c != "" {
+		return c
+	}
+	return id
+}
+
 // several reports whether access at a scope shows several customers: all of a service
 // provider's, or another one than those whom the person sees.
 func several(s Setting, h Holder, at access.ScopeID) bool {

@@ -1,6 +1,7 @@
 package steward
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strconv"
@@ -259,7 +260,7 @@ func (k *desk) offer(w request.Wish, h request.Holder) (request.Offer, []approve
 		if err != nil && !fault.Is(err, fault.NotFound) {
 			return o, nil, err
 		}
-		if !c.Closed.IsZero() {
+		if k.closedThere(c, cmp.Or(o.Asked.Scope, w.Area)) {
 			o.Refused = append(o.Refused, caseClosed(w.Case))
 		}
 	}
@@ -356,12 +357,8 @@ func (k *desk) open(d *bridge.Deciding, w request.Wish, h request.Holder, o requ
 	}
 	tx := d.Tx()
 	if w.Case != "" {
-		opened, err := tx.OpenCase(w.Case, credential.NewIDAt("cas", k.Now), k.Now)
-		if err != nil {
+		if err := k.openCase(d, q); err != nil {
 			return q, err
-		}
-		if opened {
-			d.Say(event.CaseOpened, "", "", map[string]string{"case": string(w.Case), "request": string(q.ID)})
 		}
 		if err := tx.CountCaseWaiting(w.Case, 1); err != nil {
 			return q, err

@@ -239,15 +239,15 @@ type CaseView struct {
 
 // CasePage is a part of the list of cases, the newest first.
 type CasePage struct {
-	Cases []CaseView    `json:"cases" doc:"without what closing would end"`
-	Next  access.CaseID `json:"next,omitempty" doc:"for after; empty: there are no more"`
+	Cases []CaseView `json:"cases" doc:"without what closing would end; of one case at most 10,000 permits are counted"`
+	Next  string     `json:"next,omitempty" doc:"for after; empty: there are no more"`
 }
 
 // CaseQuery asks for cases.
 type CaseQuery struct {
-	Open  bool          `json:"open,omitempty"`
-	After access.CaseID `json:"after,omitempty"`
-	Count int           `json:"count,omitempty" doc:"at most 200; 50 if left out"`
+	Open  bool   `json:"open,omitempty"`
+	After string `json:"after,omitempty"`
+	Count int    `json:"count,omitempty" doc:"at most 200; 50 if left out"`
 }
 
 // CloseCase says how a case ends.

@@ -6,30 +6,20 @@ import (
 	"encoding/hex"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
-	"github.com/drawbridge-id/drawbridge/internal/bridge"
-	"github.com/drawbridge-id/drawbridge/internal/event"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
 	"github.com/drawbridge-id/drawbridge/internal/request"
-	"github.com/drawbridge-id/drawbridge/internal/review"
 	"github.com/drawbridge-id/drawbridge/internal/store"
 	"github.com/drawbridge-id/drawbridge/mapping"
 )
 
-// Why a case is not closed.
-const (
-	ReasonPlanMissing = "plan_missing" // look first at what would end
-	ReasonPlanStale   = "plan_stale"   // something else would end now
-	ReasonCaseWider   = "case_wider"   // a part of it lies elsewhere
-)
-
 const (
 	mostPlanned = 200_000 // permits of one case
-	endsInline  = 200     // permits that end, and are told of, in the transaction that closes
+	mostListed  = 10_000  // permits of one case that a list counts
+	mostCases   = 1000    // that one page of a list looks at
 	endsShown   = 50
 	lastShown   = 20
 )
@@ -37,8 +27,9 @@ const (
 // casePart is what of a case whoever acts sees.
 type casePart struct {
 	request.Case
-	places []store.PermitPlace // of permits that live
-	wider  bool                // there is more of it elsewhere
+	places  []store.PermitPlace // of permits that live
+	wider   bool                // there is more of it elsewhere
+	waiting []access.RequestID  // what of it waits, where it is wider
 }
 
 // part reads a case, as far as whoever acts sees it. fault.NotFound if that is nothing.
@@ -46,7 +37,13 @@ func (k *desk) part(id access.CaseID) (c casePart, err error) {
 	if c.Case, err = k.v.Case(id); err != nil {
 		return c, err
 	}
-	all, err := k.v.LivePlaces(id, mostPlanned)
+	return k.partOf(c.Case, mostPlanned)
+}
+
+// partOf looks at no more than so many permits.
+func (k *desk) partOf(row request.Case, most int) (c casePart, err error) {
+	c.Case = row
+	all, err := k.v.LivePlaces(row.ID, most)
 	if err != nil {
 		return c, err
 	}
@@ -55,7 +52,7 @@ func (k *desk) part(id access.CaseID) (c casePart, err error) {
 	if len(c.places) > 0 && !c.wider && c.Waiting == 0 || k.all() {
 		return c, nil
 	}
-	keys, err := k.v.RequestKeys(store.RequestList{Case: id}, "", 10*mostCount)
+	keys, err := k.v.RequestKeys(store.RequestList{Case: row.ID}, "", 10*mostCount)
 	if err != nil {
 		return c, err
 	}
@@ -66,6 +63,7 @@ func (k *desk) part(id access.CaseID) (c casePart, err error) {
 		here = here || seen
 		if x.State.Waits() && seen {
 			waiting++
+			c.waiting = append(c.waiting, x.ID)
 		}
 	}
 	if !here {
@@ -107,11 +105,13 @@ func (s *Steward) Case(ctx context.Context, a Actor, id access.CaseID) (out Case
 }
 
 func (k *desk) caseView(c request.Case) (CaseView, error) {
-	out := CaseView{ID: c.ID, Kind: c.Kind, Opened: c.Opened, Closed: c.Closed, Reason: c.Reason, Requests: c.Waiting, Ends: []PermitView{}, Review: c.Review}
-	if c.ClosedBy == (request.Party{}) {
+	out := CaseView{ID: c.ID, Kind: c.Kind, Opened: c.Opened, Requests: c.Waiting, Ends: []PermitView{}}
+	p, closed := k.closedFor(c)
+	if !closed {
 		return out, nil
 	}
-	w, err := k.who(c.ClosedBy)
+	out.Closed, out.Reason, out.Review = p.Closed, p.Reason, p.Review
+	w, err := k.who(p.By)
 	out.ClosedBy = &w
 	return out, err
 }
@@ -119,7 +119,7 @@ func (k *desk) caseView(c request.Case) (CaseView, error) {
 // caseWhole is a case with what closing it would end.
 func (k *desk) caseWhole(c casePart) (CaseView, error) {
 	out, err := k.caseView(c.Case)
-	if err != nil || !c.Closed.IsZero() {
+	if err != nil || !out.Closed.IsZero() {
 		return out, err
 	}
 	out.Permits, out.Plan = int64(len(c.places)), c.plan()
@@ -201,189 +201,61 @@ func (s *Steward) Cases(ctx context.Context, a Actor, q CaseQuery) (out CasePage
 			return nil
 		}
 		before := ""
-		if q.After != "" {
-			c, err := v.Case(q.After)
-			if err != nil {
-				return err
-			}
-			before = c.Number
+		if strings.HasPrefix(q.After, "cas_") {
+			before = q.After
 		}
 		return k.casePage(q, before, &out)
 	})
 	return out, err
 }
 
-// casePage fills a page. It looks at as many cases as it shows, and a few more: a page of
-// somebody who sees little may be short, and still have a next one.
+// casePage fills a page. It looks at a bounded number of cases: a page of somebody who sees
+// little may be short, and still have a next one. What it goes on from names no case that
+// is not seen.
 func (k *desk) casePage(q CaseQuery, before string, out *CasePage) error {
-	n := countOf(q.Count)
-	rows, err := k.v.Cases(q.Open, before, n+1)
-	if err != nil {
-		return err
-	}
-	if len(rows) > n {
-		rows = rows[:n]
-		out.Next = rows[n-1].ID
-	}
-	for _, row := range rows {
-		if !k.all() {
-			part, err := k.part(row.ID)
-			if fault.Is(err, fault.NotFound) {
-				continue
-			}
+	n, kept := countOf(q.Count), ""
+	for looked := 0; ; {
+		rows, err := k.v.Cases(q.Open, before, n+1)
+		if err != nil || len(rows) == 0 {
+			return err
+		}
+		for _, row := range rows {
+			view, seen, err := k.listed(row, q.Open)
 			if err != nil {
 				return err
 			}
-			row = part.Case
+			if seen && len(out.Cases) == n {
+				out.Next = kept
+				return nil
+			}
+			if seen {
+				out.Cases = append(out.Cases, view)
+				kept = row.Number
+			}
 		}
-		view, err := k.caseView(row)
-		if err != nil {
-			return err
+		last := rows[len(rows)-1].Number
+		if looked += len(rows); looked >= mostCases {
+			out.Next = instantOf(last)
+			return nil
 		}
-		out.Cases = append(out.Cases, view)
+		before = last
 	}
-	return nil
 }
 
-// CloseCase ends a case, and everything that was given for it, in one instant: nothing is
-// asked for it or given for it any more, and what was given is refused from then on. It
-// begins a review of the people who had something for it.
-//
-// fault.Stale if it is closed, or if something else would end than was shown;
-// fault.Invalid if it was not shown before, or if an area would be left without an
-// administrator and nobody said that this is meant.
-func (s *Steward) CloseCase(ctx context.Context, a Actor, id access.CaseID, in CloseCase) (out CaseView, err error) {
-	if err := printed("reason", in.Reason, maxReason); err != nil {
-		return out, err
-	}
-	err = s.deciding(ctx, a, func(d *bridge.Deciding, r request.Right) error {
-		k := newDesk(&d.Tx().View, d.Policy(), d.Now(), r)
-		c, err := k.part(id)
-		if err != nil {
-			return err
-		}
-		if err := k.mayClose(d, &c, in); err != nil {
-			return err
-		}
-		if c, err = k.closeCase(d, c, in); err != nil {
-			return err
-		}
-		out, err = k.caseView(c.Case)
-		out.Permits = int64(len(c.places))
-		return err
-	})
-	return out, err
-}
+// instantOf is a place in the list of cases before all of one instant, which names none.
+func instantOf(number string) string { return number[:min(len(number), len("cas_")+9)] + "~" }
 
-// mayClose says why a case is not closed.
-func (k *desk) mayClose(d *bridge.Deciding, c *casePart, in CloseCase) error {
-	const op = "steward.CloseCase"
-	switch {
-	case in.Kind != "" && !slices.Contains([]string{"ticket", "project", "engagement", "investigation"}, in.Kind):
-		return fault.New(fault.Invalid, op, "a case is a ticket, project, engagement or investigation, not a %q", in.Kind)
-	case c.wider:
-		return fault.New(fault.Denied, op, "a part of this case lies outside your scope: it is closed by whoever administers all of it").Because(ReasonCaseWider)
-	case !c.Closed.IsZero():
-		return fault.New(fault.Stale, op, "the case is closed").Because(request.ReasonCaseClosed)
-	case in.Plan == "" && len(c.places) > 0:
-		return fault.New(fault.Invalid, op, "closing it would end what %d permits give: look at them first, and send the plan that was shown", len(c.places)).Because(ReasonPlanMissing)
-	case in.Plan != "" && in.Plan != c.plan():
-		return fault.New(fault.Stale, op, "something else would end now than was shown: look again").Because(ReasonPlanStale)
-	case in.ConfirmLast:
-		return nil
+// listed is a case in a list, if whoever acts sees anything of it.
+func (k *desk) listed(row request.Case, open bool) (view CaseView, seen bool, err error) {
+	part, err := k.partOf(row, mostListed)
+	if fault.Is(err, fault.NotFound) {
+		return view, false, nil
 	}
-	if in.Successor != nil {
-		var q request.Request
-		err := k.succeed(d, &q, *in.Successor)
-		c.Successor = q.Successor
-		return err
+	if err == nil {
+		view, err = k.caseView(part.Case)
 	}
-	left, err := k.leftAlone(c.ID)
-	if err != nil || len(left) == 0 {
-		return err
+	if view.Closed.IsZero() {
+		view.Permits = int64(len(part.places))
 	}
-	return fault.New(fault.Invalid, op, "%s would be left without an administrator who has no end: name a successor, or confirm that there will be none", k.Tree.Path(left[0])).Because(request.ReasonLast)
-}
-
-// closeCase writes the end of a case, and ends what was given for it.
-func (k *desk) closeCase(d *bridge.Deciding, c casePart, in CloseCase) (casePart, error) {
-	c.Closed, c.ClosedBy, c.Reason, c.Kind = whole(k.Now), k.by(), strings.TrimSpace(in.Reason), in.Kind
-	if c.Kind == "" {
-		c.Kind = "ticket"
-	}
-	data := map[string]string{"case": string(c.ID), "kind": c.Kind, "permits": strconv.Itoa(len(c.places)), "requests": strconv.FormatInt(c.Waiting, 10)}
-	cause := review.Cause{Trigger: review.ByCase, Case: c.ID}
-	permits, err := k.endInline(d, c)
-	if err != nil {
-		return c, err
-	}
-	cause.Permits = permits
-	if len(permits) < len(c.places) {
-		if _, err := d.Tx().EndPermitsOf(c.ID, access.EndPermitCase, k.Now); err != nil {
-			return c, err
-		}
-		c.Untold, c.Mark = true, ""
-	}
-	if len(c.places) > 0 {
-		if c.Review, err = Open(d, cause); err != nil {
-			return c, err
-		}
-		data["review"] = string(c.Review)
-	}
-	if k.r.Person != "" {
-		data["closed_by"] = string(k.r.Connection) + "/" + string(k.r.Person)
-	}
-	d.Say(event.CaseClosed, "", "", data)
-	if err := d.Tx().MoveCase(c.Case); err != nil {
-		return c, err
-	}
-	return c, k.lapseWith(d, c.ID)
-}
-
-// endInline ends the permits of a small case one by one, and tells of each. A larger one's,
-// or one with somebody of a connection that has ended, it leaves.
-func (k *desk) endInline(d *bridge.Deciding, c casePart) ([]review.Permitted, error) {
-	if len(c.places) > endsInline {
-		return nil, nil
-	}
-	var rows []store.PermitRow
-	for _, p := range c.places {
-		row, err := k.v.Permit(p.ID)
-		if err != nil {
-			return nil, err
-		}
-		if _, err := d.In(row.Connection); fault.Is(err, fault.Unauthenticated) {
-			return nil, nil
-		} else if err != nil {
-			return nil, err
-		}
-		rows = append(rows, row)
-	}
-	var all []review.Permitted
-	for _, row := range rows {
-		if err := k.end(d, row.Connection, row.ID, access.EndPermitCase); err != nil {
-			return nil, err
-		}
-		all = append(all, review.Permitted{Connection: row.Connection, Person: row.Person, Permit: row.ID, Grant: row.Grant, Scope: row.Scope, Ended: access.EndPermitCase})
-	}
-	return all, nil
-}
-
-// lapseWith lapses some of the requests that wait for a closed case, and leaves the others
-// to the background: they cannot be granted any more.
-func (k *desk) lapseWith(d *bridge.Deciding, id access.CaseID) error {
-	waiting, err := k.v.WaitingOf(id, endsInline)
-	if err != nil {
-		return err
-	}
-	for _, one := range waiting {
-		q, err := k.v.Request(one)
-		if err != nil {
-			return err
-		}
-		if err := k.lapse(d, q, request.ReasonCaseClosed); err != nil {
-			return err
-		}
-	}
-	return nil
+	return view, !open || view.Closed.IsZero(), err
 }

@@ -38,7 +38,7 @@ func TestACaseClosesInOneInstant(t *testing.T) {
 	open := k.asks(k.samActs, waiting)
 
 	_, err = k.steward.CloseCase(k.ctx, k.ann, "CASE-7", CloseCase{})
-	k.refusedFor(err, fault.Denied, ReasonCaseWider)
+	k.refusedFor(err, fault.Invalid, ReasonPlanMissing)
 	shown, err := k.steward.Case(k.ctx, k.operator, "CASE-7")
 	if err != nil || shown.Permits != 2 || shown.Requests != 1 || len(shown.Ends) != 2 || len(shown.Last) != 1 || shown.Last[0].Path != "southern/reefline/cairns" {
 		t.Fatalf("%+v, %v", shown, err)
@@ -49,8 +49,8 @@ func TestACaseClosesInOneInstant(t *testing.T) {
 	k.refusedFor(err, fault.Stale, ReasonPlanStale)
 	_, err = k.steward.CloseCase(k.ctx, k.operator, "CASE-7", CloseCase{Plan: shown.Plan})
 	k.refusedFor(err, fault.Invalid, request.ReasonLast)
-	done, err := k.steward.CloseCase(k.ctx, k.pat, "CASE-7", CloseCase{Plan: shown.Plan, Kind: "project", Reason: "rolled out", ConfirmLast: true})
-	if err != nil || done.Closed.IsZero() || done.Review == "" || done.Kind != "project" || done.ClosedBy.UserName != "pat@southern.example" {
+	done, err := k.steward.CloseCase(k.ctx, k.own, "CASE-7", CloseCase{Plan: shown.Plan, Kind: "project", Reason: "rolled out", ConfirmLast: true})
+	if err != nil || done.Closed.IsZero() || done.Review == "" || done.Kind != "project" || done.ClosedBy.UserName != "own@lantern.example" {
 		t.Fatalf("%+v, %v", done, err)
 	}
 	if k.holdsAt(banksia, k.sam, string(k.scope("southern/banksia/hobart"))) || k.holdsAt(southern, sue, string(k.scope("southern/reefline/cairns"))) ||

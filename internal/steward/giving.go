@@ -108,19 +108,7 @@ func (k *desk) fit(q *request.Request, t request.Terms) error {
 	if !k.Tree.Live(t.Scope) {
 		return fault.New(fault.Stale, op, "the area is retired").Because(access.EndPermitScope)
 	}
-	return k.caseOpen(q.Wish.Case)
-}
-
-// caseOpen refuses what belongs to a case that is closed.
-func (k *desk) caseOpen(id access.CaseID) error {
-	if id == "" {
-		return nil
-	}
-	c, err := k.v.Case(id)
-	if err == nil && !c.Closed.IsZero() {
-		err = request.Refused("steward.caseOpen", []request.Refusal{caseClosed(id)})
-	}
-	return err
+	return k.caseOpen(q.Wish.Case, t.Scope)
 }
 
 // followed notes who follows the last administrator of a scope, and refuses to go on

@@ -194,16 +194,22 @@ func (k *desk) finish(d *bridge.Deciding, id access.CaseID) error {
 			return err
 		}
 		for _, p := range some {
+			c.Mark = p.ID
+			if !p.Ended.Equal(c.Ending) {
+				continue // it ended with a part of the case, and was told of then
+			}
 			d.Say(event.PermitEnded, p.Connection, p.Person, bridge.PermitFact(p.Permit))
 			if err := d.Tx().DropWatch(p.ID); err != nil {
 				return err
 			}
-			c.Mark = p.ID
 		}
 		c.Untold = len(some) == tickWork
 		if err := d.Tx().MoveCase(c); err != nil {
 			return err
 		}
+	}
+	if c.Closed.IsZero() {
+		return nil // it was opened again meanwhile
 	}
 	return k.lapseWith(d, id)
 }

@@ -97,6 +97,12 @@ func (v *View) LivePlaces(id access.CaseID, n int) ([]PermitPlace, error) {
 		`select t.scope, t.id from permits t where t.case_id = $1 and t.case_id <> '' and t.ended_at = 0 order by t.scope, t.id limit $2`, string(id), n)
 }
 
+// CasePlaces lists where access was asked for that belongs to a case: at most n scopes.
+func (v *View) CasePlaces(id access.CaseID, n int) ([]access.ScopeID, error) {
+	return list(v, "store.CasePlaces", func(r Row) (s access.ScopeID, err error) { return s, r.Scan(&s) },
+		`select distinct r.scope from requests r where r.case_id = $1 and r.case_id <> '' order by r.scope limit $2`, string(id), n)
+}
+
 // AdministrationOf lists the scopes that somebody administers by a permit of a case that has not
 // ended, at most n.
 func (v *View) AdministrationOf(id access.CaseID, n int) ([]access.ScopeID, error) {

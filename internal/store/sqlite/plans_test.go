@@ -321,6 +321,8 @@ func requestRows(tx *store.Tx) error {
 	did.add(err)
 	_, err = tx.LivePlaces("C", 10)
 	did.add(err)
+	_, err = tx.CasePlaces("C", 10)
+	did.add(err)
 	_, err = tx.AdministrationOf("C", 10)
 	did.add(err)
 	_, err = tx.EndPermitsOf("C", access.EndPermitCase, crashDay)

@@ -160,7 +160,7 @@ func testCases(t *testing.T, f *fixture) {
 		t.Errorf("a case that there is not: %v", err)
 	}
 	f.view(func(v *store.View) error {
-		if got, err := v.Case("Z"); err != nil || got != closed {
+		if got, err := v.Case("Z"); err != nil || !reflect.DeepEqual(got, closed) {
 			t.Errorf("%+v, %v", got, err)
 		}
 		for open, want := range map[bool]string{false: "A Z ", true: "A "} {
@@ -176,7 +176,7 @@ func testCases(t *testing.T, f *fixture) {
 		if behind, err := v.Cases(false, "cas_1", 10); err != nil || len(behind) != 1 || behind[0].ID != "Z" {
 			t.Errorf("%+v, %v", behind, err)
 		}
-		if todo, err := v.UnfinishedCases(10); err != nil || len(todo) != 1 || todo[0] != closed {
+		if todo, err := v.UnfinishedCases(10); err != nil || len(todo) != 1 || !reflect.DeepEqual(todo[0], closed) {
 			t.Errorf("%+v, %v", todo, err)
 		}
 		return nil
