@@ -142,6 +142,12 @@ func (k *desk) noteRevoked(d *bridge.Deciding, p access.Permit, reason string) e
 		return nil // given back: others still look at what was taken
 	}
 	if q.State == request.Unconfirmed {
+		if !q.StateAt(k.Now).Waits() { // nobody confirmed it in time, and that stays so
+			return k.lapse(d, q, "")
+		}
+		if k.r.Is(q.For.Connection, q.For.Person) {
+			return nil // given back: others still look at what was taken
+		}
 		q.Permit = "" // it has ended
 		_, err := k.close(d, q, request.Denied, reason, event.RequestDenied)
 		return err
