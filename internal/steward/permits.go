@@ -138,16 +138,13 @@ func (k *desk) noteRevoked(d *bridge.Deciding, p access.Permit, reason string) e
 	if err != nil || q.Permit != p.ID {
 		return err
 	}
-	if q.State == request.Unconfirmed && k.concerns(q.By, q.For) {
-		return nil // given back: others still look at what was taken
-	}
-	if q.State == request.Unconfirmed {
-		if !q.StateAt(k.Now).Waits() { // nobody confirmed it in time, and that stays so
-			return k.lapse(d, q, "")
-		}
-		if k.r.Is(q.For.Connection, q.For.Person) {
-			return nil // given back: others still look at what was taken
-		}
+	switch {
+	case q.State != request.Unconfirmed:
+	case !q.StateAt(k.Now).Waits(): // nobody confirmed it in time, and that stays so
+		return k.lapse(d, q, "")
+	case k.concerns(q.By, q.For): // given back: others still look at what was taken
+		return nil
+	default:
 		q.Permit = "" // it has ended
 		_, err := k.close(d, q, request.Denied, reason, event.RequestDenied)
 		return err
