@@ -131,6 +131,19 @@ func (t Terms) Same(o Terms) bool {
 	return t.Grant == o.Grant && t.Scope == o.Scope && t.Flags == o.Flags && t.Until.Equal(o.Until)
 }
 
+// alike is how far two ends lie apart at most that people mean as one: "for 14 days", said
+// again some minutes later.
+const alike = time.Hour
+
+// Alike reports whether terms are what others are, but for ends that nobody tells apart.
+func (t Terms) Alike(o Terms) bool {
+	near := t.Until.Equal(o.Until)
+	if !t.Until.IsZero() && !o.Until.IsZero() {
+		near = t.Until.Sub(o.Until).Abs() < alike
+	}
+	return t.Grant == o.Grant && t.Scope == o.Scope && t.Flags == o.Flags && near
+}
+
 // Lessen is what an approver leaves of terms by naming a part of them; what is not named
 // stays. No grant comes without the flags that it brings by itself.
 func (t Terms) Lessen(grant access.Grant, scope access.ScopeID, flags *access.Flags, until time.Time) Terms {

@@ -397,7 +397,7 @@ func (k *desk) once(q request.Request) error {
 		if q.Wish.BreakGlass && o.State == request.Unconfirmed {
 			return fault.New(fault.Conflict, op, "access that was taken at once for this person waits to be confirmed: there is no more before that").Because(ReasonUnconfirmed)
 		}
-		if n++; o.Asked.Same(q.Asked) && o.Wish.NotBefore.Equal(q.Wish.NotBefore) && !q.Wish.BreakGlass {
+		if n++; o.Asked.Alike(q.Asked) && o.Wish.NotBefore.Equal(q.Wish.NotBefore) && !q.Wish.BreakGlass {
 			return fault.New(fault.Conflict, op, "the same was asked for and waits for a decision").Because(ReasonAsked)
 		}
 	}
