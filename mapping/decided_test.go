@@ -63,10 +63,10 @@ func TestNothingIsHeldThatNoLivingSourceGives(t *testing.T) {
 			var flags access.Flags
 			for _, s := range a.Sources {
 				from := p.widest(want, by, at, s)
-				if from == nil || ended(s, now) {
+				switch {
+				case from == nil || ended(s, now):
 					t.Fatalf("nothing gives %+v of %+v", s, a)
-				}
-				if s.Flags.Union(*from) != *from {
+				case s.Flags.Union(*from) != *from:
 					t.Fatalf("%+v of %+v has more than its source gives: %+v", s, a, *from)
 				}
 				flags = flags.Union(s.Flags)
