@@ -32,6 +32,12 @@ func (r Request) Told(s Setting) string {
 	return ""
 }
 
+// ToldEnded is what the person is told of what was granted and is over.
+func (r Request) ToldEnded(s Setting) string {
+	t := r.Result()
+	return fmt.Sprintf("Ended: %s at %s. Ask again if it is still needed.", s.Catalogue.PublicName(t.Grant), strings.Join(s.Tree.Names(t.Scope), ", "))
+}
+
 func because(reason string) string {
 	if reason == "" {
 		return ""

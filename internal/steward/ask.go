@@ -192,11 +192,16 @@ func (k *desk) wish(ask *Ask) (w request.Wish, h request.Holder, err error) {
 	return w, h, err
 }
 
-// sentTo is whom a request is sent to. Nobody learns of people by naming them: who is
-// nobody is not eligible.
+// sentTo is whom a request is sent to. Nobody learns of people by naming them: whoever is
+// neither of the own connection nor somebody whom whoever acts may know is named by the id
+// that a proposal showed, or is as nobody, who is not eligible.
 func (k *desk) sentTo(ref PersonRef) (request.Party, error) {
-	p, err := k.anybody(ref)
-	if fault.Is(err, fault.NotFound) {
+	find := k.anybody
+	if !k.r.Operator && ref.Connection != "" && ref.Connection != k.r.Connection {
+		find = k.named
+	}
+	p, err := find(ref)
+	if fault.Is(err, fault.NotFound) || fault.Is(err, fault.Denied) {
 		return request.Party{Connection: ref.Connection, Person: ref.Person}, nil
 	}
 	return request.Party{Connection: p.Connection, Person: p.ID}, err

@@ -80,6 +80,9 @@ func (k *desk) view(q request.Request, whole bool) (out RequestView, err error) 
 	if out.Permit, err = k.permitState(q.Permit); err != nil {
 		return out, err
 	}
+	if p := out.Permit; p != nil && (p.State == "ended" || p.State == "over") && out.State == request.Granted {
+		out.Told = q.ToldEnded(k.Setting)
+	}
 	out.Eligible = []Who{}
 	if whole && out.State.Waits() {
 		err = k.viewDeciders(q, &out)

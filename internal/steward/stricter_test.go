@@ -1,6 +1,7 @@
 package steward
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -190,5 +191,36 @@ func TestBrokenGlassThatIsRevokedByWhoTookItIsStillLookedAt(t *testing.T) {
 	}
 	if v, err := k.steward.Request(k.ctx, eveActs, q.ID); err != nil || v.State != request.Unconfirmed {
 		t.Errorf("%v, %v", v.State, err)
+	}
+}
+
+// Somebody of another customer, named as approver, is as nobody: whether they administer
+// anything, or exist, is not to be learned.
+func TestAnApproverElsewhereIsAsNobody(t *testing.T) {
+	k := newDesks(t)
+	ask := k.visit()
+	for _, name := range []access.PersonID{"pat@southern.example", "nobody@southern.example"} {
+		ask.Approver = &PersonRef{southern, name}
+		_, err := k.steward.Ask(k.ctx, k.samActs, ask)
+		k.refusedFor(err, fault.Invalid, request.ReasonNotEligible)
+	}
+	ask.Approver = &PersonRef{banksia, "ann@banksia.example"}
+	if v := k.asks(k.samActs, ask); v.Approver == nil || v.Approver.Person != k.ann.Person {
+		t.Errorf("%+v", v.Approver)
+	}
+}
+
+// Whoever lost what was granted is not told that they have it.
+func TestWhatHasEndedIsToldSo(t *testing.T) {
+	k := newDesks(t)
+	q := k.approves(k.hob, k.asks(k.samActs, k.visit()).ID, Approval{})
+	if !strings.HasPrefix(q.Told, "Granted: ") {
+		t.Errorf("%q", q.Told)
+	}
+	if _, err := k.steward.Revoke(k.ctx, k.hob, q.Permit.ID, "done"); err != nil {
+		t.Fatal(err)
+	}
+	if v, err := k.steward.Request(k.ctx, k.samActs, q.ID); err != nil || !strings.HasPrefix(v.Told, "Ended: ") {
+		t.Errorf("%q, %v", v.Told, err)
 	}
 }
