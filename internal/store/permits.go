@@ -166,59 +166,10 @@ func (v *View) Permit(id access.PermitID) (PermitRow, error) {
 	return p, v.found(err, "store.Permit", "permit")
 }
 
-// PermitQuery says which permits are asked for.
-type PermitQuery struct {
-	Case   access.CaseID    // "": of any, or none
-	Scopes []access.ScopeID // at one of these; nil: at any
-}
-
-// PermitPlace is where a page of permits ended; zero: before the first.
+// PermitPlace is a permit, and where what it gives lies.
 type PermitPlace struct {
 	Scope access.ScopeID
 	ID    access.PermitID
-}
-
-// LivePermits lists permits that have not ended, of all connections, by scope and id,
-// behind that place: at most n.
-func (v *View) LivePermits(q PermitQuery, after PermitPlace, n int) ([]PermitRow, error) {
-	const behind = ` and (t.scope, t.id) > ($1, $2) `
-	args := []any{string(after.Scope), string(after.ID), n}
-	switch {
-	case q.Case != "" && q.Scopes == nil:
-		return v.livePermits(`t.case_id = $4 and t.case_id <> ''`+behind, append(args, string(q.Case))...)
-	case q.Case != "":
-		return v.livePermits(`t.case_id = $4 and t.case_id <> ''`+behind+` and t.scope in (`+v.engine.Dialect().Texts("$5")+`)`, append(args, string(q.Case), jsonList(q.Scopes))...)
-	case q.Scopes == nil:
-		return v.livePermits(`true`+behind, args...)
-	}
-	return v.livePermitsAt(q.Scopes, after, n)
-}
-
-func (v *View) livePermits(where string, args ...any) ([]PermitRow, error) {
-	return list(v, "store.LivePermits", scanPermitRow, permitRows+where+` and t.ended_at = 0 order by t.scope, t.id limit $3`, args...)
-}
-
-// livePermitsAt asks scope by scope, in their order: there may be many scopes, and few of
-// them have any.
-func (v *View) livePermitsAt(scopes []access.ScopeID, after PermitPlace, n int) (all []PermitRow, err error) {
-	const op = "store.LivePermits"
-	scopes = slices.DeleteFunc(slices.Clone(scopes), func(s access.ScopeID) bool { return s < after.Scope })
-	with, err := list(v, op, func(r Row) (s access.ScopeID, err error) { return s, r.Scan(&s) },
-		`select j.value from (`+v.engine.Dialect().Texts("$1")+`) j where exists (select 1 from permits t where t.scope = j.value and t.ended_at = 0)
-		order by j.value limit $2`, jsonList(scopes), n+1)
-	for _, s := range with {
-		if err != nil || len(all) >= n {
-			break
-		}
-		from := access.PermitID("")
-		if s == after.Scope {
-			from = after.ID
-		}
-		var some []PermitRow
-		some, err = list(v, op, scanPermitRow, permitRows+`t.scope = $1 and t.id > $2 and t.ended_at = 0 order by t.id limit $3`, string(s), string(from), n-len(all))
-		all = append(all, some...)
-	}
-	return all, err
 }
 
 // VoidPermits lists permits that were given before their connection ended: at most n.

@@ -19,10 +19,6 @@ func decide(tx *store.Tx, d *store.DirectoryTx, p store.Person) error {
 	_, err6 := tx.Permit("prm_1")
 	_, err7 := tx.Limit("lim_1")
 	err = errors.Join(err, err2, err3, err4, err5, err6, err7)
-	for _, q := range []store.PermitQuery{{}, {Case: "C"}, {Scopes: []access.ScopeID{"s"}}, {Case: "C", Scopes: []access.ScopeID{"s"}}} {
-		_, err2 = tx.LivePermits(q, store.PermitPlace{}, 10)
-		err = errors.Join(err, err2)
-	}
 	_, err2 = tx.PermitsEnding(crashDay, store.PermitEnd{}, 10)
 	_, err7 = tx.VoidPermits(10)
 	_, err6 = tx.EndPermitsAt([]access.ScopeID{"t"}, access.EndPermitScope, crashDay)

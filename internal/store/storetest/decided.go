@@ -140,58 +140,6 @@ func permitRow(f *fixture, id access.PermitID) (p store.PermitRow, err error) {
 	})
 }
 
-// Permits of all connections are found by case and scope, a page at a time, each once.
-func testPermitsFound(t *testing.T, f *fixture) {
-	mara, sam := f.person(north, "per_mara", "mara"), f.person(south, "per_sam", "sam")
-	var all []access.Permit
-	for i := range 30 {
-		one := permit(fmt.Sprintf("prm_%02d", i), fmt.Sprintf("scp_%d", i%4))
-		one.Case = []access.CaseID{"", "C-1", "C-2"}[i%3]
-		who, conn := mara, north
-		if i%2 == 0 {
-			who, conn = sam, south
-		}
-		f.write(conn, func(d *store.DirectoryTx) error {
-			if err := d.PutPermit(who, one); err != nil {
-				return err
-			}
-			if i%5 > 0 {
-				all = append(all, permitOf(who, one))
-				return nil
-			}
-			_, err := d.EndPermit(one.ID, access.EndPermitRevoked, day)
-			return err
-		})
-	}
-	some := []access.ScopeID{"scp_3", "scp_1", "scp_none"}
-	for _, q := range []store.PermitQuery{{}, {Case: "C-1"}, {Scopes: some}, {Case: "C-2", Scopes: some}, {Case: "none"}, {Scopes: []access.ScopeID{}}} {
-		var want, got []access.PermitID
-		for _, s := range []access.ScopeID{"scp_0", "scp_1", "scp_2", "scp_3"} {
-			for _, p := range all {
-				if p.Scope == s && (q.Case == "" || p.Case == q.Case) && (q.Scopes == nil || slices.Contains(q.Scopes, s)) {
-					want = append(want, p.ID)
-				}
-			}
-		}
-		for at, more := (store.PermitPlace{}), true; more; {
-			f.view(func(v *store.View) error {
-				page, err := v.LivePermits(q, at, 4)
-				for _, p := range page {
-					got, at = append(got, p.ID), store.PermitPlace{Scope: p.Scope, ID: p.ID}
-					if (p.Person == mara.ID) != (p.Connection == north) {
-						t.Errorf("%s is of %s", p.ID, p.Connection)
-					}
-				}
-				more = len(page) == 4
-				return err
-			})
-		}
-		if !slices.Equal(got, want) {
-			t.Errorf("%+v: %v, want %v", q, got, want)
-		}
-	}
-}
-
 func testPermitsEnding(t *testing.T, f *fixture) {
 	mara := f.person(north, "per_mara", "mara")
 	f.write(north, func(d *store.DirectoryTx) error {

@@ -92,7 +92,6 @@ func Run(t *testing.T, open func(t *testing.T) *store.Store) {
 		{"sessions end", testSessionEnds},
 		{"what people agree to is theirs", testConsents},
 		{"permits are kept for ever", testPermits},
-		{"permits are found", testPermitsFound},
 		{"permits are found by their end", testPermitsEnding},
 		{"limits are kept for ever", testLimits},
 		{"requests are kept for ever", testRequests},
