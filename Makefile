@@ -8,7 +8,7 @@ AXE_DIR := testdata/axe
 ORACLES_DIR := testdata/scim-oracles
 FUZZINPUTS ?= 10000
 
-.PHONY: demo build test unit race lint fuzz lanes browser conformance openid-client samples scim-oracles interop bench setup-browser setup-axe setup-node setup-oracles setup-samples setup-nginx clean
+.PHONY: demo build test unit race lint fuzz lanes browser conformance openid-client samples scim-oracles interop bench setup-browser setup-axe setup-node setup-oracles setup-samples setup-nginx setup-postgres postgres clean
 
 demo:
 	$(GO) run ./cmd/drawbridge demo
@@ -38,8 +38,8 @@ lint:
 fuzz:
 	@GO="$(GO)" FUZZINPUTS="$(FUZZINPUTS)" sh .ci/fuzz
 
-lanes: setup-browser setup-axe setup-node setup-oracles setup-samples setup-nginx
-	$(GO) test -tags lanes -count=1 -timeout 15m ./cmd/drawbridge ./scim/oracles
+lanes: setup-browser setup-axe setup-node setup-oracles setup-samples setup-nginx setup-postgres
+	$(GO) test -tags lanes -count=1 -timeout 15m ./cmd/drawbridge ./scim/oracles ./internal/store/postgres
 
 browser: setup-browser setup-axe
 	$(GO) test -tags lanes -count=1 -run 'Browser' ./cmd/drawbridge
@@ -56,6 +56,10 @@ samples: setup-samples
 
 scim-oracles: setup-oracles
 	$(GO) test -tags lanes -count=1 ./scim/oracles
+
+# The store on a PostgreSQL that the tests start themselves.
+postgres: setup-postgres
+	$(GO) test -tags lanes -count=1 ./internal/store/postgres
 
 # Clients, identity providers and a SCIM tester that we did not write, against the built
 # program. RUN=Node runs the tests whose names have that in them, and no others.
@@ -76,6 +80,10 @@ setup-node:
 
 setup-nginx:
 	@sh .ci/setup nginx nginx-light
+
+# Debian starts a server of its own when it is installed, which no test uses.
+setup-postgres:
+	@sh .ci/setup "$$(ls /usr/lib/postgresql/*/bin/initdb 2>/dev/null | tail -1)" postgresql
 
 setup-samples:
 	@sh .ci/npm $(SAMPLES_DIR)

@@ -26,11 +26,7 @@ func (tx *Tx) Append(events ...event.Event) error {
 			}
 			keys[e.Connection] = conn
 		}
-		id, err := tx.audit(op, conn, e)
-		if err != nil {
-			return err
-		}
-		if _, err := tx.exec(op, `insert into outbox (id, at) values ($1, $2)`, id, ms(e.At)); err != nil {
+		if err := tx.audit(op, conn, e); err != nil {
 			return err
 		}
 		tx.appended = true
@@ -38,23 +34,22 @@ func (tx *Tx) Append(events ...event.Event) error {
 	return nil
 }
 
-func (tx *Tx) audit(op string, conn int64, e event.Event) (id int64, err error) {
+func (tx *Tx) audit(op string, conn int64, e event.Event) (err error) {
 	if tx.scratch, err = e.AppendJSON(tx.scratch[:0]); err != nil {
-		return 0, fault.Wrap(fault.Internal, op, err)
+		return fault.Wrap(fault.Internal, op, err)
 	}
 	var personal, salt, digest any
 	if len(e.Personal) > 0 {
 		text, err := json.Marshal(e.Personal)
 		if err != nil {
-			return 0, fault.Wrap(fault.Internal, op, err)
+			return fault.Wrap(fault.Internal, op, err)
 		}
 		fresh := make([]byte, 16)
 		_, _ = rand.Read(fresh) // never fails (crypto/rand)
 		personal, salt, digest = string(text), fresh, PersonalDigest(fresh, text)
 	}
-	id, err = tx.q.Insert(`insert into audit (conn, person, body, personal, salt, personal_digest) values ($1, $2, $3, $4, $5, $6)`,
-		conn, nullable(string(e.Person)), string(tx.scratch), personal, salt, digest)
-	return id, tx.failed(err, op)
+	return tx.failed(tx.q.Record(Recorded{Conn: conn, Person: nullable(string(e.Person)), Body: string(tx.scratch),
+		Personal: personal, Salt: salt, Digest: digest, At: ms(e.At)}), op)
 }
 
 // PersonalDigest is what the chain holds of an event's personal part.

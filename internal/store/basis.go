@@ -46,7 +46,7 @@ func (d *Directory) Bases(people []Person, look []mapping.Attribute) ([]Basis, e
 			b.Sessions = append(b.Sessions, s)
 		}
 		return err
-	}, `select `+sessionColumns+` where s.conn = $1 and s.person in (`+d.dialect().Texts("$2")+`) and s.state <> 0 order by s.created_at, s.id`, d.conn, jsonList(ids))
+	}, `select `+sessionColumns+` where s.conn = $1 and s.person in (`+d.dialect().Texts("$2")+`) and s.state <> 0 order by s.created_at, s.id`+d.v.own("s"), d.conn, jsonList(ids))
 }
 
 // look fills in the attributes that rules look at.

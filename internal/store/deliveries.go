@@ -247,5 +247,5 @@ func (v *View) Receiver(name string) (Receiver, error) {
 // ReadyReceivers lists receivers for whom something waits that may be sent now, whose
 // turn came first first.
 func (v *View) ReadyReceivers(now time.Time, limit int) ([]Receiver, error) {
-	return list(v, "store.ReadyReceivers", scanReceiver, `select `+receiverColumns+` where r.pending > 0 and not r.paused and r.next_at <= $1 order by r.next_at limit $2`, ms(now), limit)
+	return list(v, "store.ReadyReceivers", scanReceiver, `select `+receiverColumns+` where r.pending > 0 and not r.paused and r.next_at <= $1 order by r.next_at, r.receiver limit $2`, ms(now), limit)
 }

@@ -48,6 +48,9 @@ func (v *View) stored(id access.ConnectionID) (Directory, error) {
 // In opens a connection's directory for writing. A policy that another transaction of
 // the same commit has put in is in force here, too.
 func (tx *Tx) In(id access.ConnectionID) (*DirectoryTx, error) {
+	if err := tx.q.Enter(id); err != nil {
+		return nil, tx.failed(err, "store.In")
+	}
 	if _, err := tx.PolicyVersion(); err != nil {
 		return nil, err
 	}

@@ -31,7 +31,7 @@ func (d *DirectoryTx) NoteDrift(g *Group, members []string, now time.Time) error
 	const op = "store.NoteDrift"
 	for _, m := range members[:min(len(members), DriftOfGroup)] {
 		_, err := d.tx.exec(op, `insert into member_drift (conn, grp, member, first_seen_at, last_seen_at, times) values ($1, $2, $3, $4, $4, 1)
-			on conflict (conn, grp, member) do update set last_seen_at = $4, times = times + 1`, d.conn, int64(g.Key), clip(m, driftBytes), ms(now))
+			on conflict (conn, grp, member) do update set last_seen_at = $4, times = member_drift.times + 1`, d.conn, int64(g.Key), clip(m, driftBytes), ms(now))
 		if err != nil {
 			return err
 		}

@@ -32,14 +32,14 @@ func (d *Directory) LiveSessions(began time.Time, limit int) ([]SessionRow, erro
 // theirs is accepted any more, and nobody has been told.
 func (d *Directory) SessionsBehind(host int64, limit int) ([]SessionRow, error) {
 	return list(d.v, "store.SessionsBehind", scanSession, `select `+sessionColumns+`
-		where s.conn = $1 and s.state <> 0 and (s.connection_epoch <> $2 or s.host_epoch <> $3) limit $4`, d.conn, d.row.Epoch, host, limit)
+		where s.conn = $1 and s.state <> 0 and (s.connection_epoch <> $2 or s.host_epoch <> $3) limit $4`+d.v.own("s"), d.conn, d.row.Epoch, host, limit)
 }
 
 // SessionsOf lists at most limit live sessions that reached an application, by id
 // after one.
 func (v *View) SessionsOf(client access.ClientID, after session.ID, limit int) ([]SessionRow, error) {
 	return list(v, "store.SessionsOf", scanSession, `select `+sessionColumns+`
-		join session_clients k on k.session = s.id where k.client = $1 and k.session > $2 and s.state <> 0 order by k.session limit $3`,
+		join session_clients k on k.session = s.id where k.client = $1 and k.session > $2 and s.state <> 0 order by k.session limit $3`+v.own("s"),
 		string(client), string(after), limit)
 }
 

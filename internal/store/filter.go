@@ -311,12 +311,12 @@ func (c *compiler) document(a, top *schema.Attribute, path []string) values {
 	switch {
 	case a != top && top.MultiValued:
 		alias := "e" + c.suffix()
-		return values{from: c.dialect.Each(doc, alias, path[:len(path)-1]...), expr: c.dialect.JSON(alias+".value", a.Name)}
+		return values{from: c.dialect.Each(doc, alias, path[:len(path)-1]...), expr: c.dialect.typed(c.dialect.JSON(alias+".value", a.Name), a.Type)}
 	case a.MultiValued:
 		alias := "e" + c.suffix()
-		return values{from: c.dialect.Each(doc, alias, path...), expr: alias + ".value"}
+		return values{from: c.dialect.Each(doc, alias, path...), expr: c.dialect.typed(alias+".value", a.Type)}
 	}
-	return values{expr: c.dialect.JSON(doc, path...)}
+	return values{expr: c.dialect.typed(c.dialect.JSON(doc, path...), a.Type)}
 }
 
 // sub is a sub-attribute of one element.
@@ -326,9 +326,9 @@ func (c *compiler) sub(a *schema.Attribute, in element) values {
 	}
 	if a.MultiValued {
 		alias := "e" + c.suffix()
-		return values{from: c.dialect.Each(in.json, alias, a.Name), expr: alias + ".value"}
+		return values{from: c.dialect.Each(in.json, alias, a.Name), expr: c.dialect.typed(alias+".value", a.Type)}
 	}
-	return values{expr: c.dialect.JSON(in.json, a.Name)}
+	return values{expr: c.dialect.typed(c.dialect.JSON(in.json, a.Name), a.Type)}
 }
 
 // related are values of the relation; one that is not stored is absent.
@@ -440,7 +440,7 @@ func (c *compiler) test(e *filter.Compare, v values) string {
 		return x + sign(e.Op) + c.bind(e.Value.Float)
 	case schema.DateTime:
 		if column(v) {
-			return x + sign(e.Op) + c.bind(exactMS(e.Value))
+			return c.instant(e.Op, x, e.Value)
 		}
 		return "(instant(" + x + ") <> '' and instant(" + x + ")" + sign(e.Op) + c.bind(instantKey(e.Value.Time)) + ")"
 	}
@@ -456,14 +456,22 @@ func (c *compiler) test(e *filter.Compare, v values) string {
 // column reports whether an instant is one of the row's own, in milliseconds.
 func column(v values) bool { return strings.HasSuffix(v.expr, "_at") }
 
-// exactMS is an instant as a column of milliseconds compares with it: between two of
-// them, it is all the same where.
-func exactMS(v filter.Value) any {
+// instant compares a column of milliseconds. An instant between two of them is behind the
+// one and before the other.
+func (c *compiler) instant(op filter.Op, x string, v filter.Value) string {
 	whole := v.Time.UnixMilli()
 	if v.Time.Nanosecond()%1e6 == 0 {
-		return whole
+		return x + sign(op) + c.bind(whole)
 	}
-	return float64(whole) + 0.5
+	switch op {
+	case filter.Greater, filter.GreaterEqual:
+		return x + " > " + c.bind(whole)
+	case filter.Less, filter.LessEqual:
+		return x + " <= " + c.bind(whole)
+	case filter.NotEqual:
+		return "true"
+	}
+	return "false"
 }
 
 // text compares folded or exact text. SQL and Go agree on the order of UTF-8 bytes.

@@ -113,11 +113,15 @@ func (v *View) PolicyVersion() (int64, error) {
 	if v.changed == nil {
 		return known, nil
 	}
-	version, err := v.storedPolicyVersion()
+	var version int64
+	err := v.q.QueryRow(`select version from policy` + v.share("policy")).Scan(&version)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = nil
+	}
 	if version != known {
 		*v.changed = true
 	}
-	return version, err
+	return version, v.failed(err, "store.PolicyVersion")
 }
 
 // PolicyVersion is the version of the policy in force, from the window: never older than

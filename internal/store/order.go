@@ -68,7 +68,7 @@ func (c *compiler) single(a *schema.Attribute) values {
 		}
 		return values{expr: "(select " + c.relatedExpr(a, n) + " from " + fmt.Sprintf(c.relation.from+" order by "+c.relation.order, n) + " limit 1)"}
 	case top != a && top.MultiValued:
-		return values{expr: c.dialect.JSON(c.chosen(top), a.Name)}
+		return values{expr: c.dialect.typed(c.dialect.JSON(c.chosen(top), a.Name), a.Type)}
 	}
 	v := c.values(a)
 	if v.from != "" {
@@ -85,8 +85,8 @@ func (c *compiler) chosen(list *schema.Attribute) string {
 	}
 	primary, first := "e"+c.suffix(), "e"+c.suffix()
 	doc := c.alias + ".doc"
-	return fmt.Sprintf("coalesce((select %[1]s.value from %[2]s where %[3]s = 1 limit 1), (select %[4]s.value from %[5]s limit 1))",
-		primary, c.dialect.Each(doc, primary, path...), c.dialect.JSON(primary+".value", "primary"), first, c.dialect.Each(doc, first, path...))
+	return fmt.Sprintf("coalesce((select %[1]s.value from %[2]s where %[3]s = true limit 1), (select %[4]s.value from %[5]s limit 1))",
+		primary, c.dialect.Each(doc, primary, path...), c.dialect.typed(c.dialect.JSON(primary+".value", "primary"), schema.Boolean), first, c.dialect.Each(doc, first, path...))
 }
 
 // by is the ORDER BY of rows with a key and an expression x ("" for none).

@@ -175,7 +175,7 @@ func (d *Directory) SubjectOf(p Person) (issuer, subject string, ok bool, err er
 // Sessions lists a person's live sessions.
 func (d *Directory) Sessions(p Person) ([]SessionRow, error) {
 	return list(d.v, "store.Sessions", scanSession,
-		`select `+sessionColumns+` where s.conn = $1 and s.person = $2 and s.state <> 0 order by s.created_at, s.id`, d.conn, string(p.ID))
+		`select `+sessionColumns+` where s.conn = $1 and s.person = $2 and s.state <> 0 order by s.created_at, s.id`+d.v.own("s"), d.conn, string(p.ID))
 }
 
 // Tombstones lists deleted people who had that externalId, or that subject;

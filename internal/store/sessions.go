@@ -45,20 +45,20 @@ func stateOf(stored int64) session.State {
 
 // Session finds a session, live or ended.
 func (v *View) Session(id session.ID) (SessionRow, error) {
-	s, err := scanSession(v.q.QueryRow(`select `+sessionColumns+` where s.id = $1`, string(id)))
+	s, err := scanSession(v.q.QueryRow(`select `+sessionColumns+` where s.id = $1`+v.own("s"), string(id)))
 	return s, v.found(err, "store.Session", "session")
 }
 
 // SessionByCookie finds a session by the digest of its cookie's present secret.
 func (v *View) SessionByCookie(d credential.Digest) (SessionRow, error) {
-	s, err := scanSession(v.q.QueryRow(`select `+sessionColumns+` where s.cookie = $1`, d[:]))
+	s, err := scanSession(v.q.QueryRow(`select `+sessionColumns+` where s.cookie = $1`+v.own("s"), d[:]))
 	return s, v.found(err, "store.SessionByCookie", "session")
 }
 
 // SessionByEarlierCookie finds a session by the digest of the secret before its cookie's
 // present one, as long as that still does.
 func (v *View) SessionByEarlierCookie(d credential.Digest, now time.Time) (SessionRow, error) {
-	s, err := scanSession(v.q.QueryRow(`select `+sessionColumns+` where s.cookie_before = $1 and s.cookie_until > $2`, d[:], ms(now)))
+	s, err := scanSession(v.q.QueryRow(`select `+sessionColumns+` where s.cookie_before = $1 and s.cookie_until > $2`+v.own("s"), d[:], ms(now)))
 	return s, v.found(err, "store.SessionByEarlierCookie", "session")
 }
 

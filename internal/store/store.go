@@ -34,6 +34,34 @@ type Querier interface {
 	// Written rises with every statement that may have written something, or failed so
 	// that the transaction may be lost: as long as it stays, there is nothing to undo.
 	Written() int64
+	// Enter says that the transaction is about to write in a connection: from now on, and
+	// until it ends, no other does, on whichever node. Engines with one writer need do nothing.
+	Enter(conn access.ConnectionID) error
+	// Record appends to the audit trail and the outbox. Ids rise in the order of commits: who
+	// reads on from the last id it has seen misses nothing. Rows may be written at the commit
+	// only, so no transaction sees its own.
+	Record(r Recorded) error
+}
+
+// Recorded is a row of the audit trail with its row of the outbox.
+type Recorded struct {
+	Conn         int64 // the connection's key; 0 is the host
+	Person       any   // its id; nil: the event is about nobody
+	Body         string
+	Personal     any // text; nil: there is none
+	Salt, Digest any // bytes; nil with Personal
+	At           int64
+}
+
+// Record writes r at once: what an engine with one writer does.
+func (r Recorded) Record(q Querier) error {
+	id, err := q.Insert(`insert into audit (conn, person, body, personal, salt, personal_digest) values ($1, $2, $3, $4, $5, $6)`,
+		r.Conn, r.Person, r.Body, r.Personal, r.Salt, r.Digest)
+	if err != nil {
+		return err
+	}
+	_, err = q.Exec(`insert into outbox (id, at) values ($1, $2)`, id, r.At)
+	return err
 }
 
 // Row is one row of an answer; Scan reads its columns in their order, and nil leaves
@@ -71,6 +99,33 @@ type Dialect struct {
 	// Each is a table expression of the elements of the array at a path (or of the
 	// one value there), with the column alias.value.
 	Each func(doc, alias string, path ...string) string
+	// Typed makes a value that JSON or Each gave one of SQL's own of that type; NULL where it
+	// is of another. nil: values have their types by themselves.
+	Typed func(value string, t schema.Type) string
+	// Share and Own stand behind a select of a transaction that writes: what it read stays
+	// until the transaction ends, and with Own, nobody else reads it so. nil: there is one writer.
+	Share, Own func(alias string) string
+	// Shared says that other processes write, too: what a transaction decides by it reads.
+	Shared bool
+}
+
+func (d Dialect) typed(value string, t schema.Type) string {
+	if d.Typed == nil {
+		return value
+	}
+	return d.Typed(value, t)
+}
+
+// share and own are empty in a transaction that only reads.
+func (v *View) share(alias string) string { return v.locked(v.engine.Dialect().Share, alias) }
+
+func (v *View) own(alias string) string { return v.locked(v.engine.Dialect().Own, alias) }
+
+func (v *View) locked(by func(string) string, alias string) string {
+	if by == nil || v.changed == nil {
+		return ""
+	}
+	return by(alias)
 }
 
 // Fold and Instant are the functions of one text that engines must offer to SQL
@@ -92,6 +147,7 @@ func instantKey(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05
 // Store is the durable truth of all connections, with this node's window of epochs.
 type Store struct {
 	engine  Engine
+	shared  bool // other processes write, too
 	window  *window
 	defined *definitions
 	scans   *admission.Turnstile // where searches that no index serves take turns
@@ -100,7 +156,7 @@ type Store struct {
 
 // New makes a Store over an engine whose schema is in place.
 func New(ctx context.Context, e Engine) (*Store, error) {
-	s := &Store{engine: e, window: newWindow(windowEntries), defined: &definitions{}, scans: admission.NewTurnstile(wideScans, wideScansOfOne, scansInLine)}
+	s := &Store{engine: e, shared: e.Dialect().Shared, window: newWindow(windowEntries), defined: &definitions{}, scans: admission.NewTurnstile(wideScans, wideScansOfOne, scansInLine)}
 	s.window.wide.Store(&wide{})
 	err := s.Update(ctx, func(tx *Tx) error { return tx.heedOlder() })
 	if err != nil {
@@ -132,6 +188,7 @@ func (s *Store) update(ctx context.Context, lane access.ConnectionID, fn func(*T
 	var tx *Tx
 	return s.engine.Update(ctx, lane, func(q Querier) error {
 		tx = &Tx{View: *s.over(ctx, q), savepoints: savepoints}
+		tx.wideChanged = s.shared
 		tx.changed = &tx.wideChanged
 		if err := fn(tx); tx.lost == nil {
 			return err

@@ -143,11 +143,7 @@ func (tx *Tx) Unmute(stream, subject string) error {
 // Muted reports whether a stream is silent about one of the subjects.
 func (v *View) Muted(stream string, subjects []string) (muted bool, err error) {
 	const op = "store.Muted"
-	keys, err := json.Marshal(subjects)
-	if err != nil {
-		return false, fault.Wrap(fault.Internal, op, err)
-	}
-	err = v.q.QueryRow(`select exists (select 1 from stream_muted where stream = $1 and subject in (`+v.engine.Dialect().Texts("$2")+`))`, stream, string(keys)).Scan(&muted)
+	err = v.q.QueryRow(`select exists (select 1 from stream_muted where stream = $1 and subject in (`+v.engine.Dialect().Texts("$2")+`))`, stream, jsonList(subjects)).Scan(&muted)
 	return muted, v.failed(err, op)
 }
 

@@ -39,7 +39,7 @@ func (d *DirectoryTx) AddTraffic(rows []TrafficRow) error {
 	for i := range rows {
 		r := &rows[i]
 		key, err := d.tx.q.Insert(`insert into scim_log (conn, at, failed, person, people, marks, body)
-			values ($1, $2, $3, $4, $5, case when $4 is null or exists (select 1 from people where conn = $1 and id = $4) then $6 else '' end, $7)`,
+			values ($1, $2, $3, cast($4 as text), $5, case when cast($4 as text) is null or exists (select 1 from people where conn = $1 and id = cast($4 as text)) then $6 else '' end, $7)`,
 			d.conn, ms(r.At), r.Failed, nullable(string(r.Person)), words(r.People), words(r.Marks), string(r.Body))
 		if err != nil {
 			return d.v.failed(err, "store.AddTraffic")

@@ -54,12 +54,21 @@ func OpenEngine(ctx context.Context, path string) (store.Engine, error) {
 type engine struct{ db *sqlitedb.DB }
 
 func (e engine) Update(ctx context.Context, lane access.ConnectionID, fn func(store.Querier) error, committed func()) error {
-	return e.db.UpdateIn(ctx, string(lane), func(q sqlitedb.Querier) error { return fn(q) }, committed)
+	return e.db.UpdateIn(ctx, string(lane), func(q sqlitedb.Querier) error { return fn(querier{q}) }, committed)
 }
 
 func (e engine) View(ctx context.Context, fn func(store.Querier) error) error {
-	return e.db.View(ctx, func(q sqlitedb.Querier) error { return fn(q) })
+	return e.db.View(ctx, func(q sqlitedb.Querier) error { return fn(querier{q}) })
 }
+
+// querier adds what one writer has for nothing.
+type querier struct{ sqlitedb.Querier }
+
+// Enter implements store.Querier: there is one writer.
+func (querier) Enter(access.ConnectionID) error { return nil }
+
+// Record implements store.Querier.
+func (q querier) Record(r store.Recorded) error { return r.Record(q) }
 
 func (e engine) Close() error { return e.db.Close() }
 

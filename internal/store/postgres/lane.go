@@ -1,0 +1,392 @@
+package postgres
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/internal/fault"
+	"github.com/drawbridge-id/drawbridge/internal/store"
+)
+
+// A commit takes what is waiting, up to these bounds. PostgreSQL keeps 64 subtransactions
+// of a transaction at hand; with more, everybody's reading slows down. One connection has
+// so many in a row before the next has its turn.
+const (
+	maxBatch     = 60
+	maxBatchTime = 20 * time.Millisecond
+	inARow       = 16
+)
+
+// attempts is how often a transaction runs that another one hinders.
+const attempts = 8
+
+// lane is one goroutine that writes.
+type lane struct {
+	e     *engine
+	conn  *pgxpool.Conn // of the transaction that is under way
+	s     *session
+	lines []*line // that it serves
+	batch []*request
+}
+
+func (l *lane) loop() {
+	defer l.e.lanes.Done()
+	for first := l.e.queue.take(); first != nil; first = l.e.queue.take() {
+		l.serve(first)
+	}
+}
+
+// serve runs what is waiting in one transaction, first's first, then tells.
+func (l *lane) serve(first *line) {
+	l.lines, l.batch = []*line{first}, l.batch[:0]
+	r := l.e.queue.next(first)
+	if r == nil {
+		l.e.queue.giveBack(first)
+		return
+	}
+	if err := l.connect(); err != nil {
+		r.finish(err)
+	} else {
+		l.transaction(r)
+		l.leave()
+	}
+	l.e.queue.giveBack(l.lines...)
+}
+
+// connect takes a connection from the pool.
+func (l *lane) connect() error {
+	ctx, cancel := context.WithTimeout(context.Background(), acquireTime)
+	defer cancel()
+	conn, err := l.e.writers.Acquire(ctx)
+	if err != nil {
+		return fault.Wrap(fault.Unavailable, op+".Update", err)
+	}
+	l.conn, l.s = conn, l.e.sessionOf(conn.Conn().PgConn(), true)
+	return nil
+}
+
+// leave gives the connection back, without a transaction.
+func (l *lane) leave() {
+	if l.conn != nil {
+		l.s.leave()
+		l.conn.Release()
+	}
+	l.conn, l.s = nil, nil
+}
+
+// transaction runs r and what else waits, optimistically: without savepoints. As soon as
+// something is to be undone, what has run so far runs again, with them.
+func (l *lane) transaction(r *request) {
+	l.open(r.conn)
+	start := time.Now()
+	for ; r != nil; r = l.another(start) {
+		before := l.s.written
+		err := l.run(r)
+		switch {
+		case l.s.lost == nil && err == nil:
+			l.batch = append(l.batch, r)
+		case l.s.lost == nil && l.s.written == before: // there is nothing to undo
+			l.s.recorded = l.s.recorded[:r.recorded]
+			r.finish(err)
+		case l.s.lost != nil && (refused(l.s.cause) || retried(l.s.cause) || !answered(l.s.cause)):
+			r.careful = refused(l.s.cause)
+			l.again(append(l.batch, r))
+			return
+		default: // it alone has failed; what ran before it runs again, and stays
+			err = cmp.Or(err, l.s.lost)
+			l.again(l.batch)
+			r.finish(err)
+			return
+		}
+	}
+	if err := l.commit(l.batch); err != nil {
+		l.again(l.batch)
+	}
+}
+
+// run runs one request in the transaction that is open.
+func (l *lane) run(r *request) error {
+	r.recorded = len(l.s.recorded)
+	return guard(r.fn, l.s)
+}
+
+// open begins the transaction of those who write in a connection ("" is the host).
+func (l *lane) open(conn access.ConnectionID) {
+	l.s.begin(beginWrite)
+	l.s.enter(conn)
+}
+
+// another is the next request for the same transaction: of the lines that it serves, else of
+// one whose connection nobody else is writing in.
+func (l *lane) another(start time.Time) *request {
+	if len(l.batch) >= maxBatch || time.Since(start) > maxBatchTime {
+		return nil
+	}
+	at := l.lines[len(l.lines)-1]
+	if len(l.lines) == 1 || l.inARow(at) < inARow {
+		if r := l.e.queue.next(at); r != nil {
+			return r
+		}
+	}
+	if l.lines[0].conn == "" || l.s.lost != nil {
+		return nil
+	}
+	next := l.e.queue.more()
+	if next == nil {
+		return nil
+	}
+	if free, err := l.s.tryEnter(next.conn); err != nil || !free {
+		l.e.queue.giveBack(next)
+		return nil
+	}
+	l.lines = append(l.lines, next)
+	return l.e.queue.next(next)
+}
+
+func (l *lane) inARow(at *line) (n int) {
+	for i := len(l.batch) - 1; i >= 0 && l.batch[i].conn == at.conn; i-- {
+		n++
+	}
+	return n
+}
+
+// again runs requests in a new transaction, each with a savepoint, until nothing hinders it.
+func (l *lane) again(left []*request) {
+	var cause, err error
+	for try := 1; len(left) > 0; try++ {
+		if err = l.renew(); err != nil {
+			break
+		}
+		if left, err = l.saved(left); err == nil {
+			err = l.commit(left)
+		}
+		if err == nil {
+			return
+		}
+		if cause = l.s.cause; try == attempts || !retried(cause) && answered(cause) {
+			break
+		}
+		time.Sleep(time.Duration(rand.IntN(1<<min(try, 6))) * time.Millisecond) //nolint:gosec // a jitter
+	}
+	for _, r := range left {
+		r.finish(&fault.Error{Kind: fault.Unavailable, Op: op + ".Update", Err: err})
+	}
+}
+
+// renew undoes the transaction. A connection that is gone took it along.
+func (l *lane) renew() error {
+	if !l.s.pg.IsClosed() && l.s.end(context.Background(), "rollback") == nil {
+		return nil
+	}
+	l.leave()
+	return l.connect()
+}
+
+// saved runs requests with savepoints. Who fails is told at once; left are the others.
+func (l *lane) saved(all []*request) (left []*request, err error) {
+	l.s.begin(beginWrite)
+	for _, conn := range connectionsOf(all) { // in one order, whoever does so
+		l.s.enter(conn)
+	}
+	for i, r := range all {
+		err := l.runSaved(r)
+		if l.s.lost != nil {
+			return append(left, all[i:]...), l.s.lost
+		}
+		if err != nil {
+			r.finish(err)
+			continue
+		}
+		left = append(left, r)
+	}
+	return left, nil
+}
+
+// runSaved runs a request so that its error undoes it alone. What a constraint refuses is
+// run once more, each of its statements with a savepoint.
+func (l *lane) runSaved(r *request) error {
+	for {
+		l.s.ahead = append(l.s.ahead, "savepoint one")
+		entered := maps.Clone(l.s.entered)
+		l.s.careful = r.careful
+		err := l.run(r)
+		l.s.careful = false
+		if l.s.lost == nil && err == nil {
+			l.s.ahead = append(l.s.ahead, "release savepoint one")
+			return nil
+		}
+		cause := l.s.cause
+		if l.s.lost != nil {
+			err = cmp.Or(err, l.s.lost) // whatever fn made of it
+			if retried(cause) || !answered(cause) {
+				return err
+			}
+		}
+		careful := l.s.lost != nil && refused(cause) && !r.careful
+		if back := l.undo(r, entered); back != nil {
+			return back
+		}
+		if !careful {
+			return err
+		}
+		r.careful = true
+	}
+}
+
+func (l *lane) undo(r *request, entered map[access.ConnectionID]bool) error {
+	lost := l.s.lost != nil
+	l.s.lost, l.s.cause = nil, nil
+	l.s.recorded, l.s.saved, l.s.entered = l.s.recorded[:r.recorded], nil, entered
+	if lost {
+		l.s.ahead = l.s.ahead[:0]
+	} else if len(l.s.ahead) > 0 { // its savepoint, if it has sent nothing
+		if err := l.s.flush(); err != nil {
+			return err
+		}
+	}
+	if err := l.s.command(context.Background(), "rollback to savepoint one; release savepoint one"); err != nil {
+		return l.s.lose(err)
+	}
+	return nil
+}
+
+// commit writes what is recorded and commits. An error: nothing has been committed, and
+// the requests may run again; whoever cannot is told.
+func (l *lane) commit(batch []*request) error {
+	if len(batch) == 0 {
+		return l.s.end(context.Background(), "rollback")
+	}
+	if l.s.lost != nil {
+		return l.s.lost
+	}
+	if err := l.s.flush(); err != nil {
+		return err
+	}
+	xid, err := l.s.record()
+	if err != nil {
+		return err
+	}
+	turn := l.e.turns.take()
+	err = l.s.command(context.Background(), "commit")
+	if err != nil {
+		err = l.settle(xid, err)
+	}
+	l.e.turns.wait(turn)
+	if err == nil {
+		for _, r := range batch {
+			if r.committed != nil {
+				r.committed()
+			}
+		}
+	}
+	l.e.turns.done()
+	if err != nil {
+		return err
+	}
+	for _, r := range batch {
+		r.finish(nil)
+	}
+	return nil
+}
+
+// settle asks what has become of a commit of which the answer was lost: nobody may be told
+// that it failed when it did not.
+func (l *lane) settle(xid string, cause error) error {
+	if answered(cause) || xid == "" {
+		return l.s.lose(cause)
+	}
+	for wait := 10 * time.Millisecond; ; wait = min(2*wait, time.Second) {
+		status, err := l.e.statusOf(xid)
+		switch {
+		case err == nil && status == "committed":
+			return nil
+		case err == nil && status != "in progress":
+			return l.s.lose(cause)
+		case l.e.isClosed():
+			return l.s.lose(errors.Join(cause, err))
+		}
+		time.Sleep(wait)
+	}
+}
+
+func connectionsOf(all []*request) []access.ConnectionID {
+	seen := map[access.ConnectionID]bool{}
+	for _, r := range all {
+		seen[r.conn] = true
+	}
+	return slices.Sorted(maps.Keys(seen))
+}
+
+func (r *request) finish(err error) {
+	r.err = err
+	close(r.done)
+}
+
+// leave makes sure that no transaction is left open on the connection.
+func (s *session) leave() {
+	s.ahead = s.ahead[:0]
+	if s.pg.IsClosed() || s.pg.TxStatus() == 'I' {
+		return
+	}
+	if err := s.command(context.Background(), "rollback"); err != nil {
+		_ = s.pg.Close(context.Background()) // the pool opens another
+	}
+}
+
+const recordSQL = `with a as (insert into audit (conn, person, body, personal, salt, personal_digest) values ($1, $2, $3, $4, $5, $6) returning id)
+	insert into outbox (id, at) select id, $7 from a`
+
+// record writes what was recorded: the last thing before the commit, under a lock that
+// everybody takes who does so, so that ids rise in the order of commits. It says which
+// transaction this is; "": it has written nothing.
+func (s *session) record() (xid string, err error) {
+	batch := &pgconn.Batch{}
+	if len(s.recorded) > 0 {
+		st, err := s.prepare(recordSQL)
+		if err != nil {
+			return "", err
+		}
+		batch.ExecParams("select pg_advisory_xact_lock("+orderLock+")", nil, nil, nil, nil)
+		for _, r := range s.recorded {
+			values, formats, err := bindAll([]any{r.Conn, r.Person, r.Body, r.Personal, r.Salt, r.Digest, r.At})
+			if err != nil {
+				return "", err
+			}
+			batch.ExecPrepared(st.Name, values, formats, nil)
+		}
+	}
+	batch.ExecParams("select pg_current_xact_id_if_assigned()::text", nil, nil, nil, nil)
+	results, err := s.pg.ExecBatch(context.Background(), batch).ReadAll()
+	if err != nil {
+		return "", s.lose(err)
+	}
+	last := results[len(results)-1]
+	if len(last.Rows) != 1 {
+		return "", s.lose(fmt.Errorf("no transaction id"))
+	}
+	return string(last.Rows[0][0]), nil
+}
+
+// tryEnter takes a connection's lock if nobody has it: whoever holds others does not wait.
+func (s *session) tryEnter(conn access.ConnectionID) (free bool, err error) {
+	if s.entered[conn] {
+		return true, nil
+	}
+	err = s.QueryRow("select pg_try_advisory_xact_lock(" + lockOf(conn) + ")").Scan(&free)
+	if free {
+		s.entered[conn] = true
+	}
+	return free, err
+}
+
+var _ store.Querier = (*session)(nil)

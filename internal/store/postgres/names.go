@@ -1,0 +1,77 @@
+package postgres
+
+import (
+	"context"
+	"hash/fnv"
+	"regexp"
+	"strconv"
+	"sync"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/internal/fault"
+)
+
+// names are what the engine knows of the schema: of each table its first column, of each
+// unique index its last.
+type names struct {
+	first map[string]string
+	last  map[string]string
+	texts sync.Map // inserts, with what they return
+}
+
+const namesSQL = `select 't', c.relname, a.attname from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum = 1
+	where c.relnamespace = current_schema()::regnamespace and c.relkind = 'r'
+	union all select 'i', c.relname, a.attname from pg_index i join pg_class c on c.oid = i.indexrelid
+	join pg_attribute a on a.attrelid = c.oid and a.attnum = i.indnatts
+	where c.relnamespace = current_schema()::regnamespace and i.indisunique`
+
+func readNames(ctx context.Context, pg *pgconn.PgConn) (*names, error) {
+	n := &names{first: map[string]string{}, last: map[string]string{}}
+	results, err := pg.Exec(ctx, namesSQL).ReadAll()
+	if err != nil {
+		return nil, classify(err, n.lastColumn)
+	}
+	for _, values := range results[0].Rows {
+		of := n.last
+		if string(values[0]) == "t" {
+			of = n.first
+		}
+		of[string(values[1])] = string(values[2])
+	}
+	return n, nil
+}
+
+func (n *names) lastColumn(constraint string) string { return n.last[constraint] }
+
+var inserts = regexp.MustCompile(`(?i)^\s*insert into (\w+)`)
+
+// returning makes an insert return the table's first column.
+func (n *names) returning(query string) (string, error) {
+	if text, known := n.texts.Load(query); known {
+		return text.(string), nil
+	}
+	table := inserts.FindStringSubmatch(query)
+	if table == nil || n.first[table[1]] == "" {
+		return "", fault.New(fault.Internal, op, "this inserts into no table: %s", query)
+	}
+	text := query + " returning " + n.first[table[1]]
+	n.texts.Store(query, text)
+	return text, nil
+}
+
+// Advisory locks are pairs of integers: the first is ours.
+const (
+	lockSpace   = 0x64726272 // "drbr"
+	orderLock   = "1685217906, 1"
+	migrateLock = "1685217906, 2"
+)
+
+// lockOf is the lock of those who write in a connection; "" is the host. Two connections
+// may have the same one: they only wait for each other then.
+func lockOf(conn access.ConnectionID) string {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte("connection " + conn))                                  // never fails
+	return strconv.Itoa(lockSpace+1) + ", " + strconv.Itoa(int(int32(h.Sum32()))) //nolint:gosec // any 32 bits do
+}

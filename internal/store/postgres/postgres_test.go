@@ -1,0 +1,41 @@
+//go:build lanes
+
+package postgres
+
+import (
+	"testing"
+
+	"github.com/drawbridge-id/drawbridge/internal/store"
+	"github.com/drawbridge-id/drawbridge/internal/store/storetest"
+)
+
+func wrapped(t testing.TB, wrap func(store.Engine) store.Engine) *store.Store {
+	t.Helper()
+	e, err := OpenEngine(t.Context(), Options{URL: migrated(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := store.New(t.Context(), wrap(e))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+func openStore(t testing.TB) *store.Store {
+	t.Helper()
+	return wrapped(t, func(e store.Engine) store.Engine { return e })
+}
+
+func TestStore(t *testing.T) {
+	storetest.Run(t, func(t *testing.T) *store.Store { return openStore(t) })
+}
+
+func TestStoreOnAFailingEngine(t *testing.T) {
+	storetest.RunFaults(t, func(t *testing.T, wrap func(store.Engine) store.Engine) *store.Store { return wrapped(t, wrap) })
+}

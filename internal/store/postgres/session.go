@@ -1,0 +1,351 @@
+package postgres
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"regexp"
+	"runtime/debug"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgtype"
+
+	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/internal/fault"
+	"github.com/drawbridge-id/drawbridge/internal/store"
+)
+
+// session is one connection with its prepared statements: the Querier of the transaction
+// that it is in. One goroutine at a time.
+//
+// A statement that fails loses the whole transaction in PostgreSQL. Where careful is set,
+// each that may write has a savepoint, so that what a constraint refuses is undone alone,
+// as in SQLite; whoever runs a transaction begins without and runs it again with it.
+type session struct {
+	pg     *pgconn.PgConn
+	names  *names
+	stmts  map[string]*statement
+	ahead  []string // are sent with the next statement
+	writer bool
+
+	// Of the transaction that is under way:
+	lost     error // why nothing can be done in it any more
+	cause    error // what the server said then
+	careful  bool
+	written  int64
+	entered  map[access.ConnectionID]bool
+	recorded []store.Recorded
+	saved    []int // how many were recorded at each savepoint
+}
+
+// statement is a prepared text.
+type statement struct {
+	*pgconn.StatementDescription
+	formats []int16 // of its columns
+	writes  bool    // it may
+}
+
+// maxStatements bounds the prepared statements of one connection.
+const maxStatements = 1024
+
+// harmless are statements that write nothing.
+var harmless = regexp.MustCompile(`(?i)^\s*(select|explain|show)\b`)
+
+func newSession(pg *pgconn.PgConn, n *names, writer bool) *session {
+	return &session{pg: pg, names: n, stmts: map[string]*statement{}, writer: writer}
+}
+
+// begin forgets the last transaction; open is what begins the next, with its first statement.
+func (s *session) begin(open string) {
+	s.ahead = append(s.ahead[:0], open)
+	s.lost, s.cause, s.careful = nil, nil, false
+	s.entered, s.recorded, s.saved = nil, nil, nil
+}
+
+// end ends the transaction, whatever state it is in.
+func (s *session) end(ctx context.Context, how string) error {
+	if len(s.ahead) > 0 && strings.HasPrefix(s.ahead[0], "begin") { // nothing was ever sent
+		s.ahead = s.ahead[:0]
+		return nil
+	}
+	s.ahead = s.ahead[:0]
+	return s.command(ctx, how)
+}
+
+// command runs statements without parameters or rows.
+func (s *session) command(ctx context.Context, text string) error {
+	return s.pg.Exec(ctx, text).Close()
+}
+
+func (s *session) prepare(query string) (*statement, error) {
+	if st := s.stmts[query]; st != nil {
+		return st, nil
+	}
+	if err := s.flush(); err != nil { // what was begun comes first
+		return nil, err
+	}
+	if len(s.stmts) >= maxStatements {
+		if err := s.forget(); err != nil {
+			return nil, err
+		}
+	}
+	described, err := s.pg.Prepare(context.Background(), fmt.Sprintf("s%d", len(s.stmts)), query, nil)
+	if err != nil {
+		return nil, s.lose(err)
+	}
+	st := &statement{StatementDescription: described, writes: !harmless.MatchString(query)}
+	st.formats = make([]int16, len(described.Fields))
+	for i, f := range described.Fields {
+		if f.DataTypeOID == pgtype.ByteaOID {
+			st.formats[i] = asBinary
+		}
+	}
+	s.stmts[query] = st
+	return st, nil
+}
+
+func (s *session) forget() error {
+	clear(s.stmts)
+	if err := s.command(context.Background(), "deallocate all"); err != nil {
+		return s.lose(err)
+	}
+	return nil
+}
+
+// flush sends what was to be sent with the next statement.
+func (s *session) flush() error {
+	if len(s.ahead) == 0 {
+		return nil
+	}
+	text := strings.Join(s.ahead, "; ")
+	s.ahead = s.ahead[:0]
+	if err := s.command(context.Background(), text); err != nil {
+		return s.lose(err)
+	}
+	return nil
+}
+
+// lose says what has become of the transaction in which a statement failed.
+func (s *session) lose(err error) error {
+	s.written++
+	said := classify(err, s.names.lastColumn)
+	if s.lost == nil {
+		s.cause, s.lost = err, &fault.Error{Kind: fault.Unavailable, Op: op, Err: fmt.Errorf("the transaction has been lost: %w", err)}
+	}
+	return said
+}
+
+const oneSavepoint = "statement"
+
+// run runs a prepared statement, with what stands ahead of it, in one round trip.
+func (s *session) run(query string, args []any) (*pgconn.Result, error) {
+	if s.lost != nil {
+		return nil, s.lost
+	}
+	st, err := s.prepare(query)
+	if err != nil {
+		return nil, err
+	}
+	if len(args) != len(st.ParamOIDs) {
+		return nil, fault.New(fault.Internal, op, "a statement of %d arguments got %d", len(st.ParamOIDs), len(args))
+	}
+	values, formats, err := bindAll(args)
+	if err != nil {
+		return nil, err
+	}
+	guarded := s.careful && st.writes
+	if guarded {
+		s.ahead = append(s.ahead, "savepoint "+oneSavepoint)
+	}
+	result, err := s.send(st, values, formats)
+	if err != nil {
+		return nil, s.failed(err, guarded)
+	}
+	if st.writes {
+		s.written++
+	}
+	if guarded {
+		s.ahead = append(s.ahead, "release savepoint "+oneSavepoint)
+	}
+	return result, nil
+}
+
+func (s *session) failed(err error, guarded bool) error {
+	if !guarded || !refused(err) {
+		return s.lose(err)
+	}
+	said := classify(err, s.names.lastColumn)
+	if back := s.command(context.Background(), "rollback to savepoint "+oneSavepoint+"; release savepoint "+oneSavepoint); back != nil {
+		return s.lose(errors.Join(err, back))
+	}
+	return said
+}
+
+func (s *session) send(st *statement, values [][]byte, formats []int16) (*pgconn.Result, error) {
+	ctx := context.Background() // the server's statement_timeout bounds it
+	if len(s.ahead) == 0 {
+		result := s.pg.ExecPrepared(ctx, st.Name, values, formats, st.formats).Read()
+		return result, result.Err
+	}
+	batch := &pgconn.Batch{}
+	for _, text := range s.ahead {
+		batch.ExecParams(text, nil, nil, nil, nil)
+	}
+	batch.ExecPrepared(st.Name, values, formats, st.formats)
+	s.ahead = s.ahead[:0]
+	results, err := s.pg.ExecBatch(ctx, batch).ReadAll()
+	if err != nil {
+		return nil, err
+	}
+	return results[len(results)-1], nil
+}
+
+// Written implements store.Querier.
+func (s *session) Written() int64 { return s.written }
+
+// Exec implements store.Querier.
+func (s *session) Exec(query string, args ...any) (int64, error) {
+	if len(args) == 0 {
+		if done, err := s.savepoint(query); done {
+			return 0, err
+		}
+	}
+	result, err := s.run(query, args)
+	if err != nil {
+		return 0, err
+	}
+	return result.CommandTag.RowsAffected(), nil
+}
+
+// savepoint runs a statement about savepoints, and keeps what is recorded in step.
+func (s *session) savepoint(query string) (done bool, err error) {
+	last := len(s.saved) - 1
+	switch {
+	case strings.HasPrefix(query, "savepoint "):
+		s.saved = append(s.saved, len(s.recorded))
+		s.ahead = append(s.ahead, query)
+	case strings.HasPrefix(query, "release savepoint "):
+		s.saved = s.saved[:last]
+		s.ahead = append(s.ahead, query)
+	case strings.HasPrefix(query, "rollback to savepoint "):
+		s.recorded = s.recorded[:s.saved[last]]
+		s.ahead = append(s.ahead, query)
+		return true, errors.Join(s.lost, s.flush())
+	default:
+		return false, nil
+	}
+	return true, s.lost
+}
+
+// Insert implements store.Querier.
+func (s *session) Insert(query string, args ...any) (key int64, err error) {
+	returning, err := s.names.returning(query)
+	if err != nil {
+		return 0, err
+	}
+	err = s.QueryRow(returning, args...).Scan(&key)
+	return key, err
+}
+
+// QueryRow implements store.Querier.
+func (s *session) QueryRow(query string, args ...any) store.Row { return first{s, query, args} }
+
+// first is the first row of an answer, asked for when it is scanned.
+type first struct {
+	s     *session
+	query string
+	args  []any
+}
+
+// Scan implements store.Row.
+func (f first) Scan(dest ...any) error {
+	result, err := f.s.run(f.query, f.args)
+	if err != nil {
+		return err
+	}
+	if len(result.Rows) == 0 {
+		return sql.ErrNoRows
+	}
+	return row{result.FieldDescriptions, result.Rows[0]}.Scan(dest...)
+}
+
+// Each implements store.Querier. All rows are read before the first is scanned: scan may
+// run other statements.
+func (s *session) Each(scan func(store.Row) error, query string, args ...any) error {
+	result, err := s.run(query, args)
+	if err != nil {
+		return err
+	}
+	return scanAll(result, scan)
+}
+
+func scanAll(result *pgconn.Result, scan func(store.Row) error) error {
+	for _, values := range result.Rows {
+		if err := scan(row{result.FieldDescriptions, values}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Search implements store.Querier. The server is asked to stop when ctx ends; the
+// transaction is lost then.
+func (s *session) Search(ctx context.Context, scan func(store.Row) error, query string, args ...any) error {
+	if s.lost != nil {
+		return s.lost
+	}
+	values, formats, err := bindAll(args)
+	if err != nil {
+		return err
+	}
+	if err := s.flush(); err != nil {
+		return classify(err, s.names.lastColumn)
+	}
+	result := s.pg.ExecParams(ctx, query, values, nil, formats, nil).Read()
+	if result.Err != nil {
+		return s.lose(result.Err)
+	}
+	return scanAll(result, scan)
+}
+
+// Enter implements store.Querier.
+func (s *session) Enter(conn access.ConnectionID) error {
+	if s.lost != nil {
+		return s.lost
+	}
+	if !s.writer {
+		return fault.New(fault.Internal, op, "a view writes nothing")
+	}
+	if s.entered[conn] {
+		return nil
+	}
+	s.enter(conn)
+	return nil
+}
+
+// enter waits for a connection's lock, at the beginning of the next statement.
+func (s *session) enter(conn access.ConnectionID) {
+	if s.entered == nil {
+		s.entered = map[access.ConnectionID]bool{}
+	}
+	s.entered[conn] = true
+	s.ahead = append(s.ahead, "select pg_advisory_xact_lock("+lockOf(conn)+")")
+}
+
+// Record implements store.Querier: the rows are written at the commit.
+func (s *session) Record(r store.Recorded) error {
+	s.recorded = append(s.recorded, r)
+	return s.lost
+}
+
+// guard turns a panic of fn into an error: the lane is everybody's.
+func guard(fn func(store.Querier) error, q store.Querier) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fault.Wrap(fault.Internal, op, fmt.Errorf("panic: %v\n%s", p, debug.Stack()))
+		}
+	}()
+	return fn(q)
+}
