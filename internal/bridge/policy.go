@@ -115,7 +115,7 @@ func (b *Bridge) putIn(ctx context.Context, p prepared, how application, check f
 		}
 	}
 	err := b.store.Update(ctx, func(tx *store.Tx) error {
-		version, err := tx.PolicyVersion()
+		version, err := tx.PolicyAlone()
 		if err != nil {
 			return err
 		}

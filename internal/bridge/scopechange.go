@@ -245,6 +245,9 @@ func (b *Bridge) putTree(ctx context.Context, t *treeTurn, now time.Time) (versi
 	reaches := reachesOf(t.was.Policy, t.next)
 	var judged *Deciding
 	err = b.store.Update(ctx, func(tx *store.Tx) error {
+		if _, err := tx.PolicyAlone(); err != nil {
+			return err
+		}
 		row, err := tx.Policy()
 		if err != nil {
 			return err

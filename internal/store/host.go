@@ -113,15 +113,20 @@ func (v *View) PolicyVersion() (int64, error) {
 	if v.changed == nil {
 		return known, nil
 	}
-	var version int64
-	err := v.q.QueryRow(`select version from policy` + v.share("policy")).Scan(&version)
-	if errors.Is(err, sql.ErrNoRows) {
-		err = nil
-	}
+	version, err := v.storedPolicyVersion()
 	if version != known {
 		*v.changed = true
 	}
-	return version, v.failed(err, "store.PolicyVersion")
+	return version, err
+}
+
+// PolicyAlone is PolicyVersion for a transaction that is going to put another policy in:
+// until it ends, nobody decides by this one. It comes first in the transaction.
+func (tx *Tx) PolicyAlone() (int64, error) {
+	if err := tx.alone("store.PolicyAlone"); err != nil {
+		return 0, err
+	}
+	return tx.PolicyVersion()
 }
 
 // PolicyVersion is the version of the policy in force, from the window: never older than
@@ -219,6 +224,9 @@ func (tx *Tx) touchConnection(id access.ConnectionID) error {
 
 // BumpHost ends every credential of the bridge.
 func (tx *Tx) BumpHost() error {
+	if err := tx.alone("store.BumpHost"); err != nil {
+		return err
+	}
 	var epoch int64
 	if err := tx.q.QueryRow(`update host set epoch = epoch + 1 returning epoch`).Scan(&epoch); err != nil {
 		return tx.failed(err, "store.BumpHost")
@@ -232,6 +240,9 @@ func (tx *Tx) BumpHost() error {
 // connections for whom it changes nothing: their decisions stand.
 func (tx *Tx) PutPolicy(hash string, source []byte, now time.Time, stand ...access.ConnectionID) (version int64, err error) {
 	const op = "store.PutPolicy"
+	if err := tx.alone(op); err != nil {
+		return 0, err
+	}
 	err = tx.q.QueryRow(`insert into policy (one, version, hash, source, applied_at, scoped) values (1, 1, $1, $2, $3, 1)
 		on conflict (one) do update set version = policy.version + 1, scoped = policy.version + 1, hash = $1, source = $2, applied_at = $3
 		returning version`, hash, string(source), ms(now)).Scan(&version)
@@ -291,6 +302,9 @@ func (tx *Tx) MovePolicy(source []byte) error {
 // there, whose state and epoch stay.
 func (tx *Tx) PutConnection(c access.Connection, now time.Time) (created bool, err error) {
 	const op = "store.PutConnection"
+	if err := tx.alone(op); err != nil {
+		return false, err
+	}
 	definition, err := json.Marshal(c)
 	if err != nil {
 		return false, fault.Wrap(fault.Internal, op, err)
@@ -327,6 +341,9 @@ func (tx *Tx) ResumeConnection(id access.ConnectionID, _ time.Time) error {
 }
 
 func (tx *Tx) setConnection(op string, id access.ConnectionID, active bool) error {
+	if err := tx.alone(op); err != nil {
+		return err
+	}
 	_, err := tx.exec(op, `update connections set epoch = epoch + (case when active = $1 then 0 else 1 end), active = $1 where id = $2`, active, string(id))
 	if err != nil {
 		return err
@@ -353,6 +370,9 @@ func (tx *Tx) PutClient(id access.ClientID, active bool) error {
 // was away when no assignment stands under it any more.
 func (tx *Tx) PutCeiling(id access.ConnectionID, c access.Ceiling) error {
 	const op = "store.PutCeiling"
+	if err := tx.alone(op); err != nil {
+		return err
+	}
 	key, err := tx.connectionKey(id)
 	if err != nil {
 		return err

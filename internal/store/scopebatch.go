@@ -62,6 +62,9 @@ func (v *View) StagedScopes(b ScopeBatch) ([]access.Scope, error) {
 
 // ForceScopeBatch puts an import in force.
 func (tx *Tx) ForceScopeBatch(b ScopeBatch) error {
+	if err := tx.alone("store.ForceScopeBatch"); err != nil {
+		return err
+	}
 	_, err := tx.exec("store.ForceScopeBatch", `update scope_batches set in_force = $1 where id = $2`, true, b.ID)
 	return err
 }

@@ -64,6 +64,9 @@ const ReasonSlug = "slug"
 // Where a scope leaves what covered it, or goes, the rows that assignments need until
 // they are decided anew stay, and are refused to new ones; PruneTree takes them away.
 func (tx *Tx) PutTree(d access.TreeDiff) error {
+	if err := tx.alone("store.PutTree"); err != nil {
+		return err
+	}
 	if err := tx.freeSlugs(d); err != nil {
 		return err
 	}

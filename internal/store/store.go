@@ -37,6 +37,10 @@ type Querier interface {
 	// Enter says that the transaction is about to write in a connection: from now on, and
 	// until it ends, no other does, on whichever node. Engines with one writer need do nothing.
 	Enter(conn access.ConnectionID) error
+	// Alone says that the transaction is about to change what all others decide by, as a
+	// policy: from now on, and until it ends, none other writes. It comes first: whoever waits
+	// for it must not be waited for.
+	Alone() error
 	// Record appends to the audit trail and the outbox. Ids rise in the order of commits: who
 	// reads on from the last id it has seen misses nothing. Rows may be written at the commit
 	// only, so no transaction sees its own.
@@ -102,9 +106,9 @@ type Dialect struct {
 	// Typed makes a value that JSON or Each gave one of SQL's own of that type; NULL where it
 	// is of another. nil: values have their types by themselves.
 	Typed func(value string, t schema.Type) string
-	// Share and Own stand behind a select of a transaction that writes: what it read stays
-	// until the transaction ends, and with Own, nobody else reads it so. nil: there is one writer.
-	Share, Own func(alias string) string
+	// Own stands behind a select of a transaction that writes: until it ends, nobody else
+	// reads these rows so, nor changes them. nil: there is one writer.
+	Own func(alias string) string
 	// Shared says that other processes write, too: what a transaction decides by it reads.
 	Shared bool
 }
@@ -116,12 +120,9 @@ func (d Dialect) typed(value string, t schema.Type) string {
 	return d.Typed(value, t)
 }
 
-// share and own are empty in a transaction that only reads.
-func (v *View) share(alias string) string { return v.locked(v.engine.Dialect().Share, alias) }
-
-func (v *View) own(alias string) string { return v.locked(v.engine.Dialect().Own, alias) }
-
-func (v *View) locked(by func(string) string, alias string) string {
+// own is empty in a transaction that only reads.
+func (v *View) own(alias string) string {
+	by := v.engine.Dialect().Own
 	if by == nil || v.changed == nil {
 		return ""
 	}
@@ -301,6 +302,9 @@ func (tx *Tx) Step(fn func() error) error {
 	}
 	return tx.lose("store.Step", errAgain)
 }
+
+// alone is described at Querier.Alone.
+func (tx *Tx) alone(op string) error { return tx.failed(tx.q.Alone(), op) }
 
 // errAgain ends a transaction in which a step is to be undone that has no savepoint.
 var errAgain = errors.New("a step that failed had written something")

@@ -117,12 +117,14 @@ func (l *lane) transaction(r *request) {
 // run runs one request in the transaction that is open.
 func (l *lane) run(r *request) error {
 	r.recorded = len(l.s.recorded)
-	return guard(r.fn, l.s)
+	err := guard(r.fn, l.s)
+	r.alone = r.alone || l.s.locks.alone
+	return err
 }
 
 // open begins the transaction of those who write in a connection ("" is the host).
 func (l *lane) open(conn access.ConnectionID) {
-	l.s.begin(beginWrite)
+	l.s.beginWrite()
 	l.s.enter(conn)
 }
 
@@ -194,7 +196,9 @@ func (l *lane) renew() error {
 
 // saved runs requests with savepoints. Who fails is told at once; left are the others.
 func (l *lane) saved(all []*request) (left []*request, err error) {
-	l.s.begin(beginWrite)
+	if l.s.beginWrite(); slices.ContainsFunc(all, func(r *request) bool { return r.alone }) {
+		l.s.beginAlone()
+	}
 	for _, conn := range connectionsOf(all) { // in one order, whoever does so
 		l.s.enter(conn)
 	}
@@ -217,7 +221,7 @@ func (l *lane) saved(all []*request) (left []*request, err error) {
 func (l *lane) runSaved(r *request) error {
 	for {
 		l.s.ahead = append(l.s.ahead, "savepoint one")
-		entered := maps.Clone(l.s.entered)
+		held := l.s.locks.clone()
 		l.s.careful = r.careful
 		err := l.run(r)
 		l.s.careful = false
@@ -233,7 +237,7 @@ func (l *lane) runSaved(r *request) error {
 			}
 		}
 		careful := l.s.lost != nil && refused(cause) && !r.careful
-		if back := l.undo(r, entered); back != nil {
+		if back := l.undo(r, held); back != nil {
 			return back
 		}
 		if !careful {
@@ -243,10 +247,10 @@ func (l *lane) runSaved(r *request) error {
 	}
 }
 
-func (l *lane) undo(r *request, entered map[access.ConnectionID]bool) error {
+func (l *lane) undo(r *request, held locks) error {
 	lost := l.s.lost != nil
 	l.s.lost, l.s.cause = nil, nil
-	l.s.recorded, l.s.saved, l.s.entered = l.s.recorded[:r.recorded], nil, entered
+	l.s.recorded, l.s.saved, l.s.locks = l.s.recorded[:r.recorded], nil, held
 	if lost {
 		l.s.ahead = l.s.ahead[:0]
 	} else if len(l.s.ahead) > 0 { // its savepoint, if it has sent nothing
@@ -379,12 +383,12 @@ func (s *session) record() (xid string, err error) {
 
 // tryEnter takes a connection's lock if nobody has it: whoever holds others does not wait.
 func (s *session) tryEnter(conn access.ConnectionID) (free bool, err error) {
-	if s.entered[conn] {
+	if s.locks.entered[conn] {
 		return true, nil
 	}
 	err = s.QueryRow("select pg_try_advisory_xact_lock(" + lockOf(conn) + ")").Scan(&free)
 	if free {
-		s.entered[conn] = true
+		s.locks.entered[conn] = true
 	}
 	return free, err
 }

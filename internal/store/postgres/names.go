@@ -66,6 +66,7 @@ const (
 	lockSpace   = 0x64726272 // "drbr"
 	orderLock   = "1685217906, 1"
 	migrateLock = "1685217906, 2"
+	writeLock   = "1685217906, 3" // shared by all who write, but for one who must be alone
 )
 
 // lockOf is the lock of those who write in a connection; "" is the host. Two connections

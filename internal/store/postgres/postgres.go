@@ -25,10 +25,7 @@ import (
 // acquireTime bounds the wait for a connection of the pool.
 const acquireTime = 10 * time.Second
 
-const (
-	beginWrite = "begin isolation level read committed"
-	beginRead  = "begin isolation level repeatable read, read only"
-)
+const beginRead = "begin isolation level repeatable read, read only"
 
 // Options say how a database is opened. The zero values are good for one node on two to
 // four processors.
@@ -225,7 +222,6 @@ var dialect = store.Dialect{
 		return "doc_each(" + document(doc) + ", " + jsonPath(path) + ") " + alias
 	},
 	Typed: typed,
-	Share: func(string) string { return " for share" },
 	Own:   func(alias string) string { return " for update of " + alias },
 }
 

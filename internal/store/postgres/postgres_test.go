@@ -39,3 +39,25 @@ func TestStore(t *testing.T) {
 func TestStoreOnAFailingEngine(t *testing.T) {
 	storetest.RunFaults(t, func(t *testing.T, wrap func(store.Engine) store.Engine) *store.Store { return wrapped(t, wrap) })
 }
+
+func TestNodes(t *testing.T) {
+	storetest.RunNodes(t, func(t *testing.T) (a, b *store.Store) {
+		url := migrated(t)
+		return node(t, url), node(t, url)
+	})
+}
+
+// node is a store over a database that others may have open, too.
+func node(t testing.TB, url string) *store.Store {
+	t.Helper()
+	s, err := Open(t.Context(), Options{URL: url})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}

@@ -17,6 +17,7 @@ type request struct {
 	conn      access.ConnectionID
 	state     atomic.Int32
 	careful   bool // a constraint refused something of it
+	alone     bool // it changes what all decide by
 	err       error
 	recorded  int // rows of the audit trail, in the transaction that is under way
 	done      chan struct{}

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
 	"runtime/debug"
 	"strings"
@@ -35,9 +36,23 @@ type session struct {
 	cause    error // what the server said then
 	careful  bool
 	written  int64
-	entered  map[access.ConnectionID]bool
+	locks    locks
 	recorded []store.Recorded
-	saved    []int // how many were recorded at each savepoint
+	saved    []savepoint
+}
+
+// locks are what a transaction holds until it ends, or goes back to a savepoint before.
+type locks struct {
+	entered map[access.ConnectionID]bool
+	alone   bool
+}
+
+func (l locks) clone() locks { return locks{maps.Clone(l.entered), l.alone} }
+
+// savepoint is what a transaction goes back to.
+type savepoint struct {
+	recorded int
+	locks    locks
 }
 
 // statement is a prepared text.
@@ -61,7 +76,20 @@ func newSession(pg *pgconn.PgConn, n *names, writer bool) *session {
 func (s *session) begin(open string) {
 	s.ahead = append(s.ahead[:0], open)
 	s.lost, s.cause, s.careful = nil, nil, false
-	s.entered, s.recorded, s.saved = nil, nil, nil
+	s.locks, s.recorded, s.saved = locks{entered: map[access.ConnectionID]bool{}}, nil, nil
+}
+
+// beginWrite begins a transaction among others that write.
+func (s *session) beginWrite() {
+	s.begin("begin isolation level read committed")
+	s.ahead = append(s.ahead, "select pg_advisory_xact_lock_shared("+writeLock+")")
+}
+
+// beginAlone begins one while no other writes.
+func (s *session) beginAlone() {
+	s.begin("begin isolation level read committed")
+	s.locks.alone = true
+	s.ahead = append(s.ahead, "select pg_advisory_xact_lock("+writeLock+")")
 }
 
 // end ends the transaction, whatever state it is in.
@@ -224,13 +252,14 @@ func (s *session) savepoint(query string) (done bool, err error) {
 	last := len(s.saved) - 1
 	switch {
 	case strings.HasPrefix(query, "savepoint "):
-		s.saved = append(s.saved, len(s.recorded))
+		s.saved = append(s.saved, savepoint{len(s.recorded), s.locks.clone()})
 		s.ahead = append(s.ahead, query)
 	case strings.HasPrefix(query, "release savepoint "):
 		s.saved = s.saved[:last]
 		s.ahead = append(s.ahead, query)
 	case strings.HasPrefix(query, "rollback to savepoint "):
-		s.recorded = s.recorded[:s.saved[last]]
+		back := s.saved[last]
+		s.recorded, s.locks = s.recorded[:back.recorded], back.locks.clone()
 		s.ahead = append(s.ahead, query)
 		return true, errors.Join(s.lost, s.flush())
 	default:
@@ -318,7 +347,7 @@ func (s *session) Enter(conn access.ConnectionID) error {
 	if !s.writer {
 		return fault.New(fault.Internal, op, "a view writes nothing")
 	}
-	if s.entered[conn] {
+	if s.locks.entered[conn] {
 		return nil
 	}
 	s.enter(conn)
@@ -327,11 +356,18 @@ func (s *session) Enter(conn access.ConnectionID) error {
 
 // enter waits for a connection's lock, at the beginning of the next statement.
 func (s *session) enter(conn access.ConnectionID) {
-	if s.entered == nil {
-		s.entered = map[access.ConnectionID]bool{}
-	}
-	s.entered[conn] = true
+	s.locks.entered[conn] = true
 	s.ahead = append(s.ahead, "select pg_advisory_xact_lock("+lockOf(conn)+")")
+}
+
+// Alone implements store.Querier.
+func (s *session) Alone() error {
+	if s.lost != nil || s.locks.alone {
+		return s.lost
+	}
+	s.locks.alone = true
+	s.ahead = append(s.ahead, "select pg_advisory_xact_lock("+writeLock+")")
+	return nil
 }
 
 // Record implements store.Querier: the rows are written at the commit.

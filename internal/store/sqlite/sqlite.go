@@ -67,6 +67,9 @@ type querier struct{ sqlitedb.Querier }
 // Enter implements store.Querier: there is one writer.
 func (querier) Enter(access.ConnectionID) error { return nil }
 
+// Alone implements store.Querier: there is one writer.
+func (querier) Alone() error { return nil }
+
 // Record implements store.Querier.
 func (q querier) Record(r store.Recorded) error { return r.Record(q) }
 

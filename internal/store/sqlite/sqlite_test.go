@@ -69,6 +69,10 @@ func TestStoreOnAFailingEngine(t *testing.T) {
 	storetest.RunFaults(t, func(t *testing.T, wrap func(store.Engine) store.Engine) *store.Store { return wrapped(t, wrap) })
 }
 
+func TestNodes(t *testing.T) {
+	storetest.RunNodes(t, func(t *testing.T) (a, b *store.Store) { s := open(t); return s, s })
+}
+
 func TestTwoProcessesCannotShareAFolder(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "data.db")
 	s, err := Open(t.Context(), path)
