@@ -1,0 +1,276 @@
+//go:build lanes
+
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+	"unicode"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/internal/fault"
+	"github.com/drawbridge-id/drawbridge/internal/store"
+)
+
+// fold and instant say in SQL what they say in Go: of every letter, and of texts in between.
+func TestFunctionsSayWhatGoSays(t *testing.T) {
+	e, err := OpenEngine(t.Context(), Options{URL: migrated(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = e.Close() })
+	texts := []string{"", "a", "ÉCOLE", "e\u0301cole", "ß ẞ ſ K Å", "İstanbul ıI", "ΣΑΣ σας", "Ǆ ǅ ǆ", "ﬃ", "🚚 Kraków", "x\u0307\u0323"}
+	for _, some := range unicode.CaseRanges {
+		var b strings.Builder
+		for r := rune(some.Lo); r <= rune(some.Hi); r++ {
+			b.WriteRune(r)
+			b.WriteByte(' ')
+		}
+		texts = append(texts, b.String())
+	}
+	times := []string{"", "x", "2026-11-20T09:30:00Z", "2026-11-20T09:30:00", "2026-11-20t09:30:00z", "2026-11-20T09:30:00.1234567891+01:30", "2026-02-29T00:00:00Z", "2024-02-29T23:59:59-23:59",
+		"0000-01-01T00:00:00Z", "0000-01-01T00:00:00+00:01", "9999-12-31T23:59:59-00:01", "2026-11-20T24:00:00Z", "2026-11-20T9:30:00Z", "2026-11-20T09:30:60Z", "2026-11-20T09:30:00,5Z",
+		"2026-11-20T09:30:00.Z", "2026-11-20T09:30Z", "2026-13-01T00:00:00Z", "2026-11-20T09:30:00+24:00", "2026-11-20T09:30:00+25:00", "2026-11-20T09:30:00.5", " 2026-11-20T09:30:00Z", "2026-11-20T09:30:00Z\n"}
+	err = e.View(t.Context(), func(q store.Querier) error {
+		ask := func(function, text, want string) {
+			var got string
+			if err := q.QueryRow("select "+function+"($1)", text).Scan(&got); err != nil || got != want {
+				t.Errorf("%s(%q) is %q in SQL, %q in Go (%v)", function, text, got, want, err)
+			}
+		}
+		for _, text := range texts {
+			ask("fold", text, store.Fold(text))
+		}
+		for _, text := range times {
+			ask("instant", text, store.Instant(text))
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Several nodes start at once on a database in which nothing is.
+func TestNodesStartAtOnce(t *testing.T) {
+	databases.mu.Lock()
+	url := address("drawbridge", empty(t))
+	databases.mu.Unlock()
+	if pending, err := Pending(t.Context(), url); err != nil || len(pending) == 0 {
+		t.Errorf("%d migrations are pending (%v)", len(pending), err)
+	}
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			s, err := Open(t.Context(), Options{URL: url})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if err := s.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if pending, err := Pending(t.Context(), url); err != nil || len(pending) != 0 {
+		t.Errorf("then %v are pending (%v)", pending, err)
+	}
+	conn, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.Background())
+	if _, err := conn.Exec(t.Context(), "insert into goose_db_version (version_id, is_applied) values (99999, true)"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(t.Context(), Options{URL: url}); !fault.Is(err, fault.Unsupported) {
+		t.Errorf("a newer schema: %v", err)
+	}
+}
+
+// What one connection writes does not wait for another's.
+func TestConnectionsWriteAtTheSameTime(t *testing.T) {
+	s := populated(t, openStore(t), "c1", "c2")
+	in := func(conn access.ConnectionID, fn func()) error {
+		return s.UpdateFor(t.Context(), conn, func(tx *store.Tx) error {
+			if _, err := tx.In(conn); err != nil {
+				return err
+			}
+			fn()
+			return nil
+		})
+	}
+	entered, leave := make(chan struct{}), make(chan struct{})
+	first := make(chan error, 1)
+	var once sync.Once
+	go func() { first <- in("c1", func() { once.Do(func() { close(entered) }); <-leave }) }()
+	<-entered
+	if err := in("c2", func() {}); err != nil {
+		t.Error(err)
+	}
+	select {
+	case err := <-first:
+		t.Errorf("the first has ended: %v", err)
+	default:
+	}
+	close(leave)
+	if err := <-first; err != nil {
+		t.Error(err)
+	}
+}
+
+// A connection that breaks in the middle of a transaction takes nothing along: it runs
+// again on another.
+func TestABrokenConnectionIsReplaced(t *testing.T) {
+	s := populated(t, openStore(t), someConn)
+	broke := 0
+	p := somePerson(1)
+	err := s.UpdateFor(t.Context(), someConn, func(tx *store.Tx) error {
+		d, err := tx.In(someConn)
+		if err != nil {
+			return err
+		}
+		if err := d.InsertPerson(&p); err != nil {
+			return err
+		}
+		if broke++; broke == 1 {
+			if err := admin("postgres", "select pg_terminate_backend(pid) from pg_stat_activity where state = 'idle in transaction' and usename = 'drawbridge'"); err != nil {
+				return err
+			}
+		}
+		return d.SetDecided(p.Key, 1, time.Time{})
+	})
+	if err != nil || broke != 2 {
+		t.Errorf("it ran %d times (%v)", broke, err)
+	}
+	if n := people(t, s); n != 1 {
+		t.Errorf("there are %d people", n)
+	}
+}
+
+func people(t *testing.T, s *store.Store) (n int64) {
+	t.Helper()
+	err := s.View(t.Context(), func(v *store.View) error {
+		all, err := v.Connections()
+		for _, c := range all {
+			n += c.People
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// Whoever fails undoes what they did, and nothing of those who share the commit; and what a
+// constraint refuses is undone alone, whatever its transaction goes on to do.
+func TestFailuresAreTheirOwn(t *testing.T) {
+	s := populated(t, openStore(t), someConn)
+	errRefused := errors.New("no")
+	var wg sync.WaitGroup
+	var kept atomic.Int64
+	for i := range 60 {
+		wg.Go(func() {
+			p, again := somePerson(int64(i)), somePerson(int64(i))
+			again.ID += "x"
+			err := s.UpdateFor(t.Context(), someConn, func(tx *store.Tx) error {
+				d, err := tx.In(someConn)
+				if err != nil {
+					return err
+				}
+				if err := d.InsertPerson(&p); err != nil {
+					return err
+				}
+				switch i % 3 {
+				case 1:
+					return errRefused
+				case 2: // goes on after a refusal
+					if err := d.InsertPerson(&again); !fault.Is(err, fault.Conflict) {
+						return fmt.Errorf("the same name again: %w", err)
+					}
+					return d.SetDecided(p.Key, 1, time.Time{})
+				}
+				return nil
+			})
+			if (i%3 == 1) != errors.Is(err, errRefused) || i%3 != 1 && err != nil {
+				t.Errorf("%d: %v", i, err)
+			}
+			if err == nil {
+				kept.Add(1)
+			}
+		})
+	}
+	wg.Wait()
+	if n := people(t, s); n != 40 || kept.Load() != 40 {
+		t.Errorf("%d people, %d were acknowledged", n, kept.Load())
+	}
+}
+
+// Two that wait for each other are told apart, and both come through.
+func TestDeadlocksAreRetried(t *testing.T) {
+	e, err := OpenEngine(t.Context(), Options{URL: migrated(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = e.Close() })
+	err = e.Update(t.Context(), "", func(q store.Querier) error {
+		_, err := q.Exec("insert into clients (id, active, epoch) values ('a', true, 0), ('b', true, 0)")
+		return err
+	}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	for _, order := range [][2]string{{"a", "b"}, {"b", "a"}} {
+		wg.Go(func() {
+			for range 5 {
+				err := e.Update(t.Context(), access.ConnectionID(order[0]), func(q store.Querier) error {
+					for _, id := range order {
+						if _, err := q.Exec("update clients set epoch = epoch + 1 where id = $1", id); err != nil {
+							return err
+						}
+						time.Sleep(5 * time.Millisecond)
+					}
+					return nil
+				}, nil)
+				if err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	err = e.View(t.Context(), func(q store.Querier) error {
+		var sum int64
+		err := q.QueryRow("select min(epoch) + max(epoch) from clients").Scan(&sum)
+		if sum != 20 {
+			t.Errorf("the epochs are %d together", sum)
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// A server that does not keep what it acknowledges is refused.
+func TestAnUnsafeServerIsRefused(t *testing.T) {
+	url := migrated(t)
+	if _, err := Open(t.Context(), Options{URL: url + " options='-c synchronous_commit=off'"}); !fault.Is(err, fault.Invalid) || !strings.Contains(fault.DetailOf(err), "synchronous_commit") {
+		t.Errorf("synchronous_commit=off: %v", err)
+	}
+	found, err := Findings(t.Context(), url)
+	if err != nil || len(found) != 1 || found[0].Code != "no_synchronous_standby" {
+		t.Errorf("found %v (%v)", found, err)
+	}
+}
