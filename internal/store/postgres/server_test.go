@@ -216,4 +216,5 @@ begin
 	insert into audit_sealed (one, id) values (1, 0);
 	insert into audit_indexed (one, id) values (1, 0);
 	insert into relay (one, mark) values (1, 0);
+	insert into exceptions_pass (id, found, working, conn, person, looked) values (1, 0, 0, 0, 0, 0);
 end $$`
