@@ -850,6 +850,30 @@ create table exceptions_pass (
   person bigint not null,
   looked bigint not null
 );
+
+create table handover_seen (
+  permit text collate "C" not null,
+  kind text collate "C" not null,
+  what text collate "C" not null,
+  first_at bigint not null,
+  last_at bigint not null,
+  primary key (permit, kind, what)
+);
+
+create table handover_ticks (
+  permit text collate "C" not null,
+  point text collate "C" not null,
+  at bigint not null,
+  by_name text collate "C" not null,
+  comment text collate "C" not null,
+  primary key (permit, point)
+);
+
+create table review_moves (
+  review text collate "C" not null primary key,
+  mark text collate "C" not null
+);
+
 insert into host (one, epoch) values (1, 1);
 insert into audit_sealed (one, id) values (1, 0);
 insert into audit_indexed (one, id) values (1, 0);
