@@ -111,7 +111,7 @@ func back(server, client net.Conn, deaf *atomic.Bool) {
 func TestALostAnswerIsLookedUp(t *testing.T) {
 	c, dir := newCutter(t)
 	url := strings.Replace(migrated(t), server.dir, dir, 1)
-	e, err := OpenEngine(t.Context(), Options{URL: url})
+	e, err := OpenEngine(t.Context(), url, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

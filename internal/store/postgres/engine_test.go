@@ -22,7 +22,7 @@ import (
 
 // fold and instant say in SQL what they say in Go: of every letter, and of texts in between.
 func TestFunctionsSayWhatGoSays(t *testing.T) {
-	e, err := OpenEngine(t.Context(), Options{URL: migrated(t)})
+	e, err := OpenEngine(t.Context(), migrated(t), Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,7 +70,7 @@ func TestNodesStartAtOnce(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 4 {
 		wg.Go(func() {
-			s, err := Open(t.Context(), Options{URL: url})
+			s, err := Open(t.Context(), url, Options{})
 			if err != nil {
 				t.Error(err)
 				return
@@ -92,7 +92,7 @@ func TestNodesStartAtOnce(t *testing.T) {
 	if _, err := conn.Exec(t.Context(), "insert into goose_db_version (version_id, is_applied) values (99999, true)"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open(t.Context(), Options{URL: url}); !fault.Is(err, fault.Unsupported) {
+	if _, err := Open(t.Context(), url, Options{}); !fault.Is(err, fault.Unsupported) {
 		t.Errorf("a newer schema: %v", err)
 	}
 }
@@ -218,7 +218,7 @@ func TestFailuresAreTheirOwn(t *testing.T) {
 
 // Two that wait for each other are told apart, and both come through.
 func TestDeadlocksAreRetried(t *testing.T) {
-	e, err := OpenEngine(t.Context(), Options{URL: migrated(t)})
+	e, err := OpenEngine(t.Context(), migrated(t), Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -266,7 +266,7 @@ func TestDeadlocksAreRetried(t *testing.T) {
 // A server that does not keep what it acknowledges is refused.
 func TestAnUnsafeServerIsRefused(t *testing.T) {
 	url := migrated(t)
-	if _, err := Open(t.Context(), Options{URL: url + " options='-c synchronous_commit=off'"}); !fault.Is(err, fault.Invalid) || !strings.Contains(fault.DetailOf(err), "synchronous_commit") {
+	if _, err := Open(t.Context(), url+" options='-c synchronous_commit=off'", Options{}); !fault.Is(err, fault.Invalid) || !strings.Contains(fault.DetailOf(err), "synchronous_commit") {
 		t.Errorf("synchronous_commit=off: %v", err)
 	}
 	found, err := Findings(t.Context(), url)

@@ -30,15 +30,15 @@ const beginRead = "begin isolation level repeatable read, read only"
 // Options say how a database is opened. The zero values are good for one node on two to
 // four processors.
 type Options struct {
-	URL     string // postgres://user@host/database?sslmode=verify-full, or what libpq's keywords say
-	Lanes   int    // transactions that write at once; 0: 4
-	Readers int    // that read at once; 0: 8
+	Lanes   int // transactions that write at once; 0: 4
+	Readers int // that read at once; 0: 8
 }
 
-// Open opens the store in a database, whose schema it brings up to date. fault.Unsupported if
-// a newer version wrote it, fault.Invalid if the database is not safe to use as it is set up.
-func Open(ctx context.Context, o Options) (*store.Store, error) {
-	e, err := OpenEngine(ctx, o)
+// Open opens the store in a database, whose schema it brings up to date. Its address is
+// postgres://user@host/database?sslmode=verify-full, or in libpq's keywords. fault.Unsupported
+// if a newer version wrote it, fault.Invalid if the database is not safe to use as it is set up.
+func Open(ctx context.Context, url string, o Options) (*store.Store, error) {
+	e, err := OpenEngine(ctx, url, o)
 	if err != nil {
 		return nil, err
 	}
@@ -51,22 +51,22 @@ func Open(ctx context.Context, o Options) (*store.Store, error) {
 }
 
 // OpenEngine opens the bare engine, for tests that put something between it and the store.
-func OpenEngine(ctx context.Context, o Options) (store.Engine, error) {
+func OpenEngine(ctx context.Context, url string, o Options) (store.Engine, error) {
 	if o.Lanes == 0 {
 		o.Lanes = 4
 	}
 	if o.Readers == 0 {
 		o.Readers = 8
 	}
-	writing, err := configure(o.URL, o.Lanes)
+	writing, err := configure(url, o.Lanes)
 	if err != nil {
 		return nil, err
 	}
-	reading, err := configure(o.URL, o.Readers)
+	reading, err := configure(url, o.Readers)
 	if err != nil {
 		return nil, err
 	}
-	if err := Migrate(ctx, o.URL); err != nil {
+	if err := Migrate(ctx, url); err != nil {
 		return nil, err
 	}
 	return open(ctx, o.Lanes, writing, reading)

@@ -11,7 +11,7 @@ import (
 
 func wrapped(t testing.TB, wrap func(store.Engine) store.Engine) *store.Store {
 	t.Helper()
-	e, err := OpenEngine(t.Context(), Options{URL: migrated(t)})
+	e, err := OpenEngine(t.Context(), migrated(t), Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +50,7 @@ func TestNodes(t *testing.T) {
 // node is a store over a database that others may have open, too.
 func node(t testing.TB, url string) *store.Store {
 	t.Helper()
-	s, err := Open(t.Context(), Options{URL: url})
+	s, err := Open(t.Context(), url, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,7 +22,7 @@ func TestBothEnginesKeepTheSame(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = embedded.Close() })
-	several, err := OpenEngine(t.Context(), Options{URL: migrated(t)})
+	several, err := OpenEngine(t.Context(), migrated(t), Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

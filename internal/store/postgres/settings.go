@@ -42,6 +42,7 @@ func configure(url string, connections int) (*pgxpool.Config, error) {
 		set["application_name"] = "drawbridge"
 	}
 	set["client_encoding"] = "UTF8"
+	set["jit"] = "off" // compiling a filter takes longer than running it
 	set["statement_timeout"] = milliseconds(statementTime)
 	set["lock_timeout"] = milliseconds(lockTime)
 	set["idle_in_transaction_session_timeout"] = milliseconds(idleTime)
