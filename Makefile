@@ -8,7 +8,7 @@ AXE_DIR := testdata/axe
 ORACLES_DIR := testdata/scim-oracles
 FUZZINPUTS ?= 10000
 
-.PHONY: demo build test unit race lint fuzz lanes browser conformance openid-client samples scim-oracles interop bench setup-browser setup-axe setup-node setup-oracles setup-samples setup-nginx setup-postgres postgres clean
+.PHONY: demo build test unit race lint fuzz lanes browser conformance openid-client samples scim-oracles interop bench setup-browser setup-axe setup-node setup-oracles setup-samples setup-nginx setup-postgres postgres setup-redis redis clean
 
 demo:
 	$(GO) run ./cmd/drawbridge demo
@@ -38,8 +38,8 @@ lint:
 fuzz:
 	@GO="$(GO)" FUZZINPUTS="$(FUZZINPUTS)" sh .ci/fuzz
 
-lanes: setup-browser setup-axe setup-node setup-oracles setup-samples setup-nginx setup-postgres
-	$(GO) test -tags lanes -count=1 -timeout 15m ./cmd/drawbridge ./scim/oracles ./internal/store/postgres
+lanes: setup-browser setup-axe setup-node setup-oracles setup-samples setup-nginx setup-postgres setup-redis
+	$(GO) test -tags lanes -count=1 -timeout 15m ./cmd/drawbridge ./scim/oracles ./internal/store/postgres ./internal/hot/redis
 
 browser: setup-browser setup-axe
 	$(GO) test -tags lanes -count=1 -run 'Browser' ./cmd/drawbridge
@@ -60,6 +60,10 @@ scim-oracles: setup-oracles
 # The store on a PostgreSQL that the tests start themselves.
 postgres: setup-postgres
 	$(GO) test -tags lanes -count=1 ./internal/store/postgres
+
+# The hot engine of several nodes, against servers that the lane starts: one, a Cluster, Sentinels.
+redis: setup-redis
+	$(GO) test -tags lanes -count=1 ./internal/hot/redis
 
 # Clients, identity providers and a SCIM tester that we did not write, against the built
 # program. RUN=Node runs the tests whose names have that in them, and no others.
@@ -84,6 +88,9 @@ setup-nginx:
 # Debian starts a server of its own when it is installed, which no test uses.
 setup-postgres:
 	@sh .ci/setup "$$(ls /usr/lib/postgresql/*/bin/initdb 2>/dev/null | tail -1)" postgresql
+
+setup-redis:
+	@sh .ci/setup redis-server redis-server
 
 setup-samples:
 	@sh .ci/npm $(SAMPLES_DIR)

@@ -69,6 +69,7 @@ var layers = []struct {
 	{"internal/store/sqlite", []string{"internal/access", "internal/fault", "internal/sqlitedb", "internal/store"}},
 	{"internal/store/postgres", []string{"internal/access", "internal/fault", "internal/store", "scim/schema"}},
 	{"internal/hot/embedded", []string{"internal/access", "internal/credential", "internal/fault", "internal/hot", "internal/session", "internal/sqlitedb"}},
+	{"internal/hot/redis", []string{"internal/access", "internal/credential", "internal/fault", "internal/hot", "internal/secret", "internal/session"}},
 	{"internal/keys", []string{"internal/credential", "internal/event", "internal/fault", "internal/store"}},
 	{"internal/egress", []string{"internal/fault"}},
 	{"internal/outbox", []string{"internal/event", "internal/fault", "internal/store"}},

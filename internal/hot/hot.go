@@ -115,6 +115,13 @@ func (g CodeGrant) By(s Showing) bool {
 		(r.DPoPKey == "" || s.DPoPKey == r.DPoPKey)
 }
 
+// Remembered is what a used code keeps: enough to know its owner, and to end what came of it.
+func (g CodeGrant) Remembered() CodeGrant {
+	r := g.Request
+	g.Request = AuthRequest{Client: r.Client, RedirectURI: r.RedirectURI, CodeChallenge: r.CodeChallenge, DPoPKey: r.DPoPKey}
+	return g
+}
+
 // CodeMemory is how long after its end a used code is recognised as replayed.
 const CodeMemory = 10 * time.Minute
 
@@ -169,6 +176,33 @@ type Rotation struct {
 	// rotations (a power cut): the family moves forward to N+1. Unverified, such a
 	// number is Unknown. Numbers at or below the live one do not need it.
 	Verified bool
+}
+
+// Judge says what a rotation of a live family is, and changes nothing.
+func (f Family) Judge(r Rotation) Outcome {
+	switch {
+	case r.Client != f.Bound.Subject.Client || r.N < 1 || f.DPoPKey != "" && r.DPoPKey == "":
+		return Unknown
+	case r.N == f.N:
+		return OK
+	case r.N > f.N && r.Verified:
+		return OK
+	case r.N > f.N:
+		return Unknown
+	case r.N == f.N-1 && r.Now.Sub(f.Rotated).Abs() < r.Grace:
+		// Abs: of two requests at once, the one that read the clock first may come last.
+		if r.DPoPKey != f.DPoPKey {
+			return Unknown
+		}
+		return Retried
+	}
+	return Replayed
+}
+
+// Rotate is the family after a rotation that is OK.
+func (f Family) Rotate(r Rotation) Family {
+	f.N, f.Rotated, f.DPoPKey = r.N+1, r.Now.Round(0).UTC(), r.DPoPKey
+	return f
 }
 
 // Engine is what every hot store does. Each verb is atomic: of any number of

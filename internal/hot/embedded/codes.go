@@ -113,18 +113,11 @@ func (c *codes) ConsumeCode(_ context.Context, d credential.Digest, by hot.Showi
 	}
 	g := e.value.grant
 	c.endLiveLocked(e.value)
-	e.value.used, e.value.grant = true, remembered(g)
+	e.value.used, e.value.grant = true, g.Remembered()
 	c.shelf.resize(e, grantBytes(e.value.grant))
 	c.shelf.keep(e, g.Expires.Add(hot.CodeMemory))
 	c.shelf.move(e, spare)
 	return g, hot.OK, nil
-}
-
-// remembered is what a used code keeps: enough to know its owner, and to end what came
-// of it.
-func remembered(g hot.CodeGrant) hot.CodeGrant {
-	return hot.CodeGrant{Request: hot.AuthRequest{Client: g.Request.Client, RedirectURI: g.Request.RedirectURI, CodeChallenge: g.Request.CodeChallenge, DPoPKey: g.Request.DPoPKey}, Session: g.Session, Active: g.Active,
-		Bound: g.Bound, Expires: g.Expires, Family: g.Family}
 }
 
 // doom forbids a family that is not stored yet.

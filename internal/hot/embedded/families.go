@@ -89,7 +89,7 @@ func (f *families) Rotate(ctx context.Context, r hot.Rotation) (hot.Family, hot.
 	if err != nil || !found {
 		return hot.Family{}, hot.Unknown, err
 	}
-	switch judge(x, r) {
+	switch x.Judge(r) {
 	case hot.OK:
 		return f.advanceLocked(ctx, s, x, r)
 	case hot.Retried:
@@ -103,31 +103,10 @@ func (f *families) Rotate(ctx context.Context, r hot.Rotation) (hot.Family, hot.
 	return hot.Family{}, hot.Unknown, nil
 }
 
-// judge says what a rotation of a live family is, and changes nothing.
-func judge(x hot.Family, r hot.Rotation) hot.Outcome {
-	switch {
-	case r.Client != x.Bound.Subject.Client || r.N < 1 || x.DPoPKey != "" && r.DPoPKey == "":
-		return hot.Unknown
-	case r.N == x.N:
-		return hot.OK
-	case r.N > x.N && r.Verified:
-		return hot.OK
-	case r.N > x.N:
-		return hot.Unknown
-	case r.N == x.N-1 && r.Now.Sub(x.Rotated).Abs() < r.Grace:
-		// Abs: of two requests at once, the one that read the clock first may come last.
-		if r.DPoPKey != x.DPoPKey {
-			return hot.Unknown
-		}
-		return hot.Retried
-	}
-	return hot.Replayed
-}
-
 // advanceLocked moves the family to r.N+1, in the file first.
 func (f *families) advanceLocked(ctx context.Context, s *stripe, x hot.Family, r hot.Rotation) (hot.Family, hot.Outcome, error) {
 	was := x.N
-	x.N, x.Rotated, x.DPoPKey = r.N+1, r.Now.Round(0).UTC(), r.DPoPKey
+	x = x.Rotate(r)
 	moved := false
 	err := f.db.Update(ctx, func(q sqlitedb.Querier) (err error) {
 		moved, err = advance(q, x, was)

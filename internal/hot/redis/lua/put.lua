@@ -1,0 +1,13 @@
+-- put: a record where there is none, for ARGV[3] milliseconds. One that is there already is given
+-- back: it is no error if it is the same, for then an answer was lost on its way.
+if not unbroken() then
+  return {'BROKEN'}
+end
+local there = redis.call('GET', KEYS[2])
+if there == ARGV[2] then
+  return {'OK'}
+elseif there then
+  return {'TAKEN', there}
+end
+redis.call('SET', KEYS[2], ARGV[2], 'PX', ARGV[3])
+return {'OK'}
