@@ -86,6 +86,7 @@ func Open(ctx context.Context, c Config) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
+	goredis.SetLogger(quiet{})
 	e := &Engine{client: goredis.NewUniversalClient(options), scripts: newScripts(), key: c.Key, prefix: c.Prefix, limits: c.Limits.orDefaults(),
 		observe: c.Observe, patient: options.ReadTimeout, redeemed: newRedeemed()}
 	if e.prefix == "" {
@@ -104,6 +105,12 @@ func Open(ctx context.Context, c Config) (*Engine, error) {
 	}
 	return e, nil
 }
+
+// quiet is the log of the client: what it would write there, it also answers.
+type quiet struct{}
+
+// Printf writes nothing.
+func (quiet) Printf(context.Context, string, ...any) {}
 
 // Answers asks the server whether it is there, for a health check: fault.Unavailable if not.
 func (e *Engine) Answers(ctx context.Context) error {
