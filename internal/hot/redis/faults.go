@@ -28,6 +28,15 @@ func classified(op string, err error) error {
 	return unavailable(op, err)
 }
 
+// classified names what the way to Redis says. If it leads nowhere, a Cluster is asked who its primaries are by now.
+func (e *Engine) classified(ctx context.Context, op string, err error) error {
+	named := classified(op, err)
+	if c, ok := e.client.(*goredis.ClusterClient); ok && fault.Is(named, fault.Unavailable) {
+		c.ReloadState(ctx)
+	}
+	return named
+}
+
 // saysOurs reports whether an answer of the server is about what we sent, and not about how the
 // server is.
 func saysOurs(answer string) bool {

@@ -202,5 +202,5 @@ func (f *Feed) wait(ctx context.Context, op string, after Position, wait time.Du
 	if errors.Is(err, goredis.Nil) {
 		return nil
 	}
-	return classified(op, err)
+	return f.e.classified(ctx, op, err)
 }

@@ -86,7 +86,7 @@ func (e *Engine) markOf(ctx context.Context, op string, partition int) (mark, er
 func (e *Engine) renew(ctx context.Context, op string, partition int) (mark, error) {
 	answer, err := e.scripts.ensure.Run(ctx, e.client, []string{e.tag(partition) + ":mark"}, credential.NewID("inc")).StringSlice()
 	if err != nil {
-		return mark{}, classified(op, err)
+		return mark{}, e.classified(ctx, op, err)
 	}
 	if len(answer) != 5 {
 		return mark{}, fault.New(fault.Unavailable, op, "the Redis server does not say which run it is in: INFO has no run_id or master_replid")
@@ -124,7 +124,7 @@ func (e *Engine) run(ctx context.Context, op string, s *goredis.Script, at place
 func (e *Engine) runOn(ctx context.Context, op string, s *goredis.Script, at place, keys []string, args ...any) ([]string, error) {
 	answer, err := s.Run(ctx, e.client, keys, append([]any{at.mark.text}, args...)...).Slice()
 	if err != nil {
-		return nil, classified(op, err)
+		return nil, e.classified(ctx, op, err)
 	}
 	texts := make([]string, 0, len(answer))
 	for _, a := range answer {

@@ -44,22 +44,40 @@ func start(t testing.TB, with ...string) *server {
 	return s
 }
 
-func (s *server) launch() {
-	s.t.Helper()
+// running starts a process of Redis; without Debian's redis-server the lane fails.
+func running(t testing.TB, said *bytes.Buffer, args ...string) *exec.Cmd {
+	t.Helper()
 	program, err := exec.LookPath("redis-server")
 	if err != nil {
-		s.t.Fatalf("this lane needs Redis (make setup-redis): %v", err)
+		t.Fatalf("this lane needs Redis (make setup-redis): %v", err)
 	}
+	cmd := exec.Command(program, args...) //nolint:gosec // Debian's, with arguments of ours
+	cmd.Stdout, cmd.Stderr = said, said
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return cmd
+}
+
+// eventually waits for something that servers do by themselves.
+func eventually(t testing.TB, what string, is func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+		if is() {
+			return
+		}
+	}
+	t.Fatalf("it takes too long until %s", what)
+}
+
+func (s *server) launch() {
+	s.t.Helper()
 	_, number, err := net.SplitHostPort(s.address)
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	args := append([]string{"--port", number, "--bind", "127.0.0.1", "--dir", s.dir, "--save", "", "--requirepass", password, "--masterauth", password, "--loglevel", "notice"}, s.with...)
-	s.cmd = exec.Command(program, args...) //nolint:gosec // Debian's, with arguments of ours
-	s.cmd.Stdout, s.cmd.Stderr = &s.said, &s.said
-	if err := s.cmd.Start(); err != nil {
-		s.t.Fatal(err)
-	}
+	s.cmd = running(s.t, &s.said, args...)
 	c := s.client()
 	defer c.Close() //nolint:errcheck // a client of the test
 	for range 200 {
