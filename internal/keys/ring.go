@@ -67,6 +67,7 @@ type Ring struct {
 	service credential.ServiceKey
 	names   credential.PairwiseKey
 	atRest  credential.AtRestKey
+	hot     credential.HotKey
 	current atomic.Pointer[set]
 
 	changing sync.Mutex // one change at a time
@@ -121,7 +122,7 @@ func Open(ctx context.Context, cfg Config) (*Ring, error) {
 func (r *Ring) derive() error {
 	return errors.Join(into(&r.refresh, r.data.RefreshKey), into(&r.cursors, r.data.CursorKey), into(&r.scim, r.data.SCIMAccessKey),
 		into(&r.cookies, r.data.CookieKey), into(&r.marks, r.data.MarkKey), into(&r.nonces, r.data.NonceKey),
-		into(&r.service, r.data.ServiceKey), into(&r.names, r.data.PairwiseKey), into(&r.atRest, r.data.AtRestKey))
+		into(&r.service, r.data.ServiceKey), into(&r.names, r.data.PairwiseKey), into(&r.atRest, r.data.AtRestKey), into(&r.hot, r.data.HotKey))
 }
 
 func into[K any](key *K, derive func() (K, error)) (err error) {
@@ -154,6 +155,9 @@ func (r *Ring) SCIMAccessKey() credential.SCIMAccessKey { return r.scim }
 
 // AtRestKey seals secrets that others gave us.
 func (r *Ring) AtRestKey() credential.AtRestKey { return r.atRest }
+
+// HotKey seals the records of a hot store that is another process.
+func (r *Ring) HotKey() credential.HotKey { return r.hot }
 
 // MarkKey makes marks of names.
 func (r *Ring) MarkKey() credential.MarkKey { return r.marks }

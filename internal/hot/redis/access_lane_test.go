@@ -50,7 +50,7 @@ func TestContractAsAUserWhoMayDoLittle(t *testing.T) {
 	_, _, err = f.Next(t.Context(), Position{p.incarnation, p.number + 3}, 50*time.Millisecond)
 	ok(t, err)
 	where.Password = secret.New("another")
-	key, err := laneKey.AtRestKey()
+	key, err := laneKey.HotKey()
 	ok(t, err)
 	if _, err := Open(t.Context(), Config{Server: where, Key: key}); !fault.Is(err, fault.Unavailable) {
 		t.Errorf("another password: %v", err)
@@ -65,7 +65,7 @@ func TestTLSIsVerified(t *testing.T) {
 	start(t, "--tls-port", fmt.Sprint(number), "--tls-cert-file", filepath.Join(dir, "cert.pem"), "--tls-key-file", filepath.Join(dir, "key.pem"), "--tls-auth-clients", "no")
 	where, err := Parse(fmt.Sprintf("rediss://:%s@127.0.0.1:%d", "pass%20of%20the%20lane", number))
 	ok(t, err)
-	key, err := laneKey.AtRestKey()
+	key, err := laneKey.HotKey()
 	ok(t, err)
 	if _, err := Open(t.Context(), Config{Server: where, Key: key}); !fault.Is(err, fault.Unavailable) {
 		t.Errorf("a certificate that nobody vouches for: %v", err)

@@ -30,7 +30,7 @@ func TestContractWhereRoomIsScarce(t *testing.T) {
 // Families go on when a bridge restarts.
 func TestContractAcrossRestartsOfTheBridge(t *testing.T) {
 	s := start(t)
-	key, err := laneKey.AtRestKey()
+	key, err := laneKey.HotKey()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -232,7 +232,7 @@ func TestEvictionRefusesAndNeverAcceptsTwice(t *testing.T) {
 		t.Fatal("nothing was evicted")
 	}
 	nothingTwice(t, e)
-	key, err := laneKey.AtRestKey()
+	key, err := laneKey.HotKey()
 	ok(t, err)
 	young, err := Open(t.Context(), Config{Server: s.where(), Prefix: "young", Key: key})
 	if !fault.Is(err, fault.Unavailable) || !strings.Contains(err.Error(), "noeviction") {

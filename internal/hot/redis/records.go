@@ -2,13 +2,11 @@ package redis
 
 import (
 	"encoding/json"
-	"errors"
 	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/credential"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
 	"github.com/drawbridge-id/drawbridge/internal/hot"
-	"github.com/drawbridge-id/drawbridge/internal/secret"
 )
 
 // Records are JSON of what package hot has, sealed under the name of their own key, so that Redis
@@ -84,19 +82,16 @@ func (e *Engine) seal(op, key string, record any) (string, error) {
 	if err != nil {
 		return "", fault.Wrap(fault.Internal, op, err)
 	}
-	sealed, err := e.key.Seal(secret.New(string(text)), key)
-	return string(sealed), err
+	sealed, err := e.key.Seal(text, key)
+	return string(sealed), fault.Wrap(fault.Internal, op, err)
 }
 
 // open reads what was sealed under this key's name. What does not open is none of ours, and an
 // error: it was moved here, or made under another data key.
 func (e *Engine) open(op, key, sealed string, record any) error {
-	if sealed == "" {
-		return fault.Wrap(fault.Internal, op, errors.New("a record is empty"))
-	}
 	text, err := e.key.Open([]byte(sealed), key)
 	if err != nil {
-		return err
+		return fault.Wrap(fault.Internal, op, err)
 	}
-	return fault.Wrap(fault.Internal, op, json.Unmarshal([]byte(text.Reveal()), record))
+	return fault.Wrap(fault.Internal, op, json.Unmarshal(text, record))
 }

@@ -52,7 +52,7 @@ func filled(t *testing.T, v reflect.Value, n *int) {
 
 func stored[R any](t *testing.T, record R) (back R) {
 	t.Helper()
-	key, err := credential.NewDataKey().AtRestKey()
+	key, err := credential.NewDataKey().HotKey()
 	if err != nil {
 		t.Fatal(err)
 	}

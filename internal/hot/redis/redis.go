@@ -55,7 +55,7 @@ func (l Limits) orDefaults() Limits {
 type Config struct {
 	Server Server
 	Prefix string // what names begin with, so that others can use the same Redis: "drawbridge"
-	Key    credential.AtRestKey
+	Key    credential.HotKey
 	Limits Limits
 	// Observe is told of what nobody waits for: a partition whose data was lost, tidying that
 	// did not happen. nil: nobody.
@@ -66,7 +66,7 @@ type Config struct {
 type Engine struct {
 	client  goredis.UniversalClient
 	scripts scripts
-	key     credential.AtRestKey
+	key     credential.HotKey
 	prefix  string
 	limits  Limits
 	observe func(op string, err error)

@@ -182,7 +182,7 @@ func TestAReplicaThatComesLosesNothing(t *testing.T) {
 // Who is no primary is no place to write: a node that is led to a replica refuses.
 func TestAReplicaIsNoServerForANode(t *testing.T) {
 	_, replica := pair(t)
-	key, err := laneKey.AtRestKey()
+	key, err := laneKey.HotKey()
 	ok(t, err)
 	if _, err := Open(t.Context(), Config{Server: replica.where(), Prefix: "x", Key: key}); !fault.Is(err, fault.Unavailable) {
 		t.Errorf("a replica: %v", err)

@@ -161,7 +161,7 @@ var laneKey = credential.NewDataKey()
 // engine opens an engine; prefixes keep tests apart that share a server.
 func engine(t testing.TB, where Server, l Limits) *Engine {
 	t.Helper()
-	key, err := laneKey.AtRestKey()
+	key, err := laneKey.HotKey()
 	if err != nil {
 		t.Fatal(err)
 	}
