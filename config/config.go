@@ -31,6 +31,7 @@ type Config struct {
 	Server      Server
 	Sessions    Sessions
 	Keys        Keys
+	Hot         Hot
 	Clients     []Client
 	Connections []Connection
 	Webhooks    []Webhook
@@ -290,7 +291,7 @@ type loader struct {
 }
 
 func (l *loader) config(root field) *Config {
-	b, ok := root.open("version", "vendor", "server", "sessions", "keys", "clients", "scopes", "scopes_file", "connections",
+	b, ok := root.open("version", "vendor", "server", "sessions", "keys", "hot", "clients", "scopes", "scopes_file", "connections",
 		"attributes", "conditions", "grants", "risk", "rules", "guard", "requests", "reviews", "tests", "webhooks")
 	if !ok {
 		return nil
@@ -302,6 +303,7 @@ func (l *loader) config(root field) *Config {
 	l.loopback = IsLoopbackURL(c.Server.PublicURL)
 	c.Sessions = l.sessions(b)
 	c.Keys = l.keys(b, c.Sessions)
+	c.Hot = l.hot(b)
 	c.Clients = l.clients(b)
 	l.policy(b, c)
 	c.Webhooks = l.webhooks(b, c.Connections)

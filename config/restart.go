@@ -30,6 +30,7 @@ func (c *Config) AtRestart(started *Config) []string {
 		{"server.client_failures", started.Server.ClientFailures, c.Server.ClientFailures},
 		{"sessions", started.Sessions, c.Sessions},
 		{"keys", started.Keys, c.Keys},
+		{"hot", started.Hot, c.Hot},
 	} {
 		if !reflect.DeepEqual(k.was, k.now) {
 			keys = append(keys, k.key)

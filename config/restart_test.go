@@ -9,6 +9,7 @@ import (
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/assertion"
+	"github.com/drawbridge-id/drawbridge/internal/hot/redis"
 	"github.com/drawbridge-id/drawbridge/oidc"
 )
 
@@ -34,6 +35,7 @@ func TestWhatTakesEffectAtARestart(t *testing.T) {
 		"Server.ClientFailures": {func(c *Config) { c.Server.ClientFailures.Burst = 7 }, []string{"server.client_failures"}},
 		"Sessions":              {func(c *Config) { c.Sessions.Absolute = time.Hour }, []string{"sessions"}},
 		"Keys":                  {func(c *Config) { c.Keys.Rotate = time.Hour }, []string{"keys"}},
+		"Hot":                   {func(c *Config) { c.Hot.Redis = &redis.Server{} }, []string{"hot"}},
 		"Clients":               {func(c *Config) { c.Clients = []Client{{Client: oidc.Client{ID: "b"}}} }, []string{"clients.a", "clients.b"}},
 		"Connections.Connection": {func(c *Config) {
 			c.Connections = append(c.Connections, Connection{Connection: access.Connection{ID: "boreal-okta"}})

@@ -30,7 +30,7 @@ import (
 	"github.com/drawbridge-id/drawbridge/internal/egress"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
 	"github.com/drawbridge-id/drawbridge/internal/handover"
-	"github.com/drawbridge-id/drawbridge/internal/hot/embedded"
+	"github.com/drawbridge-id/drawbridge/internal/hot"
 	"github.com/drawbridge-id/drawbridge/internal/httpserver"
 	"github.com/drawbridge-id/drawbridge/internal/keys"
 	"github.com/drawbridge-id/drawbridge/internal/outbox"
@@ -53,7 +53,7 @@ type app struct {
 	cfg        *config.Config
 	log        *zap.Logger
 	store      *store.Store
-	hot        *embedded.Engine
+	hot        hot.Engine
 	ring       *keys.Ring
 	bridge     *bridge.Bridge
 	steward    *steward.Steward
@@ -104,10 +104,10 @@ func open(ctx context.Context, cfg *config.Config, s setting) (_ *app, err error
 	if a.store, err = sqlite.Open(ctx, filepath.Join(cfg.Server.Data, "drawbridge.db")); err != nil {
 		return nil, err
 	}
-	if a.hot, err = embedded.Open(ctx, filepath.Join(cfg.Server.Data, "hot.db"), embedded.Limits{}); err != nil {
+	if a.ring, err = a.openKeys(ctx); err != nil {
 		return nil, err
 	}
-	if a.ring, err = a.openKeys(ctx); err != nil {
+	if err := a.openHot(ctx); err != nil {
 		return nil, err
 	}
 	a.outside = egress.Options{InsecureAllowLoopback: s.insecureLoopbackEgress}
@@ -213,7 +213,7 @@ func (a *app) route(ring *keys.Ring) error {
 	edge := httpserver.Edge{Log: a.log, Metrics: httpserver.NewMetrics(reg), Now: time.Now, Tag: bridge.WithRequestID, Route: routeOf}
 	front := scim.New(scim.Config{Gate: a.bridge, Selves: a.bridge, PublicURL: base, Rate: admission.Rate(a.cfg.Server.SCIMRate), Now: time.Now, ClientAddr: from, Observe: a.observeSCIM(metrics)})
 	a.public = edge.Wrap(besideMux(front, mux))
-	a.operations = httpserver.Operations(reg, api.Prefix, edge.Wrap(admin), httpserver.Check{Name: "store", Run: a.storeAnswers}, httpserver.Check{Name: "policy", Run: a.policyApplied})
+	a.operations = httpserver.Operations(reg, api.Prefix, edge.Wrap(admin), a.checks()...)
 	return nil
 }
 

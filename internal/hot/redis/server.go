@@ -132,7 +132,7 @@ func (s *Server) takePath(path string, sentinel, cluster bool) error {
 // options are Redis's own. Its client may repeat whatever it sends twice, for every script of ours
 // may be repeated.
 func (s Server) options() (*goredis.UniversalOptions, error) {
-	if err := s.sound(); err != nil {
+	if err := s.Sound(); err != nil {
 		return nil, err
 	}
 	timeout := s.Timeout
@@ -148,8 +148,8 @@ func (s Server) options() (*goredis.UniversalOptions, error) {
 	}, nil
 }
 
-// sound refuses what would carry what people sign in by in the clear.
-func (s Server) sound() error {
+// Sound refuses what would carry what people sign in by in the clear, as fault.Invalid.
+func (s Server) Sound() error {
 	const op = "redis.Open"
 	switch {
 	case len(s.Addresses) == 0:
