@@ -30,7 +30,7 @@ type AuthRequest struct {
 	DPoPKey       string // RFC 9449 section 10: the thumbprint of the key that must redeem the code; "" if none was named
 	OAuthScopes   []string
 	Resources     []string            // RFC 8707: whom the access token is for; nil: the client's own audience
-	Claims        json.RawMessage     // the claims parameter (OpenID Connect Core section 5.5), checked; nil: none
+	Claims        json.RawMessage     `json:",omitempty"` // the claims parameter (OpenID Connect Core section 5.5), checked; nil: none
 	ACRValues     []string            // in order of preference; nil: not asked
 	UILocales     []string            // in order of preference; nil: not asked
 	Grant         access.AssignmentID // asked for by scope=grant:<id>, "" if none
@@ -138,7 +138,7 @@ type Family struct {
 	Active      access.AssignmentID
 	OAuthScopes []string        // originally granted
 	Resources   []string        // RFC 8707, originally granted; nil: the client's own audience
-	Claims      json.RawMessage // the claims parameter of the request; nil: none
+	Claims      json.RawMessage `json:",omitempty"` // the claims parameter of the request; nil: none
 	Details     bool            // the grant was asked for by authorization_details: token answers have them
 	DPoPKey     string          // the thumbprint that its latest tokens are bound to (RFC 9449); "" if they are bearer tokens
 	AuthTime    time.Time

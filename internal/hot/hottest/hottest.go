@@ -22,6 +22,7 @@ func Run(t *testing.T, open func(t *testing.T) hot.Engine) {
 		test func(*testing.T, hot.Engine)
 	}{
 		{"a request is found until its end", requestLives},
+		{"what was not asked for is not there", sparseRoundTrip},
 		{"a request's id is its own", requestIDTaken},
 		{"what is handed out is a copy", requestIsACopy},
 		{"an upstream state works once", stateWorksOnce},
