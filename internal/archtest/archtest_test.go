@@ -92,10 +92,10 @@ var layers = []struct {
 }
 
 // suites are contract suites and test helpers: only tests import them.
-var suites = []string{"internal/rsakey/rsakeytest", "internal/store/storetest", "internal/hot/hottest"}
+var suites = []string{"internal/rsakey/rsakeytest", "internal/store/storetest", "internal/hot/hottest", "internal/history", "internal/history/models"}
 
 // pure packages take the instant as an argument and reach for nothing.
-var pure = []string{"internal/access", "internal/suggest", "internal/jwtclaims", "internal/event", "internal/fault", "internal/session", "mapping", "internal/request", "internal/review", "internal/exception", "internal/handover", "internal/register", "scim/schema", "scim/filter", "scim/patch", "scim/dialect", "scim/traffic"}
+var pure = []string{"internal/access", "internal/suggest", "internal/jwtclaims", "internal/event", "internal/fault", "internal/session", "mapping", "internal/request", "internal/review", "internal/exception", "internal/handover", "internal/register", "internal/history", "scim/schema", "scim/filter", "scim/patch", "scim/dialect", "scim/traffic"}
 
 type listed struct {
 	ImportPath string
