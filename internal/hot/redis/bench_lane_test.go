@@ -139,7 +139,7 @@ func BenchmarkFeed(b *testing.B) {
 			heard <- len(changes)
 		}
 	}()
-	c := Change{Subject: credential.Subject{Connection: "c", Person: "per_mara"}, Epochs: credential.Epochs{Person: 3}}
+	c := hot.Entry{Subject: credential.Subject{Connection: "c", Person: "per_mara"}, Epochs: credential.Epochs{Person: 3}}
 	for b.Loop() {
 		<-waiting
 		if _, err := from.Publish(b.Context(), c); err != nil {

@@ -186,7 +186,7 @@ func TestTheFeedOfACluster(t *testing.T) {
 	f := e.Feed()
 	from, err := f.End(t.Context())
 	ok(t, err)
-	want := Change{Subject: credential.Subject{Connection: "c", Person: "p"}, Epochs: credential.Epochs{Person: 2}}
+	want := hot.Entry{Subject: credential.Subject{Connection: "c", Person: "p"}, Epochs: credential.Epochs{Person: 2}}
 	_, err = f.Publish(t.Context(), want)
 	ok(t, err)
 	got, _, err := f.Next(t.Context(), from, time.Second)

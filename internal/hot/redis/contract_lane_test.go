@@ -15,6 +15,8 @@ import (
 func TestContract(t *testing.T) {
 	s := start(t)
 	hottest.Run(t, func(t *testing.T) hot.Engine { return engine(t, s.where(), Limits{}) })
+	f := engine(t, s.where(), Limits{}).Feed()
+	publish(t, f, 0, 3)
 	everythingGoesByItself(t, s)
 	namesOnly(t, s)
 }
@@ -49,7 +51,7 @@ func TestI4_OneLiveLeafPerFamily(t *testing.T) {
 	hottest.OneLiveLeafPerFamily(t, engine(t, s.where(), Limits{}))
 }
 
-// everythingGoesByItself: but for the marks and the feed, whose number is fixed, every key has an end.
+// everythingGoesByItself: but for the marks, whose number is fixed, every key has an end.
 func everythingGoesByItself(t *testing.T, s *server) {
 	t.Helper()
 	c := s.client()

@@ -9,37 +9,19 @@ import (
 
 	goredis "github.com/redis/go-redis/v9"
 
-	"github.com/drawbridge-id/drawbridge/internal/credential"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
+	"github.com/drawbridge-id/drawbridge/internal/hot"
 )
 
-// Change is one line of the feed: what of a credential's integers is another from now on. It
-// hints at what the store has committed, and decides nothing.
-type Change struct {
-	Subject credential.Subject // as much as names what changed
-	Epochs  credential.Epochs  // those that changed, as they are now; 0: not said
-	Ended   bool               // the session, or the family, is over
-}
-
-// Position is a place in the feed: after what has been read. The zero Position is in no feed.
-type Position struct {
-	incarnation string
-	number      int64
-}
-
-// Covers reports whether who has read up to p has read what o stands behind.
-func (p Position) Covers(o Position) bool {
-	return p.incarnation == o.incarnation && p.incarnation != "" && p.number >= o.number
-}
-
-// Feed tells the nodes of a deployment of changes, in one order, within milliseconds. A reader
-// resumes exactly where it was; one that cannot is told so, and reads the store.
+// Feed implements hot.Feed by a Stream whose entries are numbered without a gap.
 type Feed struct {
 	e      *Engine
 	length int
 }
 
-// feedLength is how many changes the feed keeps at least: more than a large push makes within
+var _ hot.Feed = (*Feed)(nil)
+
+// feedLength is how many entries the feed keeps at least: more than a large push makes within
 // the life of an access token.
 const feedLength = 100_000
 
@@ -78,16 +60,15 @@ func (f *Feed) run(ctx context.Context, op string, s *goredis.Script, args func(
 	return place{}, nil, unavailable(op, errBroken)
 }
 
-// Publish tells of changes that were committed, and gives the position that covers them. It may
-// be called again after an error: to be told twice harms nobody.
-func (f *Feed) Publish(ctx context.Context, changes ...Change) (Position, error) {
+// Publish implements hot.Feed.
+func (f *Feed) Publish(ctx context.Context, entries ...hot.Entry) (hot.Position, error) {
 	const op = "redis.Publish"
-	if len(changes) == 0 {
-		return Position{}, fault.New(fault.Internal, op, "there is nothing to tell")
+	if len(entries) == 0 {
+		return hot.Position{}, fault.New(fault.Internal, op, "there is nothing to tell")
 	}
 	at, answer, err := f.run(ctx, op, f.e.scripts.publish, func(at place) ([]any, error) {
 		args := []any{f.length}
-		for _, c := range changes {
+		for _, c := range entries {
 			sealed, err := f.e.seal(op, at.key, c)
 			if err != nil {
 				return nil, err
@@ -97,44 +78,41 @@ func (f *Feed) Publish(ctx context.Context, changes ...Change) (Position, error)
 		return args, nil
 	})
 	if err != nil {
-		return Position{}, err
+		return hot.Position{}, err
 	}
 	return positionOf(op, at, answer)
 }
 
-// End gives the position behind everything that was published: read the store after it, and
-// then from it.
-func (f *Feed) End(ctx context.Context) (Position, error) {
+// End implements hot.Feed.
+func (f *Feed) End(ctx context.Context) (hot.Position, error) {
 	const op = "redis.End"
-	at, answer, err := f.since(ctx, op, Position{number: 1 << 52}, 1)
+	at, answer, err := f.since(ctx, op, hot.Position{Number: 1 << 52}, 1)
 	if err != nil {
-		return Position{}, err
+		return hot.Position{}, err
 	}
 	return positionOf(op, at, answer)
 }
 
-func (f *Feed) since(ctx context.Context, op string, after Position, most int) (place, []string, error) {
-	return f.run(ctx, op, f.e.scripts.since, func(place) ([]any, error) { return []any{after.number, most}, nil })
+func (f *Feed) since(ctx context.Context, op string, after hot.Position, most int) (place, []string, error) {
+	return f.run(ctx, op, f.e.scripts.since, func(place) ([]any, error) { return []any{after.Number, most}, nil })
 }
 
-func positionOf(op string, at place, answer []string) (Position, error) {
+func positionOf(op string, at place, answer []string) (hot.Position, error) {
 	if len(answer) < 2 {
-		return Position{}, malformed(op, answer)
+		return hot.Position{}, malformed(op, answer)
 	}
 	n, err := strconv.ParseInt(answer[1], 10, 64)
 	if err != nil {
-		return Position{}, malformed(op, answer)
+		return hot.Position{}, malformed(op, answer)
 	}
-	return Position{at.mark.incarnation, n}, nil
+	return hot.Position{Incarnation: at.mark.incarnation, Number: n}, nil
 }
 
-// atOnce is how many changes Next gives at most.
+// atOnce is how many entries Next gives at most.
 const atOnce = 1000
 
-// Next gives the changes after a position, in order, and the position behind them. It waits for
-// them for as long as it may, 0 not at all; none, without an error, says that there were none when
-// it returned. fault.Stale says that some are lost: take End, read the store, go on from there.
-func (f *Feed) Next(ctx context.Context, after Position, wait time.Duration) ([]Change, Position, error) {
+// Next implements hot.Feed.
+func (f *Feed) Next(ctx context.Context, after hot.Position, wait time.Duration) ([]hot.Entry, hot.Position, error) {
 	const op = "redis.Next"
 	changes, now, err := f.next(ctx, op, after)
 	if err != nil || len(changes) > 0 || wait <= 0 {
@@ -146,7 +124,7 @@ func (f *Feed) Next(ctx context.Context, after Position, wait time.Duration) ([]
 	return f.next(ctx, op, after)
 }
 
-func (f *Feed) next(ctx context.Context, op string, after Position) ([]Change, Position, error) {
+func (f *Feed) next(ctx context.Context, op string, after hot.Position) ([]hot.Entry, hot.Position, error) {
 	at, answer, err := f.since(ctx, op, after, atOnce)
 	if err != nil {
 		return nil, after, err
@@ -155,30 +133,31 @@ func (f *Feed) next(ctx context.Context, op string, after Position) ([]Change, P
 	if err != nil {
 		return nil, after, err
 	}
-	if end.incarnation != after.incarnation || end.number < after.number {
+	if end.Incarnation != after.Incarnation || end.Number < after.Number {
 		return nil, after, lost(op, "the feed has begun anew")
 	}
-	if end.number == after.number {
+	if end.Number == after.Number {
 		return nil, after, nil
 	}
 	return f.read(op, at, after, answer[2:])
 }
 
 // read opens entries and holds their numbers to the position: the first must be the next.
-func (f *Feed) read(op string, at place, after Position, entries []string) ([]Change, Position, error) {
-	var changes []Change
+func (f *Feed) read(op string, at place, after hot.Position, entries []string) ([]hot.Entry, hot.Position, error) {
+	var changes []hot.Entry
 	to := after
 	for i := 0; i+1 < len(entries); i += 2 {
 		number, _, _ := strings.Cut(entries[i], "-")
-		if number != strconv.FormatInt(to.number+1, 10) {
+		if number != strconv.FormatInt(to.Number+1, 10) {
 			return nil, after, lost(op, "the feed no longer reaches back so far")
 		}
-		var c Change
-		if err := f.e.open(op, at.key, entries[i+1], &c); err != nil {
-			return nil, after, err
+		var c hot.Entry
+		if err := f.e.open(op, at.key, entries[i+1], &c); err != nil { // nobody of ours wrote it: what stood there is lost
+			f.e.observe(op, err)
+			return nil, after, lost(op, "the feed has an entry that does not open")
 		}
 		changes = append(changes, c)
-		to.number++
+		to.Number++
 	}
 	if len(changes) == 0 {
 		return nil, after, lost(op, "the feed has lost what it says it has")
@@ -191,14 +170,14 @@ func lost(op, why string) error {
 }
 
 // wait returns when something may have been published, or the time is over. It decides nothing.
-func (f *Feed) wait(ctx context.Context, op string, after Position, wait time.Duration) error {
+func (f *Feed) wait(ctx context.Context, op string, after hot.Position, wait time.Duration) error {
 	at, err := f.place(ctx, op)
 	if err != nil {
 		return err
 	}
 	bounded, cancel := context.WithTimeout(ctx, wait+f.e.patient)
 	defer cancel()
-	err = f.e.client.XRead(bounded, &goredis.XReadArgs{Streams: []string{at.key, strconv.FormatInt(after.number, 10) + "-0"}, Count: 1, Block: wait}).Err()
+	err = f.e.client.XRead(bounded, &goredis.XReadArgs{Streams: []string{at.key, strconv.FormatInt(after.Number, 10) + "-0"}, Count: 1, Block: wait}).Err()
 	if errors.Is(err, goredis.Nil) {
 		return nil
 	}

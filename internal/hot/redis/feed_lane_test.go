@@ -13,15 +13,16 @@ import (
 	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/credential"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
+	"github.com/drawbridge-id/drawbridge/internal/hot"
 )
 
-func changeOf(n int) Change {
-	return Change{Subject: credential.Subject{Connection: "ironbark-entra", Person: access.PersonID(fmt.Sprint("per_", n))}, Epochs: credential.Epochs{Person: int64(n + 1)}}
+func changeOf(n int) hot.Entry {
+	return hot.Entry{Subject: credential.Subject{Connection: "ironbark-entra", Person: access.PersonID(fmt.Sprint("per_", n))}, Epochs: credential.Epochs{Person: int64(n + 1)}}
 }
 
-func publish(t *testing.T, f *Feed, from, to int) (p Position) {
+func publish(t *testing.T, f *Feed, from, to int) (p hot.Position) {
 	t.Helper()
-	var changes []Change
+	var changes []hot.Entry
 	for n := from; n < to; n++ {
 		changes = append(changes, changeOf(n))
 	}
@@ -31,7 +32,7 @@ func publish(t *testing.T, f *Feed, from, to int) (p Position) {
 }
 
 // follow reads all that there is.
-func follow(t *testing.T, f *Feed, p Position) (all []Change, _ Position) {
+func follow(t *testing.T, f *Feed, p hot.Position) (all []hot.Entry, _ hot.Position) {
 	t.Helper()
 	for {
 		changes, next, err := f.Next(t.Context(), p, 0)
@@ -57,7 +58,7 @@ func TestTheFeedResumesExactly(t *testing.T) {
 	for range 3 {
 		was := len(seen)
 		publish(t, f, was, was+7)
-		var more []Change
+		var more []hot.Entry
 		more, p = follow(t, engine(t, s.where(), Limits{}).Feed(), p) // another connection goes on where the one before was
 		seen = append(seen, more...)
 	}
@@ -90,7 +91,7 @@ func TestTheFeedHasOneOrder(t *testing.T) {
 	all.Wait()
 	one, _ := follow(t, feeds[0], from)
 	two, _ := follow(t, feeds[1], from)
-	seen := map[Change]bool{}
+	seen := map[hot.Entry]bool{}
 	for n := range one {
 		if seen[one[n]] || one[n] != two[n] {
 			t.Fatalf("change %d is %+v and %+v", n, one[n], two[n])
@@ -145,6 +146,20 @@ func TestWhatTheFeedHasLostIsSaid(t *testing.T) {
 			p, err := f.place(t.Context(), "test")
 			ok(t, err)
 			s.do("XTRIM", p.key, "MAXLEN", 0)
+		},
+		"forgotten by hand": func(t *testing.T, s *server, f *Feed) {
+			p, err := f.place(t.Context(), "test")
+			ok(t, err)
+			s.do("DEL", p.key, p.key+":n")
+			publish(t, f, 0, 5) // as many as there were: the numbers are others
+		},
+		"written to by others": func(t *testing.T, s *server, f *Feed) {
+			p, err := f.End(t.Context())
+			ok(t, err)
+			at, err := f.place(t.Context(), "test")
+			ok(t, err)
+			s.do("INCR", at.key+":n")
+			s.do("XADD", at.key, fmt.Sprintf("%d-0", p.Number+1), "c", "not ours")
 		},
 		"flushed":   func(t *testing.T, s *server, f *Feed) { s.do("FLUSHALL"); publish(t, f, 0, 50) },
 		"restarted": func(_ *testing.T, s *server, _ *Feed) { s.kill(); s.launch() },

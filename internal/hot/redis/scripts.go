@@ -37,6 +37,8 @@ var (
 	listedLua string
 	//go:embed lua/delist.lua
 	delistLua string
+	//go:embed lua/feed.lua
+	feedLua string
 	//go:embed lua/publish.lua
 	publishLua string
 	//go:embed lua/since.lua
@@ -51,9 +53,10 @@ type scripts struct {
 func newScripts() scripts {
 	of := func(text string) *goredis.Script { return goredis.NewScript(markLua + text) }
 	shelved := func(text string) *goredis.Script { return goredis.NewScript(markLua + shelfLua + text) }
+	told := func(text string) *goredis.Script { return goredis.NewScript(markLua + feedLua + text) }
 	return scripts{
 		ensure: goredis.NewScript(ensureLua), read: of(readLua), put: of(putLua), shelve: shelved(shelveLua), change: of(changeLua), move: shelved(moveLua),
 		close: of(closeLua), hold: of(holdLua), release: of(releaseLua), enlist: of(enlistLua), listed: of(listedLua), delist: of(delistLua),
-		publish: of(publishLua), since: of(sinceLua),
+		publish: told(publishLua), since: told(sinceLua),
 	}
 }

@@ -1,0 +1,74 @@
+package hot
+
+import (
+	"context"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/drawbridge-id/drawbridge/internal/credential"
+	"github.com/drawbridge-id/drawbridge/internal/fault"
+)
+
+// Entry is one line of the feed of revocations: which of a credential's integers is another from
+// now on. It repeats what the store has committed, and decides nothing.
+type Entry struct {
+	Subject credential.Subject // as much as names what changed
+	Epochs  credential.Epochs  // those that changed, as they are now; 0: not said
+	Ended   bool               // the session, or the family, is over
+}
+
+// Position is a place in a feed: after all entries with numbers up to Number, in one incarnation of
+// the data that the feed lies in. The zero Position is in no feed.
+type Position struct {
+	Incarnation string // without a space
+	Number      int64
+}
+
+// Covers reports whether whoever has read up to p has read what o stands behind. Positions of two
+// incarnations cover nothing of each other.
+func (p Position) Covers(o Position) bool {
+	return p.Incarnation == o.Incarnation && p.Incarnation != "" && p.Number >= o.Number
+}
+
+// String is the position as a row keeps it; ParsePosition reads it. The zero Position is "".
+func (p Position) String() string {
+	if p.Incarnation == "" {
+		return ""
+	}
+	return p.Incarnation + " " + strconv.FormatInt(p.Number, 10)
+}
+
+// ParsePosition reads what Position.String wrote: fault.Invalid for anything else.
+func ParsePosition(text string) (Position, error) {
+	if text == "" {
+		return Position{}, nil
+	}
+	incarnation, number, _ := strings.Cut(text, " ")
+	n, err := strconv.ParseInt(number, 10, 64)
+	if p := (Position{incarnation, n}); err == nil && n >= 0 && p.String() == text {
+		return p, nil
+	}
+	return Position{}, fault.New(fault.Invalid, "hot.ParsePosition", "a position in the feed is the name of an incarnation, a space and a number")
+}
+
+// Feed tells the nodes of a deployment of revocations within milliseconds, in one order. A reader
+// resumes exactly where it was, on whatever connection; one that cannot is told so.
+//
+// That Next has nothing is confirmed by the server that this node speaks to, and by no other: cut
+// off together with a primary that has been replaced, a node reads an empty feed. So the feed makes
+// revocation fast; that a node may go on accepting is for the lease in the store to say.
+type Feed interface {
+	// Publish tells of what was committed, and gives the position that covers it. It may be called
+	// again after an error, when nobody knows whether it was done: to be told twice harms nobody.
+	Publish(ctx context.Context, entries ...Entry) (Position, error)
+	// End gives the position behind everything that was published: take it, read the store, and
+	// then follow from it.
+	End(ctx context.Context) (Position, error)
+	// Next gives entries after a position, in order, and the position behind them. It waits for
+	// the first for as long as it may, 0 not at all; none, without an error, says that there were
+	// none when it returned. fault.Stale says that there is a gap: entries were trimmed, or the feed is of another
+	// incarnation. Then take End, read the store, and go on from there. fault.Unavailable
+	// says that nobody knows; the position is as good as it was.
+	Next(ctx context.Context, after Position, wait time.Duration) ([]Entry, Position, error)
+}
