@@ -36,3 +36,18 @@ func TestAPositionCoversWhatIsBehindIt(t *testing.T) {
 		}
 	}
 }
+
+func FuzzParsePosition(f *testing.F) {
+	for _, text := range []string{"", "inc_1 7", "inc_1 -1", " 0", "inc_1 9007199254740993"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		p, err := ParsePosition(text)
+		switch {
+		case err != nil && p != Position{}:
+			t.Errorf("%q is refused, and is %+v", text, p)
+		case err == nil && p.String() != text:
+			t.Errorf("%q is written %q", text, p)
+		}
+	})
+}
