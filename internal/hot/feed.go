@@ -6,17 +6,15 @@ import (
 	"strings"
 	"time"
 
-	"github.com/drawbridge-id/drawbridge/internal/credential"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
 )
 
-// Entry is one line of the feed of revocations: which of a credential's integers is another from
-// now on. It repeats what the store has committed, and decides nothing.
-type Entry struct {
-	Subject credential.Subject // as much as names what changed
-	Epochs  credential.Epochs  // those that changed, as they are now; 0: not said
-	Ended   bool               // the session, or the family, is over
-}
+// Entry is one line of a feed, in whatever form those who use the feed have agreed on: at most
+// MaxEntry bytes. It repeats what the store has committed, and decides nothing.
+type Entry []byte
+
+// MaxEntry is how many bytes an entry may have.
+const MaxEntry = 64 << 10
 
 // Position is a place in a feed: after all entries with numbers up to Number, in one incarnation of
 // the data that the feed lies in. The zero Position is in no feed.
@@ -52,23 +50,25 @@ func ParsePosition(text string) (Position, error) {
 	return Position{}, fault.New(fault.Invalid, "hot.ParsePosition", "a position in the feed is the name of an incarnation, a space and a number")
 }
 
-// Feed tells the nodes of a deployment of revocations within milliseconds, in one order. A reader
-// resumes exactly where it was, on whatever connection; one that cannot is told so.
+// Feed tells the nodes of a deployment something within milliseconds, in one order: of revocations,
+// or who has heard of them. A reader resumes exactly where it was, on whatever connection; one that
+// cannot is told so.
 //
 // That Next has nothing is confirmed by the server that this node speaks to, and by no other: cut
 // off together with a primary that has been replaced, a node reads an empty feed. So the feed makes
 // revocation fast; that a node may go on accepting is for the lease in the store to say.
 type Feed interface {
-	// Publish tells of what was committed, and gives the position that covers it. It may be called
-	// again after an error, when nobody knows whether it was done: to be told twice harms nobody.
+	// Publish adds entries, all or none, and gives the position that covers them. After an error
+	// nobody knows whether it was done: readers must bear to be told twice.
+	// fault.Limited for an entry that is larger than MaxEntry.
 	Publish(ctx context.Context, entries ...Entry) (Position, error)
 	// End gives the position behind everything that was published: take it, read the store, and
 	// then follow from it.
 	End(ctx context.Context) (Position, error)
 	// Next gives entries after a position, in order, and the position behind them. It waits for
 	// the first for as long as it may, 0 not at all; none, without an error, says that there were
-	// none when it returned. fault.Stale says that there is a gap: entries were trimmed, or the feed is of another
-	// incarnation. Then take End, read the store, and go on from there. fault.Unavailable
-	// says that nobody knows; the position is as good as it was.
+	// none when it returned. fault.Stale says that there is a gap: entries were trimmed, or the
+	// feed is of another incarnation. Then take End, read the store, and go on from there.
+	// fault.Unavailable says that nobody knows; the position is as good as it was.
 	Next(ctx context.Context, after Position, wait time.Duration) ([]Entry, Position, error)
 }

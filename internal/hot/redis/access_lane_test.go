@@ -40,7 +40,7 @@ func TestContractAsAUserWhoMayDoLittle(t *testing.T) {
 	where := s.where()
 	where.Username, where.Password = "bridge", secret.New("of the bridge")
 	hottest.Run(t, func(t *testing.T) hot.Engine { return engine(t, where, Limits{Requests: 4 << 20}) })
-	f := engine(t, where, Limits{}).Feed()
+	f := engine(t, where, Limits{}).Feed("news")
 	p, err := f.End(t.Context())
 	ok(t, err)
 	publish(t, f, 0, 3)

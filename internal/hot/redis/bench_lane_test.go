@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/drawbridge-id/drawbridge/internal/credential"
 	"github.com/drawbridge-id/drawbridge/internal/hot"
 	"github.com/drawbridge-id/drawbridge/internal/session"
 )
@@ -116,7 +115,7 @@ func BenchmarkEndSession(b *testing.B) {
 // BenchmarkFeed is a change from its publication to a reader at another node that waits for it.
 func BenchmarkFeed(b *testing.B) {
 	s := start(b)
-	from, to := engine(b, s.where(), Limits{}).Feed(), engine(b, s.where(), Limits{}).Feed()
+	from, to := engine(b, s.where(), Limits{}).Feed("news"), engine(b, s.where(), Limits{}).Feed("news")
 	p, err := to.End(b.Context())
 	if err != nil {
 		b.Fatal(err)
@@ -139,7 +138,7 @@ func BenchmarkFeed(b *testing.B) {
 			heard <- len(changes)
 		}
 	}()
-	c := hot.Entry{Subject: credential.Subject{Connection: "c", Person: "per_mara"}, Epochs: credential.Epochs{Person: 3}}
+	c := hot.Entry("of a person, or of a session")
 	for b.Loop() {
 		<-waiting
 		if _, err := from.Publish(b.Context(), c); err != nil {

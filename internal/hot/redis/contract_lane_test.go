@@ -15,7 +15,7 @@ import (
 func TestContract(t *testing.T) {
 	s := start(t)
 	hottest.Run(t, func(t *testing.T) hot.Engine { return engine(t, s.where(), Limits{}) })
-	f := engine(t, s.where(), Limits{}).Feed()
+	f := engine(t, s.where(), Limits{}).Feed("news")
 	publish(t, f, 0, 3)
 	everythingGoesByItself(t, s)
 	namesOnly(t, s)

@@ -16,26 +16,27 @@ import (
 // Feed implements hot.Feed by a Stream whose entries are numbered without a gap.
 type Feed struct {
 	e      *Engine
+	name   string
 	length int
 }
 
 var _ hot.Feed = (*Feed)(nil)
 
-// feedLength is how many entries the feed keeps at least: more than a large push makes within
+// feedLength is how many entries a feed keeps at least: more than a large push makes within
 // the life of an access token.
 const feedLength = 100_000
 
-// Feed gives the feed of this deployment.
-func (e *Engine) Feed() *Feed { return &Feed{e: e, length: feedLength} }
+// Feed gives the feed of this deployment that has this name. Feeds know nothing of each other.
+func (e *Engine) Feed(name string) *Feed { return &Feed{e: e, name: name, length: feedLength} }
 
 // place is where the feed lies.
 func (f *Feed) place(ctx context.Context, op string) (place, error) {
-	m, err := f.e.markOf(ctx, op, thefeed)
+	m, err := f.e.markOf(ctx, op, thefeeds)
 	if err != nil {
 		return place{}, err
 	}
-	tag := f.e.tag(thefeed)
-	return place{partition: thefeed, mark: m, tag: tag, key: tag + ":" + m.incarnation + ":feed"}, nil
+	tag := f.e.tag(thefeeds)
+	return place{partition: thefeeds, mark: m, tag: tag, key: tag + ":" + m.incarnation + ":feed:" + f.name}, nil
 }
 
 // run runs a script on the feed; with another mark on the feed that is now.
@@ -53,7 +54,7 @@ func (f *Feed) run(ctx context.Context, op string, s *goredis.Script, args func(
 		if !errors.Is(err, errBroken) {
 			return at, answer, err
 		}
-		if _, err := f.e.renew(ctx, op, thefeed); err != nil {
+		if _, err := f.e.renew(ctx, op, thefeeds); err != nil {
 			return place{}, nil, err
 		}
 	}
@@ -66,12 +67,17 @@ func (f *Feed) Publish(ctx context.Context, entries ...hot.Entry) (hot.Position,
 	if len(entries) == 0 {
 		return hot.Position{}, fault.New(fault.Internal, op, "there is nothing to tell")
 	}
+	for _, x := range entries {
+		if len(x) > hot.MaxEntry {
+			return hot.Position{}, fault.New(fault.Limited, op, "an entry of %d bytes is larger than the %d that a feed takes", len(x), hot.MaxEntry)
+		}
+	}
 	at, answer, err := f.run(ctx, op, f.e.scripts.publish, func(at place) ([]any, error) {
 		args := []any{f.length}
-		for _, c := range entries {
-			sealed, err := f.e.seal(op, at.key, c)
+		for _, x := range entries {
+			sealed, err := f.e.key.Seal(x, at.key)
 			if err != nil {
-				return nil, err
+				return nil, fault.Wrap(fault.Internal, op, err)
 			}
 			args = append(args, sealed)
 		}
@@ -114,9 +120,9 @@ const atOnce = 1000
 // Next implements hot.Feed.
 func (f *Feed) Next(ctx context.Context, after hot.Position, wait time.Duration) ([]hot.Entry, hot.Position, error) {
 	const op = "redis.Next"
-	changes, now, err := f.next(ctx, op, after)
-	if err != nil || len(changes) > 0 || wait <= 0 {
-		return changes, now, err
+	found, now, err := f.next(ctx, op, after)
+	if err != nil || len(found) > 0 || wait <= 0 {
+		return found, now, err
 	}
 	if err := f.wait(ctx, op, after, wait); err != nil {
 		return nil, after, err
@@ -143,26 +149,26 @@ func (f *Feed) next(ctx context.Context, op string, after hot.Position) ([]hot.E
 }
 
 // read opens entries and holds their numbers to the position: the first must be the next.
-func (f *Feed) read(op string, at place, after hot.Position, entries []string) ([]hot.Entry, hot.Position, error) {
-	var changes []hot.Entry
+func (f *Feed) read(op string, at place, after hot.Position, listed []string) ([]hot.Entry, hot.Position, error) {
+	var found []hot.Entry
 	to := after
-	for i := 0; i+1 < len(entries); i += 2 {
-		number, _, _ := strings.Cut(entries[i], "-")
+	for i := 0; i+1 < len(listed); i += 2 {
+		number, _, _ := strings.Cut(listed[i], "-")
 		if number != strconv.FormatInt(to.Number+1, 10) {
 			return nil, after, lost(op, "the feed no longer reaches back so far")
 		}
-		var c hot.Entry
-		if err := f.e.open(op, at.key, entries[i+1], &c); err != nil { // nobody of ours wrote it: what stood there is lost
+		entry, err := f.e.key.Open([]byte(listed[i+1]), at.key)
+		if err != nil { // nobody of ours wrote it: what stood there is lost
 			f.e.observe(op, err)
 			return nil, after, lost(op, "the feed has an entry that does not open")
 		}
-		changes = append(changes, c)
+		found = append(found, entry)
 		to.Number++
 	}
-	if len(changes) == 0 {
+	if len(found) == 0 {
 		return nil, after, lost(op, "the feed has lost what it says it has")
 	}
-	return changes, to, nil
+	return found, to, nil
 }
 
 func lost(op, why string) error {

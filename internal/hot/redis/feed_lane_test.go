@@ -10,14 +10,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/drawbridge-id/drawbridge/internal/access"
-	"github.com/drawbridge-id/drawbridge/internal/credential"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
 	"github.com/drawbridge-id/drawbridge/internal/hot"
 )
 
 func changeOf(n int) hot.Entry {
-	return hot.Entry{Subject: credential.Subject{Connection: "ironbark-entra", Person: access.PersonID(fmt.Sprint("per_", n))}, Epochs: credential.Epochs{Person: int64(n + 1)}}
+	return fmt.Appendf(nil, "per_%d is elsewhere", n)
 }
 
 func publish(t *testing.T, f *Feed, from, to int) (p hot.Position) {
@@ -46,8 +44,8 @@ func follow(t *testing.T, f *Feed, p hot.Position) (all []hot.Entry, _ hot.Posit
 
 func TestTheFeedResumesExactly(t *testing.T) {
 	s := start(t)
-	f := engine(t, s.where(), Limits{}).Feed()
-	other := engine(t, s.where(), Limits{}).Feed()
+	f := engine(t, s.where(), Limits{}).Feed("news")
+	other := engine(t, s.where(), Limits{}).Feed("news")
 	p, err := other.End(t.Context())
 	ok(t, err)
 	published := publish(t, f, 0, 2500)
@@ -59,12 +57,12 @@ func TestTheFeedResumesExactly(t *testing.T) {
 		was := len(seen)
 		publish(t, f, was, was+7)
 		var more []hot.Entry
-		more, p = follow(t, engine(t, s.where(), Limits{}).Feed(), p) // another connection goes on where the one before was
+		more, p = follow(t, engine(t, s.where(), Limits{}).Feed("news"), p) // another connection goes on where the one before was
 		seen = append(seen, more...)
 	}
 	for n, c := range seen {
-		if c != changeOf(n) {
-			t.Fatalf("change %d is %+v", n, c)
+		if string(c) != string(changeOf(n)) {
+			t.Fatalf("change %d is %s", n, c)
 		}
 	}
 	if len(seen) != 2521 {
@@ -75,7 +73,7 @@ func TestTheFeedResumesExactly(t *testing.T) {
 // Many publish at once: each reader sees every change once, in the same order.
 func TestTheFeedHasOneOrder(t *testing.T) {
 	s := start(t)
-	feeds := []*Feed{engine(t, s.where(), Limits{}).Feed(), engine(t, s.where(), Limits{}).Feed()}
+	feeds := []*Feed{engine(t, s.where(), Limits{}).Feed("news"), engine(t, s.where(), Limits{}).Feed("news")}
 	from, err := feeds[0].End(t.Context())
 	ok(t, err)
 	var all sync.WaitGroup
@@ -91,12 +89,12 @@ func TestTheFeedHasOneOrder(t *testing.T) {
 	all.Wait()
 	one, _ := follow(t, feeds[0], from)
 	two, _ := follow(t, feeds[1], from)
-	seen := map[hot.Entry]bool{}
+	seen := map[string]bool{}
 	for n := range one {
-		if seen[one[n]] || one[n] != two[n] {
-			t.Fatalf("change %d is %+v and %+v", n, one[n], two[n])
+		if seen[string(one[n])] || string(one[n]) != string(two[n]) {
+			t.Fatalf("change %d is %s and %s", n, one[n], two[n])
 		}
-		seen[one[n]] = true
+		seen[string(one[n])] = true
 	}
 	if len(seen) != 400 || len(two) != 400 {
 		t.Errorf("%d and %d changes were seen", len(one), len(two))
@@ -106,7 +104,7 @@ func TestTheFeedHasOneOrder(t *testing.T) {
 // A reader that waits is told at once; one that is told of nothing knows that there was nothing.
 func TestTheFeedWakesWhoWaits(t *testing.T) {
 	s := start(t)
-	f := engine(t, s.where(), Limits{}).Feed()
+	f := engine(t, s.where(), Limits{}).Feed("news")
 	p, err := f.End(t.Context())
 	ok(t, err)
 	began := time.Now()
@@ -173,7 +171,7 @@ func TestWhatTheFeedHasLostIsSaid(t *testing.T) {
 		t.Run(strings.ReplaceAll(name, " ", "_"), func(t *testing.T) {
 			s := start(t)
 			e := engine(t, s.where(), Limits{})
-			f := e.Feed()
+			f := e.Feed("news")
 			publish(t, f, 0, 5)
 			p, err := f.End(t.Context())
 			ok(t, err)
@@ -186,7 +184,7 @@ func TestWhatTheFeedHasLostIsSaid(t *testing.T) {
 			p, err = f.End(t.Context())
 			ok(t, err)
 			publish(t, f, 7, 8)
-			if got, _ := follow(t, f, p); len(got) != 1 || got[0] != changeOf(7) {
+			if got, _ := follow(t, f, p); len(got) != 1 || string(got[0]) != string(changeOf(7)) {
 				t.Errorf("after that: %+v", got)
 			}
 		})
@@ -198,7 +196,7 @@ func TestTheFeedOfADeadServerIsUnavailable(t *testing.T) {
 	s := start(t)
 	where := s.where()
 	where.Timeout = 200 * time.Millisecond
-	f := engine(t, where, Limits{}).Feed()
+	f := engine(t, where, Limits{}).Feed("news")
 	p, err := f.End(t.Context())
 	ok(t, err)
 	s.freeze(t)
@@ -209,5 +207,26 @@ func TestTheFeedOfADeadServerIsUnavailable(t *testing.T) {
 	s.kill()
 	if _, err := f.Publish(t.Context(), changeOf(1)); !fault.Is(err, fault.Unavailable) {
 		t.Errorf("a dead server: %v", err)
+	}
+}
+
+// Two feeds know nothing of each other, and a feed takes no entry that is too large.
+func TestFeedsAreApart(t *testing.T) {
+	s := start(t)
+	e := engine(t, s.where(), Limits{})
+	news, acks := e.Feed("news"), e.Feed("acks")
+	p, err := acks.End(t.Context())
+	ok(t, err)
+	publish(t, news, 0, 5)
+	if got, now := follow(t, acks, p); len(got) != 0 || now != p {
+		t.Errorf("the other feed has %s", got)
+	}
+	if _, err := acks.Publish(t.Context(), make(hot.Entry, hot.MaxEntry+1)); !fault.Is(err, fault.Limited) {
+		t.Errorf("an entry that is too large: %v", err)
+	}
+	_, err = acks.Publish(t.Context(), make(hot.Entry, hot.MaxEntry), nil)
+	ok(t, err)
+	if got, _ := follow(t, acks, p); len(got) != 2 || len(got[0]) != hot.MaxEntry || len(got[1]) != 0 {
+		t.Errorf("%d entries", len(got))
 	}
 }

@@ -20,8 +20,8 @@ import (
 // part of every limit. Many more than a Cluster has primaries, so that they share the load.
 const partitions = 64
 
-// thefeed is the partition of the feed of revocations.
-const thefeed = partitions
+// thefeeds is the partition of the feeds.
+const thefeeds = partitions
 
 // attempts is how often a verb tries again because another changed what it had read, or because
 // the data is another than it was. Each time somebody else got on.
