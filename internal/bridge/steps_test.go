@@ -86,6 +86,8 @@ type stepQuerier struct {
 	s *steps
 }
 
+func (q stepQuerier) Of(conn int64) store.Querier { return stepQuerier{q.Querier.Of(conn), q.s} }
+
 func (q stepQuerier) Exec(query string, args ...any) (int64, error) {
 	if err := q.s.at(stepStatement, query); err != nil {
 		return 0, err

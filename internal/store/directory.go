@@ -27,6 +27,7 @@ func (v *View) In(id access.ConnectionID) (*Directory, error) {
 	if err != nil {
 		return nil, err
 	}
+	d.v = v.of(d.conn)
 	return &d, nil
 }
 
@@ -58,9 +59,10 @@ func (tx *Tx) In(id access.ConnectionID) (*DirectoryTx, error) {
 	if err != nil {
 		return nil, err
 	}
-	d.v, d.ids = &tx.View, map[PersonKey]access.PersonID{}
+	one := tx.of(d.conn)
+	d.v, d.ids = &one.View, map[PersonKey]access.PersonID{}
 	tx.lastID, tx.lastKey = id, d.conn
-	return &DirectoryTx{Directory: d, tx: tx}, nil
+	return &DirectoryTx{Directory: d, tx: one}, nil
 }
 
 // state is what the window keeps of a connection.

@@ -34,6 +34,10 @@ type Querier interface {
 	// Written rises with every statement that may have written something, or failed so
 	// that the transaction may be lost: as long as it stays, there is nothing to undo.
 	Written() int64
+	// Of is the same transaction where the rows of one connection are, by its key, and no
+	// other's: what an engine can do so that a statement which forgets the key finds nothing
+	// of others. Engines of which one file is all may return the Querier itself.
+	Of(conn int64) Querier
 	// Enter says that the transaction is about to write in a connection: from now on, and
 	// until it ends, no other does, on whichever node. Engines with one writer need do nothing.
 	Enter(conn access.ConnectionID) error
@@ -188,7 +192,7 @@ func (s *Store) UpdateFor(ctx context.Context, conn access.ConnectionID, fn func
 func (s *Store) update(ctx context.Context, lane access.ConnectionID, fn func(*Tx) error, savepoints bool) error {
 	var tx *Tx
 	return s.engine.Update(ctx, lane, func(q Querier) error {
-		tx = &Tx{View: *s.over(ctx, q), savepoints: savepoints}
+		tx = &Tx{View: *s.over(ctx, q), progress: &progress{savepoints: savepoints}}
 		tx.wideChanged = s.shared
 		tx.changed = &tx.wideChanged
 		if err := fn(tx); tx.lost == nil {
@@ -255,9 +259,24 @@ type View struct {
 	compare int  // rows that searches had to compare
 }
 
+// of is v where one connection is.
+func (v *View) of(conn int64) *View {
+	one := *v
+	one.q = v.q.Of(conn)
+	return &one
+}
+
 // Tx reads and writes across connections. It ends with the function it was given to.
 type Tx struct {
 	View
+	*progress
+}
+
+// of is tx where one connection is.
+func (tx *Tx) of(conn int64) *Tx { return &Tx{View: *tx.View.of(conn), progress: tx.progress} }
+
+// progress is what is known of a transaction that writes.
+type progress struct {
 	touched     []touch
 	wideChanged bool
 	lastID      access.ConnectionID // the connection opened last, for Append

@@ -79,7 +79,7 @@ var functions = sync.OnceValue(func() string {
 			}
 		}
 	}
-	return strings.NewReplacer("{from}", from.String(), "{to}", to.String()).Replace(functionsSQL)
+	return strings.NewReplacer("{from}", from.String(), "{to}", to.String()).Replace(functionsSQL) + rowFunctionsSQL
 })
 
 // foldOf is what store.Fold makes of one letter. Those that composing changes never come

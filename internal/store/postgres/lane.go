@@ -15,7 +15,6 @@ import (
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
-	"github.com/drawbridge-id/drawbridge/internal/store"
 )
 
 // A commit takes what is waiting, up to these bounds. PostgreSQL keeps 64 subtransactions
@@ -251,6 +250,7 @@ func (l *lane) undo(r *request, held locks) error {
 	lost := l.s.lost != nil
 	l.s.lost, l.s.cause = nil, nil
 	l.s.recorded, l.s.saved, l.s.locks = l.s.recorded[:r.recorded], nil, held
+	l.s.acting = nobody // whoever it was then
 	if lost {
 		l.s.ahead = l.s.ahead[:0]
 	} else if len(l.s.ahead) > 0 { // its savepoint, if it has sent nothing
@@ -360,7 +360,11 @@ func (s *session) record() (xid string, err error) {
 		if err != nil {
 			return "", err
 		}
-		batch.ExecParams("select pg_advisory_xact_lock("+orderLock+")", nil, nil, nil, nil)
+		s.act(everybody)
+		for _, text := range append(s.ahead, "select pg_advisory_xact_lock("+orderLock+")") {
+			batch.ExecParams(text, nil, nil, nil, nil)
+		}
+		s.ahead = s.ahead[:0]
 		for _, r := range s.recorded {
 			values, formats, err := bindAll([]any{r.Conn, r.Person, r.Body, r.Personal, r.Salt, r.Digest, r.At})
 			if err != nil {
@@ -386,11 +390,9 @@ func (s *session) tryEnter(conn access.ConnectionID) (free bool, err error) {
 	if s.locks.entered[conn] {
 		return true, nil
 	}
-	err = s.QueryRow("select pg_try_advisory_xact_lock(" + lockOf(conn) + ")").Scan(&free)
+	err = querier{s, s.acting}.QueryRow("select pg_try_advisory_xact_lock(" + lockOf(conn) + ")").Scan(&free)
 	if free {
 		s.locks.entered[conn] = true
 	}
 	return free, err
 }
-
-var _ store.Querier = (*session)(nil)

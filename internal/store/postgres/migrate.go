@@ -41,7 +41,10 @@ func Migrate(ctx context.Context, url string) (err error) {
 	if err := up(ctx, p); err != nil {
 		return err
 	}
-	return putFunctions(ctx, conn)
+	if err := putFunctions(ctx, conn); err != nil {
+		return err
+	}
+	return putPolicies(ctx, conn)
 }
 
 // Pending lists the migrations that Migrate would apply, by their files' names.
@@ -71,6 +74,7 @@ func provider(url string) (*sql.DB, *goose.Provider, error) {
 		return nil, nil, err
 	}
 	delete(c.ConnConfig.RuntimeParams, "statement_timeout") // an index may take its time
+	c.ConnConfig.RuntimeParams[connectionSetting] = "host"
 	files, err := fs.Sub(migrations, "migrations")
 	if err != nil {
 		return nil, nil, fault.Wrap(fault.Internal, where, err)

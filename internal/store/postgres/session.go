@@ -2,12 +2,10 @@ package postgres
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"maps"
 	"regexp"
-	"runtime/debug"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -18,8 +16,8 @@ import (
 	"github.com/drawbridge-id/drawbridge/internal/store"
 )
 
-// session is one connection with its prepared statements: the Querier of the transaction
-// that it is in. One goroutine at a time.
+// session is one connection with its prepared statements, and the transaction that it is
+// in, of which a querier runs statements. One goroutine at a time.
 //
 // A statement that fails loses the whole transaction in PostgreSQL. Where careful is set,
 // each that may write has a savepoint, so that what a constraint refuses is undone alone,
@@ -37,6 +35,7 @@ type session struct {
 	careful  bool
 	written  int64
 	locks    locks
+	acting   int64 // whose rows there are: a connection's, everybody or nobody
 	recorded []store.Recorded
 	saved    []savepoint
 }
@@ -77,6 +76,7 @@ func (s *session) begin(open string) {
 	s.ahead = append(s.ahead[:0], open)
 	s.lost, s.cause, s.careful = nil, nil, false
 	s.locks, s.recorded, s.saved = locks{entered: map[access.ConnectionID]bool{}}, nil, nil
+	s.acting = nobody
 }
 
 // beginWrite begins a transaction among others that write.
@@ -230,23 +230,6 @@ func (s *session) send(st *statement, values [][]byte, formats []int16) (*pgconn
 	return results[len(results)-1], nil
 }
 
-// Written implements store.Querier.
-func (s *session) Written() int64 { return s.written }
-
-// Exec implements store.Querier.
-func (s *session) Exec(query string, args ...any) (int64, error) {
-	if len(args) == 0 {
-		if done, err := s.savepoint(query); done {
-			return 0, err
-		}
-	}
-	result, err := s.run(query, args)
-	if err != nil {
-		return 0, err
-	}
-	return result.CommandTag.RowsAffected(), nil
-}
-
 // savepoint runs a statement about savepoints, and keeps what is recorded in step.
 func (s *session) savepoint(query string) (done bool, err error) {
 	last := len(s.saved) - 1
@@ -260,6 +243,7 @@ func (s *session) savepoint(query string) (done bool, err error) {
 	case strings.HasPrefix(query, "rollback to savepoint "):
 		back := s.saved[last]
 		s.recorded, s.locks = s.recorded[:back.recorded], back.locks.clone()
+		s.acting = nobody // whoever it was then
 		s.ahead = append(s.ahead, query)
 		return true, errors.Join(s.lost, s.flush())
 	default:
@@ -268,120 +252,8 @@ func (s *session) savepoint(query string) (done bool, err error) {
 	return true, s.lost
 }
 
-// Insert implements store.Querier.
-func (s *session) Insert(query string, args ...any) (key int64, err error) {
-	returning, err := s.names.returning(query)
-	if err != nil {
-		return 0, err
-	}
-	err = s.QueryRow(returning, args...).Scan(&key)
-	return key, err
-}
-
-// QueryRow implements store.Querier.
-func (s *session) QueryRow(query string, args ...any) store.Row { return first{s, query, args} }
-
-// first is the first row of an answer, asked for when it is scanned.
-type first struct {
-	s     *session
-	query string
-	args  []any
-}
-
-// Scan implements store.Row.
-func (f first) Scan(dest ...any) error {
-	result, err := f.s.run(f.query, f.args)
-	if err != nil {
-		return err
-	}
-	if len(result.Rows) == 0 {
-		return sql.ErrNoRows
-	}
-	return row{result.FieldDescriptions, result.Rows[0]}.Scan(dest...)
-}
-
-// Each implements store.Querier. All rows are read before the first is scanned: scan may
-// run other statements.
-func (s *session) Each(scan func(store.Row) error, query string, args ...any) error {
-	result, err := s.run(query, args)
-	if err != nil {
-		return err
-	}
-	return scanAll(result, scan)
-}
-
-func scanAll(result *pgconn.Result, scan func(store.Row) error) error {
-	for _, values := range result.Rows {
-		if err := scan(row{result.FieldDescriptions, values}); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// Search implements store.Querier. The server is asked to stop when ctx ends; the
-// transaction is lost then.
-func (s *session) Search(ctx context.Context, scan func(store.Row) error, query string, args ...any) error {
-	if s.lost != nil {
-		return s.lost
-	}
-	values, formats, err := bindAll(args)
-	if err != nil {
-		return err
-	}
-	if err := s.flush(); err != nil {
-		return classify(err, s.names.lastColumn)
-	}
-	result := s.pg.ExecParams(ctx, query, values, nil, formats, nil).Read()
-	if result.Err != nil {
-		return s.lose(result.Err)
-	}
-	return scanAll(result, scan)
-}
-
-// Enter implements store.Querier.
-func (s *session) Enter(conn access.ConnectionID) error {
-	if s.lost != nil {
-		return s.lost
-	}
-	if !s.writer {
-		return fault.New(fault.Internal, op, "a view writes nothing")
-	}
-	if s.locks.entered[conn] {
-		return nil
-	}
-	s.enter(conn)
-	return nil
-}
-
 // enter waits for a connection's lock, at the beginning of the next statement.
 func (s *session) enter(conn access.ConnectionID) {
 	s.locks.entered[conn] = true
 	s.ahead = append(s.ahead, "select pg_advisory_xact_lock("+lockOf(conn)+")")
-}
-
-// Alone implements store.Querier.
-func (s *session) Alone() error {
-	if s.lost != nil || s.locks.alone {
-		return s.lost
-	}
-	s.locks.alone = true
-	s.ahead = append(s.ahead, "select pg_advisory_xact_lock("+writeLock+")")
-	return nil
-}
-
-// Record implements store.Querier: the rows are written at the commit.
-func (s *session) Record(r store.Recorded) error {
-	s.recorded = append(s.recorded, r)
-	return s.lost
-}
-
-// guard turns a panic of fn into an error: the lane is everybody's.
-func guard(fn func(store.Querier) error, q store.Querier) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fault.Wrap(fault.Internal, op, fmt.Errorf("panic: %v\n%s", p, debug.Stack()))
-		}
-	}()
-	return fn(q)
 }

@@ -44,6 +44,8 @@ type explainer struct {
 	e *explained
 }
 
+func (q explainer) Of(conn int64) store.Querier { return explainer{q.Querier.Of(conn), q.e} }
+
 // scanned is a step that reads a whole table. What may be scanned is small: the
 // connections, the clients, the receivers, the secrets of SCIM clients, the keys, the one-row tables, the families that ended in the last minutes, JSON lists, subqueries,
 // and the outbox up to a limit. reread is one that reads a whole index, or all that a

@@ -64,6 +64,9 @@ func (e engine) View(ctx context.Context, fn func(store.Querier) error) error {
 // querier adds what one writer has for nothing.
 type querier struct{ sqlitedb.Querier }
 
+// Of implements store.Querier: the keys in the statements are all that keeps connections apart.
+func (q querier) Of(int64) store.Querier { return q }
+
 // Enter implements store.Querier: there is one writer.
 func (querier) Enter(access.ConnectionID) error { return nil }
 

@@ -141,6 +141,8 @@ type faultyQuerier struct {
 	e *faulty
 }
 
+func (q faultyQuerier) Of(conn int64) store.Querier { return faultyQuerier{q.Querier.Of(conn), q.e} }
+
 func (q faultyQuerier) Exec(query string, args ...any) (int64, error) {
 	if q.e.fails() {
 		return 0, errInjected

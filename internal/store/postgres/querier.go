@@ -1,0 +1,184 @@
+package postgres
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"runtime/debug"
+	"strconv"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/internal/fault"
+	"github.com/drawbridge-id/drawbridge/internal/store"
+)
+
+// Whose rows there are for a statement, but for a connection's key, which is positive.
+const (
+	everybody int64 = 0  // the host: those of all connections, which it has to say
+	nobody    int64 = -1 // as a transaction begins
+)
+
+// querier runs statements for whom conn says.
+type querier struct {
+	s    *session
+	conn int64
+}
+
+var _ store.Querier = querier{}
+
+// Of implements store.Querier.
+func (q querier) Of(conn int64) store.Querier { return querier{q.s, conn} }
+
+// act says whose rows there are for the statements that follow, ahead of the next: until the
+// transaction ends, or goes back behind it.
+func (s *session) act(conn int64) {
+	if s.acting == conn {
+		return
+	}
+	s.acting = conn
+	as := "host"
+	if conn != everybody {
+		as = strconv.FormatInt(conn, 10)
+	}
+	s.ahead = append(s.ahead, "set local "+connectionSetting+" = '"+as+"'")
+}
+
+func (q querier) run(query string, args []any) (*pgconn.Result, error) {
+	q.s.act(q.conn)
+	return q.s.run(query, args)
+}
+
+// Written implements store.Querier.
+func (q querier) Written() int64 { return q.s.written }
+
+// Exec implements store.Querier.
+func (q querier) Exec(query string, args ...any) (int64, error) {
+	if len(args) == 0 {
+		if done, err := q.s.savepoint(query); done {
+			return 0, err
+		}
+	}
+	result, err := q.run(query, args)
+	if err != nil {
+		return 0, err
+	}
+	return result.CommandTag.RowsAffected(), nil
+}
+
+// Insert implements store.Querier.
+func (q querier) Insert(query string, args ...any) (key int64, err error) {
+	returning, err := q.s.names.returning(query)
+	if err != nil {
+		return 0, err
+	}
+	err = q.QueryRow(returning, args...).Scan(&key)
+	return key, err
+}
+
+// QueryRow implements store.Querier.
+func (q querier) QueryRow(query string, args ...any) store.Row { return first{q, query, args} }
+
+// first is the first row of an answer, asked for when it is scanned.
+type first struct {
+	q     querier
+	query string
+	args  []any
+}
+
+// Scan implements store.Row.
+func (f first) Scan(dest ...any) error {
+	result, err := f.q.run(f.query, f.args)
+	if err != nil {
+		return err
+	}
+	if len(result.Rows) == 0 {
+		return sql.ErrNoRows
+	}
+	return row{result.FieldDescriptions, result.Rows[0]}.Scan(dest...)
+}
+
+// Each implements store.Querier. All rows are read before the first is scanned: scan may
+// run other statements.
+func (q querier) Each(scan func(store.Row) error, query string, args ...any) error {
+	result, err := q.run(query, args)
+	if err != nil {
+		return err
+	}
+	return scanAll(result, scan)
+}
+
+func scanAll(result *pgconn.Result, scan func(store.Row) error) error {
+	for _, values := range result.Rows {
+		if err := scan(row{result.FieldDescriptions, values}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Search implements store.Querier. The server is asked to stop when ctx ends; the
+// transaction is lost then.
+func (q querier) Search(ctx context.Context, scan func(store.Row) error, query string, args ...any) error {
+	s := q.s
+	if s.lost != nil {
+		return s.lost
+	}
+	values, formats, err := bindAll(args)
+	if err != nil {
+		return err
+	}
+	s.act(q.conn)
+	if err := s.flush(); err != nil {
+		return classify(err, s.names.lastColumn)
+	}
+	result := s.pg.ExecParams(ctx, query, values, nil, formats, nil).Read()
+	if result.Err != nil {
+		return s.lose(result.Err)
+	}
+	return scanAll(result, scan)
+}
+
+// Enter implements store.Querier.
+func (q querier) Enter(conn access.ConnectionID) error {
+	s := q.s
+	if s.lost != nil {
+		return s.lost
+	}
+	if !s.writer {
+		return fault.New(fault.Internal, op, "a view writes nothing")
+	}
+	if s.locks.entered[conn] {
+		return nil
+	}
+	s.enter(conn)
+	return nil
+}
+
+// Alone implements store.Querier.
+func (q querier) Alone() error {
+	s := q.s
+	if s.lost != nil || s.locks.alone {
+		return s.lost
+	}
+	s.locks.alone = true
+	s.ahead = append(s.ahead, "select pg_advisory_xact_lock("+writeLock+")")
+	return nil
+}
+
+// Record implements store.Querier: the rows are written at the commit.
+func (q querier) Record(r store.Recorded) error {
+	q.s.recorded = append(q.s.recorded, r)
+	return q.s.lost
+}
+
+// guard turns a panic of fn into an error: the lane is everybody's.
+func guard(fn func(store.Querier) error, s *session) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fault.Wrap(fault.Internal, op, fmt.Errorf("panic: %v\n%s", p, debug.Stack()))
+		}
+	}()
+	return fn(querier{s, everybody})
+}
