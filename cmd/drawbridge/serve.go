@@ -50,7 +50,9 @@ func (c *cli) serveConfig(ctx context.Context, cfg *config.Config, file string) 
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)
-	a, err := open(ctx, cfg, setting{log: c.err})
+	allowed := seams(c.env)
+	allowed.log = c.err
+	a, err := open(ctx, cfg, allowed)
 	if err != nil {
 		return failed(exitUsage, "the bridge cannot start: %w", err)
 	}

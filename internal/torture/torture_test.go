@@ -1,0 +1,63 @@
+//go:build lanes
+
+package torture
+
+import (
+	"testing"
+	"time"
+)
+
+// nemesis is something that breaks, and is mended, while everybody goes on.
+type nemesis struct {
+	name      string
+	inShort   bool
+	hurt      func(*run)
+	impatient time.Duration // how soon identity providers hang up, half of the time
+	loses     bool          // what Redis kept may be lost: whoever loses a family signs in again
+}
+
+// suffer lets everybody work, breaks something, and judges what they saw.
+func (w *world) suffer(t *testing.T, n nemesis) {
+	r := w.newRun(t)
+	defer r.end()
+	r.everybody(n.impatient)
+	r.goes("sign in", 5, 30*time.Second)
+	r.pass(pick(time.Second, 4*time.Second))
+	n.hurt(r)
+	for _, d := range w.nodes {
+		d.ready(30 * time.Second)
+	}
+	for _, verb := range []string{"sign in", "deactivate", "leave", "refresh", "switch", "redeem"} {
+		r.goes(verb, 1, 30*time.Second)
+	}
+	r.end()
+	excused := strict
+	if n.loses {
+		excused = forgiving
+	}
+	r.rec.judge(t, excused)
+	if testing.Verbose() || t.Failed() {
+		t.Logf("what got no answer:\n%s", r.rec.unanswered())
+	}
+	w.addsUp(t)
+}
+
+// One node on SQLite: the lane's own measure, and the promise of the smallest deployment.
+func TestOneNode(t *testing.T) {
+	w := newWorld(t, 0)
+	only := w.nodes[0]
+	for _, n := range []nemesis{
+		{name: "nothing", hurt: func(r *run) { r.pass(pick(2*time.Second, 10*time.Second)) }},
+		{name: "paused", hurt: func(r *run) {
+			only.pause()
+			r.pass(pick(3*time.Second, 30*time.Second))
+			only.proceed()
+		}},
+		{name: "killed", hurt: func(r *run) {
+			only.kill()
+			only.again()
+		}},
+	} {
+		t.Run(n.name, func(t *testing.T) { w.suffer(t, n) })
+	}
+}
