@@ -28,6 +28,8 @@ func codeID(d credential.Digest) string { return hex.EncodeToString(d[:]) }
 // that dies in between leaves less room, not more.
 func (e *Engine) PutCode(ctx context.Context, d credential.Digest, g hot.CodeGrant, now time.Time) error {
 	const op = "redis.PutCode"
+	ctx, cancel := e.within(ctx)
+	defer cancel()
 	if d.IsZero() || !now.Before(g.Expires) || g.Expires.Sub(now) > longest {
 		return fault.New(fault.Internal, op, "a code needs a digest and an end to come, within %s", longest)
 	}
@@ -100,6 +102,8 @@ func (e *Engine) code(ctx context.Context, op string, at place) (r codeRecord, s
 // ConsumeCode implements hot.Engine.
 func (e *Engine) ConsumeCode(ctx context.Context, d credential.Digest, by hot.Showing, now time.Time) (g hot.CodeGrant, outcome hot.Outcome, err error) {
 	const op = "redis.ConsumeCode"
+	ctx, cancel := e.within(ctx)
+	defer cancel()
 	var under mark // the family's, from before the code is consumed
 	err = e.verb(ctx, op, kindCode, codeID(d), func(at place) error {
 		r, sealed, err := e.code(ctx, op, at)

@@ -17,6 +17,8 @@ const endedKept = hot.CodeMemory + 3*time.Minute
 // whoever ends those ends it, stored or not.
 func (e *Engine) PutFamily(ctx context.Context, f hot.Family) error {
 	const op = "redis.PutFamily"
+	ctx, cancel := e.within(ctx)
+	defer cancel()
 	if f.ID == "" || f.Salt == "" || f.N < 1 || f.Expires.IsZero() || f.Bound.Subject.Client == "" || f.Bound.Family != f.ID {
 		return fault.New(fault.Internal, op, "a family needs an id that it is bound to, a salt, a client, a number and an end")
 	}
@@ -46,6 +48,9 @@ func (e *Engine) PutFamily(ctx context.Context, f hot.Family) error {
 
 func (e *Engine) storeFamily(ctx context.Context, op string, at place, sealed string, lives int64) error {
 	answer, err := e.run(ctx, op, e.scripts.put, at, sealed, lives)
+	if err == nil && answer[0] == "EVICTS" {
+		return throwsAway(op)
+	}
 	if err != nil || answer[0] != "TAKEN" {
 		return done(op, answer, err)
 	}
@@ -77,6 +82,8 @@ func (e *Engine) live(ctx context.Context, op string, at place, now time.Time) (
 // Family implements hot.Engine.
 func (e *Engine) Family(ctx context.Context, id string, now time.Time) (f hot.Family, err error) {
 	const op = "redis.Family"
+	ctx, cancel := e.within(ctx)
+	defer cancel()
 	err = e.verb(ctx, op, kindFamily, id, func(at place) error {
 		var sealed string
 		if f, sealed, err = e.live(ctx, op, at, now); err == nil && sealed == "" {
@@ -91,6 +98,8 @@ func (e *Engine) Family(ctx context.Context, id string, now time.Time) (f hot.Fa
 // so that the one call that did it knows, even if the answer to it was lost.
 func (e *Engine) Rotate(ctx context.Context, r hot.Rotation) (f hot.Family, outcome hot.Outcome, err error) {
 	const op = "redis.Rotate"
+	ctx, cancel := e.within(ctx)
+	defer cancel()
 	err = e.verb(ctx, op, kindFamily, r.Family, func(at place) error {
 		was, sealed, err := e.live(ctx, op, at, r.Now)
 		if f, outcome = was, hot.Unknown; err != nil || sealed == "" {
@@ -124,6 +133,8 @@ func (e *Engine) change(ctx context.Context, op string, at place, was string, re
 // EndFamily implements hot.Engine.
 func (e *Engine) EndFamily(ctx context.Context, id string) error {
 	const op = "redis.EndFamily"
+	ctx, cancel := e.within(ctx)
+	defer cancel()
 	return e.verb(ctx, op, kindFamily, id, func(at place) error {
 		sealed, err := e.seal(op, at.key, familyRecord{Ended: true})
 		if err != nil {
@@ -145,8 +156,11 @@ func (e *Engine) forbid(ctx context.Context, op, id string) error {
 			return err
 		}
 		answer, err := e.run(ctx, op, e.scripts.put, at, sealed, endedKept.Milliseconds())
-		if err == nil && answer[0] == "TAKEN" {
+		switch {
+		case err == nil && answer[0] == "TAKEN":
 			return nil
+		case err == nil && answer[0] == "EVICTS":
+			return throwsAway(op)
 		}
 		return done(op, answer, err)
 	})
@@ -155,6 +169,8 @@ func (e *Engine) forbid(ctx context.Context, op, id string) error {
 // EndSession implements hot.Engine. Each family ends by itself, wherever it lies.
 func (e *Engine) EndSession(ctx context.Context, id session.ID) error {
 	const op = "redis.EndSession"
+	ctx, cancel := e.within(ctx)
+	defer cancel()
 	for {
 		var listed []string
 		err := e.verb(ctx, op, kindSession, string(id), func(at place) error {

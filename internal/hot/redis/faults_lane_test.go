@@ -232,6 +232,14 @@ func TestEvictionRefusesAndNeverAcceptsTwice(t *testing.T) {
 		t.Fatal("nothing was evicted")
 	}
 	nothingTwice(t, e)
+	d, g := codeOf(5)
+	if _, outcome, err := e.ConsumeCode(t.Context(), d, owner, at(time.Second)); outcome != hot.Unknown {
+		t.Errorf("a code that never was: %d, %v", outcome, err)
+	}
+	// Had its code been replayed, the memory of that may be what was thrown away.
+	if err := e.PutFamily(t.Context(), familyOf(g.Family, "ses_5")); !fault.Is(err, fault.Unavailable) {
+		t.Errorf("a family is stored by a server that throws keys away: %v", err)
+	}
 	key, err := laneKey.HotKey()
 	ok(t, err)
 	young, err := Open(t.Context(), Config{Server: s.where(), Prefix: "young", Key: key})

@@ -64,6 +64,8 @@ func (f *Feed) run(ctx context.Context, op string, s *goredis.Script, args func(
 // Publish implements hot.Feed.
 func (f *Feed) Publish(ctx context.Context, entries ...hot.Entry) (hot.Position, error) {
 	const op = "redis.Publish"
+	ctx, cancel := f.e.within(ctx)
+	defer cancel()
 	if len(entries) == 0 {
 		return hot.Position{}, fault.New(fault.Internal, op, "there is nothing to tell")
 	}
@@ -92,6 +94,8 @@ func (f *Feed) Publish(ctx context.Context, entries ...hot.Entry) (hot.Position,
 // End implements hot.Feed.
 func (f *Feed) End(ctx context.Context) (hot.Position, error) {
 	const op = "redis.End"
+	ctx, cancel := f.e.within(ctx)
+	defer cancel()
 	at, answer, err := f.since(ctx, op, hot.Position{Number: 1 << 52}, 1)
 	if err != nil {
 		return hot.Position{}, err
@@ -131,6 +135,8 @@ func (f *Feed) Next(ctx context.Context, after hot.Position, wait time.Duration)
 }
 
 func (f *Feed) next(ctx context.Context, op string, after hot.Position) ([]hot.Entry, hot.Position, error) {
+	ctx, cancel := f.e.within(ctx)
+	defer cancel()
 	at, answer, err := f.since(ctx, op, after, atOnce)
 	if err != nil {
 		return nil, after, err
@@ -183,9 +189,11 @@ func (f *Feed) wait(ctx context.Context, op string, after hot.Position, wait tim
 	}
 	bounded, cancel := context.WithTimeout(ctx, wait+f.e.patient)
 	defer cancel()
-	err = f.e.client.XRead(bounded, &goredis.XReadArgs{Streams: []string{at.key, strconv.FormatInt(after.Number, 10) + "-0"}, Count: 1, Block: wait}).Err()
-	if errors.Is(err, goredis.Nil) {
-		return nil
-	}
-	return f.e.classified(ctx, op, err)
+	return f.e.ask(ctx, op, at.key, func() error {
+		err := f.e.client.XRead(bounded, &goredis.XReadArgs{Streams: []string{at.key, strconv.FormatInt(after.Number, 10) + "-0"}, Count: 1, Block: wait}).Err()
+		if errors.Is(err, goredis.Nil) { // nothing came
+			return nil
+		}
+		return err
+	})
 }

@@ -84,9 +84,16 @@ func (e *Engine) markOf(ctx context.Context, op string, partition int) (mark, er
 
 // renew asks the server for the mark of a partition, which may begin an incarnation.
 func (e *Engine) renew(ctx context.Context, op string, partition int) (mark, error) {
-	answer, err := e.scripts.ensure.Run(ctx, e.client, []string{e.tag(partition) + ":mark"}, credential.NewID("inc")).StringSlice()
+	ctx, cancel := e.within(ctx)
+	defer cancel()
+	key := e.tag(partition) + ":mark"
+	var answer []string
+	err := e.ask(ctx, op, key, func() (err error) {
+		answer, err = e.scripts.ensure.Run(ctx, e.client, []string{key}, credential.NewID("inc")).StringSlice()
+		return err
+	})
 	if err != nil {
-		return mark{}, e.classified(ctx, op, err)
+		return mark{}, err
 	}
 	if len(answer) != 5 {
 		return mark{}, fault.New(fault.Unavailable, op, "the Redis server does not say which run it is in: INFO has no run_id or master_replid")
@@ -110,9 +117,14 @@ func suits(op, policy, memory, version string) error {
 		return fault.New(fault.Unavailable, op, "the Redis server is of version %q: 6.2 or newer is needed", version)
 	}
 	if policy != "noeviction" && memory != "0" {
-		return fault.New(fault.Unavailable, op, "the Redis server throws keys away when it is full (maxmemory-policy %s): set it to noeviction", policy)
+		return throwsAway(op)
 	}
 	return nil
+}
+
+// throwsAway refuses a server on which nothing may be concluded from a key that is not there.
+func throwsAway(op string) error {
+	return fault.New(fault.Unavailable, op, "the Redis server throws keys away when it is full: set maxmemory-policy to noeviction")
 }
 
 // run runs a script in the partition of a record: its KEYS are the mark, the record and the shelf
@@ -122,9 +134,13 @@ func (e *Engine) run(ctx context.Context, op string, s *goredis.Script, at place
 }
 
 func (e *Engine) runOn(ctx context.Context, op string, s *goredis.Script, at place, keys []string, args ...any) ([]string, error) {
-	answer, err := s.Run(ctx, e.client, keys, append([]any{at.mark.text}, args...)...).Slice()
+	var answer []any
+	err := e.ask(ctx, op, keys[0], func() (err error) {
+		answer, err = s.Run(ctx, e.client, keys, append([]any{at.mark.text}, args...)...).Slice()
+		return err
+	})
 	if err != nil {
-		return nil, e.classified(ctx, op, err)
+		return nil, err
 	}
 	texts := make([]string, 0, len(answer))
 	for _, a := range answer {

@@ -12,6 +12,8 @@ import (
 // PutPushed implements hot.Engine.
 func (e *Engine) PutPushed(ctx context.Context, name string, p hot.Pushed) error {
 	const op = "redis.PutPushed"
+	ctx, cancel := e.within(ctx)
+	defer cancel()
 	if name == "" || p.Client == "" || !p.Created.Before(p.Expires) || p.Expires.Sub(p.Created) > longest {
 		return fault.New(fault.Internal, op, "a pushed request needs a name, a client and an end after its beginning, within %s", longest)
 	}
@@ -24,6 +26,8 @@ func (e *Engine) PutPushed(ctx context.Context, name string, p hot.Pushed) error
 // knows it even if the answer to it was lost.
 func (e *Engine) TakePushed(ctx context.Context, name string, client access.ClientID, now time.Time) (p hot.Pushed, err error) {
 	const op = "redis.TakePushed"
+	ctx, cancel := e.within(ctx)
+	defer cancel()
 	err = e.verb(ctx, op, kindPushed, name, func(at place) error {
 		sealed, err := e.read(ctx, op, at)
 		if err != nil {

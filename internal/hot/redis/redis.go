@@ -73,6 +73,7 @@ type Engine struct {
 	patient time.Duration // how long an answer may take
 
 	marks    [partitions + 1]atomic.Pointer[mark]
+	circuits circuits
 	redeemed *redeemed
 }
 

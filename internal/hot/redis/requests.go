@@ -16,6 +16,8 @@ const reserve = 8
 // PutAuthRequest implements hot.Engine.
 func (e *Engine) PutAuthRequest(ctx context.Context, a hot.AuthRequest) error {
 	const op = "redis.PutAuthRequest"
+	ctx, cancel := e.within(ctx)
+	defer cancel()
 	if a.ID == "" || !a.Created.Before(a.Expires) || a.Expires.Sub(a.Created) > longest {
 		return fault.New(fault.Internal, op, "a request needs an id and an end after its beginning, within %s", longest)
 	}
@@ -26,6 +28,8 @@ func (e *Engine) PutAuthRequest(ctx context.Context, a hot.AuthRequest) error {
 
 // AuthRequest implements hot.Engine.
 func (e *Engine) AuthRequest(ctx context.Context, id string, now time.Time) (a hot.AuthRequest, err error) {
+	ctx, cancel := e.within(ctx)
+	defer cancel()
 	err = e.verb(ctx, "redis.AuthRequest", kindRequest, id, func(at place) error {
 		a, _, err = e.request(ctx, "redis.AuthRequest", at, now)
 		return err
@@ -62,6 +66,8 @@ func stateOf(c access.ConnectionID, state string) string { return string(c) + "\
 // nowhere, and nobody else can have.
 func (e *Engine) BindUpstream(ctx context.Context, id string, u hot.Upstream, now time.Time) error {
 	const op = "redis.BindUpstream"
+	ctx, cancel := e.within(ctx)
+	defer cancel()
 	if u.State == "" || u.Connection == "" {
 		return fault.New(fault.Internal, op, "an upstream leg needs a connection and a state")
 	}
@@ -126,6 +132,8 @@ func (e *Engine) leaveState(ctx context.Context, op string, u hot.Upstream) erro
 // TakeUpstream implements hot.Engine. Of any number of callers one changes the request.
 func (e *Engine) TakeUpstream(ctx context.Context, c access.ConnectionID, state string, now time.Time) (hot.AuthRequest, error) {
 	const op = "redis.TakeUpstream"
+	ctx, cancel := e.within(ctx)
+	defer cancel()
 	var holder waiting
 	err := e.verb(ctx, op, kindState, stateOf(c, state), func(at place) error {
 		sealed, err := e.read(ctx, op, at)

@@ -31,7 +31,7 @@ type Server struct {
 	// password, where a network that nobody else is in carries it.
 	InsecureAllowPlaintext bool
 
-	Timeout     time.Duration // for each answer: 500 ms
+	Timeout     time.Duration // for each answer, of which a verb waits for three at most: 300 ms
 	Connections int           // to each server at most: 10 for each core
 }
 
@@ -137,13 +137,13 @@ func (s Server) options() (*goredis.UniversalOptions, error) {
 	}
 	timeout := s.Timeout
 	if timeout <= 0 {
-		timeout = 500 * time.Millisecond
+		timeout = 300 * time.Millisecond
 	}
 	return &goredis.UniversalOptions{
 		Addrs: s.Addresses, MasterName: s.Master, IsClusterMode: s.Cluster, DB: s.Database, ClientName: "drawbridge",
 		Username: s.Username, Password: s.Password.Reveal(), SentinelUsername: s.SentinelUsername, SentinelPassword: s.SentinelPassword.Reveal(), TLSConfig: s.TLS,
-		MaxRetries: 2, MinRetryBackoff: 8 * time.Millisecond, MaxRetryBackoff: 64 * time.Millisecond, MaxRedirects: 4,
-		DialTimeout: timeout, DialerRetries: 1, ReadTimeout: timeout, WriteTimeout: timeout, PoolTimeout: timeout, ContextTimeoutEnabled: true,
+		MaxRetries: answersPer - 1, MinRetryBackoff: 8 * time.Millisecond, MaxRetryBackoff: 64 * time.Millisecond, MaxRedirects: 4,
+		Dialer: dialler(s.TLS, timeout), DialTimeout: timeout, DialerRetries: 1, ReadTimeout: timeout, WriteTimeout: timeout, PoolTimeout: timeout, ContextTimeoutEnabled: true,
 		PoolSize: s.Connections, ConnMaxIdleTime: 5 * time.Minute,
 	}, nil
 }

@@ -1,5 +1,5 @@
--- read: a record as it is. Nothing is decided by it that change.lua does not hold against it.
-if not marked() then
+-- read: a record as it is. What a server has come back with after a restart is not read either.
+if not unbroken() then
   return {'BROKEN'}
 end
 return {'OK', redis.call('GET', KEYS[2])}
