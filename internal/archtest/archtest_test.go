@@ -76,6 +76,7 @@ var layers = []struct {
 	{"internal/deliver", []string{"internal/access", "internal/bridge", "internal/credential", "internal/event", "internal/fault", "internal/session", "internal/store", "internal/suggest", "oidc", "oidc/ssf"}},
 	{"internal/recorder", []string{"internal/access", "internal/credential", "internal/fault", "internal/store", "scim", "scim/traffic"}},
 	{"internal/audit", []string{"internal/access", "internal/event", "internal/fault", "internal/store"}},
+	{"internal/cluster", []string{"internal/store"}},
 	// L5: files, sockets, pages
 	{"docs", nil},
 	{"config", []string{"docs", "internal/access", "internal/assertion", "internal/credential", "internal/event", "internal/fault", "internal/hot/redis", "internal/secret", "internal/suggest", "mapping", "oidc", "oidc/inbound", "oidc/upstream", "scim/dialect", "scim/schema"}},

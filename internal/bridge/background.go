@@ -14,31 +14,92 @@ import (
 // writer, so that nobody's request waits for a large change.
 const chunk = 100
 
-// Run does the background work until ctx ends: people whose decision is due, fenced
-// and dissolving groups, and the tidying that may be late. All of it can be killed
-// at any instant and goes on at the next start; nothing that is refused waits for it.
+// Run writes down, until ctx ends, what this process has seen: uses of tokens and
+// assignments, what happened with what people gave, what requests were like. A process that
+// is killed loses some seconds of that.
 func (b *Bridge) Run(ctx context.Context) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
-	tidy := time.NewTicker(time.Hour)
-	defer tidy.Stop()
 	for {
-		b.work(ctx)
 		select {
-		case <-tidy.C:
-			b.note("bridge.trimOutbox", b.trimOutbox(ctx))
-			b.note("bridge.trimPast", b.trimPast(ctx))
-			b.note("bridge.TrimSessions", b.TrimSessions(ctx))
-			b.note("bridge.trimSCIMResults", b.TrimSCIMResults(ctx))
-			b.note("bridge.pauseFailing", b.PauseFailing(ctx))
 		case <-ctx.Done():
-			b.note("bridge.writeTouches", b.writeTouches(context.WithoutCancel(ctx)))
-			b.note("bridge.writeHandovers", b.writeHandovers(context.WithoutCancel(ctx)))
-			b.note("bridge.writeSpeech", b.writeSpeech(context.WithoutCancel(ctx), true))
+			b.writeSeen(context.WithoutCancel(ctx), true)
 			return
 		case <-tick.C:
-		case <-b.wake:
+			b.writeSeen(ctx, false)
 		}
+	}
+}
+
+// writeSeen writes what has been seen since; all: since the end is near, also what has time.
+func (b *Bridge) writeSeen(ctx context.Context, all bool) {
+	b.note("bridge.writeTouches", b.writeTouches(ctx))
+	b.note("bridge.writeHandovers", b.writeHandovers(ctx))
+	b.note("bridge.writeSpeech", b.writeSpeech(ctx, all))
+}
+
+// Decide does the decisions that nobody waits for until ctx ends: people whose decision is
+// due, fenced and dissolving groups, what has ended by itself. All of it can be killed at any
+// instant and goes on where it stands; nothing that is refused waits for it.
+func (b *Bridge) Decide(ctx context.Context) {
+	b.swept = swept{} // another node may have done this meanwhile
+	b.everySecond(ctx, b.wake, func() {
+		for more := true; more && ctx.Err() == nil; {
+			done, err := b.Recompute(ctx)
+			b.note("bridge.Recompute", err)
+			more = err == nil && done > 0
+		}
+		for more := true; more && ctx.Err() == nil; {
+			ended, err := b.TidyPermits(ctx)
+			b.note("bridge.TidyPermits", err)
+			more = err == nil && ended > 0
+		}
+		b.note("bridge.indexEmails", b.indexEmails(ctx))
+		b.note("bridge.Sweep", b.Sweep(ctx))
+	})
+}
+
+// RunWatch counts what identity providers do until ctx ends, and raises alarms.
+func (b *Bridge) RunWatch(ctx context.Context) {
+	b.everySecond(ctx, nil, func() { b.note("bridge.Watch", b.Watch(ctx)) })
+}
+
+// everySecond calls do at once, every second and when there is something in wake, until ctx ends.
+func (b *Bridge) everySecond(ctx context.Context, wake <-chan struct{}, do func()) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for ctx.Err() == nil {
+		do()
+		select {
+		case <-ctx.Done():
+		case <-tick.C:
+		case <-wake:
+		}
+	}
+}
+
+// How often what is old is forgotten, and how long after it was begun first.
+const (
+	tidyEvery = time.Hour
+	tidyFirst = 10 * time.Minute
+)
+
+// Tidy forgets what is old until ctx ends. It may be late.
+func (b *Bridge) Tidy(ctx context.Context) {
+	next := time.NewTimer(tidyFirst)
+	defer next.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-next.C:
+			next.Reset(tidyEvery)
+		}
+		b.note("bridge.trimOutbox", b.trimOutbox(ctx))
+		b.note("bridge.trimPast", b.trimPast(ctx))
+		b.note("bridge.TrimSessions", b.TrimSessions(ctx))
+		b.note("bridge.trimSCIMResults", b.TrimSCIMResults(ctx))
+		b.note("bridge.pauseFailing", b.PauseFailing(ctx))
 	}
 }
 
@@ -77,28 +138,6 @@ func (b *Bridge) trimPast(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-func (b *Bridge) work(ctx context.Context) {
-	for more := true; more && ctx.Err() == nil; {
-		done, err := b.Recompute(ctx)
-		b.note("bridge.Recompute", err)
-		more = err == nil && done > 0
-	}
-	for more := true; more && ctx.Err() == nil; {
-		ended, err := b.TidyPermits(ctx)
-		b.note("bridge.TidyPermits", err)
-		more = err == nil && ended > 0
-	}
-	b.note("bridge.indexEmails", b.indexEmails(ctx))
-	b.note("bridge.Sweep", b.Sweep(ctx))
-	if ctx.Err() != nil {
-		return // Run writes the rest, at its end
-	}
-	b.note("bridge.writeTouches", b.writeTouches(ctx))
-	b.note("bridge.writeHandovers", b.writeHandovers(ctx))
-	b.note("bridge.writeSpeech", b.writeSpeech(ctx, false))
-	b.note("bridge.Watch", b.Watch(ctx))
 }
 
 // indexEmails writes down the addresses of people whom a program wrote that had no

@@ -244,8 +244,28 @@ func (v *View) Receiver(name string) (Receiver, error) {
 	return c, v.found(err, "store.Receiver", "receiver")
 }
 
-// ReadyReceivers lists receivers for whom something waits that may be sent now, whose
-// turn came first first.
+// ReadyReceivers lists receivers for whom something waits that may be sent now, and that no
+// node has claimed, whose turn came first first.
 func (v *View) ReadyReceivers(now time.Time, limit int) ([]Receiver, error) {
-	return list(v, "store.ReadyReceivers", scanReceiver, `select `+receiverColumns+` where r.pending > 0 and not r.paused and r.next_at <= $1 order by r.next_at, r.receiver limit $2`, ms(now), limit)
+	return list(v, "store.ReadyReceivers", scanReceiver, `select `+receiverColumns+` where r.pending > 0 and not r.paused and r.next_at <= $1 and r.claimed_until <= `+v.engine.Dialect().Now+` order by r.next_at, r.receiver limit $2`, ms(now), limit)
+}
+
+// ClaimReceivers makes receivers this node's to send to, for life from now on: those that
+// are claimed by nobody, or no more. One that another node is claiming is passed over.
+func (tx *Tx) ClaimReceivers(node string, receivers []string, life time.Duration) (claimed []string, err error) {
+	const op = "store.ClaimReceivers"
+	d := tx.engine.Dialect()
+	claimed, err = list(&tx.View, op, func(r Row) (name string, err error) { return name, r.Scan(&name) },
+		`select r.receiver from receivers r where r.receiver in (`+d.Texts("$1")+`) and r.claimed_until <= `+d.Now+` order by r.receiver`+tx.mine(d.Free, "r"), jsonList(receivers))
+	if err != nil || len(claimed) == 0 {
+		return nil, err
+	}
+	_, err = tx.exec(op, `update receivers set claimed_by = $2, claimed_until = `+d.Now+` + $3 where receiver in (`+d.Texts("$1")+`)`, jsonList(claimed), node, life.Milliseconds())
+	return claimed, err
+}
+
+// ReleaseReceiver gives a claim back: false if it was another's meanwhile.
+func (tx *Tx) ReleaseReceiver(node, receiver string) (held bool, err error) {
+	n, err := tx.exec("store.ReleaseReceiver", `update receivers set claimed_by = '', claimed_until = 0 where receiver = $1 and claimed_by = $2`, receiver, node)
+	return n == 1, err
 }

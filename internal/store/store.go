@@ -115,6 +115,10 @@ type Dialect struct {
 	Own func(alias string) string
 	// Shared says that other processes write, too: what a transaction decides by it reads.
 	Shared bool
+	// Now is the database's clock, in Unix milliseconds.
+	Now string
+	// Free is Own, but passes over the rows that another transaction has: nobody waits.
+	Free func(alias string) string
 }
 
 func (d Dialect) typed(value string, t schema.Type) string {
@@ -125,8 +129,9 @@ func (d Dialect) typed(value string, t schema.Type) string {
 }
 
 // own is empty in a transaction that only reads.
-func (v *View) own(alias string) string {
-	by := v.engine.Dialect().Own
+func (v *View) own(alias string) string { return v.mine(v.engine.Dialect().Own, alias) }
+
+func (v *View) mine(by func(string) string, alias string) string {
 	if by == nil || v.changed == nil {
 		return ""
 	}

@@ -223,6 +223,8 @@ var dialect = store.Dialect{
 	},
 	Typed: typed,
 	Own:   func(alias string) string { return " for update of " + alias },
+	Now:   "(extract(epoch from clock_timestamp()) * 1000)::bigint",
+	Free:  func(alias string) string { return " for update of " + alias + " skip locked" },
 }
 
 // document is a JSON expression: a table's text, or an element of an array.

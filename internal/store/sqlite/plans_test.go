@@ -189,7 +189,7 @@ func walk(t *testing.T, s *store.Store) {
 		_, err = d.TrimTraffic(false, 10)
 		_, err2 = tx.TrimTrafficBefore(crashDay)
 		did.add(err, err2)
-		did.add(deliver(tx), registerRows(tx, d), requestRows(tx), reviews(tx))
+		did.add(deliver(tx), leaseRows(tx), registerRows(tx, d), requestRows(tx), reviews(tx))
 		did.add(tx.PutAlarm(store.Alarm{Connection: crashConn, At: crashDay}), d.KeepFormer(g, true, crashDay))
 		_, err = tx.TrimFormer(crashDay)
 		_, err2 = tx.OutboxBefore(crashDay)
@@ -253,6 +253,16 @@ func deliver(tx *store.Tx) error {
 	_, err5 := tx.Delivered(to, []string{"j"}, crashDay)
 	_, err6 := tx.DropReceiver(to)
 	return errors.Join(err, err2, err3, err4, err5, err6)
+}
+
+// leaseRows does everything with leases of work and claims of receivers.
+func leaseRows(tx *store.Tx) error {
+	l, _, err := tx.TakeLease("tidy", "a", time.Hour)
+	_, err2 := tx.RenewLease(l, time.Hour)
+	_, err3 := tx.Leases()
+	_, err4 := tx.ClaimReceivers("a", []string{"logout:app"}, time.Hour)
+	_, err5 := tx.ReleaseReceiver("a", "logout:app")
+	return errors.Join(err, err2, err3, err4, err5, tx.HoldLease(l), tx.ReleaseLease(l))
 }
 
 // registerRows does everything with the certification register.

@@ -88,6 +88,7 @@ func (e engine) Dialect() store.Dialect {
 		Each: func(doc, alias string, path ...string) string {
 			return fmt.Sprintf("json_each(%s, '%s') %s", doc, jsonPath(path), alias)
 		},
+		Now: "cast(round((julianday('now') - 2440587.5) * 86400000) as integer)",
 	}
 }
 

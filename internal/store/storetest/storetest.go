@@ -50,6 +50,8 @@ func Run(t *testing.T, open func(t *testing.T) *store.Store) {
 		{"what identity providers said is remembered", testHeard},
 		{"sessions are found by what identity providers call them", testSessionsOfTheIdP},
 		{"what was not read is not trimmed", testRelayMark},
+		{"work is one node's at a time", testLeases},
+		{"a receiver is one node's at a time", testClaims},
 		{"what a group was is known", testFormer},
 		{"members are restored", testRestoreMembers},
 		{"what happened since is found", testAuditOf},

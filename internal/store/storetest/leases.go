@@ -1,0 +1,129 @@
+package storetest
+
+import (
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/drawbridge-id/drawbridge/internal/fault"
+	"github.com/drawbridge-id/drawbridge/internal/store"
+)
+
+func (f *fixture) take(work, node string, life time.Duration) (l store.Lease, held bool) {
+	f.t.Helper()
+	f.update(func(tx *store.Tx) (err error) { l, held, err = tx.TakeLease(work, node, life); return err })
+	return l, held
+}
+
+func (f *fixture) renew(l store.Lease, life time.Duration) (held bool) {
+	f.t.Helper()
+	f.update(func(tx *store.Tx) (err error) { held, err = tx.RenewLease(l, life); return err })
+	return held
+}
+
+// Work that somebody has is nobody else's, until its time is over or it is given back; its
+// term says who came later.
+func testLeases(t *testing.T, f *fixture) {
+	one, held := f.take("tidy", "a", time.Hour)
+	if !held || one.Term != 1 {
+		t.Fatalf("taken: %+v %v", one, held)
+	}
+	for _, node := range []string{"a", "b"} {
+		if l, held := f.take("tidy", node, time.Hour); held {
+			t.Errorf("%s took what a has: %+v", node, l)
+		}
+	}
+	if !f.renew(one, time.Hour) {
+		t.Error("a could not renew what it has")
+	}
+	stranger := one
+	stranger.Node = "b"
+	if f.renew(stranger, time.Hour) {
+		t.Error("b renewed what a has")
+	}
+	f.update(func(tx *store.Tx) error { return tx.ReleaseLease(stranger) })
+	f.view(func(v *store.View) error {
+		all, err := v.Leases()
+		if err != nil || len(all) != 1 || all[0].Node != "a" || all[0].Left <= 59*time.Minute || all[0].Left > time.Hour {
+			t.Errorf("listed: %+v (%v)", all, err)
+		}
+		return err
+	})
+	f.update(func(tx *store.Tx) error {
+		if err := tx.HoldLease(one); err != nil {
+			t.Errorf("a holds it: %v", err)
+		}
+		return tx.ReleaseLease(one)
+	})
+	two, held := f.take("tidy", "b", -time.Second)
+	if !held || two.Term != 2 {
+		t.Fatalf("given back, and taken by b: %+v %v", two, held)
+	}
+	if f.renew(two, time.Hour) {
+		t.Error("what is over was renewed")
+	}
+	three, held := f.take("tidy", "b", time.Hour)
+	if !held || three.Term != 3 {
+		t.Errorf("what was over, taken again: %+v %v", three, held)
+	}
+	err := f.Update(t.Context(), func(tx *store.Tx) error { return tx.HoldLease(one) })
+	if !fault.Is(err, fault.Stale) {
+		t.Errorf("a writes on in its name: %v", err)
+	}
+	var taken atomic.Int64
+	var wg sync.WaitGroup
+	for range 10 {
+		wg.Go(func() {
+			if _, held := f.take("seal", "c", time.Hour); held {
+				taken.Add(1)
+			}
+		})
+	}
+	wg.Wait()
+	if taken.Load() != 1 {
+		t.Errorf("one lease was taken %d times", taken.Load())
+	}
+}
+
+// A receiver that a node has claimed is nobody else's until the claim is over or given back.
+func testClaims(t *testing.T, f *fixture) {
+	f.update(func(tx *store.Tx) error {
+		return tx.PutDeliveries(append(deliveriesTo("logout:app", 2), deliveriesTo("webhook:w", 1)...))
+	})
+	claim := func(node string, life time.Duration, of ...string) (got []string) {
+		t.Helper()
+		f.update(func(tx *store.Tx) (err error) { got, err = tx.ClaimReceivers(node, of, life); return err })
+		return got
+	}
+	if got := claim("a", time.Hour, "logout:app", "nobody"); len(got) != 1 || got[0] != "logout:app" {
+		t.Fatalf("claimed %v", got)
+	}
+	if got := claim("b", time.Hour, "logout:app", "webhook:w"); len(got) != 1 || got[0] != "webhook:w" {
+		t.Errorf("b claimed %v", got)
+	}
+	f.view(func(v *store.View) error {
+		ready, err := v.ReadyReceivers(day.Add(time.Hour), 10)
+		if len(ready) != 0 {
+			t.Errorf("what is claimed is ready: %+v", ready)
+		}
+		return err
+	})
+	held := func(node, receiver string) (still bool) {
+		t.Helper()
+		f.update(func(tx *store.Tx) (err error) { still, err = tx.ReleaseReceiver(node, receiver); return err })
+		return still
+	}
+	if held("b", "logout:app") || !held("a", "logout:app") || held("a", "logout:app") {
+		t.Error("a claim is given back once, by whose it is")
+	}
+	if got := claim("b", -time.Second, "logout:app"); len(got) != 1 {
+		t.Errorf("given back, and claimed: %v", got)
+	}
+	if got := claim("c", time.Hour, "logout:app"); len(got) != 1 {
+		t.Errorf("what is over, claimed: %v", got)
+	}
+	if held("b", "logout:app") {
+		t.Error("b does not know that it lost its claim")
+	}
+}
