@@ -24,6 +24,7 @@ import (
 	"github.com/drawbridge-id/drawbridge/internal/assertion"
 	"github.com/drawbridge-id/drawbridge/internal/audit"
 	"github.com/drawbridge-id/drawbridge/internal/bridge"
+	"github.com/drawbridge-id/drawbridge/internal/cluster"
 	"github.com/drawbridge-id/drawbridge/internal/console"
 	"github.com/drawbridge-id/drawbridge/internal/credential"
 	"github.com/drawbridge-id/drawbridge/internal/deliver"
@@ -69,6 +70,7 @@ type app struct {
 	signals    *ssf.Front
 	outside    egress.Options // of whatever calls places that others named
 	metrics    *metrics
+	works      cluster.Works
 	takings    takings
 	beside     []func(context.Context) // what goes on beside the bridge's own background work
 	admin      secret.String
@@ -104,6 +106,9 @@ func open(ctx context.Context, cfg *config.Config, s setting) (_ *app, err error
 	if a.store, err = sqlite.Open(ctx, filepath.Join(cfg.Server.Data, "drawbridge.db")); err != nil {
 		return nil, err
 	}
+	if a.store.Shared() {
+		a.works = cluster.Works{Store: a.store, Node: credential.NewID("node"), Observe: func(err error) { a.log.Warn("lease of work", zap.Error(err)) }}
+	}
 	if a.ring, err = a.openKeys(ctx); err != nil {
 		return nil, err
 	}
@@ -126,7 +131,7 @@ func open(ctx context.Context, cfg *config.Config, s setting) (_ *app, err error
 func (a *app) openKeys(ctx context.Context) (*keys.Ring, error) {
 	k := a.cfg.Keys
 	return keys.Open(ctx, keys.Config{Root: rootOf(a.cfg), Rows: keyRows{a.store},
-		Schedule: keys.Schedule{Rotate: k.Rotate, PublishAhead: k.PublishAhead, Keep: k.Keep}, Now: time.Now,
+		Schedule: keys.Schedule{Rotate: k.Rotate, PublishAhead: k.PublishAhead, Keep: k.Keep}, Now: time.Now, Shared: a.store.Shared(),
 		Observe: func(err error) { a.log.Warn("signing keys", zap.Error(err)) }})
 }
 
@@ -295,27 +300,44 @@ func (a *app) observePage(_ context.Context, reference string, err error) {
 		zap.String("reason", fault.ReasonOf(err)), zap.Error(err))
 }
 
-// work runs what goes on behind requests until ctx ends.
+// work runs what goes on behind requests until ctx ends: what each node does, and what one
+// does at a time.
 func (a *app) work(ctx context.Context) {
 	var beside sync.WaitGroup
-	beside.Go(func() {
-		if err := a.sealer.Run(ctx); err != nil {
-			a.log.Error("audit sealer", zap.Error(err))
-		}
-	})
-	beside.Go(func() { a.ring.Run(ctx) })
-	beside.Go(func() { a.recorder.Run(ctx) })
-	beside.Go(func() { a.relay.Run(ctx) })
-	beside.Go(func() { a.deliver.Run(ctx) })
-	beside.Go(func() { a.bridge.WatchShadow(ctx) })
-	beside.Go(func() { a.bridge.RunProbes(ctx) })
-	beside.Go(func() { a.receiver.Run(ctx) })
-	beside.Go(func() { a.steward.Run(ctx, a.observed) })
-	for _, fn := range a.beside {
+	for _, fn := range slices.Concat(a.beside, []func(context.Context){a.recorder.Run, a.deliver.Run, a.bridge.Run, a.followKeys}) {
 		beside.Go(func() { fn(ctx) })
 	}
-	a.bridge.Run(ctx)
+	for name, fn := range a.oneAtATime() {
+		beside.Go(func() { a.works.Work(ctx, name, fn) })
+	}
 	beside.Wait()
+}
+
+// oneAtATime is the work that one node does at a time, by the name that status shows.
+func (a *app) oneAtATime() map[string]func(context.Context) {
+	return map[string]func(context.Context){
+		"audit": func(ctx context.Context) {
+			if err := a.sealer.Run(ctx); err != nil {
+				a.log.Error("audit sealer", zap.Error(err))
+			}
+		},
+		"outbox":    a.relay.Run,
+		"decisions": a.bridge.Decide,
+		"tidying":   a.bridge.Tidy,
+		"alarms":    a.bridge.RunWatch,
+		"shadow":    a.bridge.WatchShadow,
+		"sessions":  a.bridge.RunProbes,
+		"receivers": a.receiver.Run,
+		"requests":  func(ctx context.Context) { a.steward.Run(ctx, a.observed) },
+		"keys":      a.ring.Run,
+	}
+}
+
+// followKeys takes over what other nodes do with the signing keys.
+func (a *app) followKeys(ctx context.Context) {
+	if a.store.Shared() {
+		a.ring.Follow(ctx)
+	}
 }
 
 func (a *app) close() error {

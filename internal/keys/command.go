@@ -2,6 +2,7 @@ package keys
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -89,6 +90,9 @@ func (r *Ring) rotate(ctx context.Context, algorithm string, atOnce bool) error 
 	if err := r.announce(ctx, algorithm); err != nil || !atOnce {
 		return err
 	}
+	if err := r.everywhere(ctx); err != nil {
+		return err
+	}
 	return r.change(ctx, func(held []store.SigningKey) (Change, error) {
 		next, ok := first(ofAlgorithm(held, algorithm), credential.KeyNext)
 		if !ok {
@@ -124,6 +128,20 @@ func (r *Ring) announce(ctx context.Context, algorithm string) error {
 	})
 }
 
+// everywhere waits until other processes have read what was announced: they accept and
+// publish a key before it signs.
+func (r *Ring) everywhere(ctx context.Context) error {
+	if !r.cfg.Shared {
+		return nil
+	}
+	select {
+	case <-ctx.Done():
+		return fault.Wrap(fault.Unavailable, "keys.everywhere", ctx.Err())
+	case <-time.After(followed):
+		return nil
+	}
+}
+
 func (r *Ring) byCommand() author {
 	return author{event.ByAdministrator, becauseCommand, r.instant()}
 }
@@ -150,7 +168,7 @@ func (r *Ring) Retire(ctx context.Context, id string, how Retiring) ([]Key, erro
 		return nil, err
 	}
 	if key.State == string(credential.KeyActive) {
-		if err := r.announce(ctx, key.Algorithm); err != nil {
+		if err := errors.Join(r.announce(ctx, key.Algorithm), r.everywhere(ctx)); err != nil {
 			return nil, err
 		}
 	}

@@ -49,6 +49,9 @@ type Config struct {
 	Now      func() time.Time
 	// Uptime is a clock that nobody sets, from any beginning; nil: that of this process.
 	Uptime func() time.Duration
+	// Shared says that other processes sign with the same keys: each follows what another
+	// does with them, and none signs with a key that the others have not read.
+	Shared bool
 	// Observe hears of each step that failed; it is tried again. It may be nil.
 	Observe func(error)
 }

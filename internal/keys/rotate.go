@@ -40,6 +40,40 @@ func (r *Ring) Run(ctx context.Context) {
 	}
 }
 
+// followEvery is how often a process reads what another has done with the keys, and
+// followed how long after a change all have read it.
+const (
+	followEvery = time.Second
+	followed    = 3 * followEvery
+)
+
+// Follow reads the keys anew every second until ctx ends, where other processes may change
+// them: what they sign is accepted and published here, too.
+func (r *Ring) Follow(ctx context.Context) {
+	tick := time.NewTicker(followEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if err := r.follow(ctx); err != nil && ctx.Err() == nil && r.cfg.Observe != nil {
+			r.cfg.Observe(err)
+		}
+	}
+}
+
+// follow is Reload, but not in the middle of a change of our own, which what was read before
+// it must not undo.
+func (r *Ring) follow(ctx context.Context) error {
+	if !r.changing.TryLock() {
+		return nil // the next time
+	}
+	defer r.changing.Unlock()
+	return r.Reload(ctx)
+}
+
 // Step makes at most one step for each algorithm, after reading the keys anew.
 func (r *Ring) Step(ctx context.Context) error {
 	if err := r.Reload(ctx); err != nil {

@@ -247,6 +247,9 @@ func (s *Store) over(ctx context.Context, q Querier) *View {
 	return &View{q: q, ctx: ctx, engine: s.engine, window: s.window, defined: s.defined, scans: s.scans}
 }
 
+// Shared says that other nodes may work on the same database.
+func (s *Store) Shared() bool { return s.shared }
+
 // Close closes the engine.
 func (s *Store) Close() error { return s.engine.Close() }
 

@@ -55,7 +55,7 @@ var (
 	scanned = regexp.MustCompile(`^SCAN (\w+)( USING.*)?`)
 	reread  = regexp.MustCompile(`^(SCAN \w+ USING|SEARCH \w+ USING .*\(conn=\?\)$)`)
 	few     = regexp.MustCompile(` (connections_id|scim_tokens_connection|scim_clients_connection|groups_changing|groups_fenced|reviews_gathering|people_emails_unknown|member_drift_age|scopes_gone|cases_untold|cases_lapsing|scope_ancestors_retired|sqlite_autoindex_audit_heads_1)( |$)|^SEARCH (ceilings|m|member_drift) USING PRIMARY KEY `)
-	small   = regexp.MustCompile(`^(connections|c|clients|receivers|r|relay|scim_client_secrets|signing_keys|policy|host|audit_sealed|outbox|json_each|ended_families|CONSTANT|k|m|o|s\d+|e\d+|\d+)$`)
+	small   = regexp.MustCompile(`^(connections|c|clients|receivers|r|relay|scim_client_secrets|signing_keys|leases|policy|host|audit_sealed|outbox|json_each|ended_families|CONSTANT|k|m|o|s\d+|e\d+|\d+)$`)
 )
 
 func (q explainer) look(query string, args []any) {
