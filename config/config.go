@@ -64,6 +64,8 @@ type Server struct {
 	ClientFailures access.Rate // of a client that does not prove itself, from one network; zero: the usual one
 	// SCIMLog is how many SCIM requests are kept of each connection; 0: none.
 	SCIMLog int
+	// Leave is how long the node is not ready, and still serves, before it ends.
+	Leave time.Duration
 }
 
 // TLS names the server's certificate and key; both empty: something in front ends TLS.
@@ -304,6 +306,9 @@ func (l *loader) config(root field) *Config {
 	c.Sessions = l.sessions(b)
 	c.Keys = l.keys(b, c.Sessions)
 	c.Hot = l.hot(b)
+	if c.Server.Leave == 0 && c.Hot.Redis != nil {
+		c.Server.Leave = usualLeave
+	}
 	c.Clients = l.clients(b)
 	l.policy(b, c)
 	c.Webhooks = l.webhooks(b, c.Connections)

@@ -53,6 +53,7 @@ type formServer struct {
 	SignInRate     formDoorRate `json:"sign_in_rate"`
 	ClientFailures formDoorRate `json:"client_failures"`
 	SCIMLog        int          `json:"scim_log" jsonschema:"minimum=0,maximum=20000"`
+	Leave          formDuration `json:"leave"`
 }
 
 type formTLS struct {

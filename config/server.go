@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/suggest"
 )
@@ -19,6 +20,13 @@ const (
 	mostSCIMLog  = 20_000
 )
 
+// How long a node among others is not ready before it stops taking requests: what stands in
+// front of it asks every few seconds.
+const (
+	usualLeave = 5 * time.Second
+	mostLeave  = time.Minute
+)
+
 func (l *loader) server(root block) Server {
 	f, ok := root.get("server")
 	if !ok {
@@ -26,11 +34,11 @@ func (l *loader) server(root block) Server {
 	}
 	b := block{field: f}
 	if ok {
-		b, _ = f.open("listen", "public_url", "metrics_listen", "data", "tls", "log", "trusted_proxies", "scim_rate", "scim_log", "sign_in_rate", "client_failures")
+		b, _ = f.open("listen", "public_url", "metrics_listen", "data", "tls", "log", "trusted_proxies", "scim_rate", "scim_log", "sign_in_rate", "client_failures", "leave")
 	}
 	s := Server{TLS: l.tls(b), LogLevel: l.logLevel(b), TrustedProxies: b.networks("trusted_proxies"), SCIMRate: b.rate("scim_rate", leastPerSecond),
 		SignInRate: b.rate("sign_in_rate", 1), ClientFailures: b.rate("client_failures", 1),
-		SCIMLog: b.number("scim_log", usualSCIMLog, mostSCIMLog)}
+		SCIMLog: b.number("scim_log", usualSCIMLog, mostSCIMLog), Leave: b.duration("leave", 0, mostLeave)}
 	var say func(string, ...any)
 	if s.Listen, say = l.overridden(b, "listen", "server.listen", "127.0.0.1:8443"); !isAddress(s.Listen) {
 		say("%q is not an address such as 127.0.0.1:8443 or :8443", s.Listen)

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -76,6 +77,7 @@ type app struct {
 	admin      secret.String
 	public     http.Handler
 	operations http.Handler
+	leaving    atomic.Bool // it was told to end: not ready any more
 }
 
 // sealEvery is how far the audit chain may lag behind commits.

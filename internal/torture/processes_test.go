@@ -100,7 +100,7 @@ func (p *process) said() string {
 	if err != nil {
 		return err.Error()
 	}
-	return string(b[max(0, len(b)-6000):])
+	return string(b[max(0, len(b)-3000):])
 }
 
 // freePort is one of loopback that nobody uses.

@@ -3,6 +3,7 @@
 package torture
 
 import (
+	"slices"
 	"testing"
 	"time"
 )
@@ -40,6 +41,18 @@ func (w *world) suffer(t *testing.T, n nemesis) {
 		t.Logf("what got no answer:\n%s", r.rec.unanswered())
 	}
 	w.addsUp(t)
+}
+
+// Three nodes on one PostgreSQL and one Redis: whatever breaks between them, nothing that has
+// ended is accepted by any of them once the end was answered, and what was lost is nothing
+// that was acknowledged.
+func TestThreeNodes(t *testing.T) {
+	w := newWorld(t, 3)
+	for _, n := range slices.Concat(processes(), links(), caches(), databases()) {
+		if n.inShort || long() {
+			t.Run(n.name, func(t *testing.T) { w.suffer(t, n) })
+		}
+	}
 }
 
 // One node on SQLite: the lane's own measure, and the promise of the smallest deployment.

@@ -124,10 +124,7 @@ server:
   public_url: {{.World.Issuer}}
   metrics_listen: {{.Node.Operations}}
   data: {{.Node.Data}}
-  log: { level: info }
-{{- if not .Node.Alone}}
-  node: {{.Node.Name}}
-{{- end}}
+  log: { level: warn }
 keys: { root: { file: {{.World.RootKey}} } }
 {{- if not .Node.Alone}}
 database: { url: "postgres://drawbridge@{{.Node.Database}}/drawbridge?sslmode=disable" }
