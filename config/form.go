@@ -95,7 +95,13 @@ type formHot struct {
 	Password               string `json:"password"`
 	PasswordFile           string `json:"password_file"`
 	PasswordEnv            string `json:"password_env"`
+	SentinelUsername       string `json:"sentinel_username"`
+	SentinelPassword       string `json:"sentinel_password"`
+	SentinelPasswordFile   string `json:"sentinel_password_file"`
+	SentinelPasswordEnv    string `json:"sentinel_password_env"`
 	CAFile                 string `json:"ca_file"`
+	CertFile               string `json:"cert_file"`
+	KeyFile                string `json:"key_file"`
 	InsecureAllowPlaintext bool   `json:"insecure_allow_plaintext"`
 }
 

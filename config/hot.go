@@ -1,11 +1,11 @@
 package config
 
 import (
-	"crypto/tls"
-	"crypto/x509"
+	"encoding/pem"
 
 	"github.com/drawbridge-id/drawbridge/internal/fault"
 	hotredis "github.com/drawbridge-id/drawbridge/internal/hot/redis"
+	"github.com/drawbridge-id/drawbridge/internal/secret"
 )
 
 // Hot is where what is short-lived is kept.
@@ -19,7 +19,8 @@ func (l *loader) hot(root block) Hot {
 	if !ok {
 		return Hot{}
 	}
-	b, ok := f.open("redis", "password", "password_file", "password_env", "ca_file", "insecure_allow_plaintext")
+	b, ok := f.open("redis", "password", "password_file", "password_env", "sentinel_username", "sentinel_password", "sentinel_password_file", "sentinel_password_env",
+		"ca_file", "cert_file", "key_file", "insecure_allow_plaintext")
 	if !ok {
 		return Hot{}
 	}
@@ -46,34 +47,49 @@ func (l *loader) hot(root block) Hot {
 		s.Password = password
 	}
 	s.InsecureAllowPlaintext = b.truth("insecure_allow_plaintext")
-	l.roots(b, s.TLS)
+	l.sentinel(b, &s)
+	s.TLS.CA = l.pem(b, s.TLS, "ca_file")
+	s.TLS.Certificate = l.pem(b, s.TLS, "cert_file")
+	s.TLS.Key = secret.New(string(l.pem(b, s.TLS, "key_file")))
 	if err := s.Sound(); err != nil {
 		at.say("%s", fault.DetailOf(err))
 	}
 	return Hot{Redis: &s}
 }
 
-// roots reads whose certificates are believed instead of those that the machine believes.
-func (l *loader) roots(b block, t *tls.Config) {
-	f, ok := b.get("ca_file")
+// sentinel reads who the bridge is to the Sentinels, if they ask.
+func (l *loader) sentinel(b block, s *hotredis.Server) {
+	if f, ok := b.get("sentinel_username"); ok {
+		s.SentinelUsername, _ = f.text()
+	}
+	s.SentinelPassword, _ = l.secret(b, "sentinel_password")
+	if s.Master == "" && (s.SentinelUsername != "" || !s.SentinelPassword.Empty()) {
+		b.say("sentinel_username and sentinel_password are for redis-sentinel://")
+	}
+}
+
+// pem reads a file of certificates, or of a key.
+func (l *loader) pem(b block, t hotredis.TLS, key string) []byte {
+	f, ok := b.get(key)
 	if !ok {
-		return
+		return nil
 	}
 	name, ok := f.text()
 	if !ok {
-		return
+		return nil
 	}
-	if t == nil {
-		f.say("ca_file goes with rediss://: without TLS nobody shows a certificate")
-		return
+	if !t.On {
+		f.say("%s goes with rediss://: without TLS nobody shows a certificate", key)
+		return nil
 	}
-	pem, err := l.read(name)
+	text, err := l.read(name)
 	if err != nil {
 		f.say("%v", err)
-		return
+		return nil
 	}
-	t.RootCAs = x509.NewCertPool()
-	if !t.RootCAs.AppendCertsFromPEM(pem) {
-		f.say("there is no certificate (PEM) in %s", name)
+	if block, _ := pem.Decode(text); block == nil {
+		f.say("there is nothing in PEM in %s", name)
+		return nil
 	}
+	return text
 }

@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
@@ -106,15 +107,26 @@ func (b *Bridge) follow(ctx context.Context, c *change) {
 	}
 }
 
+// tidied is how long an answer waits for each piece of what has no bearing on it.
+const tidied = 500 * time.Millisecond
+
 // tidy drops the refresh families of sessions that ended or moved. They are dead
-// already (their integers no longer match); a failure is only worth a log line.
+// already (their integers no longer match); a failure is only worth a log line, and
+// the first is the last: what is left over goes at its end.
 func (b *Bridge) tidy(ctx context.Context, c *change) {
 	ctx = context.WithoutCancel(ctx) // the commit is done: a caller who hung up leaves nothing behind
-	for _, id := range c.ended {
-		if err := b.hot.EndSession(ctx, id); err != nil {
-			b.observe("bridge.tidy", err)
+	for n, id := range c.ended {
+		if err := b.tidySession(ctx, id); err != nil {
+			b.observe("bridge.tidy", fmt.Errorf("the families of %d of %d sessions are left over: %w", len(c.ended)-n, len(c.ended), err))
+			return
 		}
 	}
+}
+
+func (b *Bridge) tidySession(ctx context.Context, id session.ID) error {
+	ctx, cancel := context.WithTimeout(ctx, tidied)
+	defer cancel()
+	return b.hot.EndSession(ctx, id)
 }
 
 // read runs fn on a snapshot of one connection. It asks nothing of its state: who

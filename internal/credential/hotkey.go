@@ -4,6 +4,7 @@ import (
 	"crypto/cipher"
 	"crypto/hmac"
 	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 
@@ -26,6 +27,19 @@ func (d DataKey) HotKey() (HotKey, error) {
 
 // Format redacts for every verb.
 func (k HotKey) Format(f fmt.State, _ rune) { fmt.Fprint(f, secret.String{}) }
+
+// Deployment names whose records are sealed by this key, in eight letters and digits that say nothing of it: two
+// deployments on one server keep apart by it.
+func (k HotKey) Deployment() (string, error) {
+	if k.key == nil {
+		return "", errNoHotKey
+	}
+	h := hmac.New(sha256.New, k.key()[:])
+	h.Write([]byte("the name of the deployment"))
+	return hex.EncodeToString(h.Sum(nil)[:4]), nil
+}
+
+var errNoHotKey = errors.New("credential: there is no key for a hot store")
 
 // Seal encrypts a record for the place that it is kept in: moved elsewhere, it does not open. No two
 // sealed records are the same, be they of one text.
@@ -52,7 +66,7 @@ func (k HotKey) Open(sealed []byte, place string) ([]byte, error) {
 
 func (k HotKey) at(place string) (cipher.AEAD, error) {
 	if k.key == nil {
-		return nil, errors.New("credential: there is no key for a hot store")
+		return nil, errNoHotKey
 	}
 	h := hmac.New(sha256.New, k.key()[:])
 	h.Write([]byte(place))

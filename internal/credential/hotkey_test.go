@@ -38,3 +38,22 @@ func TestARecordOpensInItsPlaceAlone(t *testing.T) {
 		t.Error("a record is sealed without a key")
 	}
 }
+
+func TestADeploymentIsNamedByItsKey(t *testing.T) {
+	root := NewDataKey()
+	k, err := root.HotKey()
+	again, err2 := root.HotKey()
+	other, err3 := NewDataKey().HotKey()
+	if err != nil || err2 != nil || err3 != nil {
+		t.Fatal(err, err2, err3)
+	}
+	name, err := k.Deployment()
+	same, err2 := again.Deployment()
+	another, err3 := other.Deployment()
+	if err != nil || err2 != nil || err3 != nil || len(name) != 8 || name != same || name == another {
+		t.Errorf("%q %q %q: %v %v %v", name, same, another, err, err2, err3)
+	}
+	if name, err := (HotKey{}).Deployment(); err == nil {
+		t.Errorf("no key is named %q", name)
+	}
+}

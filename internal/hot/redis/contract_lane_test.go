@@ -94,3 +94,27 @@ func namesOnly(t *testing.T, s *server) {
 		}
 	}
 }
+
+// Two deployments in one database know nothing of each other, though all ids are the same.
+func TestTwoDeploymentsInOneDatabase(t *testing.T) {
+	s := start(t)
+	deployment := func() *Engine {
+		key, err := credential.NewDataKey().HotKey()
+		ok(t, err)
+		e, err := Open(t.Context(), Config{Server: s.where(), Key: key})
+		ok(t, err)
+		t.Cleanup(func() { ok(t, e.Close()) })
+		return e
+	}
+	one, other := deployment(), deployment()
+	world(t, one)
+	world(t, other)
+	change(t, other)
+	change(t, one)
+	from, err := one.Feed("news").End(t.Context())
+	ok(t, err)
+	publish(t, other.Feed("news"), 0, 3)
+	if got, _ := follow(t, one.Feed("news"), from); len(got) != 0 {
+		t.Errorf("one hears of the other: %s", got)
+	}
+}

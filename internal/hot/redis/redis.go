@@ -51,10 +51,11 @@ func (l Limits) orDefaults() Limits {
 	return l
 }
 
-// Config is what an engine needs. Nodes of one deployment have the same Prefix and Key.
+// Config is what an engine needs. Nodes of one deployment have the same Prefix and Key; two
+// deployments with keys of their own know nothing of each other, be they in one database.
 type Config struct {
 	Server Server
-	Prefix string // what names begin with, so that others can use the same Redis: "drawbridge"
+	Prefix string // what all names begin with, after a brace: "drawbridge"
 	Key    credential.HotKey
 	Limits Limits
 	// Observe is told of what nobody waits for: a partition whose data was lost, tidying that
@@ -93,11 +94,13 @@ func Open(ctx context.Context, c Config) (*Engine, error) {
 	if e.prefix == "" {
 		e.prefix = "drawbridge"
 	}
+	deployment, err := e.key.Deployment()
+	if err != nil {
+		return nil, errors.Join(fault.Wrap(fault.Internal, op, err), e.Close())
+	}
+	e.prefix += ":" + deployment
 	if e.observe == nil {
 		e.observe = func(string, error) {}
-	}
-	if _, err := e.seal(op, "key", waiting{}); err != nil {
-		return nil, errors.Join(err, e.Close())
 	}
 	for p := range e.marks {
 		if _, err := e.renew(ctx, op, p); err != nil {

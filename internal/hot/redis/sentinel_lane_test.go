@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	goredis "github.com/redis/go-redis/v9"
+
 	"github.com/drawbridge-id/drawbridge/internal/fault"
 	"github.com/drawbridge-id/drawbridge/internal/hot"
 	"github.com/drawbridge-id/drawbridge/internal/secret"
@@ -50,7 +52,7 @@ func sentinel(t *testing.T, primary *server) string {
 	t.Helper()
 	dir, number := t.TempDir(), port(t)
 	host, at, _ := strings.Cut(primary.address, ":")
-	conf := fmt.Sprintf("port %d\nbind 127.0.0.1\ndir %s\nsentinel monitor lane %s %s 1\nsentinel auth-pass lane %s\nsentinel down-after-milliseconds lane 500\nsentinel failover-timeout lane 4000\n",
+	conf := fmt.Sprintf("port %d\nbind 127.0.0.1\nrequirepass \"of the Sentinel\"\ndir %s\nsentinel monitor lane %s %s 1\nsentinel auth-pass lane %s\nsentinel down-after-milliseconds lane 500\nsentinel failover-timeout lane 4000\n",
 		number, dir, host, at, strings.ReplaceAll(password, " ", "_"))
 	conf = strings.ReplaceAll(conf, strings.ReplaceAll(password, " ", "_"), `"`+password+`"`)
 	file := filepath.Join(dir, "sentinel.conf")
@@ -77,11 +79,10 @@ func TestAStaleReplicaBehindSentinelsRevivesNothing(t *testing.T) {
 	replica := start(t, "--replicaof", host+" "+number)
 	eventually(t, "the replica has all", replica.linked)
 	watch := sentinel(t, primary)
-	where := Server{Addresses: []string{watch}, Master: "lane", Password: secret.New(password), Timeout: 2 * time.Second}
+	where := Server{Addresses: []string{watch}, Master: "lane", Password: secret.New(password), SentinelPassword: secret.New("of the Sentinel"), Timeout: 2 * time.Second}
 	var e *Engine
 	eventually(t, "the Sentinel knows the replica", func() bool {
-		s := &server{t: t, address: watch}
-		c := s.client()
+		c := goredis.NewClient(&goredis.Options{Addr: watch, Password: "of the Sentinel"})
 		defer c.Close() //nolint:errcheck // a client of the test
 		info, err := c.Info(t.Context(), "sentinel").Result()
 		return err == nil && strings.Contains(info, "slaves=1")

@@ -2,6 +2,7 @@ package redis
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"net"
 	"net/url"
 	"strconv"
@@ -26,13 +27,44 @@ type Server struct {
 	Password         secret.String
 	SentinelUsername string
 	SentinelPassword secret.String
-	TLS              *tls.Config // nil: in the clear, which only this machine is good enough for
+	TLS              TLS
 	// InsecureAllowPlaintext lets the bridge talk to another machine without TLS or without a
 	// password, where a network that nobody else is in carries it.
 	InsecureAllowPlaintext bool
 
 	Timeout     time.Duration // for each answer, of which a verb waits for three at most: 300 ms
 	Connections int           // to each server at most: 10 for each core
+}
+
+// TLS is how a server is spoken to. The zero TLS is in the clear, which only this machine is good
+// enough for.
+type TLS struct {
+	On          bool
+	CA          []byte        // PEM: whose certificates are believed; empty: those that the machine believes
+	Certificate []byte        // PEM: what the bridge shows a server that asks for it; empty: nothing
+	Key         secret.String // PEM: of Certificate
+}
+
+// config is Go's own; nil in the clear. fault.Invalid for what is not PEM, or does not fit.
+func (t TLS) config(op string) (*tls.Config, error) {
+	if !t.On {
+		return nil, nil
+	}
+	c := &tls.Config{MinVersion: tls.VersionTLS12}
+	if len(t.CA) > 0 {
+		c.RootCAs = x509.NewCertPool()
+		if !c.RootCAs.AppendCertsFromPEM(t.CA) {
+			return nil, fault.New(fault.Invalid, op, "there is no certificate (PEM) in the file of those whose certificates Redis may show")
+		}
+	}
+	if len(t.Certificate) > 0 || !t.Key.Empty() {
+		pair, err := tls.X509KeyPair(t.Certificate, []byte(t.Key.Reveal()))
+		if err != nil {
+			return nil, fault.New(fault.Invalid, op, "the certificate for Redis and its key are not a pair of PEM files")
+		}
+		c.Certificates = []tls.Certificate{pair}
+	}
+	return c, nil
 }
 
 // Schemes of Parse, and what each stands for.
@@ -71,9 +103,7 @@ func Parse(address string) (Server, error) {
 	if err := s.takePath(path, kind.sentinel, kind.cluster); err != nil {
 		return Server{}, err
 	}
-	if kind.tls {
-		s.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
-	}
+	s.TLS.On = kind.tls
 	return s, nil
 }
 
@@ -135,15 +165,19 @@ func (s Server) options() (*goredis.UniversalOptions, error) {
 	if err := s.Sound(); err != nil {
 		return nil, err
 	}
+	secured, err := s.TLS.config("redis.Open")
+	if err != nil {
+		return nil, err
+	}
 	timeout := s.Timeout
 	if timeout <= 0 {
 		timeout = 300 * time.Millisecond
 	}
 	return &goredis.UniversalOptions{
 		Addrs: s.Addresses, MasterName: s.Master, IsClusterMode: s.Cluster, DB: s.Database, ClientName: "drawbridge",
-		Username: s.Username, Password: s.Password.Reveal(), SentinelUsername: s.SentinelUsername, SentinelPassword: s.SentinelPassword.Reveal(), TLSConfig: s.TLS,
+		Username: s.Username, Password: s.Password.Reveal(), SentinelUsername: s.SentinelUsername, SentinelPassword: s.SentinelPassword.Reveal(), TLSConfig: secured,
 		MaxRetries: answersPer - 1, MinRetryBackoff: 8 * time.Millisecond, MaxRetryBackoff: 64 * time.Millisecond, MaxRedirects: 4,
-		Dialer: dialler(s.TLS, timeout), DialTimeout: timeout, DialerRetries: 1, ReadTimeout: timeout, WriteTimeout: timeout, PoolTimeout: timeout, ContextTimeoutEnabled: true,
+		Dialer: dialler(secured, timeout), DialTimeout: timeout, DialerRetries: 1, ReadTimeout: timeout, WriteTimeout: timeout, PoolTimeout: timeout, ContextTimeoutEnabled: true,
 		PoolSize: s.Connections, ConnMaxIdleTime: 5 * time.Minute,
 	}, nil
 }
@@ -161,8 +195,8 @@ func (s Server) Sound() error {
 		if loopback(address) || s.InsecureAllowPlaintext {
 			continue
 		}
-		if s.TLS == nil || s.TLS.InsecureSkipVerify {
-			return fault.New(fault.Invalid, op, "Redis at %s is another machine: use TLS (rediss://), with its certificate verified", address)
+		if !s.TLS.On {
+			return fault.New(fault.Invalid, op, "Redis at %s is another machine: use TLS (rediss://)", address)
 		}
 		if s.Password.Empty() {
 			return fault.New(fault.Invalid, op, "Redis at %s is another machine: it needs a password or an ACL user", address)

@@ -1,7 +1,6 @@
 package redis
 
 import (
-	"crypto/tls"
 	"fmt"
 	"strings"
 	"testing"
@@ -35,7 +34,7 @@ func TestAddressesAreRead(t *testing.T) {
 		if s.Cluster {
 			got += " cluster"
 		}
-		if s.TLS != nil {
+		if s.TLS.On {
 			got += " tls"
 		}
 		if got != want {
@@ -68,7 +67,7 @@ func FuzzParse(f *testing.F) {
 			}
 			return
 		}
-		if len(s.Addresses) == 0 || s.Master != "" && s.Cluster || s.TLS != nil && s.TLS.InsecureSkipVerify || s.InsecureAllowPlaintext {
+		if len(s.Addresses) == 0 || s.Master != "" && s.Cluster || s.InsecureAllowPlaintext {
 			t.Errorf("%q became %+v", address, s)
 		}
 	})
@@ -76,7 +75,7 @@ func FuzzParse(f *testing.F) {
 
 // Another machine is spoken to under TLS, as somebody, or not at all.
 func TestNothingGoesInTheClearToAnotherMachine(t *testing.T) {
-	verified, pass := &tls.Config{MinVersion: tls.VersionTLS12}, secret.New("p")
+	verified, pass := TLS{On: true}, secret.New("p")
 	for name, c := range map[string]struct {
 		server Server
 		sound  bool
@@ -86,7 +85,8 @@ func TestNothingGoesInTheClearToAnotherMachine(t *testing.T) {
 		"in the clear":                    {Server{Addresses: []string{"redis.example:1"}, Password: pass}, false},
 		"one of them in the clear":        {Server{Addresses: []string{"127.0.0.1:1", "10.0.0.2:1"}, Cluster: true}, false},
 		"without a password":              {Server{Addresses: []string{"redis.example:1"}, TLS: verified}, false},
-		"without verification":            {Server{Addresses: []string{"redis.example:1"}, Password: pass, TLS: &tls.Config{InsecureSkipVerify: true}}, false}, //nolint:gosec // what is refused
+		"authorities that are none":       {Server{Addresses: []string{"127.0.0.1:1"}, TLS: TLS{On: true, CA: []byte("none")}}, false},
+		"a certificate without its key":   {Server{Addresses: []string{"127.0.0.1:1"}, TLS: TLS{On: true, Certificate: []byte("-----BEGIN")}}, false},
 		"TLS and a password":              {Server{Addresses: []string{"redis.example:1"}, Password: pass, TLS: verified}, true},
 		"in the clear, said so":           {Server{Addresses: []string{"redis.example:1"}, InsecureAllowPlaintext: true}, true},
 		"a Cluster with another database": {Server{Addresses: []string{"127.0.0.1:1"}, Cluster: true, Database: 1}, false},
