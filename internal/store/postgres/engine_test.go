@@ -270,7 +270,37 @@ func TestAnUnsafeServerIsRefused(t *testing.T) {
 		t.Errorf("synchronous_commit=off: %v", err)
 	}
 	found, err := Findings(t.Context(), url)
-	if err != nil || len(found) != 1 || found[0].Code != "no_synchronous_standby" {
+	if err != nil || len(found) != 0 {
 		t.Errorf("found %v (%v)", found, err)
+	}
+	found, err = Findings(t.Context(), strings.Replace(url, "user=drawbridge", "user=postgres", 1))
+	if err != nil || len(found) != 1 || found[0].Code != "row_security_bypassed" {
+		t.Errorf("of a superuser: %v (%v)", found, err)
+	}
+}
+
+// A connection to a server that has become unsafe since the start is refused, too.
+func TestALaterConnectionIsChecked(t *testing.T) {
+	url := migrated(t)
+	e, err := OpenEngine(t.Context(), url, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = e.Close() })
+	name := url[strings.LastIndex(url, "=")+1:]
+	if err := admin("postgres", "alter database "+name+" set synchronous_commit = off"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := admin("postgres", "alter database "+name+" reset synchronous_commit"); err != nil {
+			t.Error(err)
+		}
+	})
+	e.(*engine).writers.Reset()
+	write := func() error {
+		return e.Update(t.Context(), "", func(q store.Querier) error { _, err := q.Exec("update host set epoch = epoch"); return err }, nil)
+	}
+	if err := write(); !fault.Is(err, fault.Unavailable) || !strings.Contains(err.Error(), "synchronous_commit") {
+		t.Errorf("a write to a server that does not keep it: %v", err)
 	}
 }

@@ -12,14 +12,15 @@ import (
 // "host" for those of all. Without it there are none.
 const connectionSetting = "drawbridge.connection"
 
-// rowFunctionsSQL read the setting: NULL is the host; nobody is what no row has.
+// rowFunctionsSQL read the setting: NULL is the host; nobody is what no row has. They are
+// not texts, but bound to what they name: dumps are made without a search path.
 const rowFunctionsSQL = `
-create or replace function connection_in_force() returns bigint language sql stable parallel safe as $$
-	select case coalesce(current_setting('drawbridge.connection', true), '') when 'host' then null when '' then -1
-		else current_setting('drawbridge.connection')::bigint end $$;
-create or replace function connection_id_in_force() returns text language sql stable parallel safe as $$
-	select case coalesce(current_setting('drawbridge.connection', true), '') when 'host' then null when '' then ''
-		else coalesce((select id from connections where key = connection_in_force()), '') end collate "C" $$;
+create or replace function connection_in_force() returns bigint language sql stable parallel safe
+	return case coalesce(current_setting('drawbridge.connection', true), '') when 'host' then null when '' then -1
+		else current_setting('drawbridge.connection')::bigint end;
+create or replace function connection_id_in_force() returns text language sql stable parallel safe
+	return case coalesce(current_setting('drawbridge.connection', true), '') when 'host' then null when '' then ''
+		else coalesce((select id from connections where key = connection_in_force()), '') end collate "C";
 `
 
 // unguardedSQL lists the tables that name a connection and have no policy yet, with what a

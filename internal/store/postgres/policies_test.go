@@ -5,6 +5,9 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -237,6 +240,27 @@ func TestAForgetfulStoreKeepsConnectionsApart(t *testing.T) {
 		})
 		if err != nil {
 			t.Error(err)
+		}
+	}
+}
+
+// A dump by the tables' owner has everything in it, as docs/operations.md says.
+func TestAnOwnerDumps(t *testing.T) {
+	url := migrated(t)
+	peopled(t, node(t, url))
+	bin, err := binaries()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dump := exec.Command(filepath.Join(bin, "pg_dump"), "--enable-row-security", "-d", url) //nolint:gosec // of our own server
+	dump.Env = append(os.Environ(), "PGOPTIONS=-c drawbridge.connection=host")
+	text, err := dump.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"per_0", "per_3", "grp_same", "create policy of_connection on public.people"} {
+		if !strings.Contains(strings.ToLower(string(text)), want) {
+			t.Errorf("the dump has no %s", want)
 		}
 	}
 }

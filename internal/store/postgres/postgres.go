@@ -8,6 +8,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -104,16 +105,17 @@ type engine struct {
 	closed           chan struct{}
 }
 
-// learn checks the server and reads what must be known of the schema.
+// learn reads what must be known of the schema. Connecting has checked the server.
 func (e *engine) learn(ctx context.Context) error {
 	conn, err := e.writers.Acquire(ctx)
+	var refused *fault.Error
+	if errors.As(err, &refused) {
+		return refused
+	}
 	if err != nil {
 		return fault.Wrap(fault.Unavailable, op+".Open", err)
 	}
 	defer conn.Release()
-	if err := check(ctx, conn.Conn().PgConn()); err != nil {
-		return err
-	}
 	e.names, err = readNames(ctx, conn.Conn().PgConn())
 	return err
 }

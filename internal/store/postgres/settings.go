@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgconn/ctxwatch"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -49,6 +50,7 @@ func configure(url string, connections int) (*pgxpool.Config, error) {
 	c.ConnConfig.BuildContextWatcherHandler = func(pg *pgconn.PgConn) ctxwatch.Handler {
 		return &pgconn.CancelRequestContextWatcherHandler{Conn: pg, DeadlineDelay: 5 * time.Second}
 	}
+	c.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error { return check(ctx, conn.PgConn()) } // a failover may bring another server
 	return c, nil
 }
 
@@ -96,18 +98,22 @@ type settings struct {
 	version                               int
 	commit, fsync, pages, encoding, sides string
 	standby                               bool
+	copies                                int  // standbys that are attached
+	unbound                               bool // the user is not bound by row-level security
 }
 
 func readSettings(ctx context.Context, pg *pgconn.PgConn) (s settings, err error) {
 	results, err := pg.Exec(ctx, `select current_setting('server_version_num'), current_setting('synchronous_commit'), current_setting('fsync'),
-		current_setting('full_page_writes'), current_setting('server_encoding'), current_setting('synchronous_standby_names'), pg_is_in_recovery()`).ReadAll()
+		current_setting('full_page_writes'), current_setting('server_encoding'), current_setting('synchronous_standby_names'), pg_is_in_recovery(),
+		(select count(*) from pg_stat_replication), (select rolsuper or rolbypassrls from pg_roles where rolname = current_user)`).ReadAll()
 	if err != nil {
 		return s, fault.Wrap(fault.Unavailable, op+".Open", err)
 	}
 	v := results[0].Rows[0]
 	s.version, err = strconv.Atoi(string(v[0]))
+	s.copies, _ = strconv.Atoi(string(v[7])) // it is a number
 	s.commit, s.fsync, s.pages, s.encoding, s.sides = string(v[1]), string(v[2]), string(v[3]), string(v[4]), string(v[5])
-	s.standby = string(v[6]) == "t"
+	s.standby, s.unbound = string(v[6]) == "t", string(v[8]) == "t"
 	return s, fault.Wrap(fault.Internal, op+".Open", err)
 }
 
@@ -150,9 +156,13 @@ func Findings(ctx context.Context, url string) ([]Finding, error) {
 }
 
 func (s settings) findings() (found []Finding) {
-	if s.sides == "" {
-		found = append(found, Finding{"no_synchronous_standby", "the server has no synchronous standby: when it fails for good, a standby that takes over may not know the last revocations. " +
-			"Set synchronous_standby_names, or use a database service that keeps every commit in two places"})
+	if s.sides == "" && s.copies > 0 {
+		found = append(found, Finding{"no_synchronous_standby", "standbys are attached to the server, and it waits for none: when it fails for good, the one that takes over may not know the last revocations. " +
+			"Set synchronous_standby_names"})
+	}
+	if s.unbound {
+		found = append(found, Finding{"row_security_bypassed", "the database's user is a superuser, or has BYPASSRLS: row-level security, the second line that keeps connections apart, does not bind it. " +
+			"Use one who owns the database and has no more rights"})
 	}
 	if s.pages != "on" {
 		found = append(found, Finding{"partial_pages", "full_page_writes is off: a power cut may damage the database, unless its file system writes pages whole"})
