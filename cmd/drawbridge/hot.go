@@ -34,7 +34,7 @@ func (a *app) openHot(ctx context.Context) error {
 
 // checks are what /readyz asks.
 func (a *app) checks() []httpserver.Check {
-	all := []httpserver.Check{{Name: "store", Run: a.storeAnswers}, {Name: "policy", Run: a.policyApplied}, {Name: "stays", Run: a.stays}}
+	all := []httpserver.Check{{Name: "store", Run: a.storeAnswers}, {Name: "policy", Run: a.policyApplied}, a.drain.Check()}
 	if shared, ok := a.hot.(*redis.Engine); ok { // one of the node's own is always there
 		all = append(all, httpserver.Check{Name: "hot", Run: shared.Answers})
 	}

@@ -5,9 +5,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -45,6 +47,13 @@ func TestARestartSignsNobodyOut(t *testing.T) {
 // it as kill -9 does.
 func startBinary(t *testing.T, path, data string, more ...string) (d *running, kill func()) {
 	t.Helper()
+	d, end := startProcess(t, path, data, more...)
+	return d, func() { _ = end(os.Kill) } // it was killed
+}
+
+// startProcess is startBinary; end ends it by a signal, and says how it ended.
+func startProcess(t *testing.T, path, data string, more ...string) (d *running, end func(os.Signal) error) {
+	t.Helper()
 	cmd := exec.Command(path, append([]string{"demo", "--listen", "127.0.0.1:0", "--json", "--data", data}, more...)...) //nolint:gosec // our own program
 	cmd.Args[0] = "drawbridge"
 	d = &running{t: t, data: data, log: &journal{}}
@@ -56,16 +65,21 @@ func startBinary(t *testing.T, path, data string, more ...string) (d *running, k
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	kill = sync.OnceFunc(func() {
-		if err := cmd.Process.Kill(); err != nil {
-			t.Error(err)
-		}
-		_ = cmd.Wait() //nolint:errcheck // it was killed
-	})
-	t.Cleanup(kill)
-	d.stop = kill
+	var once sync.Once
+	var ended error
+	end = func(by os.Signal) error {
+		once.Do(func() {
+			if err := cmd.Process.Signal(by); err != nil {
+				t.Error(err)
+			}
+			ended = cmd.Wait()
+		})
+		return ended
+	}
+	d.stop = func() { _ = end(os.Kill) }
+	t.Cleanup(d.stop)
 	d.hear(out)
-	return d, kill
+	return d, end
 }
 
 // scimCall sends one SCIM request and decodes the answer.
@@ -179,4 +193,34 @@ func TestI9KillLosesNoAcknowledgedWrite(t *testing.T) {
 	}
 	_, err = afterwards.Refresh(t.Context(), held.RefreshToken)
 	wantOAuth(t, err, "invalid_grant") // reuse is noticed across the kill
+}
+
+// A bridge that is told to stop in the middle of writing finishes what it has begun: who was
+// answered is there, and nobody is there who was not answered.
+func TestAStopFinishesWhatItHasBegun(t *testing.T) {
+	t.Parallel()
+	program, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	data := t.TempDir()
+	d, end := startProcess(t, program, data)
+	was := d.connection("tundra-okta")
+	acknowledged := writeUntilKilled(t, scimTarget{was.SCIMURL, was.SCIMToken}, func() {
+		if err := end(syscall.SIGTERM); err != nil {
+			t.Errorf("it ended with %v\n%s", err, d.log)
+		}
+	})
+	again, _ := startProcess(t, program, data)
+	is := again.connection("tundra-okta")
+	var found struct {
+		TotalResults int `json:"totalResults"`
+	}
+	at := is.SCIMURL + "/Users?count=0&filter=" + url.QueryEscape(`userName sw "writer"`)
+	if code := scimCall(t, http.MethodGet, at, is.SCIMToken, nil, &found); code != http.StatusOK {
+		t.Fatal(code)
+	}
+	if len(acknowledged) < 40 || found.TotalResults != len(acknowledged) {
+		t.Errorf("%d people were acknowledged, and %d are there", len(acknowledged), found.TotalResults)
+	}
 }

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"go.uber.org/zap"
 
 	"github.com/drawbridge-id/drawbridge/config"
 	"github.com/drawbridge-id/drawbridge/internal/bridge"
@@ -113,38 +112,10 @@ func (a *app) serveOn(ctx context.Context, listeners ...httpserver.Listener) err
 		defer close(worked)
 		a.work(working)
 	}()
-	serving, gone := a.leave(ctx)
-	defer gone()
-	defer context.AfterFunc(serving, a.signals.Close)() // polls that wait do not hold up the end
-	err := httpserver.Serve(serving, a.log, listeners...)
+	err := httpserver.Serve(ctx, a.log, &a.drain, listeners...)
 	stop()
 	<-worked
 	return err
-}
-
-// errLeaving is what a node that was told to end says to whoever asks whether it is ready.
-var errLeaving = errors.New("this node was told to end, and takes what still comes for a moment")
-
-// leave gives the context to serve by: it ends a while later than ctx. In between the node
-// is not ready, so that what stands in front of it sends nobody any more.
-func (a *app) leave(ctx context.Context) (context.Context, context.CancelFunc) {
-	serving, gone := context.WithCancel(context.WithoutCancel(ctx))
-	stop := context.AfterFunc(ctx, func() {
-		a.leaving.Store(true)
-		a.log.Info("leaving", zap.Duration("serving_for", a.cfg.Server.Leave))
-		time.AfterFunc(a.cfg.Server.Leave, gone)
-	})
-	return serving, func() {
-		stop()
-		gone()
-	}
-}
-
-func (a *app) stays(context.Context) error {
-	if a.leaving.Load() {
-		return errLeaving
-	}
-	return nil
 }
 
 func (c *cli) check() *cobra.Command {

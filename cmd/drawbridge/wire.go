@@ -12,7 +12,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -72,12 +71,12 @@ type app struct {
 	outside    egress.Options // of whatever calls places that others named
 	metrics    *metrics
 	works      cluster.Works
+	drain      httpserver.Drain
 	takings    takings
 	beside     []func(context.Context) // what goes on beside the bridge's own background work
 	admin      secret.String
 	public     http.Handler
 	operations http.Handler
-	leaving    atomic.Bool // it was told to end: not ready any more
 }
 
 // sealEvery is how far the audit chain may lag behind commits.
@@ -210,6 +209,7 @@ func (a *app) route(ring *keys.Ring) error {
 	authzen.New(authzen.Config{Issuer: base, Gate: a.bridge, Decider: a.bridge, Proofs: proofs, Observe: observe}).Routes(mux)
 	a.signals = ssf.New(ssf.Config{Issuer: base, JWKS: base + oidc.PathKeys, Receivers: a.bridge, Streams: a.bridge, Subjects: a.bridge, Tokens: a.bridge, Proofs: proofs, Observe: observe})
 	a.signals.Routes(mux)
+	a.drain.For, a.drain.Over = a.cfg.Server.Leave, a.signals.Close // polls that wait do not hold up the end
 	a.inbound.Routes(mux)
 	a.receiver.Routes(mux)
 	admin := api.New(api.Config{Bridge: a.bridge, Keys: ring, Token: credential.DigestOf(a.admin.Reveal()), Version: version(),

@@ -102,7 +102,7 @@ func TestServeLetsARunningRequestFinish(t *testing.T) {
 		io.WriteString(w, "whole")
 	})
 	done := make(chan error, 1)
-	go func() { done <- Serve(ctx, zap.NewNop(), Listener{Name: "public", Listener: l, Handler: h}) }()
+	go func() { done <- Serve(ctx, zap.NewNop(), &Drain{}, Listener{Name: "public", Listener: l, Handler: h}) }()
 	answer := make(chan string, 1)
 	go func() {
 		resp, err := http.Get("http://" + l.Addr().String())

@@ -33,14 +33,15 @@ type Listener struct {
 	TLS     *tls.Config // nil: plain HTTP, for loopback and behind a proxy that ends TLS
 }
 
-// Serve serves every listener until ctx ends, then lets running requests finish
-// for up to ten seconds. The first listener that fails ends them all.
-func Serve(ctx context.Context, log *zap.Logger, listeners ...Listener) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
+// Serve serves every listener until ctx ends and the drain is over, then lets running
+// requests finish for up to ten seconds. The first listener that fails ends them all.
+func Serve(ctx context.Context, log *zap.Logger, drain *Drain, listeners ...Listener) error {
+	serving, failed := context.WithCancel(context.WithoutCancel(ctx))
+	defer failed()
 	ended := make(chan error, len(listeners))
 	servers := make([]*http.Server, len(listeners))
 	for i, l := range listeners {
+		l.Handler = drain.wrap(l.Handler)
 		servers[i] = newServer(l, log)
 		go func() {
 			err := serveOne(servers[i], l)
@@ -48,20 +49,35 @@ func Serve(ctx context.Context, log *zap.Logger, listeners ...Listener) error {
 				err = nil
 			}
 			if err != nil {
-				cancel(err)
+				failed()
 			}
 			ended <- err
 		}()
 		log.Info("listening", zap.String("listener", l.Name), zap.String("address", l.Addr().String()))
 	}
-	<-ctx.Done()
-	drain, stop := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
+	select {
+	case <-ctx.Done():
+		log.Info("stopping", zap.Duration("after", drain.For))
+		drain.wait(serving.Done())
+	case <-serving.Done():
+	}
+	return errors.Join(shutDown(ctx, servers), collected(ended, len(listeners)))
+}
+
+// shutDown takes no more requests, and waits for those under way.
+func shutDown(ctx context.Context, servers []*http.Server) error {
+	finish, stop := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
 	defer stop()
 	var errs []error
 	for _, s := range servers {
-		errs = append(errs, s.Shutdown(drain))
+		errs = append(errs, s.Shutdown(finish))
 	}
-	for range listeners {
+	return errors.Join(errs...)
+}
+
+func collected(ended <-chan error, n int) error {
+	var errs []error
+	for range n {
 		errs = append(errs, <-ended)
 	}
 	return errors.Join(errs...)
