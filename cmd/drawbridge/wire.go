@@ -236,7 +236,7 @@ func (a *app) openDeliveries(issuer *credential.Issuer) error {
 	}
 	a.webhooks = deliver.Webhooks{All: hooks, HTTP: client, Now: time.Now}
 	logouts := deliver.Logouts{Applications: a.bridge, Signer: issuer, HTTP: client, Now: time.Now}
-	a.deliver = deliver.New(deliver.Config{Store: a.store, Now: time.Now,
+	a.deliver = deliver.New(deliver.Config{Store: a.store, Now: time.Now, Node: a.works.Node,
 		Senders: map[string]deliver.Sender{deliver.KindLogout: logouts, bridge.KindSignal: deliver.Signals{Streams: a.bridge, HTTP: client, Now: time.Now},
 			bridge.KindWebhook: a.webhooks},
 		Observe: func(err error) { a.log.Warn("delivery", zap.Error(err)) }})

@@ -85,7 +85,13 @@ type Config struct {
 	Limits  Limits            // zero: the default
 	Jitter  func() float64    // from 0 to 1; nil: random
 	Observe func(error)       // is told what could not be read or noted; nil: nobody listens
+	// Node names this run of the node, where others send, too: it claims each receiver for
+	// a turn, and for claimed after it dies. "": it is alone, and claims nothing.
+	Node string
 }
+
+// claimed is how long a claim lasts, by the database's clock: longer than a turn can take.
+const claimed = 30 * time.Second
 
 // Worker sends. It is made by New, and Run does the work.
 type Worker struct {
@@ -170,9 +176,16 @@ func (w *Worker) begin(ctx context.Context, under *sync.WaitGroup) error {
 	if err != nil {
 		return err
 	}
-	for _, r := range w.choose(ready) {
+	chosen := w.choose(ready)
+	ours, err := w.claim(ctx, chosen)
+	for _, r := range chosen {
+		now, mine := ours[r.Name]
+		if !mine {
+			w.done(r, nil)
+			continue
+		}
 		under.Go(func() {
-			progress, err := w.Serve(ctx, r)
+			progress, err := w.Serve(ctx, now)
 			w.done(r, err)
 			if progress {
 				w.Wake() // there may be more
@@ -180,7 +193,29 @@ func (w *Worker) begin(ctx context.Context, under *sync.WaitGroup) error {
 			w.note(ctx, err)
 		})
 	}
-	return nil
+	return err
+}
+
+// claim gives those of the chosen that no other node sends to, as they are now.
+func (w *Worker) claim(ctx context.Context, chosen []store.Receiver) (ours map[string]store.Receiver, err error) {
+	names := make([]string, len(chosen))
+	for i, r := range chosen {
+		names[i] = r.Name
+	}
+	if w.Node != "" && len(chosen) > 0 {
+		err = w.Store.Update(ctx, func(tx *store.Tx) (err error) {
+			chosen, err = tx.ClaimReceivers(w.Node, names, w.Now(), claimed)
+			return err
+		})
+	}
+	if err != nil {
+		return nil, err
+	}
+	ours = make(map[string]store.Receiver, len(chosen))
+	for _, r := range chosen {
+		ours[r.Name] = r
+	}
+	return ours, nil
 }
 
 // choose takes whose turn it is: who does not fail first, then who waits longest.

@@ -32,9 +32,17 @@ func (w *Worker) Serve(ctx context.Context, r store.Receiver) (progress bool, er
 	}
 	s := w.send(ctx, queue, time.Now().Add(turn))
 	if s.nothing() {
-		return false, nil
+		return false, w.release(context.WithoutCancel(ctx), r)
 	}
 	return true, w.noted(context.WithoutCancel(ctx), r, s)
+}
+
+// release lets another node send to a receiver.
+func (w *Worker) release(ctx context.Context, r store.Receiver) error {
+	if w.Node == "" {
+		return nil
+	}
+	return w.Store.Update(ctx, func(tx *store.Tx) error { _, err := tx.ReleaseReceiver(w.Node, r.Name); return err })
 }
 
 func (s sent) nothing() bool {
@@ -87,6 +95,13 @@ func (w *Worker) pastPoison(ctx context.Context, next store.Delivery, s *sent) {
 func (w *Worker) noted(ctx context.Context, r store.Receiver, s sent) error {
 	now := w.Now()
 	return w.Store.Update(ctx, func(tx *store.Tx) error {
+		held := true
+		if w.Node != "" {
+			var err error
+			if held, err = tx.ReleaseReceiver(w.Node, r.Name); err != nil {
+				return err
+			}
+		}
 		if s.gone != "" {
 			n, err := tx.DropReceiver(r.Name)
 			if err != nil {
@@ -102,7 +117,7 @@ func (w *Worker) noted(ctx context.Context, r store.Receiver, s sent) error {
 		if err := w.notedRefusals(tx, r, s, now); err != nil {
 			return err
 		}
-		if s.failed == nil {
+		if s.failed == nil || !held { // another sends to it by now, and knows better
 			return nil
 		}
 		failures := r.Failures + 1

@@ -244,27 +244,37 @@ func (v *View) Receiver(name string) (Receiver, error) {
 	return c, v.found(err, "store.Receiver", "receiver")
 }
 
+// ready are receivers for whom something waits that may be sent now, and that no node has claimed.
+func (v *View) ready() string {
+	return `r.pending > 0 and not r.paused and r.next_at <= $1 and r.claimed_until <= ` + v.engine.Dialect().Now
+}
+
 // ReadyReceivers lists receivers for whom something waits that may be sent now, and that no
 // node has claimed, whose turn came first first.
 func (v *View) ReadyReceivers(now time.Time, limit int) ([]Receiver, error) {
-	return list(v, "store.ReadyReceivers", scanReceiver, `select `+receiverColumns+` where r.pending > 0 and not r.paused and r.next_at <= $1 and r.claimed_until <= `+v.engine.Dialect().Now+` order by r.next_at, r.receiver limit $2`, ms(now), limit)
+	return list(v, "store.ReadyReceivers", scanReceiver, `select `+receiverColumns+` where `+v.ready()+` order by r.next_at, r.receiver limit $2`, ms(now), limit)
 }
 
-// ClaimReceivers makes receivers this node's to send to, for life from now on: those that
-// are claimed by nobody, or no more. One that another node is claiming is passed over.
-func (tx *Tx) ClaimReceivers(node string, receivers []string, life time.Duration) (claimed []string, err error) {
+// ClaimReceivers makes those of receivers that are ready this node's to send to, for life
+// from now on, and gives them as they are now. One that another node is claiming is passed
+// over.
+func (tx *Tx) ClaimReceivers(node string, receivers []string, now time.Time, life time.Duration) ([]Receiver, error) {
 	const op = "store.ClaimReceivers"
 	d := tx.engine.Dialect()
-	claimed, err = list(&tx.View, op, func(r Row) (name string, err error) { return name, r.Scan(&name) },
-		`select r.receiver from receivers r where r.receiver in (`+d.Texts("$1")+`) and r.claimed_until <= `+d.Now+` order by r.receiver`+tx.mine(d.Free, "r"), jsonList(receivers))
+	claimed, err := list(&tx.View, op, scanReceiver, `select `+receiverColumns+` where `+tx.ready()+` and r.receiver in (`+d.Texts("$2")+`) order by r.receiver`+tx.mine(d.Free, "r"),
+		ms(now), jsonList(receivers))
 	if err != nil || len(claimed) == 0 {
 		return nil, err
 	}
-	_, err = tx.exec(op, `update receivers set claimed_by = $2, claimed_until = `+d.Now+` + $3 where receiver in (`+d.Texts("$1")+`)`, jsonList(claimed), node, life.Milliseconds())
+	names := make([]string, len(claimed))
+	for i, r := range claimed {
+		names[i] = r.Name
+	}
+	_, err = tx.exec(op, `update receivers set claimed_by = $2, claimed_until = `+d.Now+` + $3 where receiver in (`+d.Texts("$1")+`)`, jsonList(names), node, life.Milliseconds())
 	return claimed, err
 }
 
-// ReleaseReceiver gives a claim back: false if it was another's meanwhile.
+// ReleaseReceiver gives a claim back: false if it is another's now, or the receiver is no more.
 func (tx *Tx) ReleaseReceiver(node, receiver string) (held bool, err error) {
 	n, err := tx.exec("store.ReleaseReceiver", `update receivers set claimed_by = '', claimed_until = 0 where receiver = $1 and claimed_by = $2`, receiver, node)
 	return n == 1, err

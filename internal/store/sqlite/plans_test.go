@@ -260,7 +260,7 @@ func leaseRows(tx *store.Tx) error {
 	l, _, err := tx.TakeLease("tidy", "a", time.Hour)
 	_, err2 := tx.RenewLease(l, time.Hour)
 	_, err3 := tx.Leases()
-	_, err4 := tx.ClaimReceivers("a", []string{"logout:app"}, time.Hour)
+	_, err4 := tx.ClaimReceivers("a", []string{"logout:app"}, crashDay, time.Hour)
 	_, err5 := tx.ReleaseReceiver("a", "logout:app")
 	return errors.Join(err, err2, err3, err4, err5, tx.HoldLease(l), tx.ReleaseLease(l))
 }

@@ -1,6 +1,9 @@
 package storetest
 
 import (
+	"errors"
+	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -86,15 +89,27 @@ func testLeases(t *testing.T, f *fixture) {
 	}
 }
 
+func (f *fixture) claim(node string, life time.Duration, of ...string) (got []string) {
+	f.t.Helper()
+	f.update(func(tx *store.Tx) error {
+		all, err := tx.ClaimReceivers(node, of, day.Add(time.Hour), life)
+		got = nil
+		for _, r := range all {
+			got = append(got, r.Name)
+		}
+		return err
+	})
+	return got
+}
+
 // A receiver that a node has claimed is nobody else's until the claim is over or given back.
 func testClaims(t *testing.T, f *fixture) {
 	f.update(func(tx *store.Tx) error {
 		return tx.PutDeliveries(append(deliveriesTo("logout:app", 2), deliveriesTo("webhook:w", 1)...))
 	})
-	claim := func(node string, life time.Duration, of ...string) (got []string) {
+	claim := func(node string, life time.Duration, of ...string) []string {
 		t.Helper()
-		f.update(func(tx *store.Tx) (err error) { got, err = tx.ClaimReceivers(node, of, life); return err })
-		return got
+		return f.claim(node, life, of...)
 	}
 	if got := claim("a", time.Hour, "logout:app", "nobody"); len(got) != 1 || got[0] != "logout:app" {
 		t.Fatalf("claimed %v", got)
@@ -125,5 +140,52 @@ func testClaims(t *testing.T, f *fixture) {
 	}
 	if held("b", "logout:app") {
 		t.Error("b does not know that it lost its claim")
+	}
+	f.update(func(tx *store.Tx) error {
+		return errors.Join(tx.DeliveryFailed("webhook:w", "j0", "503", day.Add(2*time.Hour), day), tx.PauseReceiver("logout:app", "logout", true))
+	})
+	held("b", "webhook:w")
+	held("c", "logout:app")
+	if got := claim("a", time.Hour, "logout:app", "webhook:w"); len(got) != 0 {
+		t.Errorf("claimed although nothing may be sent: %v", got)
+	}
+}
+
+// testClaimedOnce: of two nodes that claim the same receivers and take the same work at the
+// same moment, one gets each.
+func testClaimedOnce(t *testing.T, n *nodes) {
+	var names []string
+	n.a.update(func(tx *store.Tx) error {
+		var all []store.Delivery
+		names = nil
+		for i := range 40 {
+			all = append(all, deliveriesTo(fmt.Sprintf("logout:%02d", i), 1)...)
+			names = append(names, fmt.Sprintf("logout:%02d", i))
+		}
+		return tx.PutDeliveries(all)
+	})
+	var mu sync.Mutex
+	var got []string
+	var works int
+	var wg sync.WaitGroup
+	for i, f := range []*fixture{n.a, n.b, n.a, n.b} {
+		wg.Go(func() {
+			for part := range slices.Chunk(names, 5) {
+				claimed := f.claim(fmt.Sprint("node", i), time.Hour, part...)
+				mu.Lock()
+				got = append(got, claimed...)
+				mu.Unlock()
+			}
+			if _, held := f.take("tidy", fmt.Sprint("node", i), time.Hour); held {
+				mu.Lock()
+				works++
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	slices.Sort(got)
+	if !slices.Equal(got, names) || works != 1 {
+		t.Errorf("the work was taken %d times, and claimed were %v", works, got)
 	}
 }

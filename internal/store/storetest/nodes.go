@@ -29,6 +29,7 @@ func RunNodes(t *testing.T, open func(t *testing.T) (a, b *store.Store)) {
 		"whoever follows the trail misses nothing": testTrailIsWhole,
 		"nobody decides by an older policy":        testPolicyIsHeeded,
 		"a ceiling that is lowered holds":          testCeilingIsHeeded,
+		"work and receivers are one node's":        testClaimedOnce,
 	} {
 		t.Run(name, func(t *testing.T) {
 			a, b := open(t)
