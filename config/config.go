@@ -31,6 +31,7 @@ type Config struct {
 	Server      Server
 	Sessions    Sessions
 	Keys        Keys
+	Database    Database
 	Hot         Hot
 	Clients     []Client
 	Connections []Connection
@@ -293,7 +294,7 @@ type loader struct {
 }
 
 func (l *loader) config(root field) *Config {
-	b, ok := root.open("version", "vendor", "server", "sessions", "keys", "hot", "clients", "scopes", "scopes_file", "connections",
+	b, ok := root.open("version", "vendor", "server", "sessions", "keys", "database", "hot", "clients", "scopes", "scopes_file", "connections",
 		"attributes", "conditions", "grants", "risk", "rules", "guard", "requests", "reviews", "tests", "webhooks")
 	if !ok {
 		return nil
@@ -305,6 +306,7 @@ func (l *loader) config(root field) *Config {
 	l.loopback = IsLoopbackURL(c.Server.PublicURL)
 	c.Sessions = l.sessions(b)
 	c.Keys = l.keys(b, c.Sessions)
+	c.Database = l.database(b)
 	c.Hot = l.hot(b)
 	if c.Server.Leave == 0 && c.Hot.Redis != nil {
 		c.Server.Leave = usualLeave

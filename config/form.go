@@ -13,6 +13,7 @@ type form struct {
 	Server      formServer                `json:"server"`
 	Sessions    formSessions              `json:"sessions"`
 	Keys        formKeys                  `json:"keys"`
+	Database    formDatabase              `json:"database"`
 	Hot         formHot                   `json:"hot"`
 	Clients     []formClient              `json:"clients"`
 	Scopes      formScopes                `json:"scopes"`
@@ -88,6 +89,16 @@ type formKeys struct {
 	PublishAhead formDuration `json:"publish_ahead"`
 	Keep         formDuration `json:"keep"`
 	Root         formRoot     `json:"root"`
+}
+
+type formDatabase struct {
+	URL          string `json:"url"`
+	Password     string `json:"password"`
+	PasswordFile string `json:"password_file"`
+	PasswordEnv  string `json:"password_env"`
+	CAFile       string `json:"ca_file"`
+	Pool         int    `json:"pool" jsonschema:"minimum=4,maximum=200"`
+	Migrate      bool   `json:"migrate"`
 }
 
 type formHot struct {
@@ -453,7 +464,7 @@ type formCertification struct {
 // here are explained in the row of the key that they stand under.
 func docsOf() map[string]string {
 	return map[string]string{
-		"form": "The keys", "formServer": "server", "formSessions": "sessions", "formKeys": "keys", "formRoot": "keys.root", "formHot": "hot", "formClient": "clients", "formScope": "scopes",
+		"form": "The keys", "formServer": "server", "formSessions": "sessions", "formKeys": "keys", "formRoot": "keys.root", "formDatabase": "database", "formHot": "hot", "formClient": "clients", "formScope": "scopes",
 		"formProvider": "scopes", "formAccount": "scopes", "formFleet": "scopes", "formConnection": "connections", "formSCIM": "scim",
 		"formFederation": "scim.federation", "formExtensions": "scim.extensions", "formExtension": "scim.extensions", "formSignIn": "sign_in", "formRevocation": "sign_in.revocation", "formSignals": "sign_in.signals",
 		"formContactTerms": "a grant", "formTerms": "a grant", "formRisk": "risk", "formRule": "rules", "formGuard": "guard", "formAlarm": "alarm",

@@ -31,6 +31,7 @@ func (c *Config) AtRestart(started *Config) []string {
 		{"server.leave", started.Server.Leave, c.Server.Leave},
 		{"sessions", started.Sessions, c.Sessions},
 		{"keys", started.Keys, c.Keys},
+		{"database", started.Database, c.Database},
 		{"hot", started.Hot, c.Hot},
 	} {
 		if !reflect.DeepEqual(k.was, k.now) {

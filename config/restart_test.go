@@ -36,6 +36,7 @@ func TestWhatTakesEffectAtARestart(t *testing.T) {
 		"Server.Leave":          {func(c *Config) { c.Server.Leave = time.Minute }, []string{"server.leave"}},
 		"Sessions":              {func(c *Config) { c.Sessions.Absolute = time.Hour }, []string{"sessions"}},
 		"Keys":                  {func(c *Config) { c.Keys.Rotate = time.Hour }, []string{"keys"}},
+		"Database":              {func(c *Config) { c.Database.Migrate = true }, []string{"database"}},
 		"Hot":                   {func(c *Config) { c.Hot.Redis = &redis.Server{} }, []string{"hot"}},
 		"Clients":               {func(c *Config) { c.Clients = []Client{{Client: oidc.Client{ID: "b"}}} }, []string{"clients.a", "clients.b"}},
 		"Connections.Connection": {func(c *Config) {

@@ -79,7 +79,7 @@ var layers = []struct {
 	{"internal/cluster", []string{"internal/store"}},
 	// L5: files, sockets, pages
 	{"docs", nil},
-	{"config", []string{"docs", "internal/access", "internal/assertion", "internal/credential", "internal/event", "internal/fault", "internal/hot/redis", "internal/secret", "internal/suggest", "mapping", "oidc", "oidc/inbound", "oidc/upstream", "scim/dialect", "scim/schema"}},
+	{"config", []string{"docs", "internal/access", "internal/assertion", "internal/credential", "internal/event", "internal/fault", "internal/hot/redis", "internal/secret", "internal/store/postgres", "internal/suggest", "mapping", "oidc", "oidc/inbound", "oidc/upstream", "scim/dialect", "scim/schema"}},
 	{"internal/httpserver", []string{"internal/access", "internal/fault", "internal/secret", "scim/admission"}},
 	{"internal/api", []string{"internal/access", "internal/bridge", "internal/credential", "internal/exception", "internal/fault", "internal/keys", "internal/register", "internal/request", "internal/session", "internal/steward", "internal/store", "mapping", "oidc", "scim/admission", "scim/dialect"}},
 	{"internal/console", []string{"internal/access", "internal/credential", "internal/fault", "internal/hot", "internal/secret", "internal/session", "oidc", "oidc/upstream"}},
