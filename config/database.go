@@ -15,7 +15,7 @@ import (
 // of clients.
 const (
 	leastPool = 4
-	usualPool = 12
+	UsualPool = 12 // where nothing is said
 	mostPool  = 200
 )
 
@@ -51,7 +51,7 @@ func (l *loader) database(root block) Database {
 	if !ok {
 		return own
 	}
-	d := Database{URL: secret.New(l.completed(b, at, address)), Pool: usualPool, Migrate: own.Migrate}
+	d := Database{URL: secret.New(l.completed(b, at, address)), Pool: UsualPool, Migrate: own.Migrate}
 	if n := b.whole("pool", leastPool, mostPool); n > 0 {
 		d.Pool = n
 	}

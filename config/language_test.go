@@ -16,6 +16,19 @@ const complete = "testdata/good/complete.yaml"
 // variables is the environment that complete.yaml is read in.
 var variables = []string{"A_SECRET=a sample", "A_WEBHOOK_SECRET=whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"}
 
+// sampleCA is a certificate that nobody has the key of.
+const sampleCA = `-----BEGIN CERTIFICATE-----
+MIIBfjCCASOgAwIBAgIUCsLiotBiCNmsqsmjP5/ed8POenowCgYIKoZIzj0EAwIw
+FDESMBAGA1UEAwwJU2FtcGxlIENBMB4XDTI2MTEyODAzMDE0NFoXDTQ2MTEyMzAz
+MDE0NFowFDESMBAGA1UEAwwJU2FtcGxlIENBMFkwEwYHKoZIzj0CAQYIKoZIzj0D
+AQcDQgAEVg7HK9n0+DvjA71UvFPKXlbZNGA/VnLrI5BAhXUJVm5jgnSMfJ3y35dp
+FkQLQuuR2ySMXGxThCzcvfUYphHU16NTMFEwHQYDVR0OBBYEFNqIzZcBwM5m5g1a
+06nPV79kSltLMB8GA1UdIwQYMBaAFNqIzZcBwM5m5g1a06nPV79kSltLMA8GA1Ud
+EwEB/wQFMAMBAf8wCgYIKoZIzj0EAwIDSQAwRgIhAOBxtgp284h7NMCermJuZt4p
++ZG0XF6f9dYAmZvcX712AiEA38LIG6Yis2W4Y3cR6mNT9lASQdgfTC5Z5uRQt9CX
+acc=
+-----END CERTIFICATE-----`
+
 // besides are the files that complete.yaml names.
 func besides(path string) ([]byte, error) {
 	files := map[string]string{
@@ -23,6 +36,7 @@ func besides(path string) ([]byte, error) {
 		"webhook-secret":            "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD",
 		"testdata/good/driver.json": string(examples.Driver),
 		"testdata/good/depot.json":  `{"id":"urn:banksia:scim:schemas:extension:depot:1.0:Group","name":"Depot","attributes":[{"name":"depot"}]}`,
+		"ca.pem":                    sampleCA,
 		"keys.json":                 `{"keys":[{"kty":"EC","crv":"P-256","kid":"a","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}]}`,
 	}
 	if text, ok := files[path]; ok {

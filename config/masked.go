@@ -13,7 +13,7 @@ import (
 // What a line looks like that carries a secret, or that begins one.
 var (
 	// holdsSecret finds a key that a literal secret stands under, and URLs with a password.
-	holdsSecret = regexp.MustCompile(`(?i)(secret|password|passwd)["']?\s*:|[?]\s*["']?\w*(secret|password|passwd)["']?\s*$|://[^/\s]*:[^/\s]*@`)
+	holdsSecret = regexp.MustCompile(`(?i)(secret|password|passwd)["']?\s*:|[?]\s*["']?\w*(secret|password|passwd)["']?\s*$|://[^/\s]*:[^/\s]*@|(password|passwd)\s*=|[?&][^=&\s]*%[^=&\s]*=`)
 	escaped     = regexp.MustCompile(`\\(x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8})`)
 	// secretKey is such a key in whole.
 	secretKey = regexp.MustCompile(`(?i)(secret|password|passwd)$`)

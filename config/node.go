@@ -148,7 +148,7 @@ func (f field) unknown(name string, known []string) {
 	if at, _, nested := cutLast(f.path); nested {
 		message += " in " + at
 	}
-	if s == "" && len(known) <= 20 {
+	if s == "" && len(known) <= 24 {
 		message += "; known are " + strings.Join(known, ", ")
 	}
 	f.report.add(posOf(f.report.name, f.key), width(f.key), message, s)

@@ -39,14 +39,15 @@ func demoFolder() string {
 const controlFile = "demo-control.json"
 
 func (c *cli) demo() *cobra.Command {
-	var listen, file, hot string
+	var listen, file, hot, base string
 	cmd := &cobra.Command{Use: "demo", Short: "Run everything on this machine: bridge, identity providers, an application",
 		Long: "demo starts the bridge, an Entra-like and an Okta-like identity provider and a sample application in one\nprocess, provisions the sample organisation over SCIM, and says what to try. With --data its state is kept.",
 		Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
-			return c.runDemo(cmd.Context(), listen, file, hot)
+			return c.runDemo(cmd.Context(), listen, file, base, hot)
 		}}
 	cmd.Flags().StringVar(&listen, "listen", "127.0.0.1:8443", "the bridge's address, on loopback; port 0 takes free ports")
 	cmd.Flags().StringVar(&file, "config", "", "another configuration than the sample organisation")
+	cmd.Flags().StringVar(&base, "store", "", "a PostgreSQL for the directory, such as postgres://drawbridge@127.0.0.1/drawbridge, instead of the demo's own folder")
 	cmd.Flags().StringVar(&hot, "hot", "", "a Redis for what is short-lived, such as redis://127.0.0.1:6379, instead of the demo's own folder")
 	cmd.AddCommand(c.demoChange("disable", "Make the demo's identity provider send its real deactivation of a person"),
 		c.demoChange("enable", "Make the demo's identity provider restore a person"), c.demoToken())
@@ -65,10 +66,13 @@ type demoRun struct {
 	secrets demoSecrets
 }
 
-func (c *cli) runDemo(ctx context.Context, listen, file, hot string) (err error) {
+func (c *cli) runDemo(ctx context.Context, listen, file, base, hot string) (err error) {
 	cfg, err := c.demoConfig(file)
 	if err != nil {
 		return err
+	}
+	if err := onPostgres(cfg, base); err != nil {
+		return failed(exitUsage, "--store: %s", fault.DetailOf(err))
 	}
 	if err := onRedis(cfg, hot); err != nil {
 		return failed(exitUsage, "--hot: %s", fault.DetailOf(err))

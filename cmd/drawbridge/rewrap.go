@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -13,7 +12,6 @@ import (
 	"github.com/drawbridge-id/drawbridge/internal/api"
 	"github.com/drawbridge-id/drawbridge/internal/credential"
 	"github.com/drawbridge-id/drawbridge/internal/keys"
-	"github.com/drawbridge-id/drawbridge/internal/store/sqlite"
 )
 
 // rewrapped is what key rewrap --json prints.
@@ -55,7 +53,7 @@ func (c *cli) keyRewrap() *cobra.Command {
 }
 
 func (c *cli) rewrap(ctx context.Context, cfg *config.Config, old keys.Root) (err error) {
-	s, err := sqlite.Open(ctx, filepath.Join(cfg.Server.Data, "drawbridge.db"))
+	s, err := openStore(ctx, cfg)
 	if err != nil {
 		return failed(exitUsage, "the database cannot be opened; is the bridge stopped? %w", err)
 	}

@@ -39,7 +39,6 @@ import (
 	"github.com/drawbridge-id/drawbridge/internal/secret"
 	"github.com/drawbridge-id/drawbridge/internal/steward"
 	"github.com/drawbridge-id/drawbridge/internal/store"
-	"github.com/drawbridge-id/drawbridge/internal/store/sqlite"
 	"github.com/drawbridge-id/drawbridge/oidc"
 	"github.com/drawbridge-id/drawbridge/oidc/authzen"
 	"github.com/drawbridge-id/drawbridge/oidc/inbound"
@@ -104,7 +103,7 @@ func open(ctx context.Context, cfg *config.Config, s setting) (_ *app, err error
 	if err := os.MkdirAll(cfg.Server.Data, 0o700); err != nil {
 		return nil, err
 	}
-	if a.store, err = sqlite.Open(ctx, filepath.Join(cfg.Server.Data, "drawbridge.db")); err != nil {
+	if a.store, err = openStore(ctx, cfg); err != nil {
 		return nil, err
 	}
 	if a.store.Shared() {

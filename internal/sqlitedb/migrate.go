@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"io/fs"
 	"net/url"
+	"os"
 	"slices"
+	"strings"
 
 	"github.com/pressly/goose/v3"
 	_ "modernc.org/sqlite" // the driver "sqlite"
@@ -15,31 +17,73 @@ import (
 	"github.com/drawbridge-id/drawbridge/internal/fault"
 )
 
-// current says whether files are exactly what was applied, by goose's table: most starts
-// need no goose, nor its own connection.
-func (s *session) current(files fs.FS) (bool, error) {
+// Pending lists the migrations that Open would apply to a file, by their names, and changes
+// nothing. A file that is not there lacks all.
+func Pending(path string, files fs.FS) (lacking []string, err error) {
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		lacking, _, err := (*session)(nil).pending(files)
+		return lacking, err
+	}
+	d := &DB{closed: make(chan struct{})}
+	defer func() { err = errors.Join(err, d.release()) }()
+	s, err := d.connect(Options{Path: path}, "query_only=ON")
+	if err != nil {
+		return nil, err
+	}
+	lacking, _, err = s.pending(files)
+	return lacking, err
+}
+
+// bringUp brings the file to the newest schema. Most starts need no goose, nor its own connection.
+func (s *session) bringUp(ctx context.Context, o Options) error {
+	lacking, newer, err := s.pending(o.Migrations)
+	switch {
+	case err != nil:
+		return err
+	case len(lacking) > 0 && o.LeaveSchema:
+		return fault.New(fault.Invalid, op+".Open", "the database lacks %s, and database.migrate is false: run drawbridge db migrate first", strings.Join(lacking, ", "))
+	case len(lacking) > 0 || newer:
+		return migrate(ctx, o.Path, o.Migrations)
+	}
+	return nil
+}
+
+// pending compares files with what was applied, by goose's table: which are lacking, and
+// whether something was applied that is not among them.
+func (s *session) pending(files fs.FS) (lacking []string, newer bool, err error) {
+	applied, err := s.applied()
+	if err != nil {
+		return nil, false, err
+	}
 	names, err := fs.Glob(files, "*.sql")
 	if err != nil {
-		return false, fault.Wrap(fault.Internal, op, err)
+		return nil, false, fault.Wrap(fault.Internal, op, err)
 	}
-	var known []int64
 	for _, name := range names {
 		version, err := goose.NumericComponent(name)
 		if err != nil {
-			return false, fault.Wrap(fault.Internal, op, err)
+			return nil, false, fault.Wrap(fault.Internal, op, err)
 		}
-		known = append(known, version)
+		if !slices.Contains(applied, version) {
+			lacking = append(lacking, name)
+		}
+	}
+	return lacking, len(applied) > len(names)-len(lacking), nil
+}
+
+func (s *session) applied() (versions []int64, err error) {
+	if s == nil { // there is no file
+		return nil, nil
 	}
 	var tables int
 	if err := s.QueryRow("SELECT count(*) FROM sqlite_schema WHERE name = ?", goose.DefaultTablename).Scan(&tables); err != nil || tables == 0 {
-		return false, err
+		return nil, err
 	}
-	var applied []int64
 	err = s.Each(func(r Row) error {
-		applied = append(applied, 0)
-		return r.Scan(&applied[len(applied)-1])
-	}, "SELECT version_id FROM "+goose.DefaultTablename+" WHERE is_applied AND version_id > 0 ORDER BY version_id")
-	return slices.Equal(known, applied), err
+		versions = append(versions, 0)
+		return r.Scan(&versions[len(versions)-1])
+	}, "SELECT version_id FROM "+goose.DefaultTablename+" WHERE is_applied AND version_id > 0")
+	return versions, err
 }
 
 // migrate brings the file to the newest schema this program knows. A file that is

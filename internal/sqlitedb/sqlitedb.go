@@ -45,6 +45,8 @@ type Options struct {
 	Path        string // of the database file; its directory is made (0700) if missing
 	Synchronous Synchronous
 	Migrations  fs.FS // goose SQL files at its root
+	// LeaveSchema refuses a file whose schema is not up to date, instead of bringing it there.
+	LeaveSchema bool
 	Readers     int   // read-only connections at most, opened when they are needed; 0: the number of processors, at least 4
 	// TextFunctions are deterministic SQL functions of one text: NULL for NULL and
 	// for what is not text.
@@ -115,12 +117,8 @@ func Open(ctx context.Context, o Options) (_ *DB, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if current, err := s.current(o.Migrations); err != nil {
+	if err := s.bringUp(ctx, o); err != nil {
 		return nil, err
-	} else if !current {
-		if err := migrate(ctx, o.Path, o.Migrations); err != nil {
-			return nil, err
-		}
 	}
 	d.readers = newReaders(o.Readers, func() (*session, error) { return d.connect(o, "query_only=ON", "cache_size=-4096") })
 	if err := d.View(ctx, func(Querier) error { return nil }); err != nil { // what hinders reading is told now

@@ -96,14 +96,22 @@ func foldOf(r rune) rune {
 	return folded
 }
 
+// functionsThere asks for the digest of the functions that are there; NULL if there are none.
+const functionsThere = "select obj_description(to_regprocedure('fold(text)'))"
+
+// functionsWanted are the functions of this program, and their digest.
+func functionsWanted() (text, digest string) {
+	text = functions()
+	sum := sha256.Sum256([]byte(text))
+	return text, hex.EncodeToString(sum[:])
+}
+
 // putFunctions puts the functions in if they are not those of this program.
 func putFunctions(ctx context.Context, conn *sql.Conn) error {
 	const where = op + ".Migrate"
-	text := functions()
-	sum := sha256.Sum256([]byte(text))
-	digest := hex.EncodeToString(sum[:])
+	text, digest := functionsWanted()
 	var there sql.NullString
-	err := conn.QueryRowContext(ctx, "select obj_description(to_regprocedure('fold(text)'))").Scan(&there)
+	err := conn.QueryRowContext(ctx, functionsThere).Scan(&there)
 	if err != nil || there.String == digest {
 		return fault.Wrap(fault.Unavailable, where, err)
 	}

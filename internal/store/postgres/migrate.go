@@ -6,6 +6,8 @@ import (
 	"embed"
 	"errors"
 	"io/fs"
+	"slices"
+	"strings"
 
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
@@ -47,7 +49,8 @@ func Migrate(ctx context.Context, url string) (err error) {
 	return putPolicies(ctx, conn)
 }
 
-// Pending lists the migrations that Migrate would apply, by their files' names.
+// Pending lists what Migrate would put in, and changes nothing: migrations by their files'
+// names, and functions, if the program's are others.
 func Pending(ctx context.Context, url string) (names []string, err error) {
 	const where = op + ".Pending"
 	db, p, err := provider(url)
@@ -55,16 +58,62 @@ func Pending(ctx context.Context, url string) (names []string, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, fault.Wrap(fault.Unavailable, where, db.Close())) }()
-	all, err := p.Status(ctx)
+	applied, err := versions(ctx, db)
 	if err != nil {
 		return nil, fault.Wrap(fault.Unavailable, where, err)
 	}
-	for _, m := range all {
-		if m.State == goose.StatePending {
-			names = append(names, m.Source.Path)
+	for _, m := range p.ListSources() {
+		if !slices.Contains(applied, m.Version) {
+			names = append(names, m.Path)
 		}
 	}
+	var there sql.NullString
+	if err := db.QueryRowContext(ctx, functionsThere).Scan(&there); err != nil {
+		return nil, fault.Wrap(fault.Unavailable, where, err)
+	}
+	if _, digest := functionsWanted(); there.String != digest {
+		names = append(names, "functions")
+	}
 	return names, nil
+}
+
+// versions are the numbers of the migrations that a database has. goose itself would make its
+// table to answer that.
+func versions(ctx context.Context, db *sql.DB) (applied []int64, err error) {
+	var there bool
+	if err := db.QueryRowContext(ctx, "select to_regclass('"+goose.DefaultTablename+"') is not null").Scan(&there); err != nil || !there {
+		return nil, err
+	}
+	rows, err := db.QueryContext(ctx, "select version_id from "+goose.DefaultTablename+" where is_applied")
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close() //nolint:errcheck // Err says it
+	for rows.Next() {
+		applied = append(applied, 0)
+		if err := rows.Scan(&applied[len(applied)-1]); err != nil {
+			return nil, err
+		}
+	}
+	return applied, rows.Err()
+}
+
+// upToDate refuses a database that Migrate would change, and one that a newer version made.
+func upToDate(ctx context.Context, url string) (err error) {
+	const where = op + ".Open"
+	pending, err := Pending(ctx, url)
+	if err != nil {
+		return err
+	}
+	if len(pending) > 0 {
+		return fault.New(fault.Invalid, where, "the database lacks %s, and database.migrate is false: run drawbridge db migrate first", strings.Join(pending, ", "))
+	}
+	db, p, err := provider(url)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, fault.Wrap(fault.Unavailable, where, db.Close())) }()
+	return up(ctx, p) // nothing is left to apply
 }
 
 func provider(url string) (*sql.DB, *goose.Provider, error) {

@@ -33,6 +33,8 @@ const beginRead = "begin isolation level repeatable read, read only"
 type Options struct {
 	Lanes   int // transactions that write at once; 0: 4
 	Readers int // that read at once; 0: 8
+	// LeaveSchema refuses a database whose schema is not up to date, instead of bringing it there.
+	LeaveSchema bool
 }
 
 // Open opens the store in a database, whose schema it brings up to date. Its address is
@@ -67,7 +69,11 @@ func OpenEngine(ctx context.Context, url string, o Options) (store.Engine, error
 	if err != nil {
 		return nil, err
 	}
-	if err := Migrate(ctx, url); err != nil {
+	inPlace := Migrate
+	if o.LeaveSchema {
+		inPlace = upToDate
+	}
+	if err := inPlace(ctx, url); err != nil {
 		return nil, err
 	}
 	return open(ctx, o.Lanes, writing, reading)

@@ -18,10 +18,21 @@ import (
 //go:embed migrations/*.sql
 var migrations embed.FS
 
-// Open opens the store in a file, made if missing. fault.Unavailable if another
-// process has it, fault.Unsupported if a newer version wrote it.
+// Options say how a file is opened.
+type Options struct {
+	// LeaveSchema refuses a file whose schema is not up to date, instead of bringing it there.
+	LeaveSchema bool
+}
+
+// Open opens the store in a file, made if missing, and brings its schema up to date.
+// fault.Unavailable if another process has it, fault.Unsupported if a newer version wrote it.
 func Open(ctx context.Context, path string) (*store.Store, error) {
-	e, err := OpenEngine(ctx, path)
+	return OpenWith(ctx, path, Options{})
+}
+
+// OpenWith is Open with options. fault.Invalid where the schema is not up to date and left.
+func OpenWith(ctx context.Context, path string, o Options) (*store.Store, error) {
+	e, err := openEngine(ctx, path, o)
 	if err != nil {
 		return nil, err
 	}
@@ -36,12 +47,30 @@ func Open(ctx context.Context, path string) (*store.Store, error) {
 // OpenEngine opens the bare engine, for tests that put something between it and
 // the store.
 func OpenEngine(ctx context.Context, path string) (store.Engine, error) {
-	files, err := fs.Sub(migrations, "migrations")
+	return openEngine(ctx, path, Options{})
+}
+
+// Pending lists the migrations that Open would apply to a file, and changes nothing.
+func Pending(path string) ([]string, error) {
+	files, err := schemaFiles()
 	if err != nil {
-		return nil, fault.Wrap(fault.Internal, "sqlite.Open", err)
+		return nil, err
+	}
+	return sqlitedb.Pending(path, files)
+}
+
+func schemaFiles() (fs.FS, error) {
+	files, err := fs.Sub(migrations, "migrations")
+	return files, fault.Wrap(fault.Internal, "sqlite.Open", err)
+}
+
+func openEngine(ctx context.Context, path string, o Options) (store.Engine, error) {
+	files, err := schemaFiles()
+	if err != nil {
+		return nil, err
 	}
 	db, err := sqlitedb.Open(ctx, sqlitedb.Options{
-		Path: path, Synchronous: sqlitedb.Full, Migrations: files,
+		Path: path, Synchronous: sqlitedb.Full, Migrations: files, LeaveSchema: o.LeaveSchema,
 		TextFunctions: map[string]func(string) string{"fold": store.Fold, "instant": store.Instant},
 	})
 	if err != nil {

@@ -1,0 +1,35 @@
+package main
+
+import (
+	"context"
+	"path/filepath"
+
+	"github.com/drawbridge-id/drawbridge/config"
+	"github.com/drawbridge-id/drawbridge/internal/secret"
+	"github.com/drawbridge-id/drawbridge/internal/store"
+	"github.com/drawbridge-id/drawbridge/internal/store/postgres"
+	"github.com/drawbridge-id/drawbridge/internal/store/sqlite"
+)
+
+// openStore opens the directory: PostgreSQL where the configuration names one, else the file of
+// the data folder.
+func openStore(ctx context.Context, cfg *config.Config) (*store.Store, error) {
+	d := cfg.Database
+	if d.URL.Empty() {
+		return sqlite.OpenWith(ctx, databaseFile(cfg), sqlite.Options{LeaveSchema: !d.Migrate})
+	}
+	lanes := d.Pool / 3
+	return postgres.Open(ctx, d.URL.Reveal(), postgres.Options{Lanes: lanes, Readers: d.Pool - lanes, LeaveSchema: !d.Migrate})
+}
+
+// databaseFile is the directory of one node.
+func databaseFile(cfg *config.Config) string { return filepath.Join(cfg.Server.Data, "drawbridge.db") }
+
+// onPostgres puts a PostgreSQL into a configuration, if an address is given.
+func onPostgres(cfg *config.Config, address string) error {
+	if address == "" {
+		return nil
+	}
+	cfg.Database = config.Database{URL: secret.New(address), Pool: config.UsualPool, Migrate: true}
+	return postgres.Sound(address)
+}
