@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -77,7 +79,7 @@ func (c *cli) runDemo(ctx context.Context, listen, file, base, hot string) (err 
 	if err := onRedis(cfg, hot); err != nil {
 		return failed(exitUsage, "--hot: %s", fault.DetailOf(err))
 	}
-	d, err := c.demoFolders()
+	d, err := c.demoFolders(base)
 	if err != nil {
 		return failed(exitUsage, "the demo cannot start: %w", err)
 	}
@@ -163,10 +165,16 @@ func (c *cli) demoConfig(file string) (*config.Config, error) {
 }
 
 // demoFolders makes the folders: --data keeps everything; without it the bridge's
-// data is thrown away at the end, and only the address is left for other terminals.
-func (c *cli) demoFolders() (*demoRun, error) {
+// data is thrown away at the end, and only the address is left for other terminals. What opens
+// a database elsewhere is kept, as that is.
+func (c *cli) demoFolders(base string) (*demoRun, error) {
 	if c.data != "" {
 		return &demoRun{folder: c.data, address: c.data, kept: true}, os.MkdirAll(c.data, 0o700)
+	}
+	if kept := demoFolder(); base != "" && kept != "" {
+		sum := sha256.Sum256([]byte(base))
+		folder := filepath.Join(kept, "store-"+hex.EncodeToString(sum[:8]))
+		return &demoRun{folder: folder, address: kept, kept: true}, os.MkdirAll(folder, 0o700)
 	}
 	folder, err := os.MkdirTemp("", "drawbridge-demo-")
 	if err != nil {

@@ -54,6 +54,7 @@ func startBinary(t *testing.T, path, data string, more ...string) (d *running, k
 // startProcess is startBinary; end ends it by a signal, and says how it ended.
 func startProcess(t *testing.T, path, data string, more ...string) (d *running, end func(os.Signal) error) {
 	t.Helper()
+	more = append(more, demoFlags(t, data)...)
 	cmd := exec.Command(path, append([]string{"demo", "--listen", "127.0.0.1:0", "--json", "--data", data}, more...)...) //nolint:gosec // our own program
 	cmd.Args[0] = "drawbridge"
 	d = &running{t: t, data: data, log: &journal{}}

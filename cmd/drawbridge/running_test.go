@@ -45,15 +45,10 @@ func (j *journal) String() string {
 	return j.text.String()
 }
 
-// demosOn is the variable in which a lane says which Redis demos are to use.
-const demosOn = "TEST_DEMOS_ON_REDIS"
-
 // startDemo runs `drawbridge demo --json --data data`, with more arguments, in this process.
 func startDemo(t testing.TB, data string, more ...string) *running {
 	t.Helper()
-	if address := os.Getenv(demosOn); address != "" {
-		more = append(more, "--hot", address)
-	}
+	more = append(more, demoFlags(t, data)...)
 	ctx, cancel := context.WithCancel(context.Background())
 	out, in := io.Pipe()
 	d := &running{t: t, data: data, log: &journal{}}

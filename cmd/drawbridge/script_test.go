@@ -115,7 +115,9 @@ func scriptDemo(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: demo DIR")
 	}
-	cmd := exec.Command(program(ts), "demo", "--listen", "127.0.0.1:0", "--json", "--data", ts.MkAbs(args[0])) //nolint:gosec // our own program
+	flags, err := onEngines(ts.MkAbs(args[0]))
+	ts.Check(err)
+	cmd := exec.Command(program(ts), append([]string{"demo", "--listen", "127.0.0.1:0", "--json", "--data", ts.MkAbs(args[0])}, flags...)...) //nolint:gosec // our own program
 	cmd.Dir, cmd.Env = ts.MkAbs("."), append(os.Environ(), "HOME="+ts.Getenv("HOME"))
 	out, err := cmd.StdoutPipe()
 	ts.Check(err)

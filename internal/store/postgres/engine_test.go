@@ -67,6 +67,12 @@ func TestNodesStartAtOnce(t *testing.T) {
 	if pending, err := Pending(t.Context(), url); err != nil || len(pending) == 0 {
 		t.Errorf("%d migrations are pending (%v)", len(pending), err)
 	}
+	if _, err := Open(t.Context(), url, Options{LeaveSchema: true}); !fault.Is(err, fault.Invalid) || !strings.Contains(fault.DetailOf(err), "lacks 00046_directory.sql, ") {
+		t.Errorf("a start that leaves the schema: %v", err)
+	}
+	if pending, err := Pending(t.Context(), url); err != nil || len(pending) < 2 {
+		t.Errorf("asking and refusing put in all but %v (%v)", pending, err)
+	}
 	var wg sync.WaitGroup
 	for range 4 {
 		wg.Go(func() {
@@ -83,6 +89,13 @@ func TestNodesStartAtOnce(t *testing.T) {
 	wg.Wait()
 	if pending, err := Pending(t.Context(), url); err != nil || len(pending) != 0 {
 		t.Errorf("then %v are pending (%v)", pending, err)
+	}
+	settled, err := Open(t.Context(), url, Options{LeaveSchema: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := settled.Close(); err != nil {
+		t.Error(err)
 	}
 	conn, err := pgx.Connect(t.Context(), url)
 	if err != nil {

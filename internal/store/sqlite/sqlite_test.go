@@ -87,6 +87,35 @@ func TestTwoProcessesCannotShareAFolder(t *testing.T) {
 	}
 }
 
+// A schema that is left as it is, is told and not touched; one that is up to date does.
+func TestASchemaThatIsLeft(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "data.db")
+	if lacking, err := Pending(path); err != nil || len(lacking) < 30 {
+		t.Errorf("a file that is not there lacks %v, %v", lacking, err)
+	}
+	if _, err := os.Stat(path); err == nil {
+		t.Error("asking made the file")
+	}
+	if _, err := OpenWith(t.Context(), path, Options{LeaveSchema: true}); !fault.Is(err, fault.Invalid) || !strings.Contains(fault.DetailOf(err), "lacks 00001_directory.sql, ") {
+		t.Errorf("a start on an empty file: %v", err)
+	}
+	if lacking, err := Pending(path); err != nil || len(lacking) < 30 {
+		t.Errorf("refusing, it put in all but %v, %v", lacking, err)
+	}
+	for _, o := range []Options{{}, {LeaveSchema: true}} {
+		s, err := OpenWith(t.Context(), path, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if lacking, err := Pending(path); err != nil || len(lacking) != 0 {
+		t.Errorf("then it lacks %v, %v", lacking, err)
+	}
+}
+
 // TestAPolicyOfAnOlderProgram: one that was put in by a program that does not know from
 // which version decisions count leaves nobody decided.
 func TestAPolicyOfAnOlderProgram(t *testing.T) {

@@ -1,0 +1,142 @@
+//go:build lanes
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// The demo passes on PostgreSQL and Redis what it passes without. Without their servers this
+// fails; it is never skipped.
+func TestTheDemoOnPostgresAndRedisLane(t *testing.T) {
+	server, address := startPostgres(t), startRedis(t)
+	for name, value := range map[string]string{demosOn: "redis://" + address, demosOnPostgres: server} {
+		if err := os.Setenv(name, value); err != nil { //nolint:usetesting // what runs below is parallel
+			t.Fatal(err)
+		}
+	}
+	t.Cleanup(func() {
+		for _, name := range []string{demosOn, demosOnPostgres} {
+			_ = os.Unsetenv(name) //nolint:errcheck // it was set
+		}
+		if n := databasesOf(t, server); n < 10 {
+			t.Errorf("only %d demos left a trace in PostgreSQL", n)
+		}
+	})
+	for name, test := range map[string]func(*testing.T){
+		"scripts":                                         TestScripts,
+		"people of both vendors sign in":                  TestPeopleOfBothVendorsSignIn,
+		"an application switches grant":                   TestAnApplicationSwitchesGrant,
+		"switch on the own page":                          TestSwitchOnTheOwnPage,
+		"the chooser leads back to the application":       TestTheChooserLeadsBackToTheApplication,
+		"whoever has no access reads why and whom to ask": TestWhoeverHasNoAccessReadsWhyAndWhomToAsk,
+		"a client that was not written for the bridge":    TestOpenIDClientLane,
+	} {
+		t.Run(name, test)
+	}
+}
+
+// databasesOf counts the databases of demos that hold a person.
+func databasesOf(t *testing.T, server string) (n int) {
+	t.Helper()
+	ctx := context.Background()
+	conn, err := pgx.Connect(ctx, strings.Replace(server, "{}", "postgres", 1))
+	if err != nil {
+		t.Error(err)
+		return 0
+	}
+	defer conn.Close(ctx) //nolint:errcheck // it has told all it knows
+	if err := conn.QueryRow(ctx, "select count(*) from pg_database where datname like 'demo\\_%'").Scan(&n); err != nil {
+		t.Error(err)
+	}
+	return n
+}
+
+// startPostgres starts a PostgreSQL on a socket in a folder of its own, and ends it by its
+// process. The address has {} for the name of a database.
+func startPostgres(t *testing.T) (address string) {
+	t.Helper()
+	bin := postgresPrograms(t)
+	dir, err := os.MkdirTemp("", "drawbridge-pg-") // a socket's path is short
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) }) //nolint:errcheck // a temporary folder
+	as := unprivileged(t, dir)
+	data := filepath.Join(dir, "data")
+	initdb := exec.Command(filepath.Join(bin, "initdb"), "-D", data, "-U", "drawbridge", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync") //nolint:gosec,noctx // Debian's
+	initdb.SysProcAttr, initdb.Dir = as, dir
+	if out, err := initdb.CombinedOutput(); err != nil {
+		t.Fatalf("initdb: %v\n%s", err, out)
+	}
+	cmd := exec.Command(filepath.Join(bin, "postgres"), "-D", data, "-k", dir, "-c", "listen_addresses=", "-c", "max_connections=300", "-c", "shared_buffers=64MB") //nolint:gosec,noctx // ended below
+	log := &journal{}
+	cmd.SysProcAttr, cmd.Dir, cmd.Stdout, cmd.Stderr = as, dir, log, log
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Signal(syscall.SIGINT) //nolint:errcheck // it may be gone
+		_ = cmd.Wait()                         //nolint:errcheck // it was told to end
+	})
+	address = "postgres:///{}?user=drawbridge&host=" + dir
+	for end := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
+		conn, err := pgx.Connect(context.Background(), strings.Replace(address, "{}", "postgres", 1))
+		if err == nil {
+			_ = conn.Close(context.Background()) //nolint:errcheck // it answered
+			return address
+		}
+		if time.Now().After(end) {
+			t.Fatalf("PostgreSQL does not answer: %v\n%s", err, log)
+		}
+	}
+}
+
+// postgresPrograms is where Debian, or whoever, keeps initdb and postgres.
+func postgresPrograms(t *testing.T) string {
+	t.Helper()
+	found, err := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
+	if err == nil && len(found) > 0 {
+		return filepath.Dir(found[len(found)-1])
+	}
+	path, err := exec.LookPath("initdb")
+	if err != nil {
+		t.Fatal(fmt.Errorf("this lane needs PostgreSQL (make setup-postgres): %w", err))
+	}
+	return filepath.Dir(path)
+}
+
+// unprivileged is whom PostgreSQL runs as: it refuses root.
+func unprivileged(t *testing.T, dir string) *syscall.SysProcAttr {
+	t.Helper()
+	as := &syscall.SysProcAttr{Pdeathsig: syscall.SIGINT}
+	if os.Getuid() != 0 {
+		return as
+	}
+	u, err := user.Lookup("postgres")
+	if err != nil {
+		t.Fatal(err)
+	}
+	uid, err1 := strconv.Atoi(u.Uid)
+	gid, err2 := strconv.Atoi(u.Gid)
+	if err1 != nil || err2 != nil {
+		t.Fatal(err1, err2)
+	}
+	as.Credential = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)} //nolint:gosec // of the system
+	if err := os.Chown(dir, uid, gid); err != nil {
+		t.Fatal(err)
+	}
+	return as
+}
