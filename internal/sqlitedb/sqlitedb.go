@@ -47,7 +47,7 @@ type Options struct {
 	Migrations  fs.FS // goose SQL files at its root
 	// LeaveSchema refuses a file whose schema is not up to date, instead of bringing it there.
 	LeaveSchema bool
-	Readers     int   // read-only connections at most, opened when they are needed; 0: the number of processors, at least 4
+	Readers     int // read-only connections at most, opened when they are needed; 0: the number of processors, at least 4
 	// TextFunctions are deterministic SQL functions of one text: NULL for NULL and
 	// for what is not text.
 	TextFunctions map[string]func(string) string
