@@ -50,7 +50,7 @@ func Migrate(ctx context.Context, url string) (err error) {
 }
 
 // Pending lists what Migrate would put in, and changes nothing: migrations by their files'
-// names, and functions, if the program's are others.
+// names; functions, where the program's are others; row-level security, where a table lacks it.
 func Pending(ctx context.Context, url string) (names []string, err error) {
 	const where = op + ".Pending"
 	db, p, err := provider(url)
@@ -73,6 +73,13 @@ func Pending(ctx context.Context, url string) (names []string, err error) {
 	}
 	if _, digest := functionsWanted(); there.String != digest {
 		names = append(names, "functions")
+	}
+	var unguarded bool
+	if err := db.QueryRowContext(ctx, "select exists ("+unguardedSQL+")").Scan(&unguarded); err != nil {
+		return nil, fault.Wrap(fault.Unavailable, where, err)
+	}
+	if unguarded {
+		names = append(names, "row-level security")
 	}
 	return names, nil
 }
