@@ -109,6 +109,9 @@ func (c *cli) runDemo(ctx context.Context, listen, file, base, hot string) (err 
 		return failed(exitUsage, "the demo cannot start: %w", err)
 	}
 	defer func() { err = errors.Join(err, a.close()) }()
+	if err := a.hotAnswers(ctx); err != nil {
+		return failed(exitUsage, "the demo cannot start, for Redis does not answer: %w", err)
+	}
 	return c.play(ctx, d, a)
 }
 

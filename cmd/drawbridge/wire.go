@@ -32,6 +32,7 @@ import (
 	"github.com/drawbridge-id/drawbridge/internal/fault"
 	"github.com/drawbridge-id/drawbridge/internal/handover"
 	"github.com/drawbridge-id/drawbridge/internal/hot"
+	"github.com/drawbridge-id/drawbridge/internal/hot/redis"
 	"github.com/drawbridge-id/drawbridge/internal/httpserver"
 	"github.com/drawbridge-id/drawbridge/internal/keys"
 	"github.com/drawbridge-id/drawbridge/internal/outbox"
@@ -190,6 +191,9 @@ func (a *app) route(ring *keys.Ring) error {
 	reg.MustRegister(newEnds(a.bridge), newRuleMetrics(a.bridge), newUnproved(a.bridge), newKeyAges(ring), newDeliveryMetrics(a.bridge))
 	reg.MustRegister(newStreamMetrics(a.store), newStreamsHeard(a.bridge))
 	reg.MustRegister(reloadMetrics(&a.takings)...)
+	if shared, ok := a.hot.(*redis.Engine); ok {
+		reg.MustRegister(newHotMetrics(shared)...)
+	}
 	from := httpserver.Proxies(a.cfg.Server.TrustedProxies).Client
 	a.recorder = recorder.New(recorder.Config{Store: a.store, Marks: ring.MarkKey(), Keep: a.cfg.Server.SCIMLog, Now: time.Now,
 		Dropped: metrics.droppedFromLog, Failed: func(err error) { a.log.Warn("log of SCIM requests", zap.Error(err)) }})

@@ -10,14 +10,17 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// Check is one thing without which the bridge cannot do its work.
+// Check is one thing without which the bridge cannot do its work, or not all of it.
 type Check struct {
 	Name string
 	Run  func(ctx context.Context) error
+	// Beside says that the bridge is ready without it: all nodes share it, and were they all taken
+	// out for it, nobody would do what can be done without.
+	Beside bool
 }
 
 // Operations serves /metrics, /healthz (the process answers) and /readyz (every
-// check passes; ?verbose names each), and api, below its prefix, for commands on the
+// check passes but those Beside; ?verbose names each), and api, below its prefix, for commands on the
 // same machine. It belongs on a listener of its own.
 func Operations(reg *prometheus.Registry, prefix string, api http.Handler, checks ...Check) http.Handler {
 	mux := http.NewServeMux()
@@ -33,12 +36,15 @@ func ready(w http.ResponseWriter, r *http.Request, checks []Check) {
 	defer cancel()
 	status, lines := http.StatusOK, ""
 	for _, c := range checks {
-		if err := c.Run(ctx); err != nil {
+		switch err := c.Run(ctx); {
+		case err != nil && c.Beside:
+			lines += fmt.Sprintf("[!] %s: %v\n", c.Name, err)
+		case err != nil:
 			status = http.StatusServiceUnavailable
 			lines += fmt.Sprintf("[-] %s: %v\n", c.Name, err)
-			continue
+		default:
+			lines += fmt.Sprintf("[+] %s\n", c.Name)
 		}
-		lines += fmt.Sprintf("[+] %s\n", c.Name)
 	}
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.WriteHeader(status)

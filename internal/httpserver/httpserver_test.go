@@ -78,13 +78,24 @@ func TestSecretsDoNotReachTheLog(t *testing.T) {
 }
 
 func TestReadinessNamesWhatIsMissing(t *testing.T) {
-	h := Operations(prometheus.NewRegistry(), "/api", http.NotFoundHandler(), Check{"store", func(context.Context) error { return nil }},
-		Check{"policy", func(context.Context) error { return errors.New("none applied") }})
+	h := Operations(prometheus.NewRegistry(), "/api", http.NotFoundHandler(), Check{Name: "store", Run: func(context.Context) error { return nil }},
+		Check{Name: "policy", Run: func(context.Context) error { return errors.New("none applied") }})
 	for path, want := range map[string]string{"/readyz": "not ready", "/readyz?verbose": "[-] policy: none applied", "/healthz": "ok"} {
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
 		if !strings.Contains(w.Body.String(), want) {
 			t.Errorf("%s says %q, want %q", path, w.Body, want)
+		}
+	}
+}
+
+func TestWhatIsBesideDoesNotMakeANodeUnready(t *testing.T) {
+	h := Operations(prometheus.NewRegistry(), "/api", http.NotFoundHandler(), Check{Name: "hot", Run: func(context.Context) error { return errors.New("it does not answer") }, Beside: true})
+	for path, want := range map[string]string{"/readyz": "ready\n", "/readyz?verbose": "[!] hot: it does not answer\n"} {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
+		if w.Code != http.StatusOK || w.Body.String() != want {
+			t.Errorf("%s says %d %q, want %q", path, w.Code, w.Body, want)
 		}
 	}
 }

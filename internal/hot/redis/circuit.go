@@ -2,11 +2,15 @@ package redis
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
+	"strings"
 	"sync"
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/drawbridge-id/drawbridge/internal/fault"
 )
 
 // A server that does not answer costs a few callers their patience, and the others nothing: after
@@ -93,6 +97,7 @@ func (e *Engine) serverOf(ctx context.Context, key string) string {
 func (e *Engine) ask(ctx context.Context, op, key string, question func() error) error {
 	server := e.serverOf(ctx, key)
 	if !e.circuits.may(server, time.Now()) {
+		e.spared.Add(1)
 		return unavailable(op, errOpen)
 	}
 	return e.noted(ctx, op, server, question())
@@ -104,8 +109,10 @@ func (e *Engine) noted(ctx context.Context, op, server string, err error) error 
 	var said goredis.Error
 	switch {
 	case err == nil, errors.As(err, &said) && !errors.Is(err, context.DeadlineExceeded):
+		e.answered.Add(1)
 		e.circuits.answered(server)
 	case !errors.Is(ctx.Err(), context.Canceled):
+		e.unanswered.Add(1)
 		e.circuits.unanswered(server, time.Now())
 	}
 	return e.classified(ctx, op, err)
@@ -114,4 +121,36 @@ func (e *Engine) noted(ctx context.Context, op, server string, err error) error 
 // within bounds a verb: whoever calls it has an answer in time, be it that there is none.
 func (e *Engine) within(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(ctx, answersPer*e.patient)
+}
+
+// Counts are what came of an engine's questions since it was opened.
+type Counts struct {
+	Answered, Unanswered int64
+	Spared               int64 // refused at once: the server had not answered others
+	Anew                 int64 // partitions that were emptied, restored or restarted
+}
+
+// Counts gives them as they are now.
+func (e *Engine) Counts() Counts {
+	return Counts{e.answered.Load(), e.unanswered.Load(), e.spared.Load(), e.anew.Load()}
+}
+
+// absent reports whether an error says that nobody answered, or that a server that did is not
+// ready yet: there may be one later. Whatever else a server says is of how it was set up.
+func absent(err error) bool {
+	var said goredis.Error
+	var shown *tls.CertificateVerificationError
+	if errors.As(err, &shown) {
+		return false
+	}
+	if !errors.As(err, &said) || errors.Is(err, context.DeadlineExceeded) {
+		var f *fault.Error
+		return errors.As(err, &f) && f.Kind == fault.Unavailable && f.Err != nil
+	}
+	for _, passing := range []string{"LOADING", "CLUSTERDOWN", "MASTERDOWN", "TRYAGAIN"} {
+		if strings.HasPrefix(said.Error(), passing) {
+			return true
+		}
+	}
+	return false
 }

@@ -112,6 +112,7 @@ func (e *Engine) renew(ctx context.Context, op string, partition int) (mark, err
 	m.incarnation, _, _ = strings.Cut(m.text, " ")
 	was := e.marks[partition].Swap(&m)
 	if was != nil && was.incarnation != m.incarnation {
+		e.anew.Add(1)
 		e.observe("redis.renew", fmt.Errorf("partition %d of the hot store was emptied, restored or restarted: what was under way in it has ended", partition))
 	}
 	return m, nil

@@ -75,13 +75,16 @@ type Engine struct {
 
 	marks    [partitions + 1]atomic.Pointer[mark]
 	circuits circuits
-	redeemed *redeemed
+
+	answered, unanswered, spared, anew atomic.Int64 // Counts
+	redeemed                           *redeemed
 }
 
 var _ hot.Engine = (*Engine)(nil)
 
 // Open connects to Redis and begins, or joins, its incarnation. fault.Invalid if the server may not
-// be used as it is written, fault.Unavailable if one does not answer or throws keys away.
+// be used as it is written, fault.Unavailable if it lets nobody of that name in, is too old or throws keys away. One
+// that does not answer is no error, but for Answers: all verbs are fault.Unavailable until it does.
 func Open(ctx context.Context, c Config) (*Engine, error) {
 	const op = "redis.Open"
 	options, err := c.Server.options()
@@ -103,7 +106,10 @@ func Open(ctx context.Context, c Config) (*Engine, error) {
 		e.observe = func(string, error) {}
 	}
 	for p := range e.marks {
-		if _, err := e.renew(ctx, op, p); err != nil {
+		switch _, err := e.renew(ctx, op, p); {
+		case err != nil && ctx.Err() == nil && absent(err):
+			return e, nil // each partition is asked for again when it is needed
+		case err != nil:
 			return nil, errors.Join(err, e.Close())
 		}
 	}

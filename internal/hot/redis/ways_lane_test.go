@@ -13,6 +13,7 @@ import (
 	"github.com/drawbridge-id/drawbridge/internal/credential"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
 	"github.com/drawbridge-id/drawbridge/internal/hot"
+	"github.com/drawbridge-id/drawbridge/internal/secret"
 )
 
 // attempted is a verb as it is tried on a broken way: what must be there before, the verb, and what
@@ -347,6 +348,33 @@ func back(t *testing.T, e *Engine) {
 		t.Errorf("it is back after %s", took)
 	} else {
 		t.Logf("it is back after %s", took)
+	}
+}
+
+// A node starts without a server, refuses, and works as soon as there is one; whoever lets nobody
+// of that name in is another matter.
+func TestANodeStartsWithoutAServer(t *testing.T) {
+	s := start(t)
+	s.kill()
+	e := engine(t, s.where(), Limits{})
+	if err := e.Answers(t.Context()); !fault.Is(err, fault.Unavailable) {
+		t.Errorf("its health is %v", err)
+	}
+	if _, err := e.Family(t.Context(), "still", at(0)); !fault.Is(err, fault.Unavailable) {
+		t.Errorf("a family is %v", err)
+	}
+	s.launch()
+	back(t, e)
+	answers(t, e)
+	if c := e.Counts(); c.Answered == 0 || c.Unanswered == 0 {
+		t.Errorf("the counts are %+v", c)
+	}
+	where := s.where()
+	where.Password = secret.New("another")
+	key, err := laneKey.HotKey()
+	ok(t, err)
+	if _, err := Open(t.Context(), Config{Server: where, Key: key}); !fault.Is(err, fault.Unavailable) {
+		t.Errorf("another password: %v", err)
 	}
 }
 
