@@ -11,6 +11,7 @@ import (
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/assertion"
+	"github.com/drawbridge-id/drawbridge/internal/planted"
 )
 
 // metadataDocument is what both discovery documents say (OpenID Connect Discovery
@@ -108,7 +109,11 @@ func (p *Provider) metadata(w http.ResponseWriter, r *http.Request) {
 	if p.ACRValues != nil {
 		acr = p.ACRValues()
 	}
-	writePublic(w, r, discoveryDocument(p.Issuer, acr))
+	issuer := p.Issuer
+	if planted.Bug(planted.IssuerFromForwardedHost) && r.Header.Get("X-Forwarded-Host") != "" {
+		issuer = "https://" + r.Header.Get("X-Forwarded-Host")
+	}
+	writePublic(w, r, discoveryDocument(issuer, acr))
 }
 
 func (p *Provider) keys(w http.ResponseWriter, r *http.Request) { writePublic(w, r, p.JWKS()) }

@@ -2,6 +2,8 @@ package oidc
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"net/http"
 	"slices"
@@ -12,6 +14,7 @@ import (
 	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
 	"github.com/drawbridge-id/drawbridge/internal/hot"
+	"github.com/drawbridge-id/drawbridge/internal/planted"
 )
 
 // The prompts of OpenID Connect Core section 3.1.2.1. Consent is for clients that are
@@ -75,6 +78,9 @@ func (p *Provider) registered(ctx context.Context, f form) (Client, string, erro
 	}
 	if err != nil {
 		return Client{}, "", err
+	}
+	if planted.Bug(planted.RedirectByPrefix) && slices.ContainsFunc(c.RedirectURIs, func(known string) bool { return strings.HasPrefix(uri, known) }) {
+		return c, uri, nil
 	}
 	if uri == "" || !slices.Contains(c.RedirectURIs, uri) || CheckRedirectURI(uri) != nil {
 		return Client{}, "", invalid("The redirect_uri is not one that is registered for this application. It must be the same, byte for byte.")
@@ -155,6 +161,11 @@ func checkPKCE(f form, c Client, req *hot.AuthRequest) error {
 	}
 	if req.CodeChallenge == "" {
 		return invalid("PKCE is required: send code_challenge and code_challenge_method=S256.")
+	}
+	if planted.Bug(planted.PlainPKCE) && f.get("code_challenge_method") != "S256" {
+		sum := sha256.Sum256([]byte(req.CodeChallenge))
+		req.CodeChallenge = base64.RawURLEncoding.EncodeToString(sum[:])
+		return nil
 	}
 	if f.get("code_challenge_method") != "S256" {
 		return invalid("Only code_challenge_method=S256 is supported, and it must be there.")

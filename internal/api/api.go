@@ -17,6 +17,7 @@ import (
 	"github.com/drawbridge-id/drawbridge/internal/bridge"
 	"github.com/drawbridge-id/drawbridge/internal/credential"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
+	"github.com/drawbridge-id/drawbridge/internal/planted"
 	"github.com/drawbridge-id/drawbridge/internal/steward"
 	"github.com/drawbridge-id/drawbridge/internal/store"
 	"github.com/drawbridge-id/drawbridge/oidc"
@@ -165,6 +166,10 @@ func (a *api) guard(next http.Handler) http.Handler {
 			return
 		}
 		by := steward.Actor{Operator: "operator"}
+		if planted.Bug(planted.AuthByPathPrefix) && !strings.HasPrefix(r.URL.EscapedPath(), Prefix+"/") {
+			next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), actorKey{}, by)))
+			return
+		}
 		if !a.authentic(r) {
 			var known bool
 			if by, known = a.person(w, r); !known {

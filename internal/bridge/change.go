@@ -7,7 +7,9 @@ import (
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/event"
+	"github.com/drawbridge-id/drawbridge/internal/failpoint"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
+	"github.com/drawbridge-id/drawbridge/internal/planted"
 	"github.com/drawbridge-id/drawbridge/internal/session"
 	"github.com/drawbridge-id/drawbridge/internal/store"
 	"github.com/drawbridge-id/drawbridge/mapping"
@@ -72,7 +74,7 @@ func (b *Bridge) change(ctx context.Context, conn access.ConnectionID, by event.
 		return err
 	}
 	b.follow(ctx, c)
-	return nil
+	return failpoint.Hit(ctx, failpoint.BeforeReply)
 }
 
 // within is a use case inside a transaction.
@@ -92,6 +94,12 @@ func (b *Bridge) within(ctx context.Context, tx *store.Tx, conn access.Connectio
 	if err := fn(c); err != nil {
 		return nil, err
 	}
+	if planted.Bug(planted.PurgeBeforeCommit) {
+		b.tidy(ctx, c)
+	}
+	if planted.Bug(planted.AuditAfterCommit) {
+		return c, nil
+	}
 	for i := range c.events {
 		c.events[i].Request = c.request
 	}
@@ -100,6 +108,9 @@ func (b *Bridge) within(ctx context.Context, tx *store.Tx, conn access.Connectio
 
 // follow does what waits for the commit.
 func (b *Bridge) follow(ctx context.Context, c *change) {
+	if planted.Bug(planted.AuditAfterCommit) {
+		_ = b.store.Update(ctx, func(tx *store.Tx) error { return tx.Append(c.events...) })
+	}
 	b.ruleErrors.add(c.failed)
 	b.tidy(ctx, c)
 	if c.due {
@@ -115,6 +126,10 @@ const tidied = 500 * time.Millisecond
 // the first is the last: what is left over goes at its end.
 func (b *Bridge) tidy(ctx context.Context, c *change) {
 	ctx = context.WithoutCancel(ctx) // the commit is done: a caller who hung up leaves nothing behind
+	if err := failpoint.Hit(ctx, failpoint.BeforePurge); err != nil {
+		b.observe("bridge.tidy", err)
+		return
+	}
 	for n, id := range c.ended {
 		if err := b.tidySession(ctx, id); err != nil {
 			b.observe("bridge.tidy", fmt.Errorf("the families of %d of %d sessions are left over: %w", len(c.ended)-n, len(c.ended), err))

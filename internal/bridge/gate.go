@@ -11,7 +11,9 @@ import (
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/credential"
+	"github.com/drawbridge-id/drawbridge/internal/failpoint"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
+	"github.com/drawbridge-id/drawbridge/internal/planted"
 	"github.com/drawbridge-id/drawbridge/internal/store"
 	"github.com/drawbridge-id/drawbridge/oidc/ssf"
 	"github.com/drawbridge-id/drawbridge/scim"
@@ -20,11 +22,14 @@ import (
 
 // Open turns a SCIM token into the directory of its own connection. Whatever is
 // wrong with the token, the answer is one and the same.
-func (b *Bridge) Open(_ context.Context, c scim.Caller) (scim.Directory, error) {
+func (b *Bridge) Open(ctx context.Context, c scim.Caller) (scim.Directory, error) {
 	now := b.now()
 	e, err := b.opened(c.Bearer, now)
 	if err != nil {
 		return scim.Directory{}, scim.Unauthorized(err)
+	}
+	if planted.Bug(planted.ConnectionFromPath) {
+		_ = b.read(ctx, access.ConnectionID(c.Connection), func(dir *store.Directory) error { e.conn = dir.Row(); return nil })
 	}
 	if string(e.conn.ID) != c.Connection {
 		return scim.Directory{}, scim.Unauthorized(fault.New(fault.Unauthenticated, "bridge.Open", "the token is another connection's"))
@@ -33,6 +38,9 @@ func (b *Bridge) Open(_ context.Context, c scim.Caller) (scim.Directory, error) 
 		return scim.Directory{}, scim.Unauthorized(err)
 	}
 	e.touch()
+	if err := failpoint.Hit(ctx, failpoint.AfterAuth); err != nil {
+		return scim.Directory{}, edge(err)
+	}
 	d := b.directory(e.conn)
 	d.Credential = e.name
 	return d, nil

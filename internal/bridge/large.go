@@ -10,8 +10,10 @@ import (
 	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/event"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
+	"github.com/drawbridge-id/drawbridge/internal/planted"
 	"github.com/drawbridge-id/drawbridge/internal/store"
 	"github.com/drawbridge-id/drawbridge/scim"
+	"github.com/drawbridge-id/drawbridge/scim/patch"
 )
 
 // A large change of a group's members is worked out while others write, written
@@ -31,6 +33,18 @@ var errLarge = errors.New("the change touches too many members to be worked out 
 // large change that is under way, and works out beforehand what is itself large.
 // There may be no such group yet.
 func (g groups) insist(ctx context.Context, group store.Group, members *memberChange, write func(*change) error) error {
+	if planted.Bug(planted.GroupReadModifyWrite) {
+		_ = g.b.read(ctx, g.conn, func(dir *store.Directory) error {
+			keys, _ := dir.MemberKeys(group)
+			there, err := dir.IDs(keys)
+			whole := []patch.MemberEdit{{Kind: patch.RemoveAllMembers}}
+			for _, id := range there {
+				whole = append(whole, patch.MemberEdit{Kind: patch.AddMembers, IDs: []string{string(id)}})
+			}
+			members.edits = append(whole, members.edits...)
+			return err
+		})
+	}
 	for {
 		err := g.change(ctx, g.conn, event.ByScim, write)
 		under, waits := errors.AsType[busy](err)

@@ -5,6 +5,7 @@ import (
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/credential"
+	"github.com/drawbridge-id/drawbridge/internal/planted"
 	"github.com/drawbridge-id/drawbridge/internal/store"
 	"github.com/drawbridge-id/drawbridge/scim"
 )
@@ -15,14 +16,22 @@ type cursors struct {
 	conn access.ConnectionID
 }
 
-// Seal implements scim.Cursors. No connection's name holds the NUL.
+// Seal implements scim.Cursors.
 func (c cursors) Seal(place []byte, bound string) string {
-	return c.key.Seal(place, string(c.conn)+"\x00"+bound)
+	return c.key.Seal(place, c.bind(bound))
 }
 
 // Open implements scim.Cursors.
 func (c cursors) Open(cursor, bound string) ([]byte, error) {
-	return c.key.Open(cursor, string(c.conn)+"\x00"+bound)
+	return c.key.Open(cursor, c.bind(bound))
+}
+
+// bind says what a cursor is good for. No connection's name holds the NUL.
+func (c cursors) bind(bound string) string {
+	if planted.Bug(planted.KeyJoinedByColon) {
+		return string(c.conn) + ":" + bound
+	}
+	return string(c.conn) + "\x00" + bound
 }
 
 // lister is how one resource type is listed in a transaction. later names a row whose

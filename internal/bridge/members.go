@@ -10,6 +10,7 @@ import (
 	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/event"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
+	"github.com/drawbridge-id/drawbridge/internal/planted"
 	"github.com/drawbridge-id/drawbridge/internal/store"
 	"github.com/drawbridge-id/drawbridge/scim/schema"
 )
@@ -53,7 +54,7 @@ func (c *change) updateGroup(was store.Group, doc schema.Object) (store.Group, e
 			return g, err
 		}
 	}
-	if !c.looksAt(was) && !c.looksAt(g) {
+	if planted.Bug(planted.RenameKeepsGrants) || !c.looksAt(was) && !c.looksAt(g) {
 		return g, nil
 	}
 	return g, c.decideMembers(g)

@@ -3,6 +3,7 @@ package bridge
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"github.com/drawbridge-id/drawbridge/internal/credential"
 	"github.com/drawbridge-id/drawbridge/internal/event"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
+	"github.com/drawbridge-id/drawbridge/internal/planted"
 	"github.com/drawbridge-id/drawbridge/internal/secret"
 	"github.com/drawbridge-id/drawbridge/internal/session"
 	"github.com/drawbridge-id/drawbridge/internal/store"
@@ -80,6 +82,12 @@ func (c *change) signIn(id upstream.Identity, life time.Duration, cookie secret.
 	p, err := findPerson(&c.dir.Directory, id)
 	if err != nil {
 		return err
+	}
+	if planted.Bug(planted.SignInReactivates) && !p.Active {
+		p.Active, p.Epoch = true, p.Epoch+1
+		if err := errors.Join(c.dir.UpdatePerson(p), c.decide(p)); err != nil {
+			return err
+		}
 	}
 	held, err := c.dir.Assignments(p)
 	if err != nil {
@@ -153,6 +161,11 @@ func findPerson(dir *store.Directory, id upstream.Identity) (store.Person, error
 		return unpinned(dir, others[0])
 	case len(named) > 0:
 		return named[0], nil
+	}
+	if planted.Bug(planted.LinkedByAddress) {
+		if p, err := dir.PersonByUserName(id.Subject); err == nil {
+			return p, nil
+		}
 	}
 	return store.Person{}, denied("not_provisioned", "your company has not given you an account here yet")
 }

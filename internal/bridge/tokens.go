@@ -11,8 +11,10 @@ import (
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/credential"
+	"github.com/drawbridge-id/drawbridge/internal/failpoint"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
 	"github.com/drawbridge-id/drawbridge/internal/hot"
+	"github.com/drawbridge-id/drawbridge/internal/planted"
 	"github.com/drawbridge-id/drawbridge/internal/session"
 	"github.com/drawbridge-id/drawbridge/internal/store"
 	"github.com/drawbridge-id/drawbridge/oidc"
@@ -52,6 +54,9 @@ func (b *Bridge) Issue(ctx context.Context, req hot.AuthRequest, s session.Sessi
 	now := b.now()
 	grant := hot.CodeGrant{Request: req, Session: s.ID, Active: s.Active, Family: family, Bound: of, Expires: now.Add(codeLife)}
 	if err := credential.Accept(grant.Bound, cur, now); err != nil {
+		return "", err
+	}
+	if err := failpoint.Hit(ctx, failpoint.BeforeHot); err != nil {
 		return "", err
 	}
 	code := credential.NewOpaque(credential.KindCode)
@@ -98,6 +103,9 @@ func (b *Bridge) Redeem(ctx context.Context, x oidc.CodeExchange) (oidc.TokenSet
 	}
 	switch outcome {
 	case hot.OK:
+		if err := failpoint.Hit(ctx, failpoint.AfterConsume); err != nil {
+			return oidc.TokenSet{}, err
+		}
 		return b.firstTokens(ctx, g, x, now)
 	case hot.Replayed:
 		return oidc.TokenSet{}, b.replayed(ctx, g)
@@ -143,6 +151,9 @@ func (b *Bridge) firstTokens(ctx context.Context, g hot.CodeGrant, x oidc.CodeEx
 	if x.Client.MayUse(oidc.GrantTypeRefresh) || x.Client.MayUse(oidc.GrantTypeTokenExchange) { // both go by what was granted at sign-in
 		if err := b.hot.PutFamily(ctx, family); err != nil {
 			return oidc.TokenSet{}, errors.Join(err, b.endOffline(ctx, g))
+		}
+		if err := failpoint.Hit(ctx, failpoint.AfterFamily); err != nil {
+			return oidc.TokenSet{}, err
 		}
 	}
 	if err := b.noteClient(ctx, w.session.ID, x.Client.ID); err != nil {
@@ -202,6 +213,11 @@ func (b *Bridge) Refresh(ctx context.Context, x oidc.RefreshExchange) (oidc.Toke
 		return oidc.TokenSet{}, b.reused(ctx, f)
 	default:
 		return oidc.TokenSet{}, notGranted(op, "this refresh token has ended; sign in again")
+	}
+	if planted.Bug(planted.EpochKeptOnRefresh) {
+		if cur, err := b.store.Current(ctx, f.Bound.Subject); err == nil {
+			f.Bound.Epochs = cur.Epochs
+		}
 	}
 	w, err := b.warrant(ctx, f.Bound, f.Active)
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 	"github.com/drawbridge-id/drawbridge/internal/credential"
 	"github.com/drawbridge-id/drawbridge/internal/event"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
+	"github.com/drawbridge-id/drawbridge/internal/planted"
 	"github.com/drawbridge-id/drawbridge/internal/session"
 	"github.com/drawbridge-id/drawbridge/internal/store"
 	"github.com/drawbridge-id/drawbridge/mapping"
@@ -199,6 +200,15 @@ func (c *change) updatePerson(was store.Person, doc schema.Object, verb string) 
 	end, err := c.watch(was, &p, said)
 	if err != nil {
 		return p, err
+	}
+	if planted.Bug(planted.PutKeepsSessions) && verb == verbPut {
+		p.Epoch, end = was.Epoch, ""
+	}
+	if planted.Bug(planted.DeleteOnlyRevocation) && !p.Active {
+		p.Epoch = was.Epoch
+	}
+	if planted.Bug(planted.EpochResetOnReturn) && p.Active && !was.Active {
+		p.Epoch = was.Epoch
 	}
 	certified := false
 	if p.UserName != was.UserName || p.Email != was.Email {

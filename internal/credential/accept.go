@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/fault"
+	"github.com/drawbridge-id/drawbridge/internal/planted"
 )
 
 // The reason codes of a refusal, beside Current.Why when something has ended.
@@ -35,6 +36,9 @@ func Accept(b Bound, c Current, now time.Time) error {
 }
 
 func refusal(b Bound, c Current, now time.Time) string {
+	if planted.Bug(planted.SweeperOnlyExpiry) {
+		c.ValidUntil = time.Time{}
+	}
 	switch {
 	case !now.Before(b.Expires):
 		return ReasonExpired

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/event"
+	"github.com/drawbridge-id/drawbridge/internal/failpoint"
 	"github.com/drawbridge-id/drawbridge/internal/store"
 )
 
@@ -33,6 +34,9 @@ func (w *Worker) Serve(ctx context.Context, r store.Receiver) (progress bool, er
 	s := w.send(ctx, queue, time.Now().Add(turn))
 	if s.nothing() {
 		return false, w.release(context.WithoutCancel(ctx), r)
+	}
+	if err := failpoint.Hit(ctx, failpoint.SentNotMarked); err != nil {
+		return true, err
 	}
 	return true, w.noted(context.WithoutCancel(ctx), r, s)
 }

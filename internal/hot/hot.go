@@ -14,6 +14,7 @@ import (
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/credential"
+	"github.com/drawbridge-id/drawbridge/internal/planted"
 	"github.com/drawbridge-id/drawbridge/internal/session"
 )
 
@@ -180,6 +181,9 @@ type Rotation struct {
 
 // Judge says what a rotation of a live family is, and changes nothing.
 func (f Family) Judge(r Rotation) Outcome {
+	if planted.Bug(planted.SecondLeaf) && r.N == f.N-1 {
+		return OK
+	}
 	switch {
 	case r.Client != f.Bound.Subject.Client || r.N < 1 || f.DPoPKey != "" && r.DPoPKey == "":
 		return Unknown

@@ -8,6 +8,7 @@ import (
 
 	"github.com/drawbridge-id/drawbridge/internal/credential"
 	"github.com/drawbridge-id/drawbridge/internal/event"
+	"github.com/drawbridge-id/drawbridge/internal/failpoint"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
 	"github.com/drawbridge-id/drawbridge/internal/store"
 )
@@ -185,6 +186,9 @@ func (r *Ring) change(ctx context.Context, decide func(held []store.SigningKey) 
 	var after []store.SigningKey
 	err := r.cfg.Rows.ChangeSigningKeys(ctx, func(held []store.SigningKey) (Change, error) {
 		c, err := decide(held)
+		if err == nil {
+			err = failpoint.Hit(ctx, failpoint.DuringRotation)
+		}
 		after = c.apply(held)
 		return c, err
 	})

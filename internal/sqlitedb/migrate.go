@@ -14,6 +14,7 @@ import (
 	"github.com/pressly/goose/v3"
 	_ "modernc.org/sqlite" // the driver "sqlite"
 
+	"github.com/drawbridge-id/drawbridge/internal/failpoint"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
 )
 
@@ -99,7 +100,7 @@ func migrate(ctx context.Context, path string, files fs.FS) (err error) {
 	}
 	db.SetMaxOpenConns(1)
 	defer func() { err = errors.Join(err, fault.Wrap(fault.Unavailable, where, db.Close())) }()
-	p, err := goose.NewProvider(goose.DialectSQLite3, db, files, goose.WithDisableGlobalRegistry(true), goose.WithAllowOutofOrder(true))
+	p, err := goose.NewProvider(goose.DialectSQLite3, db, interrupted{ctx, files}, goose.WithDisableGlobalRegistry(true), goose.WithAllowOutofOrder(true))
 	if err != nil {
 		return fault.Wrap(fault.Internal, where, err)
 	}
@@ -120,4 +121,20 @@ func migrate(ctx context.Context, path string, files fs.FS) (err error) {
 	}
 	_, err = p.Up(ctx)
 	return fault.Wrap(fault.Unavailable, where, err)
+}
+
+// interrupted are files of which each is opened when its turn comes: the crash matrix lets
+// the process die there.
+type interrupted struct {
+	ctx context.Context //nolint:containedctx // lives inside one call
+	fs.FS
+}
+
+func (f interrupted) Open(name string) (fs.File, error) {
+	if strings.HasSuffix(name, ".sql") {
+		if err := failpoint.Hit(f.ctx, failpoint.DuringMigration); err != nil {
+			return nil, err
+		}
+	}
+	return f.FS.Open(name)
 }

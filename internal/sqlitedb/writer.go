@@ -8,7 +8,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/drawbridge-id/drawbridge/internal/failpoint"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
+	"github.com/drawbridge-id/drawbridge/internal/planted"
 )
 
 // A commit takes what is waiting, up to these bounds: more would make the first in
@@ -143,6 +145,10 @@ func (w *writer) commit(first *request) {
 		default:
 			batch = append(batch, r)
 		}
+		if planted.Bug(planted.AnswerBeforeCommit) && r.err == nil && len(batch) > 1 {
+			close(r.done)
+			r.done = make(chan struct{})
+		}
 	}
 	if err == nil {
 		w.finish(batch)
@@ -198,6 +204,10 @@ func (w *writer) restart() error {
 func (w *writer) finish(batch []*request) {
 	if len(batch) == 0 {
 		_, _ = w.s.Exec("ROLLBACK") // nothing was written: there is nobody to tell
+		return
+	}
+	if err := failpoint.Hit(context.Background(), failpoint.BeforeCommit); err != nil {
+		w.fail(batch, err)
 		return
 	}
 	if _, err := w.s.Exec("COMMIT"); err != nil {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/event"
+	"github.com/drawbridge-id/drawbridge/internal/failpoint"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
 )
 
@@ -27,6 +28,9 @@ func (tx *Tx) Append(events ...event.Event) error {
 			keys[e.Connection] = conn
 		}
 		if err := tx.audit(op, conn, e); err != nil {
+			return err
+		}
+		if err := failpoint.Hit(tx.ctx, failpoint.AfterOutbox); err != nil {
 			return err
 		}
 		tx.appended = true
@@ -135,6 +139,9 @@ func (tx *Tx) Seal(rows []AuditRow) error {
 			return fault.New(fault.Stale, op, "audit row %d has been sealed already", r.ID)
 		}
 		heads[r.Connection] = r
+	}
+	if err := failpoint.Hit(tx.ctx, failpoint.DuringSealing); err != nil {
+		return err
 	}
 	for conn, r := range heads {
 		_, err := tx.exec(op, `insert into audit_heads (conn, seq, hash) values ($1, $2, $3) on conflict (conn) do update set seq = $2, hash = $3`, keys[conn], r.Seq, r.Hash)

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"hash/maphash"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/credential"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
+	"github.com/drawbridge-id/drawbridge/internal/planted"
 	"github.com/drawbridge-id/drawbridge/internal/session"
 )
 
@@ -118,6 +120,9 @@ func (w *window) prime(v *View) error {
 
 // apply runs in commit order, after the commit and before it is acknowledged.
 func (w *window) apply(touched []touch) {
+	if planted.Bug(planted.WindowNotTold) {
+		touched = slices.DeleteFunc(touched, func(t touch) bool { return t.person.person != "" || t.session != "" })
+	}
 	var changed *wide
 	refs := make([]changeRef, 0, len(touched))
 	for _, t := range touched {

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/drawbridge-id/drawbridge/internal/fault"
+	"github.com/drawbridge-id/drawbridge/internal/planted"
 	"github.com/drawbridge-id/drawbridge/scim/filter"
 	"github.com/drawbridge-id/drawbridge/scim/schema"
 )
@@ -91,6 +92,9 @@ func columns(alias, resource string, more map[string]string) map[string]string {
 // connection.
 func (c *compiler) where(e filter.Expr) string {
 	where := c.alias + ".conn = $1 and " + c.always
+	if planted.Bug(planted.ListWithoutConnection) {
+		where = "$1 = $1 and " + c.always
+	}
 	if e != nil {
 		where += " and " + c.expr(e, element{})
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/internal/failpoint"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
 	"github.com/drawbridge-id/drawbridge/internal/session"
 )
@@ -294,7 +295,10 @@ func (d *DirectoryTx) UpdatePerson(p Person) error {
 	if err := d.dropEmails(op, p.Key); err != nil {
 		return err
 	}
-	return d.putEmails(op, p)
+	if err := d.putEmails(op, p); err != nil {
+		return err
+	}
+	return failpoint.Hit(d.v.ctx, failpoint.AfterPerson)
 }
 
 // DeletePerson removes a person with memberships, assignments and subject, ends the

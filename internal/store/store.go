@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/internal/failpoint"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
 	"github.com/drawbridge-id/drawbridge/scim/admission"
 	"github.com/drawbridge-id/drawbridge/scim/schema"
@@ -65,6 +66,9 @@ type Recorded struct {
 func (r Recorded) Record(q Querier) error {
 	id, err := q.Insert(`insert into audit (conn, person, body, personal, salt, personal_digest) values ($1, $2, $3, $4, $5, $6)`,
 		r.Conn, r.Person, r.Body, r.Personal, r.Salt, r.Digest)
+	if err == nil {
+		err = failpoint.Hit(context.Background(), failpoint.AfterAudit)
+	}
 	if err != nil {
 		return err
 	}
@@ -196,20 +200,28 @@ func (s *Store) UpdateFor(ctx context.Context, conn access.ConnectionID, fn func
 
 func (s *Store) update(ctx context.Context, lane access.ConnectionID, fn func(*Tx) error, savepoints bool) error {
 	var tx *Tx
-	return s.engine.Update(ctx, lane, func(q Querier) error {
+	err := s.engine.Update(ctx, lane, func(q Querier) error {
 		tx = &Tx{View: *s.over(ctx, q), progress: &progress{savepoints: savepoints}}
 		tx.wideChanged = s.shared
 		tx.changed = &tx.wideChanged
+		if err := failpoint.Hit(ctx, failpoint.AfterBegin); err != nil {
+			return err
+		}
 		if err := fn(tx); tx.lost == nil {
 			return err
 		}
 		return tx.lost // statements after it would have run outside any transaction
 	}, func() {
+		tx.lost = failpoint.Hit(ctx, failpoint.AfterCommit)
 		s.window.apply(tx.touched)
 		if tx.appended {
 			s.heard.wake()
 		}
 	})
+	if err != nil {
+		return err
+	}
+	return tx.lost
 }
 
 // View runs fn on a snapshot.

@@ -6,6 +6,8 @@ import (
 	"io"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/drawbridge-id/drawbridge/internal/planted"
 )
 
 // Raw is a JSON value before it has met the schema: nil, bool, string, Number,
@@ -183,6 +185,9 @@ func (r *reader) member(depth int, name string) (Raw, error) {
 type names map[string]bool
 
 func (n *names) again(have Fields, name string) bool {
+	if planted.Bug(planted.SecondNameCounts) {
+		return false
+	}
 	const few = 32
 	if len(have) < few {
 		_, found := have.Get(name)

@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/internal/failpoint"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
 )
 
@@ -276,9 +277,15 @@ func (l *lane) commit(batch []*request) error {
 	if err := l.s.flush(); err != nil {
 		return err
 	}
+	if err := failpoint.Hit(context.Background(), failpoint.AfterAudit); err != nil {
+		return l.s.lose(err)
+	}
 	xid, err := l.s.record()
 	if err != nil {
 		return err
+	}
+	if err := failpoint.Hit(context.Background(), failpoint.BeforeCommit); err != nil {
+		return l.s.lose(err)
 	}
 	turn := l.e.turns.take()
 	err = l.s.command(context.Background(), "commit")

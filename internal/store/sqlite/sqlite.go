@@ -11,6 +11,7 @@ import (
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
+	"github.com/drawbridge-id/drawbridge/internal/planted"
 	"github.com/drawbridge-id/drawbridge/internal/sqlitedb"
 	"github.com/drawbridge-id/drawbridge/internal/store"
 )
@@ -69,10 +70,14 @@ func openEngine(ctx context.Context, path string, o Options) (store.Engine, erro
 	if err != nil {
 		return nil, err
 	}
-	db, err := sqlitedb.Open(ctx, sqlitedb.Options{
+	options := sqlitedb.Options{
 		Path: path, Synchronous: sqlitedb.Full, Migrations: files, LeaveSchema: o.LeaveSchema,
 		TextFunctions: map[string]func(string) string{"fold": store.Fold, "instant": store.Instant},
-	})
+	}
+	if planted.Bug(planted.NormalSync) {
+		options.Synchronous = sqlitedb.Normal
+	}
+	db, err := sqlitedb.Open(ctx, options)
 	if err != nil {
 		return nil, err
 	}
