@@ -5,9 +5,11 @@ package redis
 import (
 	"fmt"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
+	"github.com/drawbridge-id/drawbridge/internal/fault"
 	"github.com/drawbridge-id/drawbridge/internal/hot"
 	"github.com/drawbridge-id/drawbridge/internal/hot/hottest"
 	"github.com/drawbridge-id/drawbridge/internal/secret"
@@ -113,6 +115,46 @@ func TestAPrimaryThatComesBackEmptyTakesItsPartAlone(t *testing.T) {
 	if kept < 25 || lost < 5 {
 		t.Errorf("%d families are left, %d are lost", kept, lost)
 	}
+}
+
+// A primary that says nothing costs those whose records lie there a moment, and then nothing; the
+// others notice nothing of it.
+func TestASilentPrimaryLeavesTheOthers(t *testing.T) {
+	nodes := cluster(t)
+	where := whereAll(nodes)
+	where.Timeout = 0
+	e := engine(t, where, Limits{})
+	for n := range 60 {
+		putFamily(t, e, fmt.Sprint("fam_", n))
+	}
+	round := func() (good, refused int, worst time.Duration) {
+		for n := range 60 {
+			began := time.Now()
+			_, err := e.Family(t.Context(), fmt.Sprint("fam_", n), at(0))
+			worst = max(worst, time.Since(began))
+			switch {
+			case err == nil:
+				good++
+			case fault.Is(err, fault.Unavailable):
+				refused++
+			}
+		}
+		return good, refused, worst
+	}
+	nodes[1].freeze(t)
+	for n := range 2 {
+		began := time.Now()
+		good, refused, worst := round()
+		took := time.Since(began)
+		t.Logf("round %d: %d answered, %d refused, in %s, none in more than %s", n, good, refused, took, worst)
+		if good < 25 || refused < 5 || good+refused != 60 || worst > time.Second || took > 6*time.Second {
+			t.Errorf("round %d: %d answered, %d refused, in %s, one in %s", n, good, refused, took, worst)
+		}
+	}
+	if err := nodes[1].cmd.Process.Signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "all is there again", func() bool { good, _, _ := round(); return good == 60 })
 }
 
 // A replica that had not heard of the last changes becomes a primary.
