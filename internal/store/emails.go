@@ -57,7 +57,7 @@ func (d *DirectoryTx) dropEmails(op string, p PersonKey) error {
 // them that had none. Searches by address look at each of them.
 func (v *View) WithoutEmails(limit int) ([]DueKey, error) {
 	return list(v, "store.WithoutEmails", scanDue, `select c.id, p.id from connections c
-		join people p on p.conn = +c.key and p.emails_at <> p.version limit $1`, limit)
+		join people p on p.conn = cast(c.key as bigint) and p.emails_at <> p.version limit $1`, limit)
 }
 
 // IndexEmails writes down the addresses of such people; whoever has gone is left out.

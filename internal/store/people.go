@@ -435,17 +435,17 @@ func (v *View) Due(now time.Time, limit int) ([]DueKey, error) {
 }
 
 // Undecided lists people of active connections whose last decision was made under
-// an older policy than counts. The plus keeps a planner from starting with the people.
+// an older policy than counts. The cast, of what is one already, keeps SQLite from starting with the people.
 func (v *View) Undecided(limit int) ([]DueKey, error) {
 	return list(v, "store.Undecided", scanDue, `select c.id, p.id from connections c
-		join people p on p.conn = +c.key and p.policy < c.decided_from where c.active limit $1`, limit)
+		join people p on p.conn = cast(c.key as bigint) and p.policy < c.decided_from where c.active limit $1`, limit)
 }
 
 // CountWaiting counts the people of active connections who are to be decided anew: all
 // that Due and Undecided would come to list.
 func (v *View) CountWaiting(now time.Time) (n int64, err error) {
 	err = v.q.QueryRow(`select
-		(select count(*) from connections c join people p on p.conn = +c.key and p.policy < c.decided_from where c.active) +
+		(select count(*) from connections c join people p on p.conn = cast(c.key as bigint) and p.policy < c.decided_from where c.active) +
 		(select count(*) from people p join connections c on c.key = p.conn and c.active
 			where p.valid_until > 0 and p.valid_until <= $1 and p.policy >= c.decided_from)`, ms(now)).Scan(&n)
 	return n, v.failed(err, "store.CountWaiting")

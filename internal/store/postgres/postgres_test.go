@@ -33,7 +33,9 @@ func openStore(t testing.TB) *store.Store {
 }
 
 func TestStore(t *testing.T) {
-	storetest.Run(t, func(t *testing.T) *store.Store { return openStore(t) })
+	all := &looked{plans: map[string][2]string{}}
+	storetest.Run(t, func(t *testing.T) *store.Store { return all.over(t) })
+	all.report(t)
 }
 
 func TestStoreOnAFailingEngine(t *testing.T) {
