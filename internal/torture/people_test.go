@@ -363,3 +363,5 @@ func (a *actor) choices(d *node, token string) (map[string]string, error) {
 func grantScope(id string) url.Values {
 	return url.Values{"scope": {"openid offline_access grant:" + id}}
 }
+
+func spanTo(from, to time.Duration) history.Span { return history.Span{From: from, To: to} }

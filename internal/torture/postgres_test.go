@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -22,17 +23,23 @@ type pgServer struct {
 	port int
 	as   *syscall.SysProcAttr
 	more []string // settings
+	in   []string // what programs of it are begun by: it may live in a namespace of its own
 	*process
 }
 
 func newPostgres(t testing.TB, dir string) *pgServer {
 	t.Helper()
 	s := &pgServer{t: t, bin: pgBinaries(t), dir: dir, port: freePort(t), as: unprivileged(t, dir)}
+	s.make()
+	return s
+}
+
+func (s *pgServer) make() {
+	s.t.Helper()
 	s.run("initdb", "-D", s.data(), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
 	s.start()
 	s.admin("postgres", "create role drawbridge login")
 	s.admin("postgres", "create database drawbridge owner drawbridge")
-	return s
 }
 
 // pgBinaries is where Debian, or whoever, keeps initdb. Without it the lane fails; it is never skipped.
@@ -53,7 +60,8 @@ func (s *pgServer) data() string { return filepath.Join(s.dir, "data") }
 
 func (s *pgServer) run(program string, args ...string) {
 	s.t.Helper()
-	cmd := exec.Command(filepath.Join(s.bin, program), args...)
+	line := append(append(slices.Clone(s.in), filepath.Join(s.bin, program)), args...)
+	cmd := exec.Command(line[0], line[1:]...)
 	cmd.SysProcAttr, cmd.Dir = s.as, s.dir
 	if out, err := cmd.CombinedOutput(); err != nil {
 		s.t.Fatalf("%s: %v\n%s", program, err, out)
@@ -69,7 +77,8 @@ func (s *pgServer) start() {
 		args = append(args, "-c", m)
 	}
 	var err error
-	if s.process, err = launch(s.dir, "postgres", s.as, nil, filepath.Join(s.bin, "postgres"), args...); err != nil {
+	line := append(append(slices.Clone(s.in), filepath.Join(s.bin, "postgres")), args...)
+	if s.process, err = launch(s.dir, "postgres", s.as, nil, line[0], line[1:]...); err != nil {
 		s.t.Fatal(err)
 	}
 	started := s.process

@@ -24,6 +24,9 @@ const (
 	longVariable = "TORTURE_LONG"
 )
 
+// quickly is how long one question may take.
+const quickly = 4 * time.Second
+
 func long() bool { return os.Getenv(longVariable) != "" }
 
 // pick gives the one value in a short run, and the other in a long one.
@@ -101,6 +104,7 @@ func (r *run) everybody(impatient time.Duration) {
 		r.act(r.actor(fmt.Sprint("refresher ", n), c), refresher)
 		r.act(r.actor(fmt.Sprint("redeemer ", n), c), redeemer)
 	}
+	r.act(r.actor("warden", tundra), warden)
 	r.members(banksia)
 	for n := range 2 {
 		r.act(r.actor(fmt.Sprint("prober ", n), banksia), prober)

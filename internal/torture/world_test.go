@@ -49,18 +49,23 @@ const pool = 600
 // newWorld starts it all: n nodes on PostgreSQL and Redis, or one on SQLite if n is 0.
 func newWorld(t testing.TB, n int) *world {
 	t.Helper()
-	w := &world{t: t, dir: memory(t, "world"), customers: map[string]*customer{}}
+	if n == 0 {
+		return newWorldOn(t, 1, nil, nil)
+	}
+	return newWorldOn(t, n, newPostgres(t, memory(t, "postgres")), newRedis(t, memory(t, "redis")))
+}
+
+func newWorldOn(t testing.TB, n int, p *pgServer, r *redisServer) *world {
+	t.Helper()
+	w := &world{t: t, dir: memory(t, "world"), customers: map[string]*customer{}, postgres: p, redis: r}
 	w.front = newBalancer(t)
 	w.issuer = w.front.url
-	if n > 0 {
-		w.postgres, w.redis = newPostgres(t, memory(t, "postgres")), newRedis(t, memory(t, "redis"))
-	}
 	for _, c := range []*customer{{id: "banksia-entra", vendor: "entra", domain: "banksia.example"}, {id: "tundra-okta", vendor: "okta", domain: "tundra.example"},
 		{id: "reefline-okta", vendor: "okta", domain: "reefline.example"}} {
 		w.customers[c.id] = c
 		w.provide(c)
 	}
-	for i := range max(n, 1) {
+	for i := range n {
 		w.add(i)
 	}
 	w.nodes[0].start() // makes keys and applies the policy
@@ -125,6 +130,7 @@ server:
   metrics_listen: {{.Node.Operations}}
   data: {{.Node.Data}}
   log: { level: warn }
+  leave: 1s
 keys: { root: { file: {{.World.RootKey}} } }
 {{- if not .Node.Alone}}
 database: { url: "postgres://drawbridge@{{.Node.Database}}/drawbridge?sslmode=disable" }
