@@ -8,7 +8,7 @@ AXE_DIR := testdata/axe
 ORACLES_DIR := testdata/scim-oracles
 FUZZINPUTS ?= 10000
 
-.PHONY: demo build test unit race lint fuzz lanes browser conformance openid-client samples scim-oracles interop bench setup-browser setup-axe setup-node setup-oracles setup-samples setup-nginx setup-postgres postgres setup-redis redis clean
+.PHONY: demo build test unit race lint fuzz lanes browser conformance openid-client samples scim-oracles interop bench setup-browser setup-axe setup-node setup-oracles setup-samples setup-nginx setup-postgres postgres setup-redis redis torture torture-short clean
 
 demo:
 	$(GO) run ./cmd/drawbridge demo
@@ -40,9 +40,19 @@ fuzz:
 
 lanes: setup-browser setup-axe setup-node setup-oracles setup-samples setup-nginx setup-postgres setup-redis
 	$(GO) test -tags lanes -count=1 -timeout 15m ./cmd/drawbridge ./scim/oracles ./internal/store/postgres ./internal/hot/redis
+	@$(MAKE) --no-print-directory torture-short
 
 browser: setup-browser setup-axe
 	$(GO) test -tags lanes -count=1 -run 'Browser' ./cmd/drawbridge
+
+# Nodes of the built program on a PostgreSQL and a Redis that the tests start themselves, broken
+# in the most telling ways; make torture breaks them in all ways, and for longer. TORTURE_SEED
+# repeats a run.
+torture-short: setup-postgres setup-redis
+	$(GO) test -tags lanes -count=1 -timeout 10m ./internal/torture
+
+torture: setup-postgres setup-redis
+	TORTURE_LONG=1 $(GO) test -tags lanes -count=1 -timeout 40m -v ./internal/torture
 
 # The modules of the OpenID Foundation's suite by our own tests; make lanes runs them, too.
 conformance:
