@@ -124,21 +124,33 @@ func (a *actor) switching(p *person, browser *oidctest.Client) {
 	for n := 1; n <= 5; n++ {
 		a.rest(20, 60)
 		to := a.fleet(n % 2)
-		var got oidctest.Tokens
+		var code oidctest.Granted
 		t := a.try("switch", 6*time.Second, func(ctx context.Context) (err error) {
-			got, err = browser.Authorize(ctx, grantScope(choice[to]))
+			code, err = browser.Code(ctx, grantScope(choice[to]))
 			return err
 		})
 		before := eras.last()
 		a.rec.step(name, models.Step{Node: t.node, At: t.at, Asked: models.Asked{Verb: models.Switch, What: fmt.Sprint("s", n)}, Outcome: t.o})
 		a.rec.ended(history.End{Key: eraOf(before.credential), What: "switched", Node: t.node, At: t.at, Acked: t.acked()})
-		if !t.acked() {
+		if !t.acked() || !a.exchange(p, browser, code) {
 			return
 		}
-		a.take(p, got, t.at)
 		is := p.held[len(p.held)-1]
 		eras.add(era{fmt.Sprint("s", n), is.access, is.current.Access})
 	}
+}
+
+// exchange redeems a code, once.
+func (a *actor) exchange(p *person, browser *oidctest.Client, code oidctest.Granted) bool {
+	var got oidctest.Tokens
+	t := a.try("exchange", quickly, func(ctx context.Context) (err error) {
+		got, err = browser.Exchange(ctx, code.Code, code.Verifier, code.Nonce)
+		return err
+	})
+	if t.acked() {
+		a.take(p, got, t.at)
+	}
+	return t.acked()
 }
 
 // erasOf are the switches of one session, for those who ask beside.
@@ -274,8 +286,12 @@ func (a *actor) redeemEverywhere(g oidctest.Granted) {
 	name := fmt.Sprint("code-", a.serial.Add(1))
 	a.rec.object(name, models.Code())
 	var racing sync.WaitGroup
+	alone := a.rng.IntN(2) == 0 // who comes first has it; of several at once, perhaps nobody
 	for i := range 4 {
 		d := a.nodes[i%len(a.nodes)]
+		if alone && i == 1 {
+			racing.Wait()
+		}
 		racing.Go(func() {
 			ctx, cancel := context.WithTimeout(a.ctx, 4*time.Second)
 			defer cancel()
