@@ -16,7 +16,7 @@ import (
 
 // ServiceToken gives an application an access token for itself (RFC 6749 section 4.4).
 // It stands for no person. The client has authenticated.
-func (b *Bridge) ServiceToken(_ context.Context, x oidc.ServiceOrder) (oidc.TokenSet, error) {
+func (b *Bridge) ServiceToken(ctx context.Context, x oidc.ServiceOrder) (oidc.TokenSet, error) {
 	const op = "bridge.ServiceToken"
 	scopes := x.OAuthScopes
 	if len(scopes) == 0 {
@@ -30,7 +30,10 @@ func (b *Bridge) ServiceToken(_ context.Context, x oidc.ServiceOrder) (oidc.Toke
 	if len(scopes) == 0 {
 		return oidc.TokenSet{}, fault.New(fault.Invalid, op, "This application may have no scope for itself: service_scopes names none.").Because("invalid_scope")
 	}
-	host, epoch, active := b.store.ClientNow(x.Client.ID)
+	host, epoch, active, err := b.store.ClientNow(ctx, x.Client.ID)
+	if err != nil {
+		return oidc.TokenSet{}, err
+	}
 	if !active {
 		return oidc.TokenSet{}, fault.New(fault.Unauthenticated, op, "the application is not active").Because(store.WhyClientDisabled)
 	}
@@ -113,7 +116,10 @@ func (b *Bridge) Service(ctx context.Context, accessToken string) (oidc.Accepted
 		return oidc.AcceptedService{}, err
 	}
 	client, configured := b.clients[a.Client]
-	host, epoch, active := b.store.ClientNow(a.Client)
+	host, epoch, active, err := b.store.ClientNow(ctx, a.Client)
+	if err != nil {
+		return oidc.AcceptedService{}, err
+	}
 	switch {
 	case !configured || !active:
 		return oidc.AcceptedService{}, fault.New(fault.Unauthenticated, op, "the application is not active").Because(store.WhyClientDisabled)

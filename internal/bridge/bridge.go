@@ -109,7 +109,6 @@ type Bridge struct {
 	planning  chan struct{}        // buffered 1: a plan is being made
 	heavy     *admission.Turnstile // a chunk of a large change holds the writer: one at a time, and of each connection in turn
 
-	run         string // names this run in cursors of the feed of revocations
 	started     time.Time
 	raisedAlarm func(conn access.ConnectionID, kind string)
 	watching    watch
@@ -149,7 +148,7 @@ func New(c Config) (*Bridge, error) {
 		return nil, fault.New(fault.Invalid, op, "access tokens live at most 5 minutes, the refresh grace is at most 10 seconds, and nothing lives for ever")
 	}
 	b := &Bridge{store: c.Store, hot: c.Hot, issuer: c.Issuer, refresh: c.Refresh, cursors: c.Cursors, marks: c.Marks, cookies: c.Cookies, scimAccess: c.SCIMAccess, services: c.Services, names: c.Names, assertions: c.Assertions, trust: c.Trust, probes: c.Probes, url: c.URL, lives: l, now: c.Now,
-		observe: c.Observe, run: credential.NewID("run"), started: c.Now(), raisedAlarm: c.Alarmed, clients: make(map[access.ClientID]oidc.Client, len(c.Clients)), origins: map[string]bool{},
+		observe: c.Observe, started: c.Now(), raisedAlarm: c.Alarmed, clients: make(map[access.ClientID]oidc.Client, len(c.Clients)), origins: map[string]bool{},
 		wake: make(chan struct{}, 1), planning: make(chan struct{}, 1), heavy: admission.NewTurnstile(1, 1, math.MaxInt), used: map[string]time.Time{}, usedClients: map[store.ClientUse]time.Time{}}
 	b.streams = c.Streams
 	if b.observe == nil {

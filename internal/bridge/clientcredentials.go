@@ -33,7 +33,10 @@ func (b *Bridge) ClientCredentials(ctx context.Context, x oidc.ServiceExchange) 
 	if !credential.NamesSCIMClient(id) || len(id) > maxClientID {
 		id = noClient
 	}
-	client, conn, host, known := b.store.ClientDoor(id)
+	client, conn, host, known, err := b.store.ClientDoor(ctx, id)
+	if err != nil {
+		return oidc.TokenSet{}, err
+	}
 	proof, err := b.prove(ctx, client, x, now)
 	if err == nil {
 		err = usable(client, conn, known)
@@ -158,13 +161,16 @@ func (b *Bridge) spend(ctx context.Context, client store.SCIMClient, p shown, no
 
 // openAccess admits a SCIM client's access token if nothing it is bound to has
 // changed: the host's epoch, the connection's, the client, and what it was proven by.
-func (b *Bridge) openAccess(token string, now time.Time) (store.ConnectionRow, store.ClientUse, error) {
+func (b *Bridge) openAccess(ctx context.Context, token string, now time.Time) (store.ConnectionRow, store.ClientUse, error) {
 	const op = "bridge.Open"
 	a, err := b.scimAccess.Open(token, now)
 	if err != nil {
 		return store.ConnectionRow{}, store.ClientUse{}, err
 	}
-	client, conn, host, known := b.store.ClientDoor(a.Client)
+	client, conn, host, known, err := b.store.ClientDoor(ctx, a.Client)
+	if err != nil {
+		return store.ConnectionRow{}, store.ClientUse{}, err
+	}
 	if err := usable(client, conn, known); err != nil {
 		return store.ConnectionRow{}, store.ClientUse{}, err
 	}

@@ -24,7 +24,10 @@ import (
 // wrong with the token, the answer is one and the same.
 func (b *Bridge) Open(ctx context.Context, c scim.Caller) (scim.Directory, error) {
 	now := b.now()
-	e, err := b.opened(c.Bearer, now)
+	e, err := b.opened(ctx, c.Bearer, now)
+	if fault.Is(err, fault.Unavailable) { // nobody has said that the token is wrong
+		return scim.Directory{}, scim.Unavailable(err)
+	}
 	if err != nil {
 		return scim.Directory{}, scim.Unauthorized(err)
 	}
@@ -54,16 +57,19 @@ type entry struct {
 }
 
 // opened gives what a credential opens; it asks nothing of where it is used.
-func (b *Bridge) opened(bearer string, now time.Time) (entry, error) {
+func (b *Bridge) opened(ctx context.Context, bearer string, now time.Time) (entry, error) {
 	if credential.IsSCIMAccess(bearer) {
-		conn, use, err := b.openAccess(bearer, now)
+		conn, use, err := b.openAccess(ctx, bearer, now)
 		return entry{conn, use.Client, func() { b.touchClient(use, now) }}, err
 	}
 	publicID, digest, err := credential.ParseSCIMToken(bearer)
 	if err != nil {
 		return entry{}, err
 	}
-	token, conn, known := b.store.Door(publicID)
+	token, conn, known, err := b.store.Door(ctx, publicID)
+	if err != nil {
+		return entry{}, err
+	}
 	return entry{conn, publicID, func() { b.touch(publicID, now) }}, admitted(token, conn, known, digest, now)
 }
 

@@ -3,7 +3,6 @@ package bridge
 import (
 	"context"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -24,38 +23,27 @@ const soon = credential.MaxLife + 5*time.Minute
 func (b *Bridge) Revoked() <-chan struct{} { return b.store.Changed() }
 
 // Revocations tells an application what has changed since a cursor, in the names that
-// access tokens with its audience carry. A cursor of another run of the bridge, or one
-// so old that changes after it are forgotten, is answered with a reset.
+// access tokens with its audience carry. A cursor that is so old that changes after it are
+// forgotten is answered with a reset; and, of a bridge on one machine, one of another run.
 func (b *Bridge) Revocations(ctx context.Context, c oidc.Client, since string) (oidc.Revocations, error) {
 	now := b.now()
-	after, known := b.positionOf(since)
-	var list []store.Change
-	var last int64
-	var err error
-	if known {
-		list, last, known, err = b.store.Changes(ctx, after, maxRevocations)
-	}
+	found, err := b.store.Changes(ctx, since, maxRevocations)
 	if err != nil {
 		return oidc.Revocations{}, err
 	}
-	if !known {
-		last = b.store.LastChange() // before the instant: what is not told was committed before it
-		return oidc.Revocations{Cursor: b.cursorAt(last), At: b.now().Unix(), Reset: true, Changes: []oidc.Revocation{}}, nil
+	if !found.Whole {
+		last, err := b.store.LastChange(ctx) // before the instant: what is not told was committed before it
+		if err != nil {
+			return oidc.Revocations{}, err
+		}
+		return oidc.Revocations{Cursor: last, At: b.now().Unix(), Reset: true, Changes: []oidc.Revocation{}}, nil
 	}
-	out := oidc.Revocations{Cursor: b.cursorAt(last), At: now.Unix(), More: last < b.store.LastChange(), Changes: []oidc.Revocation{}}
+	out := oidc.Revocations{Cursor: found.Cursor, At: now.Unix(), More: found.More, Changes: []oidc.Revocation{}}
 	audience := b.audienceOf(c)
-	for _, change := range list {
+	for _, change := range found.List {
 		out.Changes = append(out.Changes, b.revocationsOf(change, audience, now)...)
 	}
 	return out, nil
-}
-
-func (b *Bridge) cursorAt(n int64) string { return b.run + "." + strconv.FormatInt(n, 10) }
-
-func (b *Bridge) positionOf(cursor string) (int64, bool) {
-	run, number, _ := strings.Cut(cursor, ".")
-	n, err := strconv.ParseInt(number, 10, 64)
-	return n, err == nil && run == b.run && n >= 0
 }
 
 // audienceOf are the applications that people sign in to and whose access tokens may be

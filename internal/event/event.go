@@ -158,3 +158,12 @@ type Event struct {
 	Data       map[string]string   `json:"data,omitzero"`
 	Personal   map[string]string   `json:"-"`
 }
+
+// EndsAccess reports whether the event says that something which somebody could use has ended.
+func (t Type) EndsAccess() bool {
+	switch t {
+	case PersonDeactivated, PersonDeleted, PersonSignedOut, AssignmentDropped, SessionRevoked, SessionChanged, ConnectionEnded, ClientEnded, EverythingEnded, LimitSet, PermitEnded:
+		return true
+	}
+	return false
+}

@@ -20,18 +20,19 @@ type Sightings struct {
 
 type sighting struct {
 	beat  int64
-	since time.Duration // when it was seen first
+	since time.Duration // when it was seen first, at the latest
 }
 
 // Live are the peers that may hold a lease: those whose beat is young by the database's clock, or
-// has changed lately by ours. The registry was read after began. Those who are not in it are forgotten.
-func (s *Sightings) Live(registry []Peer, began time.Duration) []string {
+// has changed lately by ours. The registry was read between began and ended. Those who are not in it
+// are forgotten.
+func (s *Sightings) Live(registry []Peer, began, ended time.Duration) []string {
 	var live []string
 	seen := make(map[string]sighting, len(registry))
 	for _, p := range registry {
 		was, known := s.seen[p.Node]
 		if !known || was.beat != p.Beat {
-			was = sighting{p.Beat, began}
+			was = sighting{p.Beat, ended}
 		}
 		seen[p.Node] = was
 		if p.Age < Longest || began-was.since < Longest {
@@ -79,6 +80,9 @@ func (b *Barrier) Until() time.Duration { return b.committed + Longest }
 func (b *Barrier) Done(now time.Duration) bool {
 	return now >= b.Until() || b.asked && len(b.waits) == 0
 }
+
+// Asked reports whether it is known whom to wait for.
+func (b *Barrier) Asked() bool { return b.asked }
 
 // Waiting are the nodes that have not said yet that they know, in order.
 func (b *Barrier) Waiting() []string {

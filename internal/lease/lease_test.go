@@ -65,8 +65,8 @@ func TestWhoMayHoldALease(t *testing.T) {
 		{"its beat has not changed, and looks young: the database's clock was set back", []lease.Peer{{Node: "b", Beat: 1, Age: old}}, lease.Peer{Node: "b", Beat: 1}, true},
 	} {
 		var s lease.Sightings
-		s.Live(c.first, 0)
-		if live := s.Live([]lease.Peer{c.then}, 2*time.Second); slices.Contains(live, "b") != c.live {
+		s.Live(c.first, 0, 0)
+		if live := s.Live([]lease.Peer{c.then}, 2*time.Second, 2*time.Second); slices.Contains(live, "b") != c.live {
 			t.Errorf("%s: %v", c.what, live)
 		}
 	}
@@ -126,10 +126,10 @@ func TestNobodyBelievesThemselvesAfterTheBarrier(t *testing.T) {
 				l = l.Renewed(clocks(mono, wall))
 			}
 			if age := time.Duration(rapid.IntRange(0, 4000).Draw(t, "age")) * ms; true0 >= commit && !asked && rapid.Bool().Draw(t, "ask") {
-				barrier.Registry(s.Live([]lease.Peer{{Node: "b", Beat: beat, Age: age}}, true0))
+				barrier.Registry(s.Live([]lease.Peer{{Node: "b", Beat: beat, Age: age}}, true0, true0))
 				asked = true
 			} else if true0 < commit {
-				s.Live([]lease.Peer{{Node: "b", Beat: beat, Age: age}}, true0)
+				s.Live([]lease.Peer{{Node: "b", Beat: beat, Age: age}}, true0, true0)
 			}
 			if barrier.Done(true0) && polled < commit && l.Valid(clocks(mono, wall)) {
 				t.Fatalf("at %v, after a commit at %v, it believes what it read at %v", true0, commit, polled)

@@ -34,6 +34,7 @@ func (tx *Tx) Append(events ...event.Event) error {
 			return err
 		}
 		tx.appended = true
+		tx.ends = tx.ends || e.Type.EndsAccess()
 	}
 	return nil
 }

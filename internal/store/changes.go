@@ -2,11 +2,15 @@ package store
 
 import (
 	"context"
+	"encoding/json"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/internal/fault"
 	"github.com/drawbridge-id/drawbridge/internal/session"
 )
 
@@ -78,6 +82,14 @@ func (c *changes) add(refs []changeRef) {
 	c.woken = make(chan struct{})
 }
 
+// wake is for changes that are read from the news.
+func (c *changes) wake() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	close(c.woken)
+	c.woken = make(chan struct{})
+}
+
 func (c *changes) after(n int64, limit int) (refs []changeRef, last int64, whole bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -98,23 +110,116 @@ func (s *Store) Changed() <-chan struct{} {
 	return c.woken
 }
 
-// LastChange is the number of the latest change since the store was opened; 0 if there
-// was none.
-func (s *Store) LastChange() int64 {
-	_, last, _ := s.window.changes.after(-1, 0)
-	return last
+// Changes are what commits have touched.
+type Changes struct {
+	List   []Change // each thing once, in its state now
+	Cursor string   // up to which that is
+	More   bool     // there is more already
+	Whole  bool     // false: some of it is forgotten, or the cursor is of another run
 }
 
-// Changes gives what commits have touched after the one of that number, each thing once
-// and in its state now, and the number up to which that is. Not whole: the number is of
-// another run, or so old that changes after it are forgotten.
-func (s *Store) Changes(ctx context.Context, after int64, limit int) (list []Change, last int64, whole bool, err error) {
-	refs, last, whole := s.window.changes.after(after, limit)
-	if !whole || len(refs) == 0 {
-		return nil, last, whole, nil
+// A cursor of a directory that several nodes share is one in the news, which all of them
+// understand; another one is of this run.
+const newsCursor = "news."
+
+// LastChange is the cursor behind everything that has been touched.
+func (s *Store) LastChange(ctx context.Context) (cursor string, err error) {
+	if !s.shared {
+		_, last, _ := s.window.changes.after(-1, 0)
+		return s.cursorAt(last), nil
+	}
+	var p Position
+	err = s.View(ctx, func(v *View) error { p, err = v.position(); return err })
+	if err != nil {
+		return "", refused(err)
+	}
+	return newsCursor + p.String(), nil
+}
+
+func (s *Store) cursorAt(n int64) string { return s.run + "." + strconv.FormatInt(n, 10) }
+
+// Changes gives what commits have touched after a cursor, some limit of things at a time.
+func (s *Store) Changes(ctx context.Context, after string, limit int) (Changes, error) {
+	if s.shared {
+		return s.changesInNews(ctx, after, limit)
+	}
+	run, number, _ := strings.Cut(after, ".")
+	n, err := strconv.ParseInt(number, 10, 64)
+	if err != nil || run != s.run || n < 0 {
+		return Changes{}, nil
+	}
+	refs, last, whole := s.window.changes.after(n, limit)
+	c := Changes{Cursor: s.cursorAt(last), Whole: whole}
+	if whole {
+		c.List, err = s.changesOf(ctx, s.window.wide.Load(), refs)
+		_, end, _ := s.window.changes.after(-1, 0)
+		c.More = last < end
+	}
+	return c, err
+}
+
+// changesInNews reads the news, then, later, what has become of what they name.
+func (s *Store) changesInNews(ctx context.Context, after string, limit int) (Changes, error) {
+	text, ours := strings.CutPrefix(after, newsCursor)
+	from, ok := ParsePosition(text)
+	if !ours || !ok {
+		return Changes{}, nil
+	}
+	var c Changes
+	var refs []ref
+	err := s.View(ctx, func(v *View) error {
+		all, now, more, whole, err := v.newsSince(from)
+		if err != nil {
+			return err
+		}
+		if len(all) > 0 && whole {
+			refs, now, more, err = some(all, limit, now, more)
+		}
+		c = Changes{Cursor: newsCursor + now.String(), More: more, Whole: whole}
+		return err
+	})
+	if err != nil {
+		return Changes{}, refused(err)
+	}
+	if slices.ContainsFunc(refs, func(r ref) bool { return r.Kind == refAll }) {
+		return Changes{}, nil
+	}
+	var told []changeRef
+	for _, r := range refs {
+		told = append(told, r.told()...)
+	}
+	if len(told) == 0 {
+		return c, nil
+	}
+	w, err := s.rereading.do(ctx) // what is remembered may not know of these news yet
+	if err != nil {
+		return Changes{}, err
+	}
+	c.List, err = s.changesOf(ctx, w, told)
+	return c, err
+}
+
+// some takes whole transactions, in order, until they name a limit of things.
+func some(all []News, limit int, now Position, more bool) (refs []ref, to Position, rest bool, err error) {
+	for i, n := range all {
+		if i > 0 && len(refs) >= limit && n.txid != all[i-1].txid {
+			return refs, now.upTo(all[i-1].txid), true, nil
+		}
+		var named []ref
+		if err := json.Unmarshal(n.Refs, &named); err != nil {
+			return nil, now, false, fault.Wrap(fault.Internal, "store.Changes", err)
+		}
+		refs = append(refs, named...)
+	}
+	return refs, now, more, nil
+}
+
+// changesOf reads each thing once.
+func (s *Store) changesOf(ctx context.Context, w *wide, refs []changeRef) (list []Change, err error) {
+	if len(refs) == 0 {
+		return nil, nil
 	}
 	seen := make(map[changeRef]bool, len(refs))
-	w := s.window.wide.Load()
 	err = s.View(ctx, func(v *View) error { // begun after the commits it tells of
 		list = list[:0]
 		clear(seen)
@@ -132,9 +237,9 @@ func (s *Store) Changes(ctx context.Context, after int64, limit int) (list []Cha
 		return nil
 	})
 	if err != nil {
-		return nil, 0, true, refused(err)
+		return nil, refused(err)
 	}
-	return list, last, true, nil
+	return list, nil
 }
 
 func (v *View) changeOf(w *wide, ref changeRef) (Change, error) {

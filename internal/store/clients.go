@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
@@ -14,11 +15,14 @@ func (v *View) Clients() ([]access.ClientID, error) {
 }
 
 // ClientNow is what an application's own tokens are held against: the host's epoch and
-// its own, from the window; false unless it is active.
-func (s *Store) ClientNow(id access.ClientID) (host, epoch int64, active bool) {
-	w := s.window.wide.Load()
+// its own, from the window; false unless it is active. Errors are Door's.
+func (s *Store) ClientNow(ctx context.Context, id access.ClientID) (host, epoch int64, active bool, err error) {
+	w, err := s.wideNow(ctx)
+	if err != nil {
+		return 0, 0, false, err
+	}
 	c := w.clients[id]
-	return w.host, c.epoch, c.active
+	return w.host, c.epoch, c.active, nil
 }
 
 // MaxSpent is how many things of one application are remembered at once as used up. A

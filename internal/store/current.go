@@ -40,6 +40,9 @@ type window struct {
 	sessions *shards[session.ID, sessionState]
 	families families
 	changes  *changes
+	fences   fences
+	place    Position   // up to which the news of all nodes are applied
+	follows  sync.Mutex // guards place: news are followed by one at a time
 }
 
 // wide is what concerns many people at once.
@@ -94,62 +97,79 @@ type sessionState struct {
 // touch is one thing a transaction changed: dropped from the window, or put in its
 // new state, when it commits.
 type touch struct {
-	person  personRef
-	session session.ID
-	family  EndedFamily
-	forget  bool // the family needs to be remembered no longer
-	wide    func(*wide)
+	ref
+	wide func(*wide) // puts what is wide in its new state, where no other process writes
 }
 
 func newWindow(entries int) *window {
 	seed := maphash.MakeSeed()
-	return &window{people: newShards[personRef, personState](seed, entries), sessions: newShards[session.ID, sessionState](seed, entries),
+	return &window{fences: fences{laid: map[access.ConnectionID]int64{}}, people: newShards[personRef, personState](seed, entries), sessions: newShards[session.ID, sessionState](seed, entries),
 		families: families{ended: map[string]access.ClientID{}}, changes: newChanges()}
 }
 
-// prime loads what is wide, and the families that ended; afterwards commits keep them.
+// prime loads what is wide, and the families that ended; afterwards commits and news keep them.
 func (w *window) prime(v *View) error {
+	laid := w.fences.now()
 	loaded, err := v.wide()
 	if err != nil {
 		return err
 	}
-	w.wide.Store(loaded)
-	w.families.ended, err = v.endedFamilies()
-	return err
+	ended, err := v.endedFamilies()
+	if err != nil {
+		return err
+	}
+	w.wide.Store(loaded.under(laid))
+	w.families.replace(ended)
+	return nil
 }
 
-// apply runs in commit order, after the commit and before it is acknowledged.
+// apply runs in commit order, after the commit and before it is acknowledged, where no
+// other process writes; elsewhere hear does.
 func (w *window) apply(touched []touch) {
 	if planted.Bug(planted.WindowNotTold) {
-		touched = slices.DeleteFunc(touched, func(t touch) bool { return t.person.person != "" || t.session != "" })
+		touched = slices.DeleteFunc(touched, func(t touch) bool { return t.Kind == refPerson || t.Kind == refSession })
 	}
 	var changed *wide
 	refs := make([]changeRef, 0, len(touched))
 	for _, t := range touched {
-		switch {
-		case t.wide != nil:
-			if changed == nil {
-				changed = w.wide.Load().clone()
-			}
-			t.wide(changed)
-		case t.forget:
-			w.families.forget(t.family.ID)
-		case t.family.ID != "":
-			w.families.put(t.family)
-			refs = append(refs, changeRef{kind: ChangedFamily, family: t.family.ID, client: t.family.Client})
-		case t.session != "":
-			w.sessions.drop(t.session)
-			refs = append(refs, changeRef{kind: ChangedSession, session: t.session})
-		default:
-			w.people.drop(t.person)
-			refs = append(refs, changeRef{kind: ChangedPerson, person: t.person})
+		if t.wide == nil {
+			w.drop(t.ref)
+			refs = append(refs, t.narrow()...)
+			continue
 		}
+		if changed == nil {
+			changed = w.wide.Load().clone()
+		}
+		t.wide(changed)
 	}
 	if changed != nil {
 		refs = append(refs, wideRefs(w.wide.Load(), changed)...)
 		w.wide.Store(changed)
 	}
 	w.changes.add(refs)
+}
+
+// drop forgets what was remembered of one person or session, or remembers that a family ended.
+func (w *window) drop(r ref) {
+	switch r.Kind {
+	case refPerson:
+		w.people.drop(personRef{r.Connection, access.PersonID(r.ID)})
+	case refSession:
+		w.sessions.drop(session.ID(r.ID))
+	case refFamily:
+		w.families.put(EndedFamily{r.ID, r.Client})
+	case refForget:
+		w.families.forget(r.ID)
+	}
+}
+
+// under gives connections the numbers of their fences.
+func (w *wide) under(laid map[access.ConnectionID]int64) *wide {
+	for id, c := range w.connections {
+		c.fences = laid[id]
+		w.connections[id] = c
+	}
+	return w
 }
 
 func (w *wide) clone() *wide {
@@ -174,9 +194,29 @@ func (w *wide) clone() *wide {
 
 // Current is the directory's say now about a subject: from memory where nothing has
 // changed since it was last read, else from the directory. It is never older than
-// the last commit acknowledged on this node before the call. Any error of the
+// the last commit acknowledged, on whichever node, before the call. Any error of the
 // directory is an error here: nobody is alive on a guess.
 func (s *Store) Current(ctx context.Context, sub credential.Subject) (credential.Current, error) {
+	if !s.fresh() {
+		return s.asked(ctx, sub)
+	}
+	c, err := s.remembered(ctx, sub)
+	if err == nil && !s.fresh() { // the process was stopped meanwhile, as far as anybody knows
+		return s.asked(ctx, sub)
+	}
+	return c, err
+}
+
+// asked is what the directory itself says.
+func (s *Store) asked(ctx context.Context, sub credential.Subject) (c credential.Current, err error) {
+	err = s.View(ctx, func(v *View) error { c, err = v.Current(sub); return err })
+	if err != nil {
+		return credential.Current{}, refused(err)
+	}
+	return c, nil
+}
+
+func (s *Store) remembered(ctx context.Context, sub credential.Subject) (credential.Current, error) {
 	w := s.window.wide.Load() // before the rest: a fence laid later only makes us read again
 	ref := personRef{sub.Connection, sub.Person}
 	person, known := s.window.people.get(ref)
@@ -361,4 +401,15 @@ func (s *shards[K, V]) drop(k K) {
 	defer p.mu.Unlock()
 	p.turns++
 	delete(p.entries, k)
+}
+
+// clear drops everything.
+func (s *shards[K, V]) clear() {
+	for i := range s.part {
+		p := &s.part[i]
+		p.mu.Lock()
+		p.turns++
+		clear(p.entries)
+		p.mu.Unlock()
+	}
 }

@@ -32,9 +32,10 @@ func (v *View) In(id access.ConnectionID) (*Directory, error) {
 }
 
 // in reads the connection from the window, which no acknowledged commit is ahead
-// of; a transaction that has changed what the window holds reads its own rows.
+// of; a transaction that has changed what the window holds reads its own rows, and so does
+// everybody while the window may not be believed.
 func (v *View) in(id access.ConnectionID) (Directory, error) {
-	if c, known := v.window.wide.Load().connections[id]; known && (v.changed == nil || !*v.changed) {
+	if c, known := v.window.wide.Load().connections[id]; known && v.fresh && (v.changed == nil || !*v.changed) {
 		return c.directory(v), nil
 	}
 	return v.stored(id)
@@ -93,8 +94,10 @@ func (d *Directory) Counted() (ConnectionRow, error) {
 	return now.row, err
 }
 
-func (d *DirectoryTx) touchPerson(id access.PersonID) {
-	d.tx.touched = append(d.tx.touched, touch{person: personRef{d.row.ID, id}})
+func (d *DirectoryTx) touchPerson(id access.PersonID) ref {
+	r := ref{Kind: refPerson, Connection: d.row.ID, ID: string(id)}
+	d.tx.touched = append(d.tx.touched, touch{ref: r})
+	return r
 }
 
 // since are the versions of the policy from which decisions count, and from which
@@ -123,7 +126,7 @@ func (d *Directory) ByPolicy(p Person) bool {
 // touchFences makes the window read the connection's people again.
 func (d *DirectoryTx) touchFences() {
 	id, fence, partly := d.row.ID, d.fence, d.since.partly
-	d.tx.touchWide(func(w *wide) {
+	d.tx.touchWide(ref{Kind: refFence, Connection: id}, func(w *wide) {
 		c := w.connections[id]
 		c.fences++
 		c.fence, c.since.partly = max(c.fence, fence), max(c.since.partly, partly)

@@ -59,7 +59,7 @@ func (tx *Tx) BumpClient(id access.ClientID) error {
 	if err != nil {
 		return tx.found(err, "store.BumpClient", "application")
 	}
-	tx.touchWide(func(w *wide) { w.clients[id] = clientState{active: active, epoch: epoch} })
+	tx.touchWide(ref{Kind: refClient, Client: id}, func(w *wide) { w.clients[id] = clientState{active: active, epoch: epoch} })
 	return nil
 }
 

@@ -3,6 +3,7 @@ package store
 import (
 	"database/sql"
 	"errors"
+	"maps"
 	"sync"
 	"time"
 
@@ -40,6 +41,15 @@ func (f *families) put(e EndedFamily) {
 	f.ended[e.ID] = e.Client
 }
 
+// replace puts what was read in the place of what was there, but for what commits have ended
+// meanwhile.
+func (f *families) replace(read map[string]access.ClientID) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	maps.Copy(read, f.ended)
+	f.ended = read
+}
+
 func (f *families) forget(id string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -54,7 +64,7 @@ func (tx *Tx) EndFamily(f EndedFamily, until time.Time) (first bool, err error) 
 	if err != nil || n == 0 {
 		return false, err
 	}
-	tx.touched = append(tx.touched, touch{family: f})
+	tx.touched = append(tx.touched, touch{ref: ref{Kind: refFamily, ID: f.ID, Client: f.Client}})
 	return true, nil
 }
 
@@ -70,7 +80,7 @@ func (tx *Tx) ForgetFamilies(over []EndedFamily) error {
 		if _, err := tx.exec("store.ForgetFamilies", `delete from ended_families where id = $1`, f.ID); err != nil {
 			return err
 		}
-		tx.touched = append(tx.touched, touch{family: f, forget: true})
+		tx.touched = append(tx.touched, touch{ref: ref{Kind: refForget, ID: f.ID}})
 	}
 	return nil
 }

@@ -110,8 +110,11 @@ func (v *View) Policy() (Policy, error) {
 // by the rules before it must not count.
 func (v *View) PolicyVersion() (int64, error) {
 	known := v.window.wide.Load().policy
-	if v.changed == nil {
+	if v.changed == nil && v.fresh {
 		return known, nil
+	}
+	if v.changed == nil {
+		return v.storedPolicyVersion()
 	}
 	version, err := v.storedPolicyVersion()
 	if version != known {
@@ -207,9 +210,9 @@ func (v *View) wideOf(sub credential.Subject) (*wide, error) {
 	return w, nil
 }
 
-func (tx *Tx) touchWide(fn func(*wide)) {
+func (tx *Tx) touchWide(r ref, fn func(*wide)) {
 	tx.wideChanged = true
-	tx.touched = append(tx.touched, touch{wide: fn})
+	tx.touched = append(tx.touched, touch{ref: r, wide: fn})
 }
 
 // touchConnection puts a connection in the window as it stands in this transaction.
@@ -218,7 +221,7 @@ func (tx *Tx) touchConnection(id access.ConnectionID) error {
 	if err != nil {
 		return err
 	}
-	tx.touchWide(func(w *wide) { w.connections[id] = d.state(w.connections[id].fences) })
+	tx.touchWide(ref{Kind: refConnection, Connection: id}, func(w *wide) { w.connections[id] = d.state(w.connections[id].fences) })
 	return nil
 }
 
@@ -231,7 +234,7 @@ func (tx *Tx) BumpHost() error {
 	if err := tx.q.QueryRow(`update host set epoch = epoch + 1 returning epoch`).Scan(&epoch); err != nil {
 		return tx.failed(err, "store.BumpHost")
 	}
-	tx.touchWide(func(w *wide) { w.host = epoch })
+	tx.touchWide(ref{Kind: refHost}, func(w *wide) { w.host = epoch })
 	return nil
 }
 
@@ -265,7 +268,10 @@ func (tx *Tx) voidBefore(op string, version int64, stand []access.ConnectionID) 
 	if err != nil {
 		return err
 	}
-	tx.touchWide(func(w *wide) {
+	for _, id := range void { // each is told of to who follows changes
+		tx.touchWide(ref{Kind: refVoid, Connection: id}, func(*wide) {})
+	}
+	tx.touchWide(ref{Kind: refPolicy}, func(w *wide) {
 		w.policy = version
 		for _, id := range void {
 			c := w.connections[id]
@@ -361,7 +367,7 @@ func (tx *Tx) PutClient(id access.ClientID, active bool) error {
 	if err != nil {
 		return tx.failed(err, "store.PutClient")
 	}
-	tx.touchWide(func(w *wide) { w.clients[id] = clientState{active: active, epoch: epoch} })
+	tx.touchWide(ref{Kind: refClient, Client: id}, func(w *wide) { w.clients[id] = clientState{active: active, epoch: epoch} })
 	return nil
 }
 

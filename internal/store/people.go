@@ -247,7 +247,7 @@ func (d *DirectoryTx) InsertPerson(p *Person) error {
 	}
 	p.Key, p.Connection = PersonKey(key), d.row.ID
 	d.ids[p.Key] = p.ID
-	d.touchPerson(p.ID)
+	d.tx.isNew(d.touchPerson(p.ID))
 	if err := d.putEmails(op, *p); err != nil {
 		return err
 	}

@@ -203,7 +203,7 @@ func (tx *Tx) EndPermitsAt(scopes []access.ScopeID, reason string, now time.Time
 		return nil, err
 	}
 	for _, t := range ended {
-		tx.touched = append(tx.touched, touch{person: personRef{t.Connection, t.Person}})
+		tx.touched = append(tx.touched, touch{ref: ref{Kind: refPerson, Connection: t.Connection, ID: string(t.Person)}})
 	}
 	slices.Sort(people)
 	_, err = tx.exec(op, `update people set valid_until = $1, decided =

@@ -2,6 +2,7 @@ package store
 
 import (
 	"cmp"
+	"context"
 	"slices"
 	"time"
 
@@ -207,7 +208,7 @@ func (tx *Tx) touchSCIMClient(id string) error {
 	if err != nil {
 		return err
 	}
-	tx.touchWide(func(w *wide) { w.scimClients[id] = c })
+	tx.touchWide(ref{Kind: refSCIMClient, ID: id}, func(w *wide) { w.scimClients[id] = c })
 	return nil
 }
 
@@ -263,11 +264,14 @@ func (tx *Tx) UseAssertion(client string, assertion credential.Digest, ends, now
 }
 
 // ClientDoor is a SCIM client, the connection it belongs to and the host's epoch,
-// from the window. Uses and the connection's counters are not kept up there.
-func (s *Store) ClientDoor(id string) (c SCIMClient, conn ConnectionRow, host int64, known bool) {
-	w := s.window.wide.Load()
+// from the window. Uses and the connection's counters are not kept up there. Errors are Door's.
+func (s *Store) ClientDoor(ctx context.Context, id string) (c SCIMClient, conn ConnectionRow, host int64, known bool, err error) {
+	w, err := s.wideNow(ctx)
+	if err != nil {
+		return SCIMClient{}, ConnectionRow{}, 0, false, err
+	}
 	c, known = w.scimClients[id]
-	return c, w.connections[c.Connection].row(), w.host, known
+	return c, w.connections[c.Connection].row(), w.host, known, nil
 }
 
 // Doors is what opens each live connection now, from the window: its tokens and its

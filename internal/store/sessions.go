@@ -105,7 +105,7 @@ func (tx *Tx) InsertSession(s SessionRow) error {
 	if err == nil && n == 0 {
 		return fault.New(fault.NotFound, op, "there is no such person")
 	}
-	tx.touchSession(s.ID)
+	tx.isNew(tx.touchSession(s.ID))
 	return err
 }
 
@@ -150,4 +150,8 @@ func (tx *Tx) AddSessionClient(id session.ID, client access.ClientID) error {
 	return err
 }
 
-func (tx *Tx) touchSession(id session.ID) { tx.touched = append(tx.touched, touch{session: id}) }
+func (tx *Tx) touchSession(id session.ID) ref {
+	r := ref{Kind: refSession, ID: string(id)}
+	tx.touched = append(tx.touched, touch{ref: r})
+	return r
+}

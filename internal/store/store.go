@@ -4,11 +4,14 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/internal/credential"
 	"github.com/drawbridge-id/drawbridge/internal/failpoint"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
+	"github.com/drawbridge-id/drawbridge/internal/lease"
 	"github.com/drawbridge-id/drawbridge/scim/admission"
 	"github.com/drawbridge-id/drawbridge/scim/schema"
 )
@@ -123,6 +126,9 @@ type Dialect struct {
 	Now string
 	// Free is Own, but passes over the rows that another transaction has: nobody waits.
 	Free func(alias string) string
+	// Transaction is the number of the transaction that writes, Snapshot the text of what a
+	// transaction sees, "lowest:next:open,open": it sees those below next that are not open.
+	Transaction, Snapshot string
 }
 
 func (d Dialect) typed(value string, t schema.Type) string {
@@ -166,11 +172,25 @@ type Store struct {
 	defined *definitions
 	scans   *admission.Turnstile // where searches that no index serves take turns
 	heard   listeners
+	run     string // names this run in cursors of changes
+
+	peers     atomic.Pointer[Peers]
+	rereading coalesced[*wide]
+	registry  coalesced[[]Node]
+	measure   atomic.Pointer[func(took time.Duration)]
 }
+
+// What a node reads beside its work takes at most so long.
+const (
+	rereadTime   = 5 * time.Second
+	registryTime = lease.Longest
+)
 
 // New makes a Store over an engine whose schema is in place.
 func New(ctx context.Context, e Engine) (*Store, error) {
-	s := &Store{engine: e, shared: e.Dialect().Shared, window: newWindow(windowEntries), defined: &definitions{}, scans: admission.NewTurnstile(wideScans, wideScansOfOne, scansInLine)}
+	s := &Store{engine: e, shared: e.Dialect().Shared, run: credential.NewID("run"), window: newWindow(windowEntries), defined: &definitions{}, scans: admission.NewTurnstile(wideScans, wideScansOfOne, scansInLine)}
+	s.rereading = coalesced[*wide]{run: s.reread, life: rereadTime}
+	s.registry = coalesced[[]Node]{run: s.readNodes, life: registryTime}
 	s.window.wide.Store(&wide{})
 	err := s.Update(ctx, func(tx *Tx) error { return tx.heedOlder() })
 	if err != nil {
@@ -184,7 +204,7 @@ func New(ctx context.Context, e Engine) (*Store, error) {
 
 // Update runs fn as one transaction: all of it or nothing. fn may run again, so tx
 // is its only effect. When Update returns nil the commit is durable, and no call of
-// Current that begins afterwards knows less.
+// Current that begins afterwards, on whichever node, knows less.
 func (s *Store) Update(ctx context.Context, fn func(*Tx) error) error {
 	return s.UpdateFor(ctx, "", fn)
 }
@@ -200,28 +220,47 @@ func (s *Store) UpdateFor(ctx context.Context, conn access.ConnectionID, fn func
 
 func (s *Store) update(ctx context.Context, lane access.ConnectionID, fn func(*Tx) error, savepoints bool) error {
 	var tx *Tx
+	began := time.Now()
 	err := s.engine.Update(ctx, lane, func(q Querier) error {
-		tx = &Tx{View: *s.over(ctx, q), progress: &progress{savepoints: savepoints}}
+		tx = &Tx{View: *s.over(ctx, q), progress: &progress{savepoints: savepoints, shared: s.shared}}
 		tx.wideChanged = s.shared
 		tx.changed = &tx.wideChanged
-		if err := failpoint.Hit(ctx, failpoint.AfterBegin); err != nil {
-			return err
+		err := failpoint.Hit(ctx, failpoint.AfterBegin)
+		if err == nil {
+			err = fn(tx)
 		}
-		if err := fn(tx); tx.lost == nil {
-			return err
+		if err == nil {
+			err = tx.tell()
 		}
-		return tx.lost // statements after it would have run outside any transaction
+		if tx.lost != nil {
+			return tx.lost // statements after it would have run outside any transaction
+		}
+		return err
 	}, func() {
 		tx.lost = failpoint.Hit(ctx, failpoint.AfterCommit)
-		s.window.apply(tx.touched)
-		if tx.appended {
-			s.heard.wake()
-		}
+		s.committed(tx)
 	})
 	if err != nil {
 		return err
 	}
-	return tx.lost
+	if tx.lost != nil {
+		return tx.lost
+	}
+	s.settle(ctx, tx, time.Now())
+	s.measured(ctx, tx, began)
+	return nil
+}
+
+// committed runs in commit order, before the commit is acknowledged.
+func (s *Store) committed(tx *Tx) {
+	if s.shared {
+		s.window.hear(refsOf(tx.touched))
+	} else {
+		s.window.apply(tx.touched)
+	}
+	if tx.appended {
+		s.heard.wake()
+	}
 }
 
 // View runs fn on a snapshot.
@@ -256,7 +295,7 @@ func (s *Store) listing(ctx context.Context, turn bool, fn func(*View) error) er
 }
 
 func (s *Store) over(ctx context.Context, q Querier) *View {
-	return &View{q: q, ctx: ctx, engine: s.engine, window: s.window, defined: s.defined, scans: s.scans}
+	return &View{q: q, ctx: ctx, engine: s.engine, window: s.window, fresh: s.fresh(), defined: s.defined, scans: s.scans}
 }
 
 // Shared says that other nodes may work on the same database.
@@ -271,6 +310,7 @@ type View struct {
 	ctx     context.Context //nolint:containedctx // a View lives inside one call
 	engine  Engine
 	window  *window
+	fresh   bool  // what is remembered may be believed
 	changed *bool // the transaction has changed what the window holds; nil: it cannot
 	defined *definitions
 	scans   *admission.Turnstile
@@ -301,10 +341,14 @@ type progress struct {
 	wideChanged bool
 	lastID      access.ConnectionID // the connection opened last, for Append
 	lastKey     int64
-	savepoints  bool   // steps have them
-	appended    bool   // events
-	scratch     []byte // what events are written in
-	lost        error  // the database has given up the transaction: nothing more may be done in it
+	savepoints  bool         // steps have them
+	appended    bool         // events
+	scratch     []byte       // what events are written in
+	shared      bool         // other processes write, too
+	news        News         // what they are told; no ID: nothing
+	born        map[ref]bool // people and sessions that this transaction has made: nobody remembers them
+	ends        bool         // it ends somebody's access
+	lost        error        // the database has given up the transaction: nothing more may be done in it
 }
 
 // Step runs fn so that its error undoes what fn did and nothing else: several use

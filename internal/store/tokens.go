@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
@@ -55,20 +56,23 @@ func (tx *Tx) touchToken(publicID string) error {
 	if err != nil {
 		return err
 	}
-	tx.touchWide(func(w *wide) { w.tokens[publicID] = t })
+	tx.touchWide(ref{Kind: refToken, ID: publicID}, func(w *wide) { w.tokens[publicID] = t })
 	return nil
 }
 
 // Door is the token with that public id and the connection it belongs to, from the
 // window: what every SCIM request asks first. LastUsed and the connection's
-// counters and times are not kept up there.
-func (s *Store) Door(publicID string) (SCIMToken, ConnectionRow, bool) {
-	w := s.window.wide.Load()
-	t, known := w.tokens[publicID]
-	if !known {
-		return SCIMToken{}, ConnectionRow{}, false
+// counters and times are not kept up there. fault.Unavailable if the window may not be
+// believed and the directory does not answer.
+func (s *Store) Door(ctx context.Context, publicID string) (t SCIMToken, conn ConnectionRow, known bool, err error) {
+	w, err := s.wideNow(ctx)
+	if err != nil {
+		return SCIMToken{}, ConnectionRow{}, false, err
 	}
-	return t, w.connections[t.Connection].row(), true
+	if t, known = w.tokens[publicID]; !known {
+		return SCIMToken{}, ConnectionRow{}, false, nil
+	}
+	return t, w.connections[t.Connection].row(), true, nil
 }
 
 // RevokeSCIMToken ends a token; the first time counts.

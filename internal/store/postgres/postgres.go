@@ -69,6 +69,10 @@ func OpenEngine(ctx context.Context, url string, o Options) (store.Engine, error
 	if err != nil {
 		return nil, err
 	}
+	beside, err := configure(url, besideConns)
+	if err != nil {
+		return nil, err
+	}
 	inPlace := Migrate
 	if o.LeaveSchema {
 		inPlace = upToDate
@@ -76,10 +80,10 @@ func OpenEngine(ctx context.Context, url string, o Options) (store.Engine, error
 	if err := inPlace(ctx, url); err != nil {
 		return nil, err
 	}
-	return open(ctx, o.Lanes, writing, reading)
+	return open(ctx, o.Lanes, writing, reading, beside)
 }
 
-func open(ctx context.Context, lanes int, writing, reading *pgxpool.Config) (_ *engine, err error) {
+func open(ctx context.Context, lanes int, writing, reading, beside *pgxpool.Config) (_ *engine, err error) {
 	e := &engine{queue: newQueue(), turns: newTurns(), closed: make(chan struct{})}
 	if e.writers, err = pgxpool.NewWithConfig(ctx, writing); err != nil {
 		return nil, fault.Wrap(fault.Unavailable, op+".Open", err)
@@ -88,9 +92,12 @@ func open(ctx context.Context, lanes int, writing, reading *pgxpool.Config) (_ *
 		e.writers.Close()
 		return nil, fault.Wrap(fault.Unavailable, op+".Open", err)
 	}
+	if e.beside, err = pgxpool.NewWithConfig(ctx, beside); err != nil {
+		e.closePools()
+		return nil, fault.Wrap(fault.Unavailable, op+".Open", err)
+	}
 	if err := e.learn(ctx); err != nil {
-		e.writers.Close()
-		e.readers.Close()
+		e.closePools()
 		return nil, err
 	}
 	for range lanes {
@@ -103,6 +110,7 @@ func open(ctx context.Context, lanes int, writing, reading *pgxpool.Config) (_ *
 // engine is a database, with the lanes that write to it.
 type engine struct {
 	writers, readers *pgxpool.Pool
+	beside           *pgxpool.Pool // of Aside
 	names            *names
 	queue            *queue
 	turns            *turns
@@ -204,10 +212,17 @@ func (e *engine) Close() error {
 		}
 		close(e.closed)
 		e.lanes.Wait()
-		e.writers.Close()
-		e.readers.Close() // waits for views that are under way
+		e.closePools() // waits for views that are under way
 	})
 	return nil
+}
+
+func (e *engine) closePools() {
+	e.writers.Close()
+	e.readers.Close()
+	if e.beside != nil {
+		e.beside.Close()
+	}
 }
 
 func closedErr(where string) error {
@@ -221,7 +236,9 @@ func (e *engine) Dialect() store.Dialect { return dialect }
 // row-level security no index serves a comparison with something that a function makes, such as
 // the cast of an element, since that could tell of rows that are not to be seen.
 var dialect = store.Dialect{
-	Shared: true,
+	Shared:      true,
+	Transaction: "pg_current_xact_id()::text::bigint",
+	Snapshot:    "pg_current_snapshot()::text",
 	Keys: func(param string) string {
 		return "select unnest(array(select value::bigint from json_array_elements_text(" + param + "::json))) as value"
 	},

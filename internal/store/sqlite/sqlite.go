@@ -122,9 +122,13 @@ func (e engine) Dialect() store.Dialect {
 		Each: func(doc, alias string, path ...string) string {
 			return fmt.Sprintf("json_each(%s, '%s') %s", doc, jsonPath(path), alias)
 		},
-		Now: "cast(round((julianday('now') - 2440587.5) * 86400000) as integer)",
+		Now:         "cast(round((julianday('now') - 2440587.5) * 86400000) as integer)",
+		Transaction: nextNews, Snapshot: "(select " + nextNews + " || ':' || " + nextNews + " || ':')",
 	}
 }
+
+// nextNews is the id of the next piece of news: with one writer, they are ordered as commits are.
+const nextNews = "(select coalesce(max(seq), 0) + 1 from sqlite_sequence where name = 'news')"
 
 // jsonPath quotes every step, so that a URN's dots and colons are part of its name.
 func jsonPath(path []string) string {

@@ -29,7 +29,10 @@ func testFamilies(t *testing.T, f *fixture) {
 		}
 	}
 	why("fam_1", "")
-	before := f.LastChange()
+	before, err := f.LastChange(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
 	end := func(want bool) {
 		t.Helper()
 		f.update(func(tx *store.Tx) error {
@@ -45,8 +48,8 @@ func testFamilies(t *testing.T, f *fixture) {
 	why("fam_1", store.WhyFamilyEnded)
 	why("fam_2", "")
 	why("", "")
-	changes, _, _, err := f.Changes(t.Context(), before, 10)
-	if want := (store.Change{Kind: store.ChangedFamily, Client: "app", Family: "fam_1", Ended: true}); err != nil || !slices.Equal(changes, []store.Change{want}) {
+	changes, err := f.Changes(t.Context(), before, 10)
+	if want := (store.Change{Kind: store.ChangedFamily, Client: "app", Family: "fam_1", Ended: true}); err != nil || !slices.Equal(changes.List, []store.Change{want}) {
 		t.Errorf("what changed: %+v (%v)", changes, err)
 	}
 	f.forgetFamilies(day.Add(time.Minute-time.Millisecond), 0)

@@ -49,9 +49,9 @@ func testSCIMClients(t *testing.T, f *fixture) {
 	}
 	door := func(when string, revoked ...time.Time) {
 		t.Helper()
-		c, conn, host, known := f.ClientDoor("client")
-		if !known || conn.ID != north || conn.State != store.ConnectionActive || host < 1 || len(c.Secrets) != 2 {
-			t.Fatalf("%s: the door is %+v of %+v at %d, %t", when, c, conn, host, known)
+		c, conn, host, known, err := f.ClientDoor(t.Context(), "client")
+		if err != nil || !known || conn.ID != north || conn.State != store.ConnectionActive || host < 1 || len(c.Secrets) != 2 {
+			t.Fatalf("%s: the door is %+v of %+v at %d, %t (%v)", when, c, conn, host, known, err)
 		}
 		for i, r := range []time.Time{c.Revoked, c.Secrets[0].Revoked, c.Secrets[1].Revoked} {
 			if !r.Equal(revoked[i]) {
@@ -61,7 +61,7 @@ func testSCIMClients(t *testing.T, f *fixture) {
 	}
 	same("new")
 	door("new", time.Time{}, time.Time{}, time.Time{})
-	if _, _, _, known := f.ClientDoor("nobody"); known {
+	if _, _, _, known, _ := f.ClientDoor(t.Context(), "nobody"); known {
 		t.Error("nobody is known")
 	}
 

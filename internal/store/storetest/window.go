@@ -162,11 +162,11 @@ func testSpent(t *testing.T, f *fixture) {
 		}
 		return nil
 	})
-	if host, epoch, active := f.ClientNow("a"); host != 1 || epoch != 1 || !active {
+	if host, epoch, active, _ := f.ClientNow(t.Context(), "a"); host != 1 || epoch != 1 || !active {
 		t.Errorf("a is %d, %d, %t", host, epoch, active)
 	}
 	for _, id := range []access.ClientID{"b", "unknown"} {
-		if _, _, active := f.ClientNow(id); active {
+		if _, _, active, _ := f.ClientNow(t.Context(), id); active {
 			t.Errorf("%s is active", id)
 		}
 	}

@@ -1,0 +1,209 @@
+// Package cluster is one node among others over the same directory: it keeps what the node
+// remembers no older than a lease, and makes every commit wait until no other node accepts what
+// the commit has ended.
+//
+// The directory alone gives the lease: by a poll every lease.Every that reads what others have changed.
+// The feed only makes it fast. Nothing fails when the feed, the registry or another node does:
+// a commit then takes at most lease.Longest to be answered.
+package cluster
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/drawbridge-id/drawbridge/internal/credential"
+	"github.com/drawbridge-id/drawbridge/internal/fault"
+	"github.com/drawbridge-id/drawbridge/internal/hot"
+	"github.com/drawbridge-id/drawbridge/internal/lease"
+	"github.com/drawbridge-id/drawbridge/internal/store"
+)
+
+// Config is what a node needs.
+type Config struct {
+	Store   *store.Store
+	Feed    hot.Feed // nil: there is none, and every commit waits for the leases of others
+	Name    string   // for people
+	Version string
+	Alone   bool // it must be the only node
+	// Clocks looks at both clocks; nil: this machine's.
+	Clocks func() lease.Instant
+	// Observe is told of what nobody waits for; nil: nobody.
+	Observe func(op string, err error)
+	// Settled is told how long each commit waited for others, and why no longer: one of the
+	// outcomes below. nil: nobody.
+	Settled func(took time.Duration, outcome string)
+	// Polled is told of every poll. nil: nobody.
+	Polled func(took time.Duration, found store.Followed, err error)
+}
+
+// How the wait of a commit ended.
+const (
+	Nobody       = "nobody"       // no other node was there
+	Acknowledged = "acknowledged" // all others said that they know
+	Lapsed       = "lapsed"       // somebody said nothing for so long that they believe nothing any more
+)
+
+// Node is a registered node. Make it with Join, end it with Leave.
+type Node struct {
+	cfg     Config
+	id      string
+	started time.Time
+	now     func() lease.Instant
+	out     chan hot.Entry // what is to be published
+	again   chan struct{}  // buffered 1: poll now
+	stop    context.CancelFunc
+	loops   sync.WaitGroup
+
+	lease    atomic.Pointer[lease.Lease] // changed under mu
+	draining atomic.Bool
+	mu       sync.Mutex // guards what follows
+	left     bool
+	seen     lease.Sightings
+	waiting  map[int64]*waiter // commits of this node, by their news
+	owed     []int64           // news too large for the feed: acknowledged after a poll that begins now
+	last     store.Followed    // of the latest poll that found something
+}
+
+const (
+	// queued is how much may wait to be published; beyond it, commits wait for leases.
+	queued = 4096
+	// pollTime bounds one poll.
+	pollTime = 2 * time.Second
+	// tidyEvery is how often what nobody needs any more is removed.
+	tidyEvery = time.Minute
+)
+
+// Join registers a node, reads the directory and begins to follow it. From then on the store believes
+// what it remembers while the node's lease lasts, and its commits wait for other nodes.
+// fault.Conflict with store.ReasonNodeAlone if another node is there and may not be.
+func Join(ctx context.Context, c Config) (*Node, error) {
+	n := &Node{cfg: c, id: credential.NewID("node"), started: time.Now(), now: c.Clocks, out: make(chan hot.Entry, queued), again: make(chan struct{}, 1),
+		waiting: map[int64]*waiter{}}
+	n.lease.Store(&lease.Lease{})
+	if n.now == nil {
+		n.now = machine()
+	}
+	if n.cfg.Observe == nil {
+		n.cfg.Observe = func(string, error) {}
+	}
+	if err := n.register(ctx); err != nil {
+		return nil, err
+	}
+	if err := n.poll(ctx); err != nil {
+		return nil, err
+	}
+	c.Store.JoinPeers(n)
+	running, stop := context.WithCancel(context.WithoutCancel(ctx))
+	n.stop = stop
+	n.loops.Go(func() { n.polls(running) })
+	n.loops.Go(func() { n.tidies(running) })
+	if c.Feed != nil {
+		n.loops.Go(func() { n.publishes(running) })
+		n.loops.Go(func() { n.listens(running) })
+	}
+	return n, nil
+}
+
+// machine looks at this machine's clocks.
+func machine() func() lease.Instant {
+	began := time.Now()
+	return func() lease.Instant {
+		now := time.Now()
+		return lease.Instant{Mono: now.Sub(began), Wall: now.Round(0)}
+	}
+}
+
+// register waits a little for a node that was here before and may not be beside this one: it
+// may just have been stopped.
+func (n *Node) register(ctx context.Context) error {
+	err := n.cfg.Store.Register(ctx, n.row())
+	for until := time.Now().Add(store.GoneAfter + time.Second); fault.ReasonOf(err) == store.ReasonNodeAlone && time.Now().Before(until); {
+		if !pause(ctx, lease.Every) {
+			return err
+		}
+		err = n.cfg.Store.Register(ctx, n.row())
+	}
+	return err
+}
+
+// row is how the node stands now.
+func (n *Node) row() store.Node {
+	n.mu.Lock()
+	last := n.last
+	n.mu.Unlock()
+	return store.Node{ID: n.id, Name: n.cfg.Name, Version: n.cfg.Version, Alone: n.cfg.Alone, Started: n.started, Draining: n.draining.Load(),
+		Applied: last.Last, Lag: last.Lag, Lease: n.lease.Load().Left(n.now())}
+}
+
+// ID is the node's in the registry; each run of a process has another.
+func (n *Node) ID() string { return n.id }
+
+// Fresh implements store.Peers.
+func (n *Node) Fresh() bool { return n.lease.Load().Valid(n.now()) }
+
+// Lease is how much of the lease is left; 0: what is remembered is not believed.
+func (n *Node) Lease() time.Duration { return n.lease.Load().Left(n.now()) }
+
+// Lapse implements store.Peers.
+func (n *Node) Lapse() {
+	n.mu.Lock()
+	lapsed := n.lease.Load().Lapsed(n.now())
+	n.lease.Store(&lapsed)
+	n.mu.Unlock()
+	n.pollNow()
+}
+
+func (n *Node) renew(sent lease.Instant) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.left {
+		return
+	}
+	renewed := n.lease.Load().Renewed(sent)
+	n.lease.Store(&renewed)
+}
+
+// Ready says whether the node should be sent requests: fault.Unavailable while it drains, or
+// when it has no lease.
+func (n *Node) Ready(context.Context) error {
+	if n.draining.Load() {
+		return fault.New(fault.Unavailable, "cluster.Ready", "this node is being stopped")
+	}
+	if !n.Fresh() {
+		return fault.New(fault.Unavailable, "cluster.Ready", "this node has not heard from the database for longer than a second: it asks it for everything")
+	}
+	return nil
+}
+
+// Drain says to whoever asks that nothing new should be sent here. What is under way goes on.
+func (n *Node) Drain() { n.draining.Store(true) }
+
+// Leave believes nothing any more, ends the node's work, and takes it out of the registry, so that
+// nobody waits for it. fault.Unavailable if the registry cannot be reached: others then wait until the
+// lease has run out.
+func (n *Node) Leave(ctx context.Context) error {
+	n.draining.Store(true)
+	n.mu.Lock()
+	n.left = true
+	n.lease.Store(&lease.Lease{})
+	n.mu.Unlock()
+	n.stop()
+	n.loops.Wait()
+	bounded, cancel := context.WithTimeout(ctx, pollTime)
+	defer cancel()
+	return n.cfg.Store.Leave(bounded, n.id)
+}
+
+// pause is false if ctx ends before.
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

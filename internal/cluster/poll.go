@@ -1,0 +1,121 @@
+package cluster
+
+import (
+	"context"
+	"time"
+
+	"github.com/drawbridge-id/drawbridge/internal/lease"
+	"github.com/drawbridge-id/drawbridge/internal/store"
+)
+
+// polls polls until ctx ends.
+func (n *Node) polls(ctx context.Context) {
+	failing := false
+	for {
+		next := time.NewTimer(lease.Every)
+		select {
+		case <-next.C:
+		case <-n.again:
+		case <-ctx.Done():
+		}
+		next.Stop()
+		if ctx.Err() != nil {
+			return
+		}
+		err := n.poll(ctx)
+		if err != nil && !failing && ctx.Err() == nil {
+			n.cfg.Observe("cluster.poll", err) // once, until it works again
+		}
+		failing = err != nil
+	}
+}
+
+func (n *Node) pollNow() {
+	select {
+	case n.again <- struct{}{}:
+	default: // it will be
+	}
+}
+
+// poll renews the lease: it says that this node is there, in a transaction of its own, and only
+// then reads what others have changed. So whoever commits and then does not find this poll in the registry
+// can be sure that the poll finds the commit.
+func (n *Node) poll(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, pollTime)
+	defer cancel()
+	sent := n.now()
+	owed := n.takeOwed()
+	known, err := n.cfg.Store.Beat(ctx, n.row())
+	if err == nil && !known { // it was away for so long that it was forgotten
+		err = n.cfg.Store.Register(ctx, n.row())
+	}
+	var found store.Followed
+	if err == nil {
+		found, err = n.cfg.Store.Follow(ctx)
+	}
+	if err == nil {
+		n.renew(sent)
+		n.found(found)
+		n.know(owed)
+	}
+	if n.cfg.Polled != nil {
+		n.cfg.Polled(n.now().Mono-sent.Mono, found, err)
+	}
+	return err
+}
+
+func (n *Node) found(f store.Followed) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if f.News > 0 {
+		n.last = f
+	}
+}
+
+func (n *Node) takeOwed() []int64 {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	owed := n.owed
+	n.owed = nil
+	return owed
+}
+
+// tidies looks at the registry now and then, so that it is known who has gone, and removes what
+// nobody needs any more.
+func (n *Node) tidies(ctx context.Context) {
+	tidied := time.Now()
+	for pause(ctx, lease.Life) {
+		if _, err := n.peers(ctx); err != nil {
+			continue // the poll says so
+		}
+		if time.Since(tidied) < tidyEvery {
+			continue
+		}
+		tidied = time.Now()
+		for more := true; more && ctx.Err() == nil; {
+			err := n.cfg.Store.Update(ctx, func(tx *store.Tx) (err error) { more, err = tx.TrimNews(); return err })
+			if err != nil {
+				n.cfg.Observe("cluster.tidy", err)
+				break
+			}
+		}
+	}
+}
+
+// peers are the other nodes that may believe what they remember, as of now.
+func (n *Node) peers(ctx context.Context) ([]string, error) {
+	began := n.now().Mono
+	all, err := n.cfg.Store.Nodes(ctx)
+	if err != nil {
+		return nil, err
+	}
+	others := make([]lease.Peer, 0, len(all))
+	for _, o := range all {
+		if o.ID != n.id {
+			others = append(others, lease.Peer{Node: o.ID, Beat: o.Beat, Age: o.BeatAge})
+		}
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.seen.Live(others, began, n.now().Mono), nil
+}

@@ -1,0 +1,438 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/internal/fault"
+	"github.com/drawbridge-id/drawbridge/internal/session"
+)
+
+// ref names one thing that a transaction changed, never what it is now.
+type ref struct {
+	Kind       refKind             `json:"k"`
+	Connection access.ConnectionID `json:"c,omitempty"`
+	ID         string              `json:"i,omitempty"` // of a person, a session, a family, a token or a SCIM client
+	Client     access.ClientID     `json:"a,omitempty"` // of a client, or a family's
+}
+
+type refKind string
+
+const (
+	refPerson     refKind = "person"
+	refSession    refKind = "session"
+	refFamily     refKind = "family"
+	refForget     refKind = "forget" // a family, for good
+	refHost       refKind = "host"
+	refPolicy     refKind = "policy"
+	refConnection refKind = "connection"
+	refVoid       refKind = "void"  // the decisions of a connection, by a policy
+	refFence      refKind = "fence" // one was laid or lifted in a connection
+	refClient     refKind = "client"
+	refToken      refKind = "token"
+	refSCIMClient refKind = "scim_client"
+	refAll        refKind = "all" // more than one piece of news may name
+)
+
+// wide reports whether the ref is to something that is read as one value.
+func (r ref) wide() bool {
+	switch r.Kind {
+	case refPerson, refSession, refFamily, refForget:
+		return false
+	}
+	return true
+}
+
+// narrow is what applications are told of a change of what is not wide.
+func (r ref) narrow() []changeRef {
+	switch r.Kind {
+	case refPerson:
+		return []changeRef{{kind: ChangedPerson, person: personRef{r.Connection, access.PersonID(r.ID)}}}
+	case refSession:
+		return []changeRef{{kind: ChangedSession, session: session.ID(r.ID)}}
+	case refFamily:
+		return []changeRef{{kind: ChangedFamily, family: r.ID, client: r.Client}}
+	}
+	return nil
+}
+
+// told is what applications are told of news.
+func (r ref) told() []changeRef {
+	switch r.Kind {
+	case refHost, refPolicy:
+		return []changeRef{{kind: ChangedHost, undecided: r.Kind == refPolicy}}
+	case refConnection, refVoid, refFence:
+		return []changeRef{{kind: ChangedConnection, person: personRef{connection: r.Connection}, undecided: r.Kind != refConnection}}
+	case refClient:
+		return []changeRef{{kind: ChangedClient, client: r.Client}}
+	}
+	return r.narrow()
+}
+
+// maxRefs is how much one piece of news names. What changes more is news that everything may
+// have changed.
+const maxRefs = 4000
+
+// NewsKept is how long news are kept: longer than an access token lives, and than anybody
+// waits for them.
+const NewsKept = 15 * time.Minute
+
+// News is what one transaction has changed of what nodes remember.
+type News struct {
+	ID   int64     `json:"id"`
+	Refs []byte    `json:"refs"` // which things, never what they are now
+	At   time.Time `json:"at"`   // when it was written, by the database's clock
+	txid int64
+}
+
+// tell writes what the transaction has changed, for the other nodes. What is new was
+// remembered by nobody.
+func (tx *Tx) tell() error {
+	if !tx.shared || tx.lost != nil {
+		return nil
+	}
+	refs := make([]ref, 0, len(tx.touched))
+	seen := make(map[ref]bool, len(tx.touched))
+	for _, t := range tx.touched {
+		if !seen[t.ref] && !tx.born[t.ref] {
+			seen[t.ref] = true
+			refs = append(refs, t.ref)
+		}
+	}
+	if len(refs) == 0 {
+		return nil
+	}
+	if len(refs) > maxRefs {
+		refs = []ref{{Kind: refAll}}
+	}
+	text, err := json.Marshal(refs)
+	if err != nil {
+		return fault.Wrap(fault.Internal, "store.tell", err)
+	}
+	d := tx.engine.Dialect()
+	id, err := tx.q.Insert(`insert into news (txid, refs, at) values (`+d.Transaction+`, $1, `+d.Now+`)`, string(text))
+	tx.news = News{ID: id, Refs: text}
+	return tx.failed(err, "store.tell")
+}
+
+// isNew says that this transaction has made what is named: no node remembers it, since none
+// keeps that somebody is not there.
+func (tx *Tx) isNew(r ref) {
+	if tx.born == nil {
+		tx.born = map[ref]bool{}
+	}
+	tx.born[r] = true
+}
+
+// Position is a place in the news: which transactions had ended when somebody looked.
+// Transactions are not numbered in the order in which they end, so it names those that
+// had not ended yet. The zero Position is before everything.
+type Position struct {
+	next int64   // of none from this number on was anything seen
+	open []int64 // those below it that had not ended, in order
+}
+
+// maxOpen is how many open transactions the text of a Position names. Beyond it, some news are
+// read twice.
+const maxOpen = 40
+
+// String is the form that ParsePosition reads.
+func (p Position) String() string {
+	if len(p.open) > maxOpen {
+		p = Position{next: p.open[0]}
+	}
+	parts := []string{strconv.FormatInt(p.next, 10)}
+	for _, x := range p.open {
+		parts = append(parts, strconv.FormatInt(x, 10))
+	}
+	return strings.Join(parts, "-")
+}
+
+// ParsePosition reads what String made.
+func ParsePosition(text string) (Position, bool) {
+	parts := strings.Split(text, "-")
+	if len(parts) > maxOpen+1 {
+		return Position{}, false
+	}
+	numbers := make([]int64, len(parts))
+	for i, part := range parts {
+		n, err := strconv.ParseInt(part, 10, 64)
+		if err != nil || n < 0 {
+			return Position{}, false
+		}
+		numbers[i] = n
+	}
+	p := Position{next: numbers[0], open: numbers[1:]}
+	return p, slices.IsSorted(p.open) && (len(p.open) == 0 || p.open[len(p.open)-1] < p.next)
+}
+
+// lowest is the number below which everything was seen.
+func (p Position) lowest() int64 {
+	if len(p.open) > 0 {
+		return p.open[0]
+	}
+	return p.next
+}
+
+// upTo is the position p without what lies behind a transaction.
+func (p Position) upTo(txid int64) Position {
+	i, _ := slices.BinarySearch(p.open, txid+1)
+	return Position{next: txid + 1, open: p.open[:i]}
+}
+
+// snapshotOf reads a snapshot as the engines write it: lowest:next:open,open.
+func snapshotOf(text string) (p Position, err error) {
+	parts := strings.Split(text, ":")
+	if len(parts) != 3 {
+		return p, fault.New(fault.Internal, "store.snapshot", "a snapshot is written %q", text)
+	}
+	if p.next, err = strconv.ParseInt(parts[1], 10, 64); err != nil {
+		return p, fault.Wrap(fault.Internal, "store.snapshot", err)
+	}
+	for _, x := range strings.FieldsFunc(parts[2], func(r rune) bool { return r == ',' }) {
+		n, err := strconv.ParseInt(x, 10, 64)
+		if err != nil {
+			return p, fault.Wrap(fault.Internal, "store.snapshot", err)
+		}
+		p.open = append(p.open, n)
+	}
+	slices.Sort(p.open)
+	return p, nil
+}
+
+// position is what this transaction's snapshot sees.
+func (v *View) position() (Position, error) {
+	var text string
+	if err := v.q.QueryRow(`select ` + v.engine.Dialect().Snapshot).Scan(&text); err != nil {
+		return Position{}, v.failed(err, "store.position")
+	}
+	return snapshotOf(text)
+}
+
+// newsPage is how many pieces of news are read at once.
+const newsPage = 1000
+
+func scanNews(r Row) (n News, err error) {
+	var refs string
+	var when int64
+	err = r.Scan(&n.ID, &n.txid, &refs, &when)
+	n.Refs, n.At = []byte(refs), at(when)
+	return n, err
+}
+
+const newsColumns = `select id, txid, refs, at from news where `
+
+// newsSince lists what is new after a position, and the position behind it. More says that there
+// may be more. Not whole: some of it is kept no longer.
+func (v *View) newsSince(after Position) (all []News, now Position, more, whole bool, err error) {
+	const op = "store.NewsSince"
+	if now, err = v.position(); err != nil {
+		return nil, now, false, false, err
+	}
+	var trimmed int64
+	if err := v.q.QueryRow(`select coalesce(max(below), 0) from news_trimmed`).Scan(&trimmed); err != nil {
+		return nil, now, false, false, v.failed(err, op)
+	}
+	if after.lowest() < trimmed || after.next > now.next {
+		return nil, now, false, false, nil
+	}
+	if len(after.open) > 0 {
+		all, err = list(v, op, scanNews, newsColumns+`txid in (`+v.engine.Dialect().Keys("$1")+`) order by txid, id`, jsonList(after.open))
+		if err != nil {
+			return nil, now, false, false, err
+		}
+	}
+	later, err := list(v, op, scanNews, newsColumns+`txid >= $1 order by txid, id limit $2`, after.next, newsPage)
+	if err != nil || len(later) < newsPage {
+		return append(all, later...), now, false, true, err
+	}
+	last := later[len(later)-1].txid // perhaps not all of it
+	if cut := slices.IndexFunc(later, func(n News) bool { return n.txid == last }); cut > 0 {
+		later = later[:cut]
+		return append(all, later...), now.upTo(later[cut-1].txid), true, true, nil
+	}
+	later, err = list(v, op, scanNews, newsColumns+`txid = $1 order by txid, id`, last)
+	return append(all, later...), now.upTo(last), true, true, err
+}
+
+// TrimNews forgets news older than NewsKept by the database's clock that everybody who polls has
+// seen, and nodes that have not polled for as long. It says whether there may be more.
+func (tx *Tx) TrimNews() (more bool, err error) {
+	const op = "store.TrimNews"
+	d := tx.engine.Dialect()
+	if _, err := tx.exec(op, `delete from nodes where beat_at < `+d.Now+` - $1`, NewsKept.Milliseconds()); err != nil {
+		return false, err
+	}
+	now, err := tx.position()
+	if err != nil {
+		return false, err
+	}
+	var below int64
+	read := 0
+	err = tx.each(op, func(r Row) error {
+		var txid int64
+		var old bool
+		if err := r.Scan(&txid, &old); err != nil {
+			return err
+		}
+		if read++; old && txid < now.lowest() {
+			below = txid + 1
+		}
+		return nil
+	}, `select txid, at < `+d.Now+` - $1 from news order by txid, id limit $2`, NewsKept.Milliseconds(), newsPage)
+	if err != nil || below == 0 {
+		return false, err
+	}
+	if _, err := tx.exec(op, `delete from news where txid < $1`, below); err != nil {
+		return false, err
+	}
+	_, err = tx.exec(op, `insert into news_trimmed (one, below) values (1, $1) on conflict (one) do update set below = $1 where news_trimmed.below < $1`, below)
+	return read == newsPage, err
+}
+
+// fences counts what was laid and lifted in each connection, by which the window knows whose
+// people are to be read again.
+type fences struct {
+	mu   sync.Mutex // guards laid
+	laid map[access.ConnectionID]int64
+}
+
+func (f *fences) add(id access.ConnectionID) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.laid[id]++
+}
+
+func (f *fences) now() map[access.ConnectionID]int64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	laid := make(map[access.ConnectionID]int64, len(f.laid))
+	for id, n := range f.laid {
+		laid[id] = n
+	}
+	return laid
+}
+
+// hear drops what news name, and says whether something wide is to be read again.
+func (w *window) hear(refs []ref) (wide bool) {
+	if len(refs) == 0 {
+		return false
+	}
+	for _, r := range refs {
+		switch r.Kind {
+		case refFence:
+			w.fences.add(r.Connection)
+		case refAll:
+			w.people.clear()
+			w.sessions.clear()
+		default:
+			w.drop(r)
+		}
+		wide = wide || r.wide()
+	}
+	w.changes.wake()
+	return wide
+}
+
+// Hear applies news that other nodes told of. What is wide is read again before it returns.
+func (s *Store) Hear(ctx context.Context, news ...News) error { return s.apply(ctx, news) }
+
+// reread reads what is wide, and the families, from a view that begins now.
+func (s *Store) reread(ctx context.Context) (*wide, error) {
+	err := s.aside(ctx, false, func(q Querier) error { return s.window.prime(s.over(ctx, q)) })
+	if err != nil {
+		return nil, refused(err)
+	}
+	return s.window.wide.Load(), nil
+}
+
+// Followed is what Follow has found.
+type Followed struct {
+	News  int           // how many pieces
+	Last  int64         // the id of one of the latest; 0: none
+	Lag   time.Duration // between the writing of the oldest and its being read; 0: none
+	Begun bool          // everything was forgotten: what had happened could not be known
+}
+
+// Follow applies the news that were not there the last time, of whichever node. An error: some
+// may not be applied, and what is remembered may not be believed. It begins with the directory
+// as it is.
+func (s *Store) Follow(ctx context.Context) (f Followed, err error) {
+	w := s.window
+	w.follows.Lock()
+	defer w.follows.Unlock()
+	for more := true; more; {
+		var all []News
+		var now Position
+		var clock int64
+		whole := false
+		err := s.aside(ctx, false, func(q Querier) (err error) {
+			v := s.over(ctx, q)
+			if err := v.q.QueryRow(`select ` + s.engine.Dialect().Now).Scan(&clock); err != nil {
+				return v.failed(err, "store.Follow")
+			}
+			if w.place.next == 0 {
+				now, err = v.position()
+				return err
+			}
+			all, now, more, whole, err = v.newsSince(w.place)
+			return err
+		})
+		if err != nil {
+			return f, refused(err)
+		}
+		if !whole {
+			f.Begun, more = true, false // what happens from that position on is met as news
+			w.people.clear()
+			w.sessions.clear()
+			w.changes.wake()
+			if _, err := s.rereading.do(ctx); err != nil {
+				return f, err
+			}
+		} else if err := s.apply(ctx, all); err != nil {
+			return f, err
+		}
+		w.place = now
+		f.found(all, clock)
+	}
+	return f, nil
+}
+
+func (f *Followed) found(all []News, clock int64) {
+	for _, n := range all {
+		f.News++
+		f.Last = max(f.Last, n.ID)
+		f.Lag = max(f.Lag, at(clock).Sub(n.At))
+	}
+}
+
+// apply applies what was read, with one reading of what is wide.
+func (s *Store) apply(ctx context.Context, all []News) error {
+	wide := false
+	for _, n := range all {
+		var refs []ref
+		if err := json.Unmarshal(n.Refs, &refs); err != nil {
+			return fault.Wrap(fault.Internal, "store.Follow", err)
+		}
+		wide = s.window.hear(refs) || wide
+	}
+	if !wide {
+		return nil
+	}
+	_, err := s.rereading.do(ctx)
+	return err
+}
+
+func refsOf(touched []touch) []ref {
+	refs := make([]ref, len(touched))
+	for i, t := range touched {
+		refs[i] = t.ref
+	}
+	return refs
+}

@@ -1,0 +1,182 @@
+package store
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/drawbridge-id/drawbridge/internal/fault"
+	"github.com/drawbridge-id/drawbridge/internal/lease"
+)
+
+// Peers are the other nodes over the same directory, as one node sees them.
+type Peers interface {
+	// Fresh reports whether what this node remembers may be believed now.
+	Fresh() bool
+	// Settle returns when no node accepts any more what the news of a commit have ended. The commit
+	// has happened. It cannot fail: it may take lease.Longest.
+	Settle(n News)
+	// Lapse says that this node could not read again what a commit of its own has changed: Fresh
+	// is false until everything is known again.
+	Lapse()
+}
+
+// JoinPeers makes every commit wait for them. Until then a Store over a directory that others
+// share believes nothing that it remembers, and commits wait for whoever is registered.
+func (s *Store) JoinPeers(p Peers) { s.peers.Store(&p) }
+
+func (s *Store) fresh() bool {
+	if !s.shared {
+		return true
+	}
+	p := s.peers.Load()
+	return p != nil && (*p).Fresh()
+}
+
+// wideNow is what is wide: what is remembered if that may be believed, else the directory's say.
+func (s *Store) wideNow(ctx context.Context) (*wide, error) {
+	if s.fresh() {
+		return s.window.wide.Load(), nil
+	}
+	return s.rereading.do(ctx)
+}
+
+// settle makes what a commit has changed known: here at once, elsewhere before it returns.
+func (s *Store) settle(ctx context.Context, tx *Tx, committed time.Time) {
+	if tx.news.ID == 0 {
+		return
+	}
+	ctx = context.WithoutCancel(ctx) // it has happened, whoever waits for it
+	known := s.peers.Load()
+	var here sync.WaitGroup
+	defer here.Wait()
+	if tx.wideTouched() {
+		here.Go(func() {
+			if _, err := s.rereading.do(ctx); err != nil && known != nil {
+				(*known).Lapse()
+			}
+		})
+	}
+	if known != nil {
+		(*known).Settle(tx.news)
+		return
+	}
+	s.outwait(ctx, committed)
+}
+
+// outwait is Settle of a Store that is no node: it waits for those who are.
+func (s *Store) outwait(ctx context.Context, committed time.Time) {
+	nodes, err := s.Nodes(ctx)
+	if err == nil && !slices.ContainsFunc(nodes, func(n Node) bool { return n.BeatAge < lease.Longest }) {
+		return
+	}
+	time.Sleep(time.Until(committed.Add(lease.Longest)))
+}
+
+// Received says in a context when the request came that it belongs to.
+func Received(ctx context.Context, at time.Time) context.Context {
+	return context.WithValue(ctx, receivedKey{}, at)
+}
+
+type receivedKey struct{}
+
+// Measure makes fn be told how long each end of somebody's access took: from the request, or else
+// the transaction, to the instant from which no node accepts them.
+func (s *Store) Measure(fn func(took time.Duration)) { s.measure.Store(&fn) }
+
+func (s *Store) measured(ctx context.Context, tx *Tx, began time.Time) {
+	fn := s.measure.Load()
+	if !tx.ends || fn == nil {
+		return
+	}
+	if at, said := ctx.Value(receivedKey{}).(time.Time); said {
+		began = at
+	}
+	(*fn)(time.Since(began))
+}
+
+func (tx *Tx) wideTouched() bool {
+	for _, t := range tx.touched {
+		if t.ref.wide() {
+			return true
+		}
+	}
+	return false
+}
+
+// aside runs fn beside what the store is used for: it waits for no lane, and for no other
+// reader, where the engine can do that.
+func (s *Store) aside(ctx context.Context, write bool, fn func(Querier) error) error {
+	if e, can := s.engine.(Aside); can {
+		return e.Aside(ctx, write, fn)
+	}
+	if write {
+		return s.engine.Update(ctx, "", fn, func() {})
+	}
+	return s.engine.View(ctx, fn)
+}
+
+// Aside is what an Engine of several nodes offers beside Engine: a transaction on a connection
+// that nothing else uses, ended with ctx. It takes no locks of lanes; one that writes sees
+// what others commit meanwhile.
+type Aside interface {
+	Aside(ctx context.Context, write bool, fn func(Querier) error) error
+}
+
+// coalesced runs something for all who ask: whoever asks gets the answer of a run that began
+// after they asked, and those who ask while one is under way share the next.
+type coalesced[T any] struct {
+	run  func(ctx context.Context) (T, error)
+	life time.Duration // how long a run may take
+
+	mu      sync.Mutex // guards what follows
+	running bool
+	next    *flight[T] // of those who wait for the run after the one under way
+}
+
+type flight[T any] struct {
+	done   chan struct{}
+	answer T
+	err    error
+}
+
+func (c *coalesced[T]) do(ctx context.Context) (T, error) {
+	c.mu.Lock()
+	f := c.next
+	if f == nil {
+		f = &flight[T]{done: make(chan struct{})}
+		c.next = f
+	}
+	if !c.running {
+		c.running = true
+		go c.loop()
+	}
+	c.mu.Unlock()
+	select {
+	case <-f.done:
+		return f.answer, f.err
+	case <-ctx.Done():
+		var none T
+		return none, fault.Wrap(fault.Unavailable, "store.coalesced", ctx.Err())
+	}
+}
+
+// loop runs until nobody waits.
+func (c *coalesced[T]) loop() {
+	for {
+		c.mu.Lock()
+		f := c.next
+		c.next = nil
+		if f == nil {
+			c.running = false
+			c.mu.Unlock()
+			return
+		}
+		c.mu.Unlock()
+		ctx, cancel := context.WithTimeout(context.Background(), c.life)
+		f.answer, f.err = c.run(ctx)
+		cancel()
+		close(f.done)
+	}
+}
