@@ -49,6 +49,18 @@ func TestNodes(t *testing.T) {
 	})
 }
 
+func TestNews(t *testing.T) {
+	storetest.RunNews(t, func(t *testing.T) (a, b *store.Store, raw store.Engine) {
+		url := migrated(t)
+		raw, err := OpenEngine(t.Context(), url, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = raw.Close() })
+		return node(t, url), node(t, url), raw
+	})
+}
+
 // node is a store over a database that others may have open, too.
 func node(t testing.TB, url string) *store.Store {
 	t.Helper()

@@ -73,6 +73,17 @@ func TestNodes(t *testing.T) {
 	storetest.RunNodes(t, func(t *testing.T) (a, b *store.Store) { s := open(t); return s, s })
 }
 
+func TestNews(t *testing.T) {
+	storetest.RunNews(t, func(t *testing.T) (a, b *store.Store, raw store.Engine) {
+		a = wrapped(t, func(e store.Engine) store.Engine { raw = storetest.Share(e); return raw })
+		b, err := store.New(t.Context(), raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a, b, raw
+	})
+}
+
 func TestTwoProcessesCannotShareAFolder(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "data.db")
 	s, err := Open(t.Context(), path)
