@@ -46,13 +46,14 @@ var layers = []struct {
 	{"internal/review", []string{"internal/access", "mapping"}},
 	{"internal/handover", []string{"internal/access"}},
 	{"internal/register", []string{"internal/access", "internal/suggest"}},
+	{"internal/lease", nil},
 	{"scim/filter", []string{"scim/schema"}},
 	{"scim/patch", []string{"scim/filter", "scim/schema"}},
 	{"scim/dialect", []string{"scim/schema"}},
 	{"scim/traffic", []string{"scim/filter", "scim/patch", "scim/schema"}},
 	// L2: contracts and protocol fronts
 	{"scim/admission", nil},
-	{"internal/store", []string{"internal/access", "internal/credential", "internal/event", "internal/exception", "internal/fault", "internal/request", "internal/review", "internal/session", "mapping", "scim/admission", "scim/filter", "scim/schema"}},
+	{"internal/store", []string{"internal/access", "internal/credential", "internal/event", "internal/exception", "internal/fault", "internal/lease", "internal/request", "internal/review", "internal/session", "mapping", "scim/admission", "scim/filter", "scim/schema"}},
 	{"internal/hot", []string{"internal/access", "internal/credential", "internal/fault", "internal/session"}},
 	{"scim", []string{"scim/admission", "scim/dialect", "scim/filter", "scim/patch", "scim/schema", "scim/traffic"}},
 	{"scim/scimtest", nil}, // judges any server: nothing of ours
@@ -78,7 +79,7 @@ var layers = []struct {
 	{"internal/deliver", []string{"internal/access", "internal/bridge", "internal/credential", "internal/event", "internal/fault", "internal/session", "internal/store", "internal/suggest", "oidc", "oidc/ssf"}},
 	{"internal/recorder", []string{"internal/access", "internal/credential", "internal/fault", "internal/store", "scim", "scim/traffic"}},
 	{"internal/audit", []string{"internal/access", "internal/event", "internal/fault", "internal/store"}},
-	{"internal/cluster", []string{"internal/store"}},
+	{"internal/cluster", []string{"internal/credential", "internal/fault", "internal/hot", "internal/lease", "internal/store"}},
 	// L5: files, sockets, pages
 	{"docs", nil},
 	{"config", []string{"docs", "internal/access", "internal/assertion", "internal/credential", "internal/event", "internal/fault", "internal/hot/redis", "internal/secret", "internal/store/postgres", "internal/suggest", "mapping", "oidc", "oidc/inbound", "oidc/upstream", "scim/dialect", "scim/schema"}},

@@ -5,6 +5,8 @@
 // The directory alone gives the lease: by a poll every lease.Every that reads what others have changed.
 // The feed only makes it fast. Nothing fails when the feed, the registry or another node does:
 // a commit then takes at most lease.Longest to be answered.
+//
+// Beside that, nodes share out the work that one does at a time (Works).
 package cluster
 
 import (

@@ -1,5 +1,3 @@
-// Package cluster is what a node does because there may be others: it shares out the work
-// that one does at a time.
 package cluster
 
 import (

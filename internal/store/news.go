@@ -346,6 +346,9 @@ func (s *Store) Hear(ctx context.Context, news ...News) error { return s.apply(c
 // reread reads what is wide, and the families, from a view that begins now.
 func (s *Store) reread(ctx context.Context) (*wide, error) {
 	err := s.aside(ctx, false, func(q Querier) error { return s.window.prime(s.over(ctx, q)) })
+	if err != nil { // that way may be cut alone
+		err = s.View(ctx, s.window.prime)
+	}
 	if err != nil {
 		return nil, refused(err)
 	}

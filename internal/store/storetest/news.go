@@ -222,7 +222,7 @@ func writeNews(t *testing.T, raw store.Engine, n int, age time.Duration) {
 	d := raw.Dialect()
 	err := raw.Update(t.Context(), "", func(q store.Querier) error {
 		for range n {
-			if _, err := q.Exec(`insert into news (txid, refs, at) values (`+d.Transaction+`, '[]', `+d.Clock+` - $1)`, age.Milliseconds()); err != nil {
+			if _, err := q.Exec(`insert into news (txid, refs, at) values (`+d.Transaction+`, '[]', `+d.Now+` - $1)`, age.Milliseconds()); err != nil {
 				return err
 			}
 		}
