@@ -39,6 +39,7 @@ func (a *app) examine(ctx context.Context) []api.Finding {
 	examineSigningKeys(a.ring.List(), a.ring.Schedule(), time.Now(), say)
 	a.examineConfiguration(ctx, say)
 	a.examineDeliveries(ctx, say)
+	a.examineReconciliation(ctx, time.Now(), say)
 	for _, c := range rows {
 		if c.State == store.ConnectionActive {
 			a.examineConnection(ctx, c, say)
@@ -104,6 +105,8 @@ func remedy(id access.ConnectionID, kind string) string {
 	switch kind {
 	case bridge.KindLastUnanswered:
 		return "drawbridge review report shows whom; let somebody name a successor"
+	case bridge.KindReconciled:
+		return "drawbridge audit show lists person.reconciled; find out who wrote into the database by hand, or tell the bridge's developers"
 	case bridge.KindGlassBroken, bridge.KindGlassUnconfirmed:
 		return "drawbridge exception list and drawbridge request list --all show who took what; ask them why"
 	}

@@ -41,6 +41,7 @@ func (c *cli) statusAsText(s api.Status) error {
 		waiting += ", " + plural(s.LargeChanges, "large change of a group is", "large changes of groups are") + " under way"
 	}
 	fmt.Fprintf(w, "work\t%s\n", waiting)
+	fmt.Fprintf(w, "reconciliation\t%s\n", comparedAsText(s.Reconciled))
 	fmt.Fprintf(w, "alarms\t%d in the last seven days\n", s.Alarms)
 	if err := w.Flush(); err != nil {
 		return err

@@ -189,7 +189,7 @@ func (a *app) route(ring *keys.Ring) error {
 	metrics := newMetrics(reg)
 	a.metrics = metrics
 	reg.MustRegister(newEnds(a.bridge), newRuleMetrics(a.bridge), newUnproved(a.bridge), newKeyAges(ring), newDeliveryMetrics(a.bridge))
-	reg.MustRegister(newStreamMetrics(a.store), newStreamsHeard(a.bridge))
+	reg.MustRegister(newReconcileMetrics(a.bridge), newStreamMetrics(a.store), newStreamsHeard(a.bridge))
 	reg.MustRegister(reloadMetrics(&a.takings)...)
 	if shared, ok := a.hot.(*redis.Engine); ok {
 		reg.MustRegister(newHotMetrics(shared)...)
@@ -331,6 +331,7 @@ func (a *app) oneAtATime() map[string]func(context.Context) {
 		"tidying":   a.bridge.Tidy,
 		"alarms":    a.bridge.RunWatch,
 		"shadow":    a.bridge.WatchShadow,
+		"reconcile": a.bridge.RunReconciliation,
 		"sessions":  a.bridge.RunProbes,
 		"receivers": a.receiver.Run,
 		"requests":  func(ctx context.Context) { a.steward.Run(ctx, a.observed) },

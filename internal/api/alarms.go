@@ -12,7 +12,7 @@ import (
 // what a review left unanswered, or what somebody took at once.
 type Alarm struct {
 	At       time.Time      `json:"at"`
-	Kind     string         `json:"kind" enum:"mass_gain,group_deleted,group_shrunk,last_administrator_unanswered,glass_broken,glass_unconfirmed"`
+	Kind     string         `json:"kind" enum:"reconciled,mass_gain,group_deleted,group_shrunk,last_administrator_unanswered,glass_broken,glass_unconfirmed"`
 	Group    access.GroupID `json:"group,omitempty"`
 	Count    int64          `json:"count" doc:"people or members; for last_administrator_unanswered: assignments, of all that the review looked at; for glass_broken and glass_unconfirmed: 1, of so many who must confirm it"`
 	Of       int64          `json:"of" doc:"how many there were"`

@@ -9,22 +9,30 @@ import (
 
 // Status is what a bridge says of itself.
 type Status struct {
-	Version       string        `json:"version"`
-	PublicURL     string        `json:"public_url"`
-	Policy        int64         `json:"policy" doc:"version of the active policy"`
-	PolicyHash    string        `json:"policy_hash"`
-	PolicyApplied *time.Time    `json:"policy_applied,omitempty"`
-	PolicyAuthor  string        `json:"policy_author,omitempty" doc:"file where it came from the configuration by itself"`
-	PolicyFile    string        `json:"policy_file,omitempty"`
-	PolicyPlan    string        `json:"policy_plan,omitempty"`
-	Configuration Configuration `json:"configuration"`
-	Connections   int           `json:"connections"`
-	People        int64         `json:"people"`
-	Groups        int64         `json:"groups"`
-	Waiting       int64         `json:"waiting" doc:"people who are to be decided anew, or will be at their next use"`
-	LargeChanges  int           `json:"large_changes" doc:"groups with a large change under way, up to 100"`
-	Alarms        int           `json:"alarms" doc:"raised in the last seven days"`
-	Receivers     []Receiver    `json:"receivers_in_trouble,omitempty" doc:"to whom nothing arrives, or who want nothing any more"`
+	Version       string          `json:"version"`
+	PublicURL     string          `json:"public_url"`
+	Policy        int64           `json:"policy" doc:"version of the active policy"`
+	PolicyHash    string          `json:"policy_hash"`
+	PolicyApplied *time.Time      `json:"policy_applied,omitempty"`
+	PolicyAuthor  string          `json:"policy_author,omitempty" doc:"file where it came from the configuration by itself"`
+	PolicyFile    string          `json:"policy_file,omitempty"`
+	PolicyPlan    string          `json:"policy_plan,omitempty"`
+	Configuration Configuration   `json:"configuration"`
+	Connections   int             `json:"connections"`
+	People        int64           `json:"people"`
+	Groups        int64           `json:"groups"`
+	Waiting       int64           `json:"waiting" doc:"people who are to be decided anew, or will be at their next use"`
+	LargeChanges  int             `json:"large_changes" doc:"groups with a large change under way, up to 100"`
+	Alarms        int             `json:"alarms" doc:"raised in the last seven days"`
+	Reconciled    *Reconciliation `json:"reconciled,omitempty" doc:"the last time that everybody was compared with what rules and people give; absent before the first"`
+	Receivers     []Receiver      `json:"receivers_in_trouble,omitempty" doc:"to whom nothing arrives, or who want nothing any more"`
+}
+
+// Reconciliation is a whole round over everybody.
+type Reconciliation struct {
+	Ended       time.Time `json:"ended"`
+	People      int64     `json:"people" doc:"how many were compared"`
+	Differences int64     `json:"differences" doc:"how many did not hold what they should, in all rounds there ever were"`
 }
 
 // The outcomes of taking a configuration.
@@ -61,6 +69,13 @@ func (a *api) status(ctx context.Context, _ *struct{}) (*body[Status], error) {
 	s := Status{Version: a.Version, PublicURL: a.PublicURL, Policy: now.Policy.Version, PolicyHash: now.Policy.Hash, PolicyApplied: when(now.Policy.At),
 		PolicyAuthor: now.Policy.Author, PolicyFile: now.Policy.File, PolicyPlan: now.Policy.Plan,
 		Waiting: now.Waiting, LargeChanges: now.Large, Alarms: len(now.Alarms)}
+	round, err := a.Bridge.Reconciled(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if !round.Ended.IsZero() {
+		s.Reconciled = &Reconciliation{round.Ended, round.LastPeople, round.Differences}
+	}
 	if s.Receivers, err = a.inTrouble(ctx); err != nil {
 		return nil, err
 	}

@@ -20,6 +20,7 @@ import (
 // The kinds of alarms.
 const (
 	KindMassGain     = "mass_gain"
+	KindReconciled   = "reconciled"
 	KindGroupDeleted = "group_deleted"
 	KindGroupShrunk  = "group_shrunk"
 	// KindLastUnanswered is no identity provider's doing: nobody answered a review about
@@ -31,7 +32,7 @@ const (
 	KindGlassUnconfirmed = "glass_unconfirmed"
 )
 
-var alarmEvents = map[string]event.Type{KindMassGain: event.AlarmMassGain, KindGroupDeleted: event.AlarmGroupDeleted, KindGroupShrunk: event.AlarmGroupShrunk}
+var alarmEvents = map[string]event.Type{KindReconciled: event.AlarmReconciled, KindMassGain: event.AlarmMassGain, KindGroupDeleted: event.AlarmGroupDeleted, KindGroupShrunk: event.AlarmGroupShrunk}
 
 // limit is from when on something is told: so many people, who are at least that part
 // of all.
@@ -146,6 +147,8 @@ func Sentence(a store.Alarm) string {
 			return fmt.Sprintf("groups with %d members in all were deleted within %s", a.Count, a.Within)
 		}
 		return fmt.Sprintf("group %s was deleted with %d members", a.Group, a.Count)
+	case KindReconciled:
+		return fmt.Sprintf("%d of %d people who were compared did not hold what rules and people give, and do now", a.Count, a.Base)
 	case KindGlassBroken:
 		return fmt.Sprintf("access was taken at once, without an approval; %d others must confirm it", a.Base)
 	case KindGlassUnconfirmed:

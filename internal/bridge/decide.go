@@ -169,11 +169,20 @@ func (c *change) tell(p access.PersonID, plan mapping.Plan) {
 		c.say(event.AssignmentGiven, p, data)
 	}
 	for _, ch := range plan.Change {
-		c.say(event.AssignmentChanged, p, about(ch.To))
+		c.say(event.AssignmentChanged, p, c.putRightNoted(about(ch.To)))
 	}
 	for _, a := range plan.Drop {
-		c.say(event.AssignmentDropped, p, about(a))
+		c.say(event.AssignmentDropped, p, c.putRightNoted(about(a)))
 	}
+}
+
+// putRightNoted notes with what is changed or dropped that nobody did anything: it had not
+// been decided so.
+func (c *change) putRightNoted(data map[string]string) map[string]string {
+	if c.because == becauseReconciled {
+		data["because"] = becauseReconciled
+	}
+	return data
 }
 
 // notByIdP says why an assignment that is given is no gain by what an identity provider

@@ -5,6 +5,7 @@ import (
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/session"
+	"github.com/drawbridge-id/drawbridge/internal/store"
 	"github.com/drawbridge-id/drawbridge/mapping"
 	"github.com/drawbridge-id/drawbridge/oidc"
 )
@@ -25,4 +26,13 @@ func WhyEnded() map[string]string { return whyEnded }
 // AcceptService is AcceptServiceShown for a bearer token.
 func (b *Bridge) AcceptService(ctx context.Context, accessToken, oauthScope string) (oidc.Client, error) {
 	return b.AcceptServiceShown(ctx, oidc.Presented{Token: accessToken}, oauthScope)
+}
+
+// PolicyOf is the policy in force.
+func (b *Bridge) PolicyOf(v *store.View) (*mapping.Policy, error) {
+	p, err := b.active(v)
+	if err != nil {
+		return nil, err
+	}
+	return p.Policy, nil
 }

@@ -638,6 +638,9 @@ func (l *life) waitsFor(*rapid.T) {
 // check holds everybody against reference, the directory's own facts and the ceiling.
 func (l *life) check(*rapid.T) {
 	l.drain()
+	if n := l.reconcile(); n != 0 {
+		l.t.Errorf("after: %s\n%d people do not hold what they should", l.said, n)
+	}
 	ref, held := l.reading(), map[access.ScopeID]bool{}
 	(&history{world: l.world}).inView(func(dir *store.Directory, policy *mapping.Policy) error {
 		for _, p := range l.people {

@@ -76,6 +76,9 @@ const (
 	DeliveryAbandoned Type = "delivery.abandoned" // somebody is not told of something any more
 	DeliveryPaused    Type = "delivery.paused"    // a receiver said that it wants nothing any more
 
+	PersonReconciled Type = "person.reconciled" // what was stored was not what follows from the rest, and is now
+
+	AlarmReconciled   Type = "alarm.reconciled"
 	AlarmMassGain     Type = "alarm.mass_gain"
 	AlarmGroupDeleted Type = "alarm.group_deleted"
 	AlarmGroupShrunk  Type = "alarm.group_shrunk"

@@ -12,7 +12,7 @@ func Types() []Type {
 		CodeReplayed, RefreshReused, TokenRevoked, PolicyApplied, ScopeAdded, ScopeRenamed, ScopeMoved, ScopeRetired, ScopeRestored, ScopesImported,
 		ConnectionAdded, ConnectionEnded, ConnectionResumed, SCIMTokenCreated, SCIMTokenRevoked, SigningKeyCreated, SigningKeyActivated,
 		SigningKeyRetired, SigningKeyRemoved, DataKeyCreated, DataKeyRewrapped, GroupRestored, ConnectionRestored, DeliveryAbandoned, DeliveryPaused, AlarmMassGain,
-		AlarmGroupDeleted, AlarmGroupShrunk, SCIMClientCreated, SCIMClientRevoked, ClientSecretCreated, ClientSecretRevoked,
+		AlarmGroupDeleted, AlarmGroupShrunk, PersonReconciled, AlarmReconciled, SCIMClientCreated, SCIMClientRevoked, ClientSecretCreated, ClientSecretRevoked,
 		StreamCreated, StreamChanged, StreamPaused, StreamDeleted,
 		PermitGiven, PermitEnded, PermitEnding, LimitSet, LimitLifted, RequestOpened, RequestApproved, RequestDenied, RequestWithdrawn, RequestLapsed,
 		GlassBroken, GlassConfirmed, GlassUnconfirmed, HandoverChecked, HandoverNoted, CaseOpened, CaseClosed, CertificationLapsed, RegisterImported,

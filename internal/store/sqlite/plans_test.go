@@ -55,7 +55,7 @@ var (
 	scanned = regexp.MustCompile(`^SCAN (\w+)( USING.*)?`)
 	reread  = regexp.MustCompile(`^(SCAN \w+ USING|SEARCH \w+ USING .*\(conn=\?\)$)`)
 	few     = regexp.MustCompile(` (connections_id|scim_tokens_connection|scim_clients_connection|groups_changing|groups_fenced|reviews_gathering|people_emails_unknown|member_drift_age|scopes_gone|cases_untold|cases_lapsing|scope_ancestors_retired|sqlite_autoindex_audit_heads_1)( |$)|^SEARCH (ceilings|m|member_drift) USING PRIMARY KEY `)
-	small   = regexp.MustCompile(`^(connections|c|clients|receivers|r|relay|scim_client_secrets|signing_keys|leases|policy|host|audit_sealed|outbox|json_each|ended_families|CONSTANT|k|m|o|s\d+|e\d+|\d+)$`)
+	small   = regexp.MustCompile(`^(connections|c|clients|receivers|r|relay|scim_client_secrets|signing_keys|leases|reconciled|policy|host|audit_sealed|outbox|json_each|ended_families|CONSTANT|k|m|o|s\d+|e\d+|\d+)$`)
 )
 
 func (q explainer) look(query string, args []any) {
@@ -189,7 +189,7 @@ func walk(t *testing.T, s *store.Store) {
 		_, err = d.TrimTraffic(false, 10)
 		_, err2 = tx.TrimTrafficBefore(crashDay)
 		did.add(err, err2)
-		did.add(deliver(tx), leaseRows(tx), registerRows(tx, d), requestRows(tx), reviews(tx))
+		did.add(deliver(tx), leaseRows(tx), d.RecountDecided(p), registerRows(tx, d), requestRows(tx), reviews(tx))
 		did.add(tx.PutAlarm(store.Alarm{Connection: crashConn, At: crashDay}), d.KeepFormer(g, true, crashDay))
 		_, err = tx.TrimFormer(crashDay)
 		_, err2 = tx.OutboxBefore(crashDay)
@@ -262,7 +262,9 @@ func leaseRows(tx *store.Tx) error {
 	_, err3 := tx.Leases()
 	_, err4 := tx.ClaimReceivers("a", []string{"logout:app"}, crashDay, time.Hour)
 	_, err5 := tx.ReleaseReceiver("a", "logout:app")
-	return errors.Join(err, err2, err3, err4, err5, tx.HoldLease(l), tx.ReleaseLease(l))
+	at, err6 := tx.Reconciled()
+	_, err7 := tx.PeopleBehind(0, 10)
+	return errors.Join(err, err2, err3, err4, err5, err6, err7, tx.MoveReconciled(at, at), tx.HoldLease(l), tx.ReleaseLease(l))
 }
 
 // registerRows does everything with the certification register.

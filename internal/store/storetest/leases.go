@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
 	"github.com/drawbridge-id/drawbridge/internal/store"
 )
@@ -188,4 +189,53 @@ func testClaimedOnce(t *testing.T, n *nodes) {
 	if !slices.Equal(got, names) || works != 1 {
 		t.Errorf("the work was taken %d times, and claimed were %v", works, got)
 	}
+}
+
+// Everybody is met once, in the order in which they came, whatever connection they are of;
+// how far somebody has come is moved on from there alone.
+func testReconciled(t *testing.T, f *fixture) {
+	a, b := f.person(north, "per_1", "one@north.example"), f.person(south, "per_2", "two@south.example")
+	f.view(func(v *store.View) error {
+		all, err := v.PeopleBehind(0, 10)
+		if err != nil || len(all) != 2 || all[0] != (store.PersonPlace{Key: a.Key, Connection: north}) || all[1] != (store.PersonPlace{Key: b.Key, Connection: south}) {
+			t.Errorf("everybody: %+v (%v)", all, err)
+		}
+		if all, err = v.PeopleBehind(a.Key, 1); err != nil || len(all) != 1 || all[0].Key != b.Key {
+			t.Errorf("behind the first: %+v (%v)", all, err)
+		}
+		return err
+	})
+	now := store.Reconciled{Person: a.Key, Began: day, People: 1, Ended: day.Add(-time.Hour), LastPeople: 7, Differences: 2}
+	f.update(func(tx *store.Tx) error { return tx.MoveReconciled(store.Reconciled{}, now) })
+	err := f.Update(t.Context(), func(tx *store.Tx) error { return tx.MoveReconciled(store.Reconciled{}, now) })
+	if !fault.Is(err, fault.Stale) {
+		t.Errorf("moved twice from the same place: %v", err)
+	}
+	f.view(func(v *store.View) error {
+		got, err := v.Reconciled()
+		if err != nil || got != now {
+			t.Errorf("%+v (%v)", got, err)
+		}
+		return err
+	})
+}
+
+// What people decided is counted anew, and the person is due.
+func testRecountDecided(t *testing.T, f *fixture) {
+	p := f.person(north, "per_1", "one@north.example")
+	f.update(func(tx *store.Tx) error {
+		d, err := tx.In(north)
+		if err != nil {
+			return err
+		}
+		return errors.Join(d.PutPermit(p, access.Permit{ID: "prm_1", Grant: access.Standard, Scope: "scp_fleet", Standing: access.Guest, Kind: access.SourceRequest, Given: day}),
+			d.SetDecided(p.Key, 1, time.Time{}), d.RecountDecided(p), d.RecountDecided(p))
+	})
+	f.read(north, func(d *store.Directory) error {
+		now, err := d.Person(p.ID)
+		if err != nil || now.Decided != 1 || now.ValidUntil.IsZero() || now.ValidUntil.After(day) {
+			t.Errorf("%+v (%v)", now, err)
+		}
+		return err
+	})
 }

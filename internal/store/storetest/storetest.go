@@ -52,6 +52,8 @@ func Run(t *testing.T, open func(t *testing.T) *store.Store) {
 		{"what was not read is not trimmed", testRelayMark},
 		{"work is one node's at a time", testLeases},
 		{"a receiver is one node's at a time", testClaims},
+		{"everybody is met by whoever compares them", testReconciled},
+		{"what people decided is counted anew", testRecountDecided},
 		{"what a group was is known", testFormer},
 		{"members are restored", testRestoreMembers},
 		{"what happened since is found", testAuditOf},
