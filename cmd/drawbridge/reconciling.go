@@ -19,11 +19,11 @@ type reconcileMetrics struct {
 }
 
 func newReconcileMetrics(b *bridge.Bridge) *reconcileMetrics {
-	name := func(s, help string) *prometheus.Desc {
-		return prometheus.NewDesc("drawbridge_reconciliation_"+s, help, nil, nil)
-	}
-	return &reconcileMetrics{bridge: b, ended: name("ended_timestamp_seconds", "When everybody had last been compared with what rules and people give; 0: never."),
-		people: name("people", "How many people were compared in that round."), differences: name("differences_total", "People who did not hold what they should, ever.")}
+	desc := func(o prometheus.Opts) *prometheus.Desc { return prometheus.NewDesc(o.Name, o.Help, nil, nil) }
+	return &reconcileMetrics{bridge: b,
+		ended:       desc(prometheus.Opts{Name: "drawbridge_reconciliation_ended_timestamp_seconds", Help: "When everybody had last been compared with what rules and people give; 0: never."}),
+		people:      desc(prometheus.Opts{Name: "drawbridge_reconciliation_people", Help: "How many people were compared in that round."}),
+		differences: desc(prometheus.Opts{Name: "drawbridge_reconciliation_differences_total", Help: "People who did not hold what they should, ever."})}
 }
 
 // Describe implements prometheus.Collector.
