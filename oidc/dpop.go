@@ -2,6 +2,7 @@ package oidc
 
 import (
 	"bytes"
+	"context"
 	"crypto"
 	"crypto/ed25519"
 	"crypto/rsa"
@@ -126,10 +127,22 @@ type ProofConfig struct {
 	Nonces       credential.NonceKey //
 	RequireNonce bool                // a proof must carry a nonce of ours (RFC 9449 section 8)
 	Now          func() time.Time
+	// Nodes is what several nodes remember together of proofs that were used; nil: there is
+	// one node, whose own memory is enough.
+	Nodes ProofMemory
+}
+
+// ProofMemory is what several nodes know of used proofs.
+type ProofMemory interface {
+	// UseProof remembers a proof until it is no good any more: false if it was used before,
+	// on whichever node. No memory, no proof.
+	UseProof(ctx context.Context, id [16]byte, until time.Time) (first bool, err error)
+	// ForgetProof lets it be used.
+	ForgetProof(ctx context.Context, id [16]byte) error
 }
 
 // Proofs judges DPoP proofs (RFC 9449). It remembers those that were used, on this node
-// alone and since it was made. A nil Proofs finds none good. It is safe for concurrent use.
+// alone and since it was made, unless nodes remember them together. A nil Proofs finds none good. It is safe for concurrent use.
 type Proofs struct {
 	ProofConfig
 	started time.Time
@@ -176,7 +189,7 @@ func (q *Proofs) prove(r *http.Request, accessToken string) (Proof, error) {
 // where nonces are required, every proof does for as long as an older one may be good.
 func (q *Proofs) judge(p Proof, r *http.Request, accessToken string) error {
 	now := q.Now()
-	mayBeOld := p.IssuedAt.Before(q.started) || q.RequireNonce && now.Sub(q.started) <= proofWindow
+	mayBeOld := q.Nodes == nil && (p.IssuedAt.Before(q.started) || q.RequireNonce && now.Sub(q.started) <= proofWindow)
 	switch {
 	case p.Method != r.Method || !sameAddress(p.Address, q.Issuer+r.URL.Path):
 		return badProof("The DPoP proof was made for another request: htm and htu are the method and the address of this one.")
@@ -194,11 +207,23 @@ func (q *Proofs) judge(p Proof, r *http.Request, accessToken string) error {
 
 // use counts a proof as used, in a memory of q; the zero Proof needs no use. One that was refused for
 // something else has not been used (RFC 9449 section 4.3 point 12).
-func (q *Proofs) use(p Proof, memory func(*Proofs) *seenProofs) error {
+func (q *Proofs) use(ctx context.Context, p Proof, memory func(*Proofs) *seenProofs) error {
 	if p == (Proof{}) {
 		return nil
 	}
-	switch memory(q).add(p, q.Now()) {
+	m, now := memory(q), q.Now()
+	outcome := m.add(p, now)
+	if outcome == proofNew && q.Nodes != nil && m == &q.seen { // what is pushed again is pushed by whom it was pushed before
+		first, err := q.Nodes.UseProof(ctx, p.id(), now.Add(proofMemory))
+		if err != nil {
+			m.forget(p)
+			return err
+		}
+		if !first {
+			outcome = proofSeen
+		}
+	}
+	switch outcome {
 	case proofNew:
 		return nil
 	case proofSeen:
@@ -208,10 +233,15 @@ func (q *Proofs) use(p Proof, memory func(*Proofs) *seenProofs) error {
 }
 
 // unuse takes the use of a proof back: it has done nothing.
-func (q *Proofs) unuse(p Proof) {
-	if p != (Proof{}) {
-		q.seen.forget(p)
+func (q *Proofs) unuse(ctx context.Context, p Proof) error {
+	if p == (Proof{}) {
+		return nil
 	}
+	q.seen.forget(p)
+	if q.Nodes == nil {
+		return nil
+	}
+	return q.Nodes.ForgetProof(ctx, p.id())
 }
 
 func counted(q *Proofs) *seenProofs { return &q.seen }
@@ -220,7 +250,7 @@ func ahead(q *Proofs) *seenProofs   { return &q.pushed }
 // nonce is the one to use next. While proofs from before the start may be good, it is one
 // that shows that a proof is not.
 func (q *Proofs) nonce(now time.Time) string {
-	if now.Sub(q.started) <= proofWindow {
+	if q.Nodes == nil && now.Sub(q.started) <= proofWindow {
 		return q.since.Nonce(now)
 	}
 	return q.Nonces.Nonce(now)
@@ -326,7 +356,7 @@ func (q *Proofs) Present(r *http.Request) (Presented, error) {
 	if p.Key == "" {
 		return Presented{}, challenged(badProof("A token that is sent as DPoP needs a proof in the header DPoP."))
 	}
-	return Presented{Token: token, key: p.Key, used: sync.OnceValue(func() error { return challenged(q.use(p, counted)) })}, nil
+	return Presented{Token: token, key: p.Key, used: sync.OnceValue(func() error { return challenged(q.use(r.Context(), p, counted)) })}, nil
 }
 
 // challenged makes what is wrong with a proof the answer of a protected resource

@@ -273,7 +273,7 @@ func TestAProofWorksOnce(t *testing.T) {
 			r := httptest.NewRequest("POST", PathToken, nil)
 			r.Header["Dpop"] = []string{proof}
 			p, err := w.proofs.prove(r, "")
-			if err == nil && w.proofs.use(p, counted) == nil {
+			if err == nil && w.proofs.use(t.Context(), p, counted) == nil {
 				mu.Lock()
 				good++
 				mu.Unlock()

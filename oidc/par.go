@@ -55,7 +55,7 @@ func (p *Provider) push(w http.ResponseWriter, r *http.Request) {
 func (p *Provider) provingKey(r *http.Request, f form) (form, error) {
 	proof, err := p.Proofs.prove(r, "")
 	if err == nil {
-		err = p.Proofs.use(proof, ahead)
+		err = p.Proofs.use(r.Context(), proof, ahead)
 	}
 	key := proof.Key
 	if err != nil || key == "" {

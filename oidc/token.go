@@ -2,6 +2,7 @@ package oidc
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -44,7 +45,7 @@ func (p *Provider) exchange(r *http.Request, f form, c Client) (TokenSet, error)
 	}
 	proof, err := p.Proofs.prove(r, "")
 	if err == nil {
-		err = p.Proofs.use(proof, counted)
+		err = p.Proofs.use(r.Context(), proof, counted)
 	}
 	if err != nil {
 		return TokenSet{}, err
@@ -54,7 +55,9 @@ func (p *Provider) exchange(r *http.Request, f form, c Client) (TokenSet, error)
 	}
 	set, err := p.tokensFor(r, f, c, proof.Key)
 	if err != nil { // anybody can come as a public client: what gave nothing takes no room
-		p.Proofs.unuse(proof)
+		if still := p.Proofs.unuse(context.WithoutCancel(r.Context()), proof); still != nil {
+			err = errors.Join(still, err)
+		}
 	}
 	return set, err
 }

@@ -199,7 +199,7 @@ func (a *app) route(ring *keys.Ring) error {
 		Dropped: metrics.droppedFromLog, Failed: func(err error) { a.log.Warn("log of SCIM requests", zap.Error(err)) }})
 	observe := a.observed
 	doors := httpserver.NewDoors(httpserver.DoorConfig{SignIns: a.cfg.Server.SignInRate, Failures: a.cfg.Server.ClientFailures, From: from, Now: time.Now, Refused: metrics.turnedAway})
-	proofs := oidc.NewProofs(oidc.ProofConfig{Issuer: base, Nonces: ring.NonceKey(), RequireNonce: a.cfg.Sessions.DPoPNonce, Now: time.Now})
+	proofs := oidc.NewProofs(oidc.ProofConfig{Issuer: base, Nonces: ring.NonceKey(), RequireNonce: a.cfg.Sessions.DPoPNonce, Now: time.Now, Nodes: a.proofMemory()})
 	pages := console.New(console.Config{Base: base, Product: console.Public(a.cfg.Vendor.Name), Support: console.Public(support(a.cfg.Vendor.Support)),
 		SignIns: a.bridge, Own: a.bridge, Finder: a.bridge, Grants: a.bridge, Proofs: proofs, Requests: a.hot, Clients: a.bridge, Codes: a.bridge, Upstream: a.upstreams,
 		Doors: doors, Now: time.Now, Reference: bridge.RequestID, Observe: a.observePage})
@@ -225,6 +225,14 @@ func (a *app) route(ring *keys.Ring) error {
 	a.public = edge.Wrap(besideMux(front, mux))
 	a.operations = httpserver.Operations(reg, api.Prefix, edge.Wrap(admin), a.checks()...)
 	return nil
+}
+
+// proofMemory is nil where there is one node: its own memory is enough.
+func (a *app) proofMemory() oidc.ProofMemory {
+	if !a.store.Shared() {
+		return nil
+	}
+	return a.bridge
 }
 
 // apiDoor is what failures at the admin API are counted as; no application is called so.
@@ -308,6 +316,7 @@ func (a *app) observePage(_ context.Context, reference string, err error) {
 // work runs what goes on behind requests until ctx ends: what each node does, and what one
 // does at a time.
 func (a *app) work(ctx context.Context) {
+	ctx = store.Behind(ctx)
 	var beside sync.WaitGroup
 	for _, fn := range slices.Concat(a.beside, []func(context.Context){a.recorder.Run, a.deliver.Run, a.bridge.Run, a.followKeys}) {
 		beside.Go(func() { fn(ctx) })

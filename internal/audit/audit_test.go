@@ -188,3 +188,40 @@ func TestRunSealsWhatIsCommittedUntilItIsStopped(t *testing.T) {
 		t.Errorf("it says %d", n)
 	}
 }
+
+// A sealer that was slow, and another that has taken its work over, do not spoil a chain: each
+// row is sealed once.
+func TestTwoSealersMakeOneChain(t *testing.T) {
+	s, _ := open(t)
+	ctx, stop := context.WithCancel(t.Context())
+	var sealing, writing sync.WaitGroup
+	var sealers []*audit.Sealer
+	for range 3 {
+		sealer := audit.NewSealer(s, time.Millisecond, func(err error) { t.Error(err) })
+		sealers = append(sealers, sealer)
+		sealing.Go(func() {
+			if err := sealer.Run(ctx); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	for _, conn := range []access.ConnectionID{"north", "south"} {
+		writing.Go(func() { say(t, s, conn, 200) })
+	}
+	writing.Wait()
+	stop()
+	sealing.Wait()
+	var sealed int64
+	for _, sealer := range sealers {
+		n, _ := sealer.Sealed()
+		sealed += n
+	}
+	for _, conn := range []access.ConnectionID{"north", "south"} {
+		if r := verify(t, s, conn); r.Rows != 200 || r.Bad != 0 {
+			t.Errorf("%+v", r)
+		}
+	}
+	if sealed != 400 {
+		t.Errorf("400 rows were sealed %d times", sealed)
+	}
+}

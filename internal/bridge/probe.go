@@ -40,6 +40,7 @@ const (
 	probeTick     = 5 * time.Second
 	probeTime     = 15 * time.Second // of one question, discovery included
 	leastReAsking = time.Minute
+	probeClaimed  = 10 * time.Minute // for how long a node that may die keeps others from asking: longer than a round
 )
 
 // What comes of a question.
@@ -77,11 +78,16 @@ func (b *Bridge) RunProbes(ctx context.Context) {
 func (b *Bridge) Probe(ctx context.Context) (int, error) {
 	now := b.now()
 	var due []store.UpstreamToken
-	err := b.store.Update(ctx, func(tx *store.Tx) error { _, err := tx.DropUpstreamTokens(now, probeChunk); return err })
-	if err != nil {
-		return 0, err
+	err := b.store.Update(ctx, func(tx *store.Tx) (err error) {
+		if _, err = tx.DropUpstreamTokens(now, probeChunk); err == nil && b.store.Shared() {
+			due, err = tx.ClaimUpstreamTokens(now, now.Add(probeClaimed), probeChunk)
+		}
+		return err
+	})
+	if err == nil && !b.store.Shared() {
+		err = b.store.View(ctx, func(v *store.View) (err error) { due, err = v.DueUpstreamTokens(now, probeChunk); return err })
 	}
-	if err := b.store.View(ctx, func(v *store.View) (err error) { due, err = v.DueUpstreamTokens(now, probeChunk); return err }); err != nil {
+	if err != nil {
 		return 0, err
 	}
 	round := &probeRound{b: b, silent: map[access.ConnectionID]error{}}

@@ -150,9 +150,9 @@ func (b *Bridge) StageImport(ctx context.Context, id, from int64, rows []ImportR
 	const op = "bridge.StageImport"
 	b.turning.Lock()
 	defer b.turning.Unlock()
-	im := b.importing
-	if im == nil || im.ID != id {
-		return ImportState{}, fault.New(fault.Stale, op, "this import is not being written any more; begin it again").Because(ReasonImport)
+	im, err := b.importOf(ctx, id, from)
+	if err != nil {
+		return ImportState{}, err
 	}
 	if from < 0 || from > im.Staged || len(rows) > ImportPart || im.Staged+int64(len(rows)) > maxImport {
 		return ImportState{}, fault.New(fault.Invalid, op, "a part has at most %d scopes and begins at %d, an import at most %d", ImportPart, im.Staged, maxImport)
@@ -172,7 +172,50 @@ func (b *Bridge) StageImport(ctx context.Context, id, from int64, rows []ImportR
 		fresh[r.Path] = s
 		scopes = append(scopes, s)
 	}
-	return im.write(ctx, b.store, rows, scopes)
+	state, err := im.write(ctx, b.store, rows, scopes)
+	if err != nil && b.store.Shared() {
+		b.importing = nil // it may have come to another node before
+	}
+	return state, err
+}
+
+// importOf is the import that is being written, as far as it has come: of several nodes, each
+// may have written some of its parts, and this one knows those up to from at least.
+func (b *Bridge) importOf(ctx context.Context, id, from int64) (*treeImport, error) {
+	gone := fault.New(fault.Stale, "bridge.importOf", "this import is not being written any more; begin it again").Because(ReasonImport)
+	im := b.importing
+	switch {
+	case im != nil && im.ID == id && from <= im.Staged:
+		return im, nil
+	case !b.store.Shared() && (im == nil || im.ID != id):
+		return nil, gone
+	case !b.store.Shared():
+		return im, nil
+	}
+	was, err := b.treeInStore(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var open store.ScopeBatch
+	if err := b.store.View(ctx, func(v *store.View) (err error) { open, err = v.OpenScopeBatch(); return err }); err != nil {
+		return nil, err
+	}
+	if open.ID != id || open.Base != was.version {
+		return nil, gone
+	}
+	err = b.loadImport(ctx, was, open)
+	return b.importing, err
+}
+
+// wholeImport is the import as it is in the store, for whoever puts it in force; nil for 0.
+func (b *Bridge) wholeImport(ctx context.Context, id int64) (*treeImport, error) {
+	if id == 0 {
+		return nil, nil
+	}
+	if b.store.Shared() {
+		b.importing = nil // another node may have written its last parts
+	}
+	return b.importOf(ctx, id, 0)
 }
 
 // ReasonImport is the reason of a refusal of a part of an import that is over.
@@ -258,12 +301,9 @@ func (b *Bridge) CommitImport(ctx context.Context, id int64, changes []ImportCha
 	}
 	b.turning.Lock()
 	defer b.turning.Unlock()
-	im := b.importing
-	if id != 0 && (im == nil || im.ID != id) {
-		return Imported{}, fault.New(fault.Stale, op, "this import is not being written any more; begin it again").Because(ReasonImport)
-	}
-	if id == 0 {
-		im = nil
+	im, err := b.wholeImport(ctx, id)
+	if err != nil {
+		return Imported{}, err
 	}
 	t, now, err := b.turnOf(ctx, func(tree *access.Tree) (treeEdit, error) { return im.edit(tree, changes) })
 	if err != nil {

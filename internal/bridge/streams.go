@@ -283,6 +283,9 @@ const pollsAtOnce = 2
 // pollWait is how long a poll waits for a token: less than a request may take to be read.
 const pollWait = 25 * time.Second
 
+// pollLook is how often a poll looks for what another node has written.
+const pollLook = 500 * time.Millisecond
+
 func (p *polls) enter(stream string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -373,6 +376,12 @@ func (b *Bridge) acknowledge(ctx context.Context, stream string, p ssf.PollReque
 func (b *Bridge) poll(ctx context.Context, client oidc.Client, stream string, p ssf.PollRequest) (ssf.PollAnswer, error) {
 	over := time.NewTimer(pollWait)
 	defer over.Stop()
+	var others <-chan time.Time // what another node writes wakes nobody here
+	if b.store.Shared() {
+		look := time.NewTicker(pollLook)
+		defer look.Stop()
+		others = look.C
+	}
 	for {
 		next := b.polls.next()
 		answer, err := b.waiting(context.WithoutCancel(ctx), client, stream, p)
@@ -381,6 +390,7 @@ func (b *Bridge) poll(ctx context.Context, client oidc.Client, stream string, p 
 		}
 		select {
 		case <-next:
+		case <-others:
 		case <-over.C:
 			return answer, nil
 		case <-ctx.Done():

@@ -110,6 +110,9 @@ func (r *recorder) WriteHeader(status int) {
 	if r.status == 0 {
 		r.status = status
 	}
+	if later := status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests; later && r.Header().Get("Retry-After") == "" {
+		r.Header().Set("Retry-After", "1") // second: whoever comes sooner makes it worse
+	}
 	r.ResponseWriter.WriteHeader(status)
 }
 

@@ -64,10 +64,17 @@ const page = 100
 // and how often the mark is moved over events that nobody is told of.
 const poll = time.Second
 
+// pollOthers is how often it is read where other nodes commit, too: nobody says so here.
+const pollOthers = 200 * time.Millisecond
+
 // Run relays until ctx ends: at once after each commit.
 func (r *Relay) Run(ctx context.Context) {
 	heard := r.Store.Listen()
-	tick := time.NewTicker(poll)
+	look := poll
+	if r.Store.Shared() {
+		look = pollOthers
+	}
+	tick := time.NewTicker(look)
 	defer tick.Stop()
 	for {
 		if _, err := r.CatchUp(ctx); err != nil && ctx.Err() == nil {

@@ -192,3 +192,26 @@ func TestRunTranslatesAfterACommit(t *testing.T) {
 	}
 	t.Cleanup(func() { <-done })
 }
+
+// Two relays at once, for one of them was slow and another has taken its work over: who comes
+// second finds the mark moved, and nobody is told anything twice.
+func TestTwoRelaysTellEverythingOnce(t *testing.T) {
+	s := openStore(t, filepath.Join(t.TempDir(), "data.db"))
+	a, b := relay(s, &each{}), relay(s, &each{})
+	happen(t, s, 3)
+	if n := catchUp(t, a); n != 3 {
+		t.Fatalf("%d deliveries", n)
+	}
+	happen(t, s, 3)
+	catchUp(t, b) // begins at the mark
+	if _, err := a.CatchUp(t.Context()); !fault.Is(err, fault.Stale) {
+		t.Errorf("the slow one wrote, too: %v", err)
+	}
+	happen(t, s, 1)
+	if n := catchUp(t, a); n != 1 {
+		t.Errorf("the slow one goes on with %d", n)
+	}
+	if events := told(t, s); len(events) != 7 {
+		t.Errorf("told of %v", events)
+	}
+}

@@ -188,7 +188,7 @@ const (
 
 // New makes a Store over an engine whose schema is in place.
 func New(ctx context.Context, e Engine) (*Store, error) {
-	s := &Store{engine: e, shared: e.Dialect().Shared, run: credential.NewID("run"), window: newWindow(windowEntries), defined: &definitions{}, scans: admission.NewTurnstile(wideScans, wideScansOfOne, scansInLine)}
+	s := &Store{engine: withCrowd(e), shared: e.Dialect().Shared, run: credential.NewID("run"), window: newWindow(windowEntries), defined: &definitions{}, scans: admission.NewTurnstile(wideScans, wideScansOfOne, scansInLine)}
 	s.rereading = coalesced[*wide]{run: s.reread, life: rereadTime}
 	s.registry = coalesced[[]Node]{run: s.readNodes, life: registryTime}
 	s.window.wide.Store(&wide{})

@@ -239,3 +239,47 @@ func testRecountDecided(t *testing.T, f *fixture) {
 		return err
 	})
 }
+
+// A proof is used once, until it is no good any more, unless it did nothing.
+func testProofs(t *testing.T, f *fixture) {
+	use := func(now time.Time) (first bool) {
+		t.Helper()
+		f.update(func(tx *store.Tx) (err error) {
+			first, err = tx.UseProof([16]byte{1}, day.Add(time.Minute), now)
+			return err
+		})
+		return first
+	}
+	if !use(day) || use(day) || use(day.Add(59*time.Second)) {
+		t.Error("a proof is used once while it is good")
+	}
+	f.update(func(tx *store.Tx) error { return tx.ForgetProof([16]byte{1}) })
+	if !use(day) {
+		t.Error("it was to be forgotten")
+	}
+	if !use(day.Add(time.Minute)) {
+		t.Error("what is no good is not remembered")
+	}
+}
+
+// Sessions that an identity provider is to be asked about are one node's for a while.
+func testClaimedTokens(t *testing.T, f *fixture) {
+	p := f.person(north, "per_1", "one@north.example")
+	f.update(func(tx *store.Tx) error {
+		s := newSession("ses_1", p)
+		s.Expires = day.Add(time.Hour)
+		return errors.Join(tx.InsertSession(s), tx.PutUpstreamToken(store.UpstreamToken{Session: "ses_1", Sealed: []byte("x"), Proved: day, Due: day}))
+	})
+	claim := func(now time.Time) (n int) {
+		t.Helper()
+		f.update(func(tx *store.Tx) error {
+			all, err := tx.ClaimUpstreamTokens(now, now.Add(time.Minute), 10)
+			n = len(all)
+			return err
+		})
+		return n
+	}
+	if claim(day) != 1 || claim(day) != 0 || claim(day.Add(time.Minute)) != 1 {
+		t.Error("a session was claimed twice, or never again")
+	}
+}

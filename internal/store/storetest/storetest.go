@@ -54,6 +54,8 @@ func Run(t *testing.T, open func(t *testing.T) *store.Store) {
 		{"a receiver is one node's at a time", testClaims},
 		{"everybody is met by whoever compares them", testReconciled},
 		{"what people decided is counted anew", testRecountDecided},
+		{"a proof is used once", testProofs},
+		{"a session is one node's to ask about", testClaimedTokens},
 		{"what a group was is known", testFormer},
 		{"members are restored", testRestoreMembers},
 		{"what happened since is found", testAuditOf},
