@@ -67,6 +67,7 @@ type Server struct {
 	SCIMLog int
 	// Leave is how long the node is not ready, and still serves, before it ends.
 	Leave time.Duration
+	Node  string // what people call this node; "": as its machine is called
 }
 
 // TLS names the server's certificate and key; both empty: something in front ends TLS.

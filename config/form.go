@@ -55,6 +55,7 @@ type formServer struct {
 	ClientFailures formDoorRate `json:"client_failures"`
 	SCIMLog        int          `json:"scim_log" jsonschema:"minimum=0,maximum=20000"`
 	Leave          formDuration `json:"leave"`
+	Node           string       `json:"node"`
 }
 
 type formTLS struct {

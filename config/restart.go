@@ -29,6 +29,7 @@ func (c *Config) AtRestart(started *Config) []string {
 		{"server.sign_in_rate", started.Server.SignInRate, c.Server.SignInRate},
 		{"server.client_failures", started.Server.ClientFailures, c.Server.ClientFailures},
 		{"server.leave", started.Server.Leave, c.Server.Leave},
+		{"server.node", started.Server.Node, c.Server.Node},
 		{"sessions", started.Sessions, c.Sessions},
 		{"keys", started.Keys, c.Keys},
 		{"database", started.Database, c.Database},

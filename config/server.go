@@ -34,11 +34,11 @@ func (l *loader) server(root block) Server {
 	}
 	b := block{field: f}
 	if ok {
-		b, _ = f.open("listen", "public_url", "metrics_listen", "data", "tls", "log", "trusted_proxies", "scim_rate", "scim_log", "sign_in_rate", "client_failures", "leave")
+		b, _ = f.open("listen", "public_url", "metrics_listen", "data", "tls", "log", "trusted_proxies", "scim_rate", "scim_log", "sign_in_rate", "client_failures", "leave", "node")
 	}
 	s := Server{TLS: l.tls(b), LogLevel: l.logLevel(b), TrustedProxies: b.networks("trusted_proxies"), SCIMRate: b.rate("scim_rate", leastPerSecond),
 		SignInRate: b.rate("sign_in_rate", 1), ClientFailures: b.rate("client_failures", 1),
-		SCIMLog: b.number("scim_log", usualSCIMLog, mostSCIMLog), Leave: b.duration("leave", 0, mostLeave)}
+		SCIMLog: b.number("scim_log", usualSCIMLog, mostSCIMLog), Leave: b.duration("leave", 0, mostLeave), Node: nodeName(b)}
 	var say func(string, ...any)
 	if s.Listen, say = l.overridden(b, "listen", "server.listen", "127.0.0.1:8443"); !isAddress(s.Listen) {
 		say("%q is not an address such as 127.0.0.1:8443 or :8443", s.Listen)
@@ -157,4 +157,16 @@ func (b block) email(name string) string {
 		f.say("%q is not an e-mail address", s)
 	}
 	return s
+}
+
+// mostNodeName is how long the name of a node may be.
+const mostNodeName = 64
+
+// nodeName reads what people call this node; missing is the machine's name.
+func nodeName(b block) string {
+	name := b.text("node")
+	if f, ok := b.get("node"); ok && len(name) > mostNodeName {
+		f.say("a node's name has at most %d bytes", mostNodeName)
+	}
+	return name
 }

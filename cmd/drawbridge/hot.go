@@ -62,6 +62,9 @@ func newHotMetrics(e *redis.Engine) []prometheus.Collector {
 // checks are what /readyz asks.
 func (a *app) checks() []httpserver.Check {
 	all := []httpserver.Check{{Name: "store", Run: a.storeAnswers}, {Name: "policy", Run: a.policyApplied}, a.drain.Check()}
+	if a.node != nil {
+		all = append(all, httpserver.Check{Name: "node", Run: a.node.Ready, Beside: true})
+	}
 	if a.cfg.Hot.Redis != nil {
 		all = append(all, httpserver.Check{Name: "hot", Run: a.hotAnswers, Beside: true})
 	}

@@ -112,6 +112,9 @@ func (a *app) serveOn(ctx context.Context, listeners ...httpserver.Listener) err
 		defer close(worked)
 		a.work(working)
 	}()
+	if a.node != nil {
+		defer context.AfterFunc(ctx, a.node.Drain)()
+	}
 	err := httpserver.Serve(ctx, a.log, &a.drain, listeners...)
 	stop()
 	<-worked

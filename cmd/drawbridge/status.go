@@ -46,6 +46,9 @@ func (c *cli) statusAsText(s api.Status) error {
 	if err := w.Flush(); err != nil {
 		return err
 	}
+	if err := c.nodesAsText(s.Nodes); err != nil {
+		return err
+	}
 	for _, r := range s.Receivers {
 		fmt.Fprintf(c.out, "NOT ARRIVING at %s (%s): %s; %s\n", legible(r.Receiver), r.State, plural(int(r.Pending), "delivery waits", "deliveries wait"), legible(r.Error))
 	}
@@ -87,4 +90,28 @@ func configurationStands(k api.Configuration) string {
 		return "not in force: another policy was applied by hand, and the file has not changed since; read " + at
 	}
 	return "in force, read " + at
+}
+
+// nodesAsText is a table of the nodes, if there are any.
+func (c *cli) nodesAsText(nodes []api.Node) error {
+	if len(nodes) == 0 {
+		return nil
+	}
+	w := tabwriter.NewWriter(c.out, 0, 4, 3, ' ', 0)
+	fmt.Fprintln(w, "\nnode\tversion\tstarted\theard of\tlag\tlease\tapplied")
+	for _, n := range nodes {
+		notes := ""
+		if n.This {
+			notes = "\tthis one"
+		}
+		if n.Draining {
+			notes += "\tis being stopped"
+		}
+		lease := "NONE: it asks the database for everything"
+		if n.Lease > 0 {
+			lease = fmt.Sprintf("%d ms", n.Lease)
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%d ms ago\t%d ms\t%s\t%d%s\n", legible(n.Name), legible(n.Version), n.Started.Local().Format(time.DateTime), n.BeatAge, n.Lag, lease, n.Applied, notes)
+	}
+	return w.Flush()
 }

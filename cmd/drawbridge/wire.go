@@ -70,6 +70,8 @@ type app struct {
 	signals    *ssf.Front
 	outside    egress.Options // of whatever calls places that others named
 	metrics    *metrics
+	node       *cluster.Node // nil: this is no node among others
+	nodes      *nodeMetrics
 	works      cluster.Works
 	drain      httpserver.Drain
 	takings    takings
@@ -107,13 +109,13 @@ func open(ctx context.Context, cfg *config.Config, s setting) (_ *app, err error
 	if a.store, err = openStore(ctx, cfg); err != nil {
 		return nil, err
 	}
-	if a.store.Shared() {
-		a.works = cluster.Works{Store: a.store, Node: credential.NewID("node"), Observe: func(err error) { a.log.Warn("lease of work", zap.Error(err)) }}
-	}
 	if a.ring, err = a.openKeys(ctx); err != nil {
 		return nil, err
 	}
 	if err := a.openHot(ctx); err != nil {
+		return nil, err
+	}
+	if err := a.joinNodes(ctx); err != nil {
 		return nil, err
 	}
 	a.outside = egress.Options{InsecureAllowLoopback: s.insecureLoopbackEgress}
@@ -190,6 +192,7 @@ func (a *app) route(ring *keys.Ring) error {
 	a.metrics = metrics
 	reg.MustRegister(newEnds(a.bridge), newRuleMetrics(a.bridge), newUnproved(a.bridge), newKeyAges(ring), newDeliveryMetrics(a.bridge))
 	reg.MustRegister(newReconcileMetrics(a.bridge), newStreamMetrics(a.store), newStreamsHeard(a.bridge))
+	reg.MustRegister(a.nodes.collectors(a)...)
 	reg.MustRegister(reloadMetrics(&a.takings)...)
 	if shared, ok := a.hot.(*redis.Engine); ok {
 		reg.MustRegister(newHotMetrics(shared)...)
@@ -216,11 +219,11 @@ func (a *app) route(ring *keys.Ring) error {
 	a.inbound.Routes(mux)
 	a.receiver.Routes(mux)
 	admin := api.New(api.Config{Bridge: a.bridge, Keys: ring, Token: credential.DigestOf(a.admin.Reveal()), Version: version(),
-		PublicURL: base, Findings: a.examine, Configuration: a.configuration, Says: pages.Says, TestWebhook: a.testWebhook,
+		PublicURL: base, Findings: a.examine, Configuration: a.configuration, Nodes: a.listNodes(), Says: pages.Says, TestWebhook: a.testWebhook,
 		Steward: a.steward, Proofs: proofs, Failed: func(r *http.Request) time.Duration { return doors.FailedClient(r, apiDoor) }, Observe: observe})
 	mux.Handle(api.Prefix+"/", admin)
 	mux.Handle("GET "+config.SchemaPath, serveSchema())
-	edge := httpserver.Edge{Log: a.log, Metrics: httpserver.NewMetrics(reg), Now: time.Now, Tag: bridge.WithRequestID, Route: routeOf}
+	edge := httpserver.Edge{Log: a.log, Metrics: httpserver.NewMetrics(reg), Now: time.Now, Tag: tagged, Route: routeOf}
 	front := scim.New(scim.Config{Gate: a.bridge, Selves: a.bridge, PublicURL: base, Rate: admission.Rate(a.cfg.Server.SCIMRate), Now: time.Now, ClientAddr: from, Observe: a.observeSCIM(metrics)})
 	a.public = edge.Wrap(besideMux(front, mux))
 	a.operations = httpserver.Operations(reg, api.Prefix, edge.Wrap(admin), a.checks()...)
@@ -357,6 +360,9 @@ func (a *app) followKeys(ctx context.Context) {
 
 func (a *app) close() error {
 	var errs []error
+	if a.node != nil {
+		errs = append(errs, a.node.Leave(context.Background()))
+	}
 	if a.hot != nil {
 		errs = append(errs, a.hot.Close())
 	}

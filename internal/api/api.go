@@ -38,6 +38,8 @@ type Config struct {
 	Findings func(ctx context.Context) []Finding
 	// Configuration tells what became of the configuration that this bridge runs on.
 	Configuration func(ctx context.Context) Configuration
+	// Nodes lists the nodes on the same database, this one among them; nil: there is no other.
+	Nodes func(ctx context.Context) ([]Node, error)
 	// Says is what the page tells somebody of a customer who is refused for a reason.
 	Says func(reason, customer string) string
 	// TestWebhook sends a test to a webhook by its name; nil: there are none.

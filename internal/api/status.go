@@ -26,6 +26,7 @@ type Status struct {
 	Alarms        int             `json:"alarms" doc:"raised in the last seven days"`
 	Reconciled    *Reconciliation `json:"reconciled,omitempty" doc:"the last time that everybody was compared with what rules and people give; absent before the first"`
 	Receivers     []Receiver      `json:"receivers_in_trouble,omitempty" doc:"to whom nothing arrives, or who want nothing any more"`
+	Nodes         []Node          `json:"nodes,omitempty" doc:"who works on the same database, each as it stood when it was heard of last"`
 }
 
 // Reconciliation is a whole round over everybody.
@@ -33,6 +34,20 @@ type Reconciliation struct {
 	Ended       time.Time `json:"ended"`
 	People      int64     `json:"people" doc:"how many were compared"`
 	Differences int64     `json:"differences" doc:"how many did not hold what they should, in all rounds there ever were"`
+}
+
+// Node is one process among several.
+type Node struct {
+	ID       string    `json:"id" doc:"of one run"`
+	Name     string    `json:"name"`
+	Version  string    `json:"version"`
+	Started  time.Time `json:"started"`
+	This     bool      `json:"this" doc:"it gives this answer"`
+	Draining bool      `json:"draining" doc:"it was told to end"`
+	BeatAge  int64     `json:"beat_age_ms" doc:"how long ago it was heard of, in milliseconds; more than 1250: others wait for it no longer"`
+	Lag      int64     `json:"lag_ms" doc:"how late the last change reached it by its poll, in milliseconds"`
+	Lease    int64     `json:"lease_ms" doc:"how much of its lease was left at its last poll, in milliseconds; 0: it asks the database for everything"`
+	Applied  int64     `json:"applied" doc:"the last change that it has read, as a number of the table news"`
 }
 
 // The outcomes of taking a configuration.
@@ -78,6 +93,11 @@ func (a *api) status(ctx context.Context, _ *struct{}) (*body[Status], error) {
 	}
 	if s.Receivers, err = a.inTrouble(ctx); err != nil {
 		return nil, err
+	}
+	if a.Nodes != nil {
+		if s.Nodes, err = a.Nodes(ctx); err != nil {
+			return nil, err
+		}
 	}
 	if a.Configuration != nil {
 		s.Configuration = a.Configuration(ctx)
