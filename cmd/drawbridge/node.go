@@ -120,11 +120,15 @@ func (m *nodeMetrics) collectors(a *app) []prometheus.Collector {
 type registered struct{ store *store.Store }
 
 var (
-	nodeBeat    = prometheus.NewDesc("drawbridge_node_beat_age_seconds", "How long ago a node was heard of.", []string{"node", "version"}, nil)
-	nodeLag     = prometheus.NewDesc("drawbridge_node_lag_seconds", "How late the last change reached a node by its poll.", []string{"node", "version"}, nil)
-	nodeLease   = prometheus.NewDesc("drawbridge_node_lease_seconds", "How much of a node's lease was left at its last poll.", []string{"node", "version"}, nil)
-	nodeApplied = prometheus.NewDesc("drawbridge_node_applied_news", "The last change that a node has read.", []string{"node", "version"}, nil)
+	nodeBeat    = ofNode(prometheus.GaugeOpts{Name: "drawbridge_node_beat_age_seconds", Help: "How long ago a node was heard of."})
+	nodeLag     = ofNode(prometheus.GaugeOpts{Name: "drawbridge_node_lag_seconds", Help: "How late the last change reached a node by its poll."})
+	nodeLease   = ofNode(prometheus.GaugeOpts{Name: "drawbridge_node_lease_seconds", Help: "How much of a node's lease was left at its last poll."})
+	nodeApplied = ofNode(prometheus.GaugeOpts{Name: "drawbridge_node_applied_news", Help: "The last change that a node has read."})
 )
+
+func ofNode(o prometheus.GaugeOpts) *prometheus.Desc {
+	return prometheus.NewDesc(o.Name, o.Help, []string{"node", "version"}, nil)
+}
 
 // Describe implements prometheus.Collector.
 func (registered) Describe(to chan<- *prometheus.Desc) {
