@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/drawbridge-id/drawbridge/config"
 )
 
 // The demo passes on PostgreSQL and Redis what it passes without. Without their servers this
@@ -139,4 +141,30 @@ func unprivileged(t *testing.T, dir string) *syscall.SysProcAttr {
 		t.Fatal(err)
 	}
 	return as
+}
+
+// A vendor moves from one machine to many, and back: nothing is lost on the way.
+func TestAVendorMovesToPostgresAndBackLane(t *testing.T) {
+	server := startPostgres(t)
+	if err := createDatabase(server, "moved"); err != nil {
+		t.Fatal(err)
+	}
+	from := vendor(t)
+	one, many, back := sampleAt(t, from, ""), sampleAt(t, beside(t, from), strings.Replace(server, "{}", "moved", 1)), sampleAt(t, beside(t, from), "")
+	moves(t, one, many)
+	moves(t, many, back)
+	if file := exported(t, many); !strings.Contains(refusal(t, many, file), "the database is not empty") {
+		t.Error("it was imported twice")
+	}
+}
+
+// refusal is what an import says that must not work.
+func refusal(t *testing.T, cfg *config.Config, file string) string {
+	t.Helper()
+	var out journal
+	err := (&cli{out: &out, err: &out}).bringBack(t.Context(), cfg, file, false)
+	if err == nil {
+		t.Fatalf("it worked:\n%s", out.String())
+	}
+	return err.Error()
 }

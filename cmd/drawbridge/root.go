@@ -116,6 +116,7 @@ func (c *cli) root() *cobra.Command {
 		c.tokens(),
 		c.session(),
 		c.key(),
+		c.db(),
 		c.scope(),
 		c.review(), c.access(),
 		c.scim(),

@@ -238,6 +238,9 @@ func (d *DB) Update(ctx context.Context, fn func(Querier) error, committed func(
 // whoever waits in one is not behind all that waits in another. Lanes cost nothing
 // while nobody is in them.
 func (d *DB) UpdateIn(ctx context.Context, lane string, fn func(Querier) error, committed func()) error {
+	if d.writer == nil {
+		return fault.New(fault.Unavailable, op+".Update", "the database was opened to be looked at")
+	}
 	return d.writer.do(ctx, lane, fn, committed)
 }
 
@@ -245,7 +248,9 @@ func (d *DB) UpdateIn(ctx context.Context, lane string, fn func(Querier) error, 
 // Later calls return what the first did.
 func (d *DB) Close() error {
 	d.once.Do(func() {
-		d.writer.stop()
+		if d.writer != nil {
+			d.writer.stop()
+		}
 		close(d.closed)
 		for range cap(d.readers.free) {
 			<-d.readers.free // waits for views that are under way

@@ -122,6 +122,8 @@ type Dialect struct {
 	Own func(alias string) string
 	// Shared says that other processes write, too: what a transaction decides by it reads.
 	Shared bool
+	// Catalog is what tables there are.
+	Catalog Catalog
 	// Now is the database's clock, in Unix milliseconds.
 	Now string
 	// Free is Own, but passes over the rows that another transaction has: nobody waits.
@@ -200,6 +202,14 @@ func New(ctx context.Context, e Engine) (*Store, error) {
 		return nil, err
 	}
 	return s, nil
+}
+
+// Reading is a Store of which only View is used, and nothing that its window knows: for who
+// looks at a database beside those that write to it.
+func Reading(e Engine) *Store {
+	s := &Store{engine: e, window: newWindow(windowEntries), defined: &definitions{}, scans: admission.NewTurnstile(wideScans, wideScansOfOne, scansInLine)}
+	s.window.wide.Store(&wide{})
+	return s
 }
 
 // Update runs fn as one transaction: all of it or nothing. fn may run again, so tx

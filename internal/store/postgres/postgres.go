@@ -239,6 +239,7 @@ var dialect = store.Dialect{
 	Shared:      true,
 	Transaction: "pg_current_xact_id()::text::bigint",
 	Snapshot:    "pg_current_snapshot()::text",
+	Catalog:     catalog,
 	Keys: func(param string) string {
 		return "select unnest(array(select value::bigint from json_array_elements_text(" + param + "::json))) as value"
 	},

@@ -23,6 +23,7 @@ var migrations embed.FS
 type Options struct {
 	// LeaveSchema refuses a file whose schema is not up to date, instead of bringing it there.
 	LeaveSchema bool
+	beside      bool
 }
 
 // Open opens the store in a file, made if missing, and brings its schema up to date.
@@ -65,10 +66,24 @@ func schemaFiles() (fs.FS, error) {
 	return files, fault.Wrap(fault.Internal, "sqlite.Open", err)
 }
 
+// OpenBeside opens a file to look at it, whether or not a bridge has it: only View works.
+// fault.NotFound if there is none, fault.Invalid if its schema is not up to date.
+func OpenBeside(ctx context.Context, path string) (store.Engine, error) {
+	return openEngine(ctx, path, Options{beside: true})
+}
+
+// Copy writes a database as it is at one instant to a new file, whether or not a bridge has it.
+// fault.Conflict if there is such a file already.
+func Copy(ctx context.Context, from, to string) error { return sqlitedb.Copy(ctx, from, to) }
+
 func openEngine(ctx context.Context, path string, o Options) (store.Engine, error) {
 	files, err := schemaFiles()
 	if err != nil {
 		return nil, err
+	}
+	open := sqlitedb.Open
+	if o.beside {
+		open = sqlitedb.OpenBeside
 	}
 	options := sqlitedb.Options{
 		Path: path, Synchronous: sqlitedb.Full, Migrations: files, LeaveSchema: o.LeaveSchema,
@@ -77,7 +92,7 @@ func openEngine(ctx context.Context, path string, o Options) (store.Engine, erro
 	if planted.Bug(planted.NormalSync) {
 		options.Synchronous = sqlitedb.Normal
 	}
-	db, err := sqlitedb.Open(ctx, options)
+	db, err := open(ctx, options)
 	if err != nil {
 		return nil, err
 	}
@@ -114,8 +129,9 @@ func (e engine) Close() error { return e.db.Close() }
 
 func (e engine) Dialect() store.Dialect {
 	return store.Dialect{
-		Keys:  func(param string) string { return "select value from json_each(" + param + ")" },
-		Texts: func(param string) string { return "select value from json_each(" + param + ")" },
+		Catalog: catalog,
+		Keys:    func(param string) string { return "select value from json_each(" + param + ")" },
+		Texts:   func(param string) string { return "select value from json_each(" + param + ")" },
 		JSON: func(doc string, path ...string) string {
 			return fmt.Sprintf("json_extract(%s, '%s')", doc, jsonPath(path))
 		},
