@@ -49,20 +49,22 @@ func openWhole(ctx context.Context, cfg *config.Config) (store.Engine, error) {
 func (c *cli) dbBackup() *cobra.Command {
 	return c.ofDatabase("backup FILE", "Write all that is in the database to a file, while the bridge goes on",
 		"backup writes what is in the database at one instant to a new file, which db restore brings back; the bridge goes on. Of the data\nfolder it is an SQLite database, of PostgreSQL lines of JSON as db export writes them. The root key is not in it: keep that apart.",
-		func(ctx context.Context, cfg *config.Config, file string) (err error) {
-			if cfg.Database.URL.Empty() {
-				if err := sqlite.Copy(ctx, databaseFile(cfg), file); err != nil {
-					return ofDatabase(err)
-				}
-				return c.tellWritten(file, upkeep.Trailer{})
-			}
-			e, err := openBeside(ctx, cfg)
-			if err != nil {
-				return ofDatabase(err)
-			}
-			defer func() { err = errors.Join(err, e.Close()) }()
-			return c.writeOut(ctx, e, file, upkeep.Backup)
-		})
+		c.backup)
+}
+
+func (c *cli) backup(ctx context.Context, cfg *config.Config, file string) (err error) {
+	if cfg.Database.URL.Empty() {
+		if err := sqlite.Copy(ctx, databaseFile(cfg), file); err != nil {
+			return ofDatabase(err)
+		}
+		return c.tellWritten(file, upkeep.Trailer{})
+	}
+	e, err := openBeside(ctx, cfg)
+	if err != nil {
+		return ofDatabase(err)
+	}
+	defer func() { err = errors.Join(err, e.Close()) }()
+	return c.writeOut(ctx, e, file, upkeep.Backup)
 }
 
 // writeOut writes a database to a new file, or leaves none.
