@@ -121,6 +121,7 @@ func (c *cli) root() *cobra.Command {
 		c.review(), c.access(),
 		c.scim(),
 		c.drive(),
+		c.bench(),
 		c.fmt(),
 		c.schema(),
 		c.version(),

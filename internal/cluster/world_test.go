@@ -212,25 +212,27 @@ func (w *world) join(name string, fed bool) *node {
 }
 
 // remembers makes a node believe that a touch has not happened, from its memory.
-func (w *world) remembers(n *node, touch storetest.Touch) {
+func (w *world) remembers(n *node, touch storetest.Touch) bool {
 	w.t.Helper()
 	for range 40 {
 		before := n.engine.reads.Load()
 		known, err := touch.Known(w.t.Context(), n.store)
 		if known || err != nil {
-			w.t.Fatalf("it is known before it happens (%v)", err)
+			w.t.Errorf("%s: it is known before it happens (%v)", touch.Name, err)
+			return false
 		}
 		if n.Fresh() && n.engine.reads.Load() == before {
-			return
+			return true
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
-	w.t.Fatal("the node asks the directory each time")
+	w.t.Errorf("%s: the node asks the directory each time", touch.Name)
+	return false
 }
 
 func (w *world) knows(n *node, touch storetest.Touch) {
 	w.t.Helper()
 	if known, err := touch.Known(w.t.Context(), n.store); !known || err != nil {
-		w.t.Errorf("a node accepts what another has ended (%v)", err)
+		w.t.Errorf("%s: a node accepts what another has ended (%v)", touch.Name, err)
 	}
 }
