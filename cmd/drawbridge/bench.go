@@ -193,7 +193,7 @@ func (m *leavers) timed(ctx context.Context, method, path string, in, out any, t
 		case err != nil:
 			return failed(exitUnreachable, "%w", err)
 		case resp.StatusCode == http.StatusTooManyRequests:
-			if err := patience(ctx, resp.Header.Get("Retry-After")); err != nil {
+			if err := waitFor(ctx, resp.Header.Get("Retry-After")); err != nil {
 				return err
 			}
 			continue
@@ -206,8 +206,8 @@ func (m *leavers) timed(ctx context.Context, method, path string, in, out any, t
 	}
 }
 
-// patience waits for as long as a server asks for, at least a second.
-func patience(ctx context.Context, seconds string) error {
+// waitFor waits for as long as a server asks for, at least a second.
+func waitFor(ctx context.Context, seconds string) error {
 	n, err := strconv.Atoi(seconds)
 	if err != nil || n < 1 || n > 60 {
 		n = 1
