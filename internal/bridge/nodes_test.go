@@ -6,6 +6,7 @@ import (
 
 	"github.com/drawbridge-id/drawbridge/internal/bridge"
 	"github.com/drawbridge-id/drawbridge/internal/store"
+	"github.com/drawbridge-id/drawbridge/oidc"
 )
 
 // among is an engine that says that other nodes write, too.
@@ -65,5 +66,29 @@ func TestAProofIsUsedOnceByTwoNodes(t *testing.T) {
 	again, err := b.UseProof(w.ctx, [16]byte{7}, until)
 	if err != nil || !first || again {
 		t.Errorf("used by one: %t, by the other: %t (%v)", first, again, err)
+	}
+}
+
+// A poll that waits at one node is answered soon by what another node writes.
+func TestAPollHearsOfWhatAnotherNodeWrites(t *testing.T) {
+	w := newWorld(t, func(w *world) {
+		w.clients = append(w.clients, oidc.Client{ID: "app"})
+		w.aroundStore = func(e store.Engine) store.Engine { return among{e} }
+	})
+	other := w.bridge
+	w.assemble()
+	tr := transmitting(t, w)
+	id := tr.stream("app", polled)
+	answers := make(chan map[string]any, 1)
+	go func() { answers <- tr.want(200, "app"+canRead, "POST", "/ssf/poll/"+id, "{}") }()
+	time.Sleep(100 * time.Millisecond) // it waits
+	w.clock.Add(time.Minute)
+	begun := time.Now()
+	w.do(other.VerifyStream(w.ctx, oidc.Client{ID: "app"}, id, "s"))
+	if sets, _ := (<-answers)["sets"].(map[string]any); len(sets) != 1 {
+		t.Errorf("answered %v", sets)
+	}
+	if took := time.Since(begun); took > 5*time.Second {
+		t.Errorf("it took %s", took)
 	}
 }

@@ -134,3 +134,23 @@ func TestServeLetsARunningRequestFinish(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Whoever is turned away is told when to come again, also by what knows of no such header.
+func TestWhoeverIsTurnedAwayIsToldWhenToComeAgain(t *testing.T) {
+	e, _ := edge(t, io.Discard)
+	for _, c := range []struct {
+		status     int
+		said, want string
+	}{{503, "", "1"}, {429, "", "1"}, {503, "60", "60"}, {500, "", ""}, {200, "", ""}} {
+		w := httptest.NewRecorder()
+		e.Wrap(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			if c.said != "" {
+				w.Header().Set("Retry-After", c.said)
+			}
+			w.WriteHeader(c.status)
+		})).ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+		if got := w.Header().Get("Retry-After"); got != c.want {
+			t.Errorf("%d with %q: Retry-After %q", c.status, c.said, got)
+		}
+	}
+}

@@ -217,4 +217,5 @@ begin
 	insert into audit_indexed (one, id) values (1, 0);
 	insert into relay (one, mark) values (1, 0);
 	insert into exceptions_pass (id, found, working, conn, person, looked) values (1, 0, 0, 0, 0, 0);
+	insert into reconciled (one, person, began_at, people, ended_at, last_people, differences) values (1, 0, 0, 0, 0, 0, 0);
 end $$`
