@@ -133,27 +133,32 @@ func TestANodeWithoutALeaseAsks(t *testing.T) {
 	}
 }
 
-// TestAPollThatHasLookedBeforeGivesNothingAfter: a node says that it is there and then reads. If its
-// reading is held up while another commits, it may come back late and renews from when it began:
-// the commit has waited for it.
-func TestAPollThatHasLookedBeforeGivesNothingAfter(t *testing.T) {
+// TestANodeThatComesBackIsWaitedFor: a node that was cut off says that it is there and then reads. A
+// commit that comes between its reading and its renewed lease finds it in the registry, and waits.
+func TestANodeThatComesBackIsWaitedFor(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	touch := storetest.Touches()[0]
 	a, b := w.join("a", false), w.join("b", false)
 	w.remembers(b, touch)
-	stall := make(chan struct{})
-	b.engine.stall.Store(&stall)
-	time.Sleep(lease.Every)
+	b.engine.deaf.Store(true)
+	time.Sleep(2 * (lease.Longest + lease.Life)) // nobody reckons with it any more
+	g := &gate{read: make(chan struct{}), open: make(chan struct{})}
+	b.engine.gate.Store(g)
+	b.engine.deaf.Store(false)
+	<-g.read // it has read that nothing has changed, and does not know yet that it has
 	done := make(chan error, 1)
 	go func() { done <- a.store.Update(t.Context(), touch.Do) }()
 	time.Sleep(lease.Every)
-	b.engine.stall.Store(nil)
-	close(stall)
+	b.engine.gate.Store(nil)
+	close(g.open)
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}
 	w.knows(b, touch)
+	if got := a.outcome(); got != cluster.Lapsed {
+		t.Errorf("the commit was %q, and nobody had said that they know", got)
+	}
 }
 
 // TestManyNodesAndCommitsAtOnce: whoever has been told that a session has ended finds it ended on

@@ -86,7 +86,15 @@ type engine struct {
 	deaf  atomic.Bool // polls fail
 	gone  atomic.Bool // so does everything else
 	stall atomic.Pointer[chan struct{}]
+	gate  atomic.Pointer[gate]
 	reads atomic.Int64 // views that did not go beside
+}
+
+// gate holds up a reading when it has been done.
+type gate struct {
+	once sync.Once
+	read chan struct{} // closed then
+	open chan struct{}
 }
 
 func (e *engine) Aside(ctx context.Context, write bool, fn func(store.Querier) error) error {
@@ -102,7 +110,12 @@ func (e *engine) Aside(ctx context.Context, write bool, fn func(store.Querier) e
 	if write {
 		return e.Engine.Update(ctx, "", fn, func() {})
 	}
-	return e.Engine.View(ctx, fn)
+	err := e.Engine.View(ctx, fn)
+	if g := e.gate.Load(); g != nil {
+		g.once.Do(func() { close(g.read) })
+		<-g.open
+	}
+	return err
 }
 
 func (e *engine) View(ctx context.Context, fn func(store.Querier) error) error {

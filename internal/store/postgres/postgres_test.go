@@ -5,6 +5,7 @@ package postgres
 import (
 	"testing"
 
+	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/store"
 	"github.com/drawbridge-id/drawbridge/internal/store/storetest"
 )
@@ -59,6 +60,50 @@ func TestNews(t *testing.T) {
 		t.Cleanup(func() { _ = raw.Close() })
 		return node(t, url), node(t, url), raw
 	})
+}
+
+// What is written first and committed last is not missed: transactions are numbered as they
+// begin, and seen as they end.
+func TestNewsOfWhoEndsLate(t *testing.T) {
+	url := migrated(t)
+	raw, err := OpenEngine(t.Context(), url, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = raw.Close() })
+	b := node(t, url)
+	if _, err := b.Follow(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	write := func(conn access.ConnectionID, then func()) error {
+		return raw.Update(t.Context(), conn, func(q store.Querier) error {
+			d := raw.Dialect()
+			_, err := q.Insert(`insert into news (txid, refs, at) values (` + d.Transaction + `, '[]', ` + d.Now + `)`)
+			then()
+			return err
+		}, func() {})
+	}
+	written, may, done := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+	go func() { done <- write("north", func() { close(written); <-may }) }()
+	<-written
+	if err := write("south", func() {}); err != nil {
+		t.Fatal(err)
+	}
+	follow := func(want int) {
+		t.Helper()
+		found, err := b.Follow(t.Context())
+		if err != nil || found.News != want || found.Begun {
+			t.Errorf("%+v (%v), want %d", found, err, want)
+		}
+	}
+	follow(1) // the second, which has a higher number
+	follow(0)
+	close(may)
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	follow(1)
+	follow(0)
 }
 
 // node is a store over a database that others may have open, too.
