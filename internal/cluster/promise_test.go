@@ -161,6 +161,29 @@ func TestANodeThatComesBackIsWaitedFor(t *testing.T) {
 	}
 }
 
+// TestALeaseCountsFromBeforeItsPoll: a poll that takes long gives what is left of a second from when it
+// was sent, and not a second from its answer.
+func TestALeaseCountsFromBeforeItsPoll(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	touch := storetest.Touches()[0]
+	a, b := w.join("a", false), w.join("b", false)
+	w.remembers(b, touch)
+	g := &gate{read: make(chan struct{}), open: make(chan struct{})}
+	b.engine.gate.Store(g)
+	<-g.read
+	done := make(chan error, 1)
+	go func() { done <- a.store.Update(t.Context(), touch.Do) }()
+	time.Sleep(lease.Life)
+	b.engine.deaf.Store(true) // no other poll comes
+	b.engine.gate.Store(nil)
+	close(g.open)
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	w.knows(b, touch)
+}
+
 // TestManyNodesAndCommitsAtOnce: whoever has been told that a session has ended finds it ended on
 // every node, whoever polls, joins and leaves meanwhile.
 func TestManyNodesAndCommitsAtOnce(t *testing.T) {
