@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 
 	"github.com/drawbridge-id/drawbridge/config"
+	"github.com/drawbridge-id/drawbridge/internal/api"
+	"github.com/drawbridge-id/drawbridge/internal/fault"
 	"github.com/drawbridge-id/drawbridge/internal/secret"
 	"github.com/drawbridge-id/drawbridge/internal/store"
 	"github.com/drawbridge-id/drawbridge/internal/store/postgres"
@@ -32,4 +34,20 @@ func onPostgres(cfg *config.Config, address string) error {
 	}
 	cfg.Database = config.Database{URL: secret.New(address), Pool: config.UsualPool, Migrate: true}
 	return postgres.Sound(address)
+}
+
+// examineDatabase tells what of a PostgreSQL is not as it should be, though it is good enough to
+// start on.
+func (a *app) examineDatabase(ctx context.Context, say finding) {
+	if a.cfg.Database.URL.Empty() {
+		return
+	}
+	found, err := postgres.Findings(ctx, a.cfg.Database.URL.Reveal())
+	if err != nil {
+		say(api.LevelFail, "look at the server and the log", "the database does not say how it is set up: %s", fault.KindOf(err))
+		return
+	}
+	for _, f := range found {
+		say(api.LevelWarn, "have whoever runs the database look at it", "the database: %s", f.Text)
+	}
 }

@@ -34,6 +34,7 @@ func (a *app) examine(ctx context.Context) []api.Finding {
 	} else {
 		say(api.LevelOK, "", "policy version %d, applied %s", policy.Version, policy.Applied.Local().Format(time.DateTime))
 	}
+	a.examineDatabase(ctx, say)
 	root, envelope := a.ring.Root()
 	examineRoot(root, envelope, time.Now(), say)
 	examineSigningKeys(a.ring.List(), a.ring.Schedule(), time.Now(), say)

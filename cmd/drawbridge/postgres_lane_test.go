@@ -18,6 +18,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/drawbridge-id/drawbridge/config"
+	"github.com/drawbridge-id/drawbridge/internal/store"
 )
 
 // The demo passes on PostgreSQL and Redis what it passes without. Without their servers this
@@ -152,9 +153,37 @@ func TestAVendorMovesToPostgresAndBackLane(t *testing.T) {
 	from := vendor(t)
 	one, many, back := sampleAt(t, from, ""), sampleAt(t, beside(t, from), strings.Replace(server, "{}", "moved", 1)), sampleAt(t, beside(t, from), "")
 	moves(t, one, many)
+	s, err := openStore(t.Context(), many)
+	if err != nil {
+		t.Fatal(err)
+	}
+	early := store.Position{}.String() // whoever followed revocations before begins anew
+	if c, err := s.Changes(t.Context(), "news."+early, 10); err != nil || c.Whole {
+		t.Errorf("a cursor of before the move is taken: %+v, %v", c, err)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
 	moves(t, many, back)
 	if file := exported(t, many); !strings.Contains(refusal(t, many, file), "the database is not empty") {
 		t.Error("it was imported twice")
+	}
+
+	// A backup of it is restored, not imported, and ends all that was given.
+	backup := filepath.Join(t.TempDir(), "backup")
+	quietly(t, many, func(c *cli, cfg *config.Config) error { return c.backup(t.Context(), cfg, backup) })
+	if err := createDatabase(server, "restored"); err != nil {
+		t.Fatal(err)
+	}
+	for _, to := range []*config.Config{sampleAt(t, beside(t, from), strings.Replace(server, "{}", "restored", 1)), sampleAt(t, beside(t, from), "")} {
+		if said := refusal(t, to, backup); !strings.Contains(said, "drawbridge db restore brings it back") {
+			t.Errorf("an import of a backup: %s", said)
+		}
+		said := quietly(t, to, func(c *cli, cfg *config.Config) error { return c.bringBack(t.Context(), cfg, backup, true) })
+		if !strings.Contains(said, "Everybody signs in again") {
+			t.Errorf("a restore says\n%s", said)
+		}
+		isSound(t, to)
 	}
 }
 

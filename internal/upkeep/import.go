@@ -56,6 +56,9 @@ func Import(ctx context.Context, e store.Engine, open func() (io.ReadCloser, err
 		if err := m.goOn(h.Counters); err != nil {
 			return err
 		}
+		if err := m.forgetNews(); err != nil {
+			return err
+		}
 		return last(q)
 	}, nil)
 	return h, done, err
@@ -287,4 +290,15 @@ func (m *importer) goOn(given map[string]int64) error {
 		}
 	}
 	return nil
+}
+
+// forgetNews makes every cursor in the news of before one that is too old: whoever follows
+// revocations begins anew, and misses none that was told where the rows came from.
+func (m *importer) forgetNews() error {
+	d := m.e.Dialect()
+	if !d.Shared {
+		return nil
+	}
+	_, err := m.q.Exec(`insert into news_trimmed (one, below) values (1, ` + d.Transaction + ` + 1) on conflict (one) do update set below = excluded.below`)
+	return err
 }
