@@ -103,6 +103,9 @@ func ofDatabase(err error) error {
 	if said := fault.DetailOf(err); said != "" {
 		return failed(code, "%s", said)
 	}
+	if code == exitUnreachable {
+		return failed(code, "the database does not answer: %w", err)
+	}
 	return &exit{code: code, err: err}
 }
 
