@@ -8,7 +8,7 @@ AXE_DIR := testdata/axe
 ORACLES_DIR := testdata/scim-oracles
 FUZZINPUTS ?= 10000
 
-.PHONY: demo build test unit race lint fuzz lanes browser conformance openid-client samples scim-oracles interop bench setup-browser setup-axe setup-node setup-oracles setup-samples setup-nginx setup-postgres postgres setup-redis redis torture torture-short clean
+.PHONY: demo build test unit race lint fuzz lanes browser conformance openid-client samples scim-oracles interop planted crash crash-whole bench setup-browser setup-axe setup-node setup-oracles setup-samples setup-nginx setup-postgres postgres setup-redis redis torture torture-short clean
 
 demo:
 	$(GO) run ./cmd/drawbridge demo
@@ -17,7 +17,7 @@ build:
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/drawbridge ./cmd/drawbridge
 
 # Everything: what needs Go alone, then the lanes that need a browser, Node and Python.
-test: lint unit race fuzz lanes
+test: lint unit race fuzz lanes planted crash
 
 unit:
 	$(GO) test ./...
@@ -33,6 +33,8 @@ lint:
 	$(GO) vet ./...
 	$(GO) vet -tags lanes ./...
 	$(GO) vet -tags interop ./internal/interop
+	$(GO) vet -tags planted ./internal/planted
+	$(GO) vet -tags failpoints ./internal/failpoint ./internal/crash
 
 # Some thousand inputs for every fuzz target; internal/archtest fails if a parsing package has none.
 fuzz:
@@ -52,6 +54,7 @@ torture-short: setup-postgres setup-redis
 
 torture: setup-postgres setup-redis
 	TORTURE_LONG=1 $(GO) test -tags lanes -count=1 -timeout 40m -v ./internal/torture
+	$(MAKE) crash-whole
 
 # The modules of the OpenID Foundation's suite by our own tests; make lanes runs them, too.
 conformance:
@@ -78,6 +81,19 @@ redis: setup-redis
 # program. RUN=Node runs the tests whose names have that in them, and no others.
 interop:
 	@GO="$(GO)" RUN="$(RUN)" sh .ci/interop
+
+# Bugs that stand in the code on purpose are brought to life one by one, and each must be
+# caught by the test that is named for it. BUG=refresh runs those with such a name alone.
+planted:
+	BUG="$(BUG)" $(GO) test -tags planted -count=1 -timeout 20m -v -run TestEveryPlantedBugIsCaught ./internal/planted
+
+# The program dies or fails at each point between two steps, and is asked what is left.
+crash: setup-postgres setup-redis
+	$(GO) test -tags failpoints -count=1 -timeout 20m ./internal/failpoint ./internal/crash
+
+# The same at every point in every way, which takes an hour and a half.
+crash-whole: setup-postgres setup-redis
+	CRASH_WHOLE=1 $(GO) test -tags failpoints -count=1 -timeout 4h -v ./internal/crash
 
 bench:
 	sh .ci/bench

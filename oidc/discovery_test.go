@@ -142,3 +142,18 @@ func TestPublishedDocumentsAreRevalidated(t *testing.T) {
 		}
 	}
 }
+
+// TestTG2_NoHeaderMovesTheIssuer: who we are is configured; nobody who sends a request
+// decides where others go next.
+func TestTG2_NoHeaderMovesTheIssuer(t *testing.T) {
+	w := newWorld()
+	for _, path := range []string{"/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"} {
+		want := w.do(call{path: path}).Body.String()
+		for name, value := range map[string]string{"X-Forwarded-Host": "evil.example", "X-Forwarded-Proto": "http", "X-Forwarded-Prefix": "/evil", "X-Forwarded-Port": "81", "X-Host": "evil.example",
+			"X-Original-Url": "https://evil.example/", "X-Original-Host": "evil.example", "Forwarded": "host=evil.example;proto=http", "X_forwarded_host": "evil.example"} {
+			if got := w.do(call{path: path, header: http.Header{name: {value}}}).Body.String(); got != want {
+				t.Errorf("%s with %s: %s says otherwise", path, name, value)
+			}
+		}
+	}
+}

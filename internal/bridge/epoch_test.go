@@ -24,6 +24,14 @@ func TestI13_EveryChangeOfActiveRaisesTheEpoch(t *testing.T) {
 			at = now
 		}
 	}
+	for _, active := range []string{"false", "true"} {
+		w.must(200, banksia, "PUT", "/Users/"+sam, `{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"userName":"sam@banksia.example","externalId":"oid-sam","active":`+active+`}`)
+		if now := w.epoch(sam); now <= at {
+			t.Errorf("after a PUT with active=%s the epoch is %d, and was %d", active, now, at)
+		} else {
+			at = now
+		}
+	}
 	w.patchUser(banksia, sam, `{"op":"replace","path":"active","value":true}`)
 	if now := w.epoch(sam); now != at {
 		t.Errorf("a change that changes nothing moved the epoch from %d to %d", at, now)

@@ -8,6 +8,7 @@ import (
 	"github.com/drawbridge-id/drawbridge/internal/fault"
 	"github.com/drawbridge-id/drawbridge/internal/hot"
 	"github.com/drawbridge-id/drawbridge/internal/lease"
+	"github.com/drawbridge-id/drawbridge/internal/planted"
 	"github.com/drawbridge-id/drawbridge/internal/store"
 )
 
@@ -112,6 +113,9 @@ func (n *Node) listen(ctx context.Context, at hot.Position) (hot.Position, error
 	if err != nil {
 		return at, err
 	}
+	if planted.Bug(planted.LeaseRenewedByFeed) {
+		n.renew(n.now())
+	}
 	return next, n.take(bounded, entries)
 }
 
@@ -142,12 +146,16 @@ func (n *Node) take(ctx context.Context, entries []hot.Entry) error {
 	if len(news) == 0 {
 		return nil
 	}
-	if err := n.cfg.Store.Hear(ctx, news...); err != nil {
-		return err
-	}
 	known := make([]int64, len(news))
 	for i, x := range news {
 		known[i] = x.ID
+	}
+	if planted.Bug(planted.AcknowledgedUnapplied) {
+		n.know(known)
+		pause(ctx, lease.Every)
+	}
+	if err := n.cfg.Store.Hear(ctx, news...); err != nil {
+		return err
 	}
 	n.know(known)
 	return nil

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/lease"
+	"github.com/drawbridge-id/drawbridge/internal/planted"
 	"github.com/drawbridge-id/drawbridge/internal/store"
 )
 
@@ -27,6 +28,9 @@ func (n *Node) Settle(news store.News) {
 	w := n.await(news.ID, began)
 	defer n.forget(news.ID)
 	n.announce(news)
+	if planted.Bug(planted.BarrierSkipped) {
+		return
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), lease.Longest)
 	defer cancel()
 	outcome := Lapsed

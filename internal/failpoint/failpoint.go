@@ -2,11 +2,12 @@
 // the build tag `failpoints` it is nothing: Hit is a constant nil. With it, a test can let
 // the program die, panic, fail or stand still at one of them:
 //
-//	DRAWBRIDGE_FAILPOINT=point:kill|panic|error|stall[:nth]   where, how, and at which passing (1 if it is not said)
-//	DRAWBRIDGE_FAILPOINT_ARMED=file                           the point sleeps until this file is there, and takes it away as it strikes
-//	DRAWBRIDGE_FAILPOINT_STALL=2s                             how long it stands still; 30 s if it is not said
+//	BRIDGE_FAILPOINT=point:kill|panic|error|stall[:nth]   where, how, and at which passing (1 if it is not said)
+//	BRIDGE_FAILPOINT_ARMED=file                           the point sleeps until this file is there, and takes it away as it strikes
+//	BRIDGE_FAILPOINT_STALL=2s                             how long it stands still; 30 s if it is not said
 //
-// It strikes once in the life of a process.
+// It strikes once in the life of a process. (The names do not begin with DRAWBRIDGE_, of which the
+// configuration knows every one.)
 package failpoint
 
 // Point is a place in the code.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -29,7 +30,7 @@ type strike struct {
 var asked = read(os.Getenv)
 
 func read(env func(string) string) *strike {
-	text := env("DRAWBRIDGE_FAILPOINT")
+	text := env("BRIDGE_FAILPOINT")
 	if text == "" {
 		return &strike{}
 	}
@@ -37,10 +38,10 @@ func read(env func(string) string) *strike {
 	if err != nil {
 		panic(err)
 	}
-	s.armed, s.stall = env("DRAWBRIDGE_FAILPOINT_ARMED"), 30*time.Second
-	if d := env("DRAWBRIDGE_FAILPOINT_STALL"); d != "" {
+	s.armed, s.stall = env("BRIDGE_FAILPOINT_ARMED"), 30*time.Second
+	if d := env("BRIDGE_FAILPOINT_STALL"); d != "" {
 		if s.stall, err = time.ParseDuration(d); err != nil {
-			panic(fmt.Errorf("DRAWBRIDGE_FAILPOINT_STALL: %w", err))
+			panic(fmt.Errorf("BRIDGE_FAILPOINT_STALL: %w", err))
 		}
 	}
 	return s
@@ -52,11 +53,11 @@ func parse(text string) (*strike, error) {
 		parts = append(parts, "1")
 	}
 	if len(parts) != 3 {
-		return nil, fmt.Errorf("DRAWBRIDGE_FAILPOINT is point:kill|panic|error|stall[:nth], not %q", text)
+		return nil, fmt.Errorf("BRIDGE_FAILPOINT is point:kill|panic|error|stall[:nth], not %q", text)
 	}
 	nth, err := strconv.Atoi(parts[2])
-	if err != nil || nth < 1 || !strings.Contains("kill panic error stall", parts[1]) {
-		return nil, fmt.Errorf("DRAWBRIDGE_FAILPOINT is point:kill|panic|error|stall[:nth], not %q", text)
+	if err != nil || nth < 1 || !slices.Contains([]string{"kill", "panic", "error", "stall"}, parts[1]) {
+		return nil, fmt.Errorf("BRIDGE_FAILPOINT is point:kill|panic|error|stall[:nth], not %q", text)
 	}
 	return &strike{point: Point(parts[0]), how: parts[1], left: nth}, nil
 }

@@ -3,7 +3,11 @@
 // are arguments.
 package lease
 
-import "time"
+import (
+	"time"
+
+	"github.com/drawbridge-id/drawbridge/internal/planted"
+)
 
 const (
 	// Life is how long a node believes what it remembers after a poll of the directory,
@@ -29,6 +33,9 @@ type Instant struct {
 // Since is what the clocks say has passed since an earlier instant: the longer of both, and more
 // than any Life if the wall clock was set back.
 func (i Instant) Since(earlier Instant) time.Duration {
+	if planted.Bug(planted.LeaseByMonotonicOnly) {
+		return i.Mono - earlier.Mono
+	}
 	wall := i.Wall.Round(0).Sub(earlier.Wall.Round(0))
 	if wall < 0 {
 		return 1<<63 - 1

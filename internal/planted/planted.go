@@ -1,6 +1,6 @@
 // Package planted names bugs that stand in the code on purpose, so that a test which
 // catches none of them is known. Without the build tag `planted` it is nothing: Bug is a
-// constant false. With it, the one that DRAWBRIDGE_PLANTED names is alive.
+// constant false. With it, the one that BRIDGE_PLANTED names is alive.
 //
 // Each is what went wrong in some product of this kind, at the place where it could go
 // wrong here. `make planted` brings each to life and expects the tests that are named for
@@ -78,4 +78,22 @@ const (
 	IssuerFromForwardedHost Name = "issuer-from-forwarded-host"
 	// SecondLeaf: a refresh token that has been exchanged gives another one.
 	SecondLeaf Name = "second-leaf"
+)
+
+// What several machines do to each other.
+const (
+	// RedisErrorAccepts: a code is redeemed though Redis has not said that it took it.
+	RedisErrorAccepts Name = "redis-error-accepts"
+	// RedisNothingAllows: what Redis has lost counts as never having been there.
+	RedisNothingAllows Name = "redis-nothing-allows"
+	// LeaseByMonotonicOnly: a machine that was frozen believes what it remembered.
+	LeaseByMonotonicOnly Name = "lease-by-monotonic-only"
+	// LeaseRenewedByFeed: who hears the feed believes what it remembers, and need not poll.
+	LeaseRenewedByFeed Name = "lease-renewed-by-feed"
+	// BarrierSkipped: a commit is answered before the other nodes know.
+	BarrierSkipped Name = "barrier-skipped"
+	// AcknowledgedUnapplied: a node says that it knows before it does.
+	AcknowledgedUnapplied Name = "acknowledged-unapplied"
+	// NewsForgotten: what a commit has changed is written nowhere for the others.
+	NewsForgotten Name = "news-forgotten"
 )

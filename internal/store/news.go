@@ -11,6 +11,7 @@ import (
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
+	"github.com/drawbridge-id/drawbridge/internal/planted"
 	"github.com/drawbridge-id/drawbridge/internal/session"
 )
 
@@ -94,7 +95,7 @@ type News struct {
 // tell writes what the transaction has changed, for the other nodes. What is new was
 // remembered by nobody.
 func (tx *Tx) tell() error {
-	if !tx.shared || tx.lost != nil {
+	if planted.Bug(planted.NewsForgotten) || !tx.shared || tx.lost != nil {
 		return nil
 	}
 	refs := make([]ref, 0, len(tx.touched))

@@ -11,6 +11,7 @@ import (
 	"github.com/drawbridge-id/drawbridge/internal/credential"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
 	"github.com/drawbridge-id/drawbridge/internal/hot"
+	"github.com/drawbridge-id/drawbridge/internal/planted"
 	"github.com/drawbridge-id/drawbridge/internal/session"
 )
 
@@ -123,6 +124,9 @@ func (e *Engine) ConsumeCode(ctx context.Context, d credential.Digest, by hot.Sh
 		used := recordOfCode(g.Remembered(), true)
 		return e.move(ctx, op, at, sealed, used, rankSpare, life(now, used.until()))
 	})
+	if planted.Bug(planted.RedisErrorAccepts) && outcome == hot.OK {
+		err = nil
+	}
 	if err != nil || outcome == hot.Unknown {
 		return hot.CodeGrant{}, hot.Unknown, err
 	}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/hot"
+	"github.com/drawbridge-id/drawbridge/internal/planted"
 )
 
 // redeemed remembers, of the codes that this node has redeemed and whose families it has yet to
@@ -46,5 +47,8 @@ func (r *redeemed) holds(family string, m mark) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	was, known := r.under[family]
+	if planted.Bug(planted.RedisNothingAllows) {
+		return true
+	}
 	return !known || was.mark.incarnation == m.incarnation
 }

@@ -178,3 +178,34 @@ func TestAPolicyOfAnOlderProgram(t *testing.T) {
 		t.Errorf("a decision of before the policy counts (%v)", err)
 	}
 }
+
+// What is acknowledged outlives a power cut: every commit is synced before it is answered.
+func TestI9_EveryCommitIsOnTheDisk(t *testing.T) {
+	e, err := OpenEngine(t.Context(), filepath.Join(t.TempDir(), "data.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := e.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	const full = 2 // https://www.sqlite.org/pragma.html#pragma_synchronous
+	err = e.Update(t.Context(), "", func(q store.Querier) error {
+		var synchronous int
+		var journal string
+		if err := q.QueryRow("pragma synchronous").Scan(&synchronous); err != nil {
+			return err
+		}
+		if err := q.QueryRow("pragma journal_mode").Scan(&journal); err != nil {
+			return err
+		}
+		if synchronous < full || journal != "wal" {
+			t.Errorf("the writer commits with synchronous=%d, journal_mode=%s", synchronous, journal)
+		}
+		return nil
+	}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+}
