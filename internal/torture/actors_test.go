@@ -130,7 +130,11 @@ func (a *actor) switching(p *person, browser *oidctest.Client) {
 			return err
 		})
 		before := eras.last()
-		a.rec.step(name, models.Step{Node: t.node, At: t.at, Asked: models.Asked{Verb: models.Switch, What: fmt.Sprint("s", n)}, Outcome: t.o})
+		asked := models.Asked{Verb: models.Switch, What: fmt.Sprint("s", n)}
+		a.rec.step(name, models.Step{Node: t.node, At: history.Span{From: t.at.From, To: t.at.From}, Asked: asked, Outcome: models.Accepted})
+		if asked.Verb = models.Switched; t.o != models.Unknown {
+			a.rec.step(name, models.Step{Node: t.node, At: history.Span{From: t.at.To, To: t.at.To}, Asked: asked, Outcome: t.o})
+		}
 		a.rec.ended(history.End{Key: eraOf(before.credential), What: "switched", Node: t.node, At: t.at, Acked: t.acked()})
 		if !t.acked() || !a.exchange(p, browser, code) {
 			return

@@ -28,7 +28,7 @@ func (w *world) suffer(t *testing.T, n nemesis) {
 	for _, d := range w.nodes {
 		d.ready(30 * time.Second)
 	}
-	for _, verb := range []string{"sign in", "deactivate", "leave", "refresh", "switch", "redeem"} {
+	for _, verb := range []string{"sign in", "deactivate", "leave", "refresh", "switch"} {
 		r.goes(verb, 1, 30*time.Second)
 	}
 	r.end()

@@ -7,13 +7,14 @@ import (
 	"github.com/anishathalye/porcupine"
 )
 
-// Add, Remove and Read are the verbs of a group, Switch and Stand those of a session.
+// Add, Remove and Read are the verbs of a group, the others those of a session.
 const (
-	Add    = "add"
-	Remove = "remove"
-	Read   = "read"
-	Switch = "switch"
-	Stand  = "stand"
+	Add      = "add"
+	Remove   = "remove"
+	Read     = "read"
+	Switch   = "switch"
+	Switched = "switched"
+	Stand    = "stand"
 )
 
 // Members is the life of a group's member set (I-17). Read gives the members of now, as
@@ -52,20 +53,28 @@ func changed(is string, asked Asked) string {
 	return Set(members)
 }
 
+// standing is what a session stands on, and the switch that is under way, if one is.
+type standing struct{ is, next string }
+
 // ActiveGrant is the life of what a session stands on (I-6), each switch with a name of its
-// own: Stand asks whether what was made by that switch is still accepted, which it is until
-// the next one, and never again.
+// own. Switch asks for one, and Switched is its answer: in between, or when no answer comes,
+// nobody can tell whether what was made before is still accepted, at one node or another.
+// Stand asks that: what was made by the last switch is accepted, and what was made before it
+// never again.
 func ActiveGrant(first string) porcupine.NondeterministicModel {
-	return model(first, func(is string, asked Asked, got Step) []string {
-		stands := is == asked.What
+	return model(standing{is: first}, func(s standing, asked Asked, got Step) []standing {
 		switch {
-		case asked.Verb == Stand && got.Outcome != Unknown && stands != (got.Outcome == Accepted):
+		case asked.Verb == Switch:
+			return []standing{{s.is, asked.What}}
+		case asked.Verb == Switched && got.Outcome == Accepted:
+			return []standing{{is: asked.What}}
+		case asked.Verb == Switched && got.Outcome == Refused:
+			return []standing{{is: s.is}}
+		case asked.Verb == Switched,
+			got.Outcome == Accepted && asked.What != s.is && asked.What != s.next,
+			got.Outcome == Refused && asked.What == s.is && s.next == "":
 			return nil
-		case asked.Verb == Stand || got.Outcome == Refused:
-			return []string{is}
-		case got.Outcome == Accepted:
-			return []string{asked.What}
 		}
-		return []string{is, asked.What}
+		return []standing{s}
 	})
 }

@@ -34,9 +34,12 @@ func TestModels(t *testing.T) {
 		{"a member comes late", "0- add a: no answer; 2-3 read: accepted; 4-5 read: accepted a", Members(), porcupine.Ok},
 		{"a member flickers", "0- add a: no answer; 2-3 read: accepted a; 4-5 read: accepted; 6-7 read: accepted a", Members(), porcupine.Illegal},
 		{"a stale read", "0-1 remove a: accepted; 2-3 read: accepted a", Members("a"), porcupine.Illegal},
-		{"a switch ends what was before", "0-1 switch s1: accepted; 2-3 stand s0: refused; 2-3 stand s1: accepted", ActiveGrant("s0"), porcupine.Ok},
-		{"another node knows the place before", "0-1 switch s1: accepted; 2-3 stand s0: accepted", ActiveGrant("s0"), porcupine.Illegal},
-		{"two places at once", "0-5 switch s1: accepted; 1-2 stand s1: accepted; 3-4 stand s0: accepted", ActiveGrant("s0"), porcupine.Illegal},
+		{"a switch ends what was before", "0-0 switch s1: accepted; 1-1 switched s1: accepted; 2-3 stand s0: refused; 2-3 stand s1: accepted", ActiveGrant("s0"), porcupine.Ok},
+		{"nodes differ while a switch is under way", "0-0 switch s1: accepted; 1-2 stand s0: refused; 3-4 stand s0: accepted; 5-5 switched s1: accepted; 6-7 stand s0: refused", ActiveGrant("s0"), porcupine.Ok},
+		{"another node knows the place before", "0-0 switch s1: accepted; 1-1 switched s1: accepted; 2-3 stand s0: accepted", ActiveGrant("s0"), porcupine.Illegal},
+		{"what was switched to is refused", "0-0 switch s1: accepted; 1-1 switched s1: accepted; 2-3 stand s1: refused", ActiveGrant("s0"), porcupine.Illegal},
+		{"a switch without an answer", "0-0 switch s1: accepted; 1-2 stand s0: refused; 3-4 stand s0: accepted", ActiveGrant("s0"), porcupine.Ok},
+		{"a switch that was refused", "0-0 switch s1: accepted; 1-1 switched s1: refused; 2-3 stand s0: refused", ActiveGrant("s0"), porcupine.Illegal},
 		{"what stands is refused", "0-1 stand s0: refused", ActiveGrant("s0"), porcupine.Illegal},
 	} {
 		t.Run(row.name, func(t *testing.T) {
