@@ -14,7 +14,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver pgx
 	_ "modernc.org/sqlite"             // the driver sqlite
@@ -80,7 +79,7 @@ func first(all []string) []string { return all[:min(len(all), 10)] }
 // settled waits until nobody is to be decided anew, and the trail is sealed.
 func (w *world) settled(t testing.TB) {
 	t.Helper()
-	within(t, 30*time.Second, "all is decided", func() error {
+	within(t, patience, "all is decided", func() error {
 		var said struct {
 			Waiting      int64 `json:"waiting"`
 			LargeChanges int   `json:"large_changes"`
@@ -93,7 +92,7 @@ func (w *world) settled(t testing.TB) {
 		}
 		return nil
 	})
-	within(t, 30*time.Second, "the trail is sealed", func() error {
+	within(t, patience, "the trail is sealed", func() error {
 		db, err := w.database()
 		if err != nil {
 			return err

@@ -28,7 +28,7 @@ func TestTheDiskOfPostgreSQLIsFull(t *testing.T) {
 		if p.gone() {
 			p.start()
 		}
-		within(t, 30*time.Second, "PostgreSQL writes again", func() error { return p.try("drawbridge", "create temporary table t (i int)") })
+		within(t, patience, "PostgreSQL writes again", func() error { return p.try("drawbridge", "create temporary table t (i int)") })
 	}})
 }
 

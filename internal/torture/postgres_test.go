@@ -83,7 +83,7 @@ func (s *pgServer) start() {
 	}
 	started := s.process
 	s.t.Cleanup(func() { _ = started.end(syscall.SIGINT, 10*time.Second) }) //nolint:errcheck // it may be gone
-	if err := awaited(30*time.Second, func() error { return s.try("postgres", "select 1") }); err != nil {
+	if err := awaited(patience, func() error { return s.try("postgres", "select 1") }); err != nil {
 		s.t.Fatalf("PostgreSQL does not answer: %v\n%s", err, s.said())
 	}
 }
@@ -131,7 +131,7 @@ func (s *pgServer) standby(dir string) *pgServer {
 	other.start()
 	s.admin("postgres", "alter system set synchronous_standby_names = 'standby'")
 	s.admin("postgres", "select pg_reload_conf()")
-	within(s.t, 20*time.Second, "the standby follows", func() error {
+	within(s.t, patience, "the standby follows", func() error {
 		return s.try("postgres", `do $$ begin if not exists (select from pg_stat_replication where sync_state = 'sync') then raise 'not yet'; end if; end $$`)
 	})
 	return other
@@ -140,8 +140,8 @@ func (s *pgServer) standby(dir string) *pgServer {
 // promote makes a standby the server.
 func (s *pgServer) promote() {
 	s.t.Helper()
-	within(s.t, 20*time.Second, "the standby is promoted", func() error { return s.try("postgres", "select pg_promote()") })
-	within(s.t, 20*time.Second, "the promoted standby writes", func() error {
+	within(s.t, patience, "the standby is promoted", func() error { return s.try("postgres", "select pg_promote()") })
+	within(s.t, patience, "the promoted standby writes", func() error {
 		return s.try("postgres", "alter system reset synchronous_standby_names")
 	})
 	s.admin("postgres", "select pg_reload_conf()")

@@ -23,7 +23,7 @@ func TestACustomerIsAnsweredTheSameWhateverOthersDo(t *testing.T) {
 	defer r.end()
 	quiet := w.script(t)
 	r.everybody(0)
-	r.goes("sign in", 5, 30*time.Second)
+	r.goes("sign in", 5, patience)
 	for range pick(3, 20) {
 		if found := history.Diverge(quiet, w.script(t)); found != "" {
 			t.Errorf("I-7: beside others, and first alone:\n%s", found)

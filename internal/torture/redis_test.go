@@ -44,7 +44,7 @@ func (s *redisServer) start() {
 		s.t.Fatal(err)
 	}
 	s.t.Cleanup(s.process.kill)
-	if err := awaited(10*time.Second, func() error { _, err := s.try("PING"); return err }); err != nil {
+	if err := awaited(patience, func() error { _, err := s.try("PING"); return err }); err != nil {
 		s.t.Fatalf("Redis does not answer: %v\n%s", err, s.said())
 	}
 }
@@ -106,7 +106,7 @@ func (s *redisServer) copy(from, to string) {
 func (s *redisServer) replica(dir string) *redisServer {
 	s.t.Helper()
 	other := newRedis(s.t, dir, "--replicaof", fmt.Sprintf("127.0.0.1 %d", s.port))
-	within(s.t, 20*time.Second, "the replica follows", func() error {
+	within(s.t, patience, "the replica follows", func() error {
 		said, err := other.try("INFO", "replication")
 		if err == nil && !strings.Contains(fmt.Sprint(said), "master_link_status:up") {
 			err = errors.New("not yet")

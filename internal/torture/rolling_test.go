@@ -23,7 +23,7 @@ func TestNodesLeaveAndJoinWithoutAFailedRequest(t *testing.T) {
 	w := newWorld(t, 3)
 	r := w.newRun(t)
 	defer r.end()
-	within(t, 10*time.Second, "the balancer knows three nodes", func() error {
+	within(t, patience, "the balancer knows three nodes", func() error {
 		if n := w.front.standing(); n < 3 {
 			return fmt.Errorf("it knows %d", n)
 		}
@@ -48,7 +48,7 @@ func TestNodesLeaveAndJoinWithoutAFailedRequest(t *testing.T) {
 		}
 	}
 	for _, verb := range []string{"sign in", "deactivate", "refresh", introspection} {
-		r.goes(verb, 2, 20*time.Second)
+		r.goes(verb, 2, patience)
 	}
 	r.end()
 	r.rec.judge(t, strict)

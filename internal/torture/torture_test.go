@@ -22,14 +22,14 @@ func (w *world) suffer(t *testing.T, n nemesis) {
 	r := w.newRun(t)
 	defer r.end()
 	r.everybody(n.impatient)
-	r.goes("sign in", 5, 30*time.Second)
+	r.goes("sign in", 5, patience)
 	r.pass(pick(time.Second, 4*time.Second))
 	n.hurt(r)
 	for _, d := range w.nodes {
-		d.ready(30 * time.Second)
+		d.ready()
 	}
 	for _, verb := range []string{"sign in", "deactivate", "leave", "refresh", "switch"} {
-		r.goes(verb, 1, 30*time.Second)
+		r.goes(verb, 1, patience)
 	}
 	r.end()
 	excused := strict

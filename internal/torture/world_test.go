@@ -69,12 +69,12 @@ func newWorldOn(t testing.TB, n int, p *pgServer, r *redisServer) *world {
 		w.add(i)
 	}
 	w.nodes[0].start() // makes keys and applies the policy
-	w.nodes[0].ready(30 * time.Second)
+	w.nodes[0].ready()
 	for _, d := range w.nodes[1:] {
 		d.start()
 	}
 	for _, d := range w.nodes[1:] {
-		d.ready(30 * time.Second)
+		d.ready()
 	}
 	w.connect()
 	t.Cleanup(func() {
