@@ -42,6 +42,7 @@ fuzz:
 
 lanes: setup-browser setup-axe setup-node setup-oracles setup-samples setup-nginx setup-postgres setup-redis
 	$(GO) test -tags lanes -count=1 -timeout 15m ./cmd/drawbridge ./scim/oracles ./internal/store/postgres ./internal/hot/redis
+	@$(MAKE) --no-print-directory torture-short
 
 browser: setup-browser setup-axe
 	$(GO) test -tags lanes -count=1 -run 'Browser' ./cmd/drawbridge

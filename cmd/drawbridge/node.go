@@ -33,7 +33,7 @@ func (a *app) joinNodes(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	c := cluster.Config{Store: a.store, Name: name, Version: version(), Alone: true, Settled: a.nodes.settled, Polled: a.nodes.polled,
+	c := cluster.Config{Store: a.store, Name: name, Version: version(), Alone: true, Clocks: clocks(), Settled: a.nodes.settled, Polled: a.nodes.polled,
 		Observe: func(op string, err error) { a.log.Warn("node", zap.String("op", op), zap.Error(err)) }}
 	if shared, ok := a.hot.(*redis.Engine); ok {
 		c.Alone, c.Feed = false, hot.Feed(shared.Feed(feedOfNews))
@@ -43,6 +43,15 @@ func (a *app) joinNodes(ctx context.Context) (err error) {
 	}
 	a.works = cluster.Works{Store: a.store, Node: a.node.ID(), Observe: func(err error) { a.log.Warn("lease of work", zap.Error(err)) }}
 	return nil
+}
+
+// clocks looks at both clocks of this machine.
+func clocks() func() lease.Instant {
+	began := now()
+	return func() lease.Instant {
+		t := now()
+		return lease.Instant{Mono: t.Sub(began), Wall: t.Round(0)}
+	}
 }
 
 // listNodes is what the admin API tells of nodes; nil where there is one.

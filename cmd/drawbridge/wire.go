@@ -121,7 +121,7 @@ func open(ctx context.Context, cfg *config.Config, s setting) (_ *app, err error
 	a.outside = egress.Options{InsecureAllowLoopback: s.insecureLoopbackEgress}
 	client := egress.New(a.outside)
 	issuer := credential.NewIssuer(cfg.Server.PublicURL, a.ring.Keyring)
-	if a.upstreams, err = upstream.New(client, issuer.ClientAssertion, providers(cfg), time.Now); err != nil {
+	if a.upstreams, err = upstream.New(client, issuer.ClientAssertion, providers(cfg), now); err != nil {
 		return nil, err
 	}
 	if err := a.openBridge(ctx, issuer, client); err != nil {
@@ -134,7 +134,7 @@ func open(ctx context.Context, cfg *config.Config, s setting) (_ *app, err error
 func (a *app) openKeys(ctx context.Context) (*keys.Ring, error) {
 	k := a.cfg.Keys
 	return keys.Open(ctx, keys.Config{Root: rootOf(a.cfg), Rows: keyRows{a.store},
-		Schedule: keys.Schedule{Rotate: k.Rotate, PublishAhead: k.PublishAhead, Keep: k.Keep}, Now: time.Now, Shared: a.store.Shared(),
+		Schedule: keys.Schedule{Rotate: k.Rotate, PublishAhead: k.PublishAhead, Keep: k.Keep}, Now: now, Shared: a.store.Shared(),
 		Observe: func(err error) { a.log.Warn("signing keys", zap.Error(err)) }})
 }
 
@@ -163,7 +163,7 @@ func (a *app) openBridge(ctx context.Context, issuer *credential.Issuer, client 
 		Assertions: a.assertions, Trust: trusts, URL: a.cfg.Server.PublicURL,
 		Probes: bridge.Probes{Voucher: a.upstreams, Key: ring.UpstreamKey(),
 			Asked: func(c access.ConnectionID, outcome string) { a.metrics.asked(c, outcome) }},
-		Clients: clients(a.cfg), Lives: lives, Now: time.Now,
+		Clients: clients(a.cfg), Lives: lives, Now: now,
 		Observe: func(op string, err error) { a.log.Warn("background work", zap.String("op", op), zap.Error(err)) },
 		Alarmed: func(conn access.ConnectionID, kind string) { a.metrics.alarmed(conn, kind) }}) // background work, which begins when all is open
 	if err != nil {
@@ -171,8 +171,8 @@ func (a *app) openBridge(ctx context.Context, issuer *credential.Issuer, client 
 	}
 	a.steward = steward.New(a.bridge).Of(handover.Vendor{Name: a.cfg.Vendor.Name, Support: a.cfg.Vendor.Support.Name, Email: a.cfg.Vendor.Support.Email, Hours: a.cfg.Vendor.Support.Hours})
 	heard := func(c access.ConnectionID, kind, outcome string) { a.metrics.heard(c, kind, outcome) }
-	a.inbound = inbound.New(inbound.Config{Base: a.cfg.Server.PublicURL, Client: client, Signed: a.upstreams, Ends: a.bridge, Now: time.Now, Counted: heard, Observe: a.observed}, sources(a.cfg))
-	a.receiver = inbound.NewReceiver(inbound.ReceiverConfig{Base: a.cfg.Server.PublicURL, Client: client, Ends: a.bridge, Streams: a.bridge, Prove: issuer.ClientAssertion, Now: time.Now,
+	a.inbound = inbound.New(inbound.Config{Base: a.cfg.Server.PublicURL, Client: client, Signed: a.upstreams, Ends: a.bridge, Now: now, Counted: heard, Observe: a.observed}, sources(a.cfg))
+	a.receiver = inbound.NewReceiver(inbound.ReceiverConfig{Base: a.cfg.Server.PublicURL, Client: client, Ends: a.bridge, Streams: a.bridge, Prove: issuer.ClientAssertion, Now: now,
 		Counted: heard, Observe: a.observed}, listenings(a.cfg))
 	if err := a.openDeliveries(issuer); err != nil {
 		return err
@@ -198,16 +198,16 @@ func (a *app) route(ring *keys.Ring) error {
 		reg.MustRegister(newHotMetrics(shared)...)
 	}
 	from := httpserver.Proxies(a.cfg.Server.TrustedProxies).Client
-	a.recorder = recorder.New(recorder.Config{Store: a.store, Marks: ring.MarkKey(), Keep: a.cfg.Server.SCIMLog, Now: time.Now,
+	a.recorder = recorder.New(recorder.Config{Store: a.store, Marks: ring.MarkKey(), Keep: a.cfg.Server.SCIMLog, Now: now,
 		Dropped: metrics.droppedFromLog, Failed: func(err error) { a.log.Warn("log of SCIM requests", zap.Error(err)) }})
 	observe := a.observed
-	doors := httpserver.NewDoors(httpserver.DoorConfig{SignIns: a.cfg.Server.SignInRate, Failures: a.cfg.Server.ClientFailures, From: from, Now: time.Now, Refused: metrics.turnedAway})
-	proofs := oidc.NewProofs(oidc.ProofConfig{Issuer: base, Nonces: ring.NonceKey(), RequireNonce: a.cfg.Sessions.DPoPNonce, Now: time.Now, Nodes: a.proofMemory()})
+	doors := httpserver.NewDoors(httpserver.DoorConfig{SignIns: a.cfg.Server.SignInRate, Failures: a.cfg.Server.ClientFailures, From: from, Now: now, Refused: metrics.turnedAway})
+	proofs := oidc.NewProofs(oidc.ProofConfig{Issuer: base, Nonces: ring.NonceKey(), RequireNonce: a.cfg.Sessions.DPoPNonce, Now: now, Nodes: a.proofMemory()})
 	pages := console.New(console.Config{Base: base, Product: console.Public(a.cfg.Vendor.Name), Support: console.Public(support(a.cfg.Vendor.Support)),
 		SignIns: a.bridge, Own: a.bridge, Finder: a.bridge, Grants: a.bridge, Proofs: proofs, Requests: a.hot, Clients: a.bridge, Codes: a.bridge, Upstream: a.upstreams,
-		Doors: doors, Now: time.Now, Reference: bridge.RequestID, Observe: a.observePage})
+		Doors: doors, Now: now, Reference: bridge.RequestID, Observe: a.observePage})
 	provider := oidc.New(oidc.Config{Issuer: base, Clients: a.bridge, Requests: a.hot, Browsers: a.bridge, Switcher: a.bridge, Tokens: a.bridge, Profiles: a.bridge,
-		Codes: a.bridge, Services: a.bridge, Applications: a.bridge, Feed: a.bridge, Proofs: proofs, ClientAddr: from, Doors: doors, Interaction: pages, JWKS: ring.JWKS, ACRValues: a.acrValues, Now: time.Now, CookieName: console.SessionCookie(strings.HasPrefix(base, "https://")),
+		Codes: a.bridge, Services: a.bridge, Applications: a.bridge, Feed: a.bridge, Proofs: proofs, ClientAddr: from, Doors: doors, Interaction: pages, JWKS: ring.JWKS, ACRValues: a.acrValues, Now: now, CookieName: console.SessionCookie(strings.HasPrefix(base, "https://")),
 		Observe: observe})
 	mux := http.NewServeMux()
 	pages.Routes(mux)
@@ -223,8 +223,8 @@ func (a *app) route(ring *keys.Ring) error {
 		Steward: a.steward, Proofs: proofs, Failed: func(r *http.Request) time.Duration { return doors.FailedClient(r, apiDoor) }, Observe: observe})
 	mux.Handle(api.Prefix+"/", admin)
 	mux.Handle("GET "+config.SchemaPath, serveSchema())
-	edge := httpserver.Edge{Log: a.log, Metrics: httpserver.NewMetrics(reg), Now: time.Now, Tag: tagged, Route: routeOf}
-	front := scim.New(scim.Config{Gate: a.bridge, Selves: a.bridge, PublicURL: base, Rate: admission.Rate(a.cfg.Server.SCIMRate), Now: time.Now, ClientAddr: from, Observe: a.observeSCIM(metrics)})
+	edge := httpserver.Edge{Log: a.log, Metrics: httpserver.NewMetrics(reg), Now: now, Tag: tagged, Route: routeOf}
+	front := scim.New(scim.Config{Gate: a.bridge, Selves: a.bridge, PublicURL: base, Rate: admission.Rate(a.cfg.Server.SCIMRate), Now: now, ClientAddr: from, Observe: a.observeSCIM(metrics)})
 	a.public = edge.Wrap(besideMux(front, mux))
 	a.operations = httpserver.Operations(reg, api.Prefix, edge.Wrap(admin), a.checks()...)
 	return nil
@@ -248,13 +248,13 @@ func (a *app) openDeliveries(issuer *credential.Issuer) error {
 	if err != nil {
 		return err
 	}
-	a.webhooks = deliver.Webhooks{All: hooks, HTTP: client, Now: time.Now}
-	logouts := deliver.Logouts{Applications: a.bridge, Signer: issuer, HTTP: client, Now: time.Now}
-	a.deliver = deliver.New(deliver.Config{Store: a.store, Now: time.Now, Node: a.works.Node,
-		Senders: map[string]deliver.Sender{deliver.KindLogout: logouts, bridge.KindSignal: deliver.Signals{Streams: a.bridge, HTTP: client, Now: time.Now},
+	a.webhooks = deliver.Webhooks{All: hooks, HTTP: client, Now: now}
+	logouts := deliver.Logouts{Applications: a.bridge, Signer: issuer, HTTP: client, Now: now}
+	a.deliver = deliver.New(deliver.Config{Store: a.store, Now: now, Node: a.works.Node,
+		Senders: map[string]deliver.Sender{deliver.KindLogout: logouts, bridge.KindSignal: deliver.Signals{Streams: a.bridge, HTTP: client, Now: now},
 			bridge.KindWebhook: a.webhooks},
 		Observe: func(err error) { a.log.Warn("delivery", zap.Error(err)) }})
-	a.relay = outbox.New(outbox.Config{Store: a.store, Now: time.Now, Written: func() { a.deliver.Wake(); a.bridge.DeliveriesWritten() },
+	a.relay = outbox.New(outbox.Config{Store: a.store, Now: now, Written: func() { a.deliver.Wake(); a.bridge.DeliveriesWritten() },
 		Observe: func(err error) { a.log.Warn("outbox", zap.Error(err)) }}, logouts, a.bridge.Signals(), a.webhooks)
 	return nil
 }

@@ -47,7 +47,7 @@ func badForAll(do func(*node)) func(*run) {
 func links() []nemesis {
 	return []nemesis{
 		{name: "node cut from PostgreSQL", inShort: true, hurt: bad(func(d *node) { d.database.cut() })},
-		{name: "node cut from Redis", inShort: true, hurt: bad(func(d *node) { d.hot.cut() })},
+		{name: "node cut from Redis", hurt: bad(func(d *node) { d.hot.cut() })},
 		{name: "node cut from everything", hurt: bad(func(d *node) {
 			d.database.cut()
 			d.hot.cut()
@@ -65,6 +65,16 @@ func links() []nemesis {
 		{name: "slow Redis", hurt: badForAll(func(d *node) { d.hot.slow(120, 100) })},
 		{name: "resets to PostgreSQL", hurt: bad(func(d *node) { d.database.reset(150) })},
 		{name: "resets to Redis", hurt: bad(func(d *node) { d.hot.reset(150) })},
+	}
+}
+
+// skewed sets one node's wall clock for a while.
+func skewed(off time.Duration) func(*run) {
+	return func(r *run) {
+		v := r.victim()
+		v.set(off)
+		r.pass(hurting())
+		v.set(0)
 	}
 }
 
@@ -104,7 +114,9 @@ func processes() []nemesis {
 			v.env = nil
 			v.again()
 		}},
-		{name: "identity providers that hang up", inShort: true, impatient: 30 * time.Millisecond, hurt: func(r *run) { r.pass(hurting()) }},
+		{name: "a clock an hour ahead", skewed: true, hurt: skewed(time.Hour)},
+		{name: "a clock an hour behind", skewed: true, inShort: true, hurt: skewed(-time.Hour)},
+		{name: "identity providers that hang up", impatient: 30 * time.Millisecond, hurt: func(r *run) { r.pass(hurting()) }},
 		{name: "identity providers that hang up while a node is cut from Redis", impatient: 30 * time.Millisecond, hurt: bad(func(d *node) { d.hot.cut() })},
 		{name: "identity providers that hang up while a node is half-open to Redis", inShort: true, impatient: 60 * time.Millisecond, hurt: bad(func(d *node) { d.hot.halfOpen() })},
 	}

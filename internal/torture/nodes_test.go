@@ -78,7 +78,7 @@ func newNode(t testing.TB, n int, dir string) *node {
 func (d *node) start() {
 	d.t.Helper()
 	var err error
-	env := append([]string{"LANES_LOOPBACK=1"}, d.env...)
+	env := append([]string{"LANES_LOOPBACK=1", "LANES_CLOCK=" + filepath.Join(d.dir, "clock")}, d.env...)
 	d.process, err = launch(d.dir, d.name, nil, env, d.program, "serve", "--config", filepath.Join(d.dir, "drawbridge.yaml"))
 	if err != nil {
 		d.t.Fatal(err)
@@ -132,6 +132,19 @@ func (d *node) pause() {
 func (d *node) proceed() {
 	if err := d.signal(syscall.SIGCONT); err != nil {
 		d.t.Error(err)
+	}
+}
+
+// set puts the node's wall clock so much before or behind the machine's.
+func (d *node) set(off time.Duration) {
+	d.t.Helper()
+	path := filepath.Join(d.dir, "clock")
+	err := os.WriteFile(path+".new", []byte(fmt.Sprint(int64(off/time.Second))), 0o600)
+	if err == nil {
+		err = os.Rename(path+".new", path)
+	}
+	if err != nil {
+		d.t.Fatal(err)
 	}
 }
 

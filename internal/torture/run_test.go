@@ -153,5 +153,8 @@ func (r *recorder) keysOf(id string) []string {
 // forgiving excuses the refusals that lost records make: whoever loses a family signs in again.
 func forgiving(u history.Use) bool { return u.Door == refreshing }
 
+// everything is excused where a clock is wrong: who judges by it may refuse, never accept.
+func everything(history.Use) bool { return true }
+
 // strict excuses nothing.
 func strict(history.Use) bool { return false }

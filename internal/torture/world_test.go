@@ -131,6 +131,9 @@ server:
   data: {{.Node.Data}}
   log: { level: warn }
   leave: 1s
+{{- if not .Node.Alone}}
+  node: {{.Node.Name}}
+{{- end}}
 keys: { root: { file: {{.World.RootKey}} } }
 {{- if not .Node.Alone}}
 database: { url: "postgres://drawbridge@{{.Node.Database}}/drawbridge?sslmode=disable" }
