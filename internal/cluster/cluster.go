@@ -28,9 +28,8 @@ type Config struct {
 	Feed    hot.Feed // nil: there is none, and every commit waits for the leases of others
 	Name    string   // for people
 	Version string
-	Alone   bool // it must be the only node
-	// Clocks looks at both clocks; nil: this machine's.
-	Clocks func() lease.Instant
+	Alone   bool                 // it must be the only node
+	Clocks  func() lease.Instant // looks at both clocks of this machine
 	// Observe is told of what nobody waits for; nil: nobody.
 	Observe func(op string, err error)
 	// Settled is told how long each commit waited for others, and why no longer: one of the
@@ -84,9 +83,6 @@ func Join(ctx context.Context, c Config) (*Node, error) {
 	n := &Node{cfg: c, id: credential.NewID("node"), started: time.Now(), now: c.Clocks, out: make(chan hot.Entry, queued), again: make(chan struct{}, 1),
 		waiting: map[int64]*waiter{}}
 	n.lease.Store(&lease.Lease{})
-	if n.now == nil {
-		n.now = machine()
-	}
 	if n.cfg.Observe == nil {
 		n.cfg.Observe = func(string, error) {}
 	}
@@ -106,15 +102,6 @@ func Join(ctx context.Context, c Config) (*Node, error) {
 		n.loops.Go(func() { n.listens(running) })
 	}
 	return n, nil
-}
-
-// machine looks at this machine's clocks.
-func machine() func() lease.Instant {
-	began := time.Now()
-	return func() lease.Instant {
-		now := time.Now()
-		return lease.Instant{Mono: now.Sub(began), Wall: now.Round(0)}
-	}
 }
 
 // register waits a little for a node that was here before and may not be beside this one: it

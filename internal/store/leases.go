@@ -4,8 +4,6 @@ import (
 	"database/sql"
 	"errors"
 	"time"
-
-	"github.com/drawbridge-id/drawbridge/internal/fault"
 )
 
 // Lease is a piece of work that one node does at a time.
@@ -46,21 +44,6 @@ func (tx *Tx) RenewLease(l Lease, life time.Duration) (held bool, err error) {
 func (tx *Tx) ReleaseLease(l Lease) error {
 	_, err := tx.exec("store.ReleaseLease", `update leases set until_at = 0 where work = $1 and node = $2 and term = $3`, l.Work, l.Node, l.Term)
 	return err
-}
-
-// HoldLease fails with fault.Stale if the work has been taken by another since: whoever was
-// slow writes nothing in their name.
-func (tx *Tx) HoldLease(l Lease) error {
-	const op = "store.HoldLease"
-	var term int64
-	err := tx.q.QueryRow(`select term from leases where work = $1`, l.Work).Scan(&term)
-	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return tx.failed(err, op)
-	}
-	if term != l.Term {
-		return fault.New(fault.Stale, op, "the work %q has been taken by another node", l.Work)
-	}
-	return nil
 }
 
 // Leases lists who does which work, by its name.

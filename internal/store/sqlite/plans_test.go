@@ -267,7 +267,7 @@ func leaseRows(tx *store.Tx) error {
 	_, err8 := tx.UseProof([16]byte{1}, crashDay, crashDay)
 	_, err9 := tx.ClaimUpstreamTokens(crashDay, crashDay, 10)
 	err = errors.Join(err, err8, err9, tx.ForgetProof([16]byte{1}))
-	return errors.Join(err, err2, err3, err4, err5, err6, err7, tx.MoveReconciled(at, at), tx.HoldLease(l), tx.ReleaseLease(l))
+	return errors.Join(err, err2, err3, err4, err5, err6, err7, tx.MoveReconciled(at, at), tx.ReleaseLease(l))
 }
 
 // registerRows does everything with the certification register.
