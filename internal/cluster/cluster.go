@@ -62,9 +62,9 @@ type Node struct {
 	mu       sync.Mutex // guards what follows
 	left     bool
 	seen     lease.Sightings
-	waiting  map[int64]*waiter // commits of this node, by their news
-	owed     []int64           // news too large for the feed: acknowledged after a poll that begins now
-	last     store.Followed    // of the latest poll that found something
+	waiting  map[int64][]*waiter // whoever waits for nodes to know, by the news
+	owed     []int64             // news too large for the feed: acknowledged after a poll that begins now
+	last     store.Followed      // of the latest poll that found something
 }
 
 const (
@@ -81,7 +81,7 @@ const (
 // fault.Conflict with store.ReasonNodeAlone if another node is there and may not be.
 func Join(ctx context.Context, c Config) (*Node, error) {
 	n := &Node{cfg: c, id: credential.NewID("node"), started: time.Now(), now: c.Clocks, out: make(chan hot.Entry, queued), again: make(chan struct{}, 1),
-		waiting: map[int64]*waiter{}}
+		waiting: map[int64][]*waiter{}}
 	n.lease.Store(&lease.Lease{})
 	if n.cfg.Observe == nil {
 		n.cfg.Observe = func(string, error) {}

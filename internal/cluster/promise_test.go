@@ -2,6 +2,7 @@ package cluster_test
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 	"testing"
@@ -230,3 +231,46 @@ func TestManyNodesAndCommitsAtOnce(t *testing.T) {
 	stop()
 	others.Wait()
 }
+
+// TestWhoeverAsksAgainWaitsToo: a node commits and dies before it tells anybody. Whoever asks another
+// one for the same finds it done; when that is answered, no node accepts any more what was ended, as if
+// it had been done there.
+func TestWhoeverAsksAgainWaitsToo(t *testing.T) {
+	t.Parallel()
+	for _, fed := range []bool{true, false} {
+		for _, young := range []bool{true, false} {
+			for _, touch := range storetest.Touches() {
+				t.Run(fmt.Sprintf("fed %t/young %t/%s", fed, young, touch.Name), func(t *testing.T) {
+					t.Parallel()
+					w := newWorld(t)
+					b, c := w.join("b", fed), w.join("c", fed)
+					if !young {
+						time.Sleep(lease.Longest + lease.Every)
+					}
+					dead, err := store.New(t.Context(), &engine{Engine: w.raw})
+					if err != nil {
+						t.Fatal(err)
+					}
+					dead.JoinPeers(nobody{})
+					w.remembers(b, touch)
+					w.remembers(c, touch)
+					if err := dead.Update(t.Context(), touch.Do); err != nil {
+						t.Fatal(err)
+					}
+					if err := b.store.Update(t.Context(), func(tx *store.Tx) error { tx.Confirm(); return nil }); err != nil {
+						t.Fatal(err)
+					}
+					w.knows(b, touch)
+					w.knows(c, touch)
+				})
+			}
+		}
+	}
+}
+
+// nobody is what a node that dies at once has of others.
+type nobody struct{}
+
+func (nobody) Fresh() bool       { return true }
+func (nobody) Settle(store.News) {}
+func (nobody) Lapse()            {}

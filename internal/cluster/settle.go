@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/lease"
@@ -26,7 +27,7 @@ func (w *waiter) wake() {
 func (n *Node) Settle(news store.News) {
 	began := n.now().Mono
 	w := n.await(news.ID, began)
-	defer n.forget(news.ID)
+	defer n.forget(news.ID, w)
 	n.announce(news)
 	if planted.Bug(planted.BarrierSkipped) {
 		return
@@ -74,14 +75,17 @@ func (n *Node) await(id int64, committed time.Duration) *waiter {
 	w := &waiter{barrier: lease.Await(committed), changed: make(chan struct{}, 1)}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.waiting[id] = w
+	n.waiting[id] = append(n.waiting[id], w)
 	return w
 }
 
-func (n *Node) forget(id int64) {
+func (n *Node) forget(id int64, w *waiter) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	delete(n.waiting, id)
+	left := slices.DeleteFunc(n.waiting[id], func(x *waiter) bool { return x == w })
+	if n.waiting[id] = left; len(left) == 0 {
+		delete(n.waiting, id)
+	}
 }
 
 // acknowledged passes on that a node has applied news of ours.
@@ -92,7 +96,7 @@ func (n *Node) acknowledged(m message) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for _, id := range m.Know {
-		if w := n.waiting[id]; w != nil {
+		for _, w := range n.waiting[id] {
 			w.barrier.Acknowledged(m.From)
 			w.wake()
 		}

@@ -61,6 +61,9 @@ func (f *families) forget(id string) {
 func (tx *Tx) EndFamily(f EndedFamily, until time.Time) (first bool, err error) {
 	n, err := tx.exec("store.EndFamily", `insert into ended_families (id, client, expires_at) values ($1, $2, $3) on conflict do nothing`,
 		f.ID, string(f.Client), ms(until))
+	if err == nil && n == 0 {
+		tx.Confirm()
+	}
 	if err != nil || n == 0 {
 		return false, err
 	}

@@ -316,6 +316,7 @@ func (s *Store) Follow(ctx context.Context) (f Followed, err error) {
 			return f, err
 		}
 		w.place = now
+		w.marks.add(now, time.Now())
 		f.found(all, clock)
 	}
 	return f, nil

@@ -44,13 +44,16 @@ func (s *Store) wideNow(ctx context.Context) (*wide, error) {
 
 // settle makes what a commit has changed known: here at once, elsewhere before it returns.
 func (s *Store) settle(ctx context.Context, tx *Tx, committed time.Time) {
-	if tx.news.ID == 0 {
-		return
-	}
 	ctx = context.WithoutCancel(ctx) // it has happened, whoever waits for it
 	known := s.peers.Load()
 	var here sync.WaitGroup
 	defer here.Wait()
+	if tx.confirms && s.shared {
+		here.Go(func() { s.confirm(ctx, tx.news.ID, committed) })
+	}
+	if tx.news.ID == 0 {
+		return
+	}
 	if tx.wideTouched() {
 		here.Go(func() {
 			if _, err := s.rereading.do(ctx); err != nil && known != nil {

@@ -358,6 +358,7 @@ type progress struct {
 	news        News         // what they are told; no ID: nothing
 	born        map[ref]bool // people and sessions that this transaction has made: nobody remembers them
 	ends        bool         // it ends somebody's access
+	confirms    bool         // something was asked for that was so before
 	lost        error        // the database has given up the transaction: nothing more may be done in it
 }
 
