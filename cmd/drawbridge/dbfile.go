@@ -70,6 +70,9 @@ func (c *cli) backup(ctx context.Context, cfg *config.Config, file string) (err 
 // writeOut writes a database to a new file, or leaves none.
 func (c *cli) writeOut(ctx context.Context, e store.Engine, name string, why upkeep.Purpose) (err error) {
 	file, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return failed(exitGuard, "%s is there already: name a new file", name)
+	}
 	if err != nil {
 		return failed(exitUsage, "the file cannot be made: %w", err)
 	}
