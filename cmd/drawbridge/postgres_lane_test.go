@@ -68,7 +68,8 @@ func databasesOf(t *testing.T, server string) (n int) {
 }
 
 // startPostgres starts a PostgreSQL on a socket in a folder of its own, and ends it by its
-// process. The address has {} for the name of a database.
+// process. The address has {} for the name of a database, and is of a user whom row-level
+// security binds.
 func startPostgres(t *testing.T) (address string) {
 	t.Helper()
 	bin := postgresPrograms(t)
@@ -79,7 +80,7 @@ func startPostgres(t *testing.T) (address string) {
 	t.Cleanup(func() { _ = os.RemoveAll(dir) }) //nolint:errcheck // a temporary folder
 	as := unprivileged(t, dir)
 	data := filepath.Join(dir, "data")
-	initdb := exec.Command(filepath.Join(bin, "initdb"), "-D", data, "-U", "drawbridge", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync") //nolint:gosec,noctx // Debian's
+	initdb := exec.Command(filepath.Join(bin, "initdb"), "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync") //nolint:gosec,noctx // Debian's
 	initdb.SysProcAttr, initdb.Dir = as, dir
 	if out, err := initdb.CombinedOutput(); err != nil {
 		t.Fatalf("initdb: %v\n%s", err, out)
@@ -96,9 +97,12 @@ func startPostgres(t *testing.T) (address string) {
 	})
 	address = "postgres:///{}?user=drawbridge&host=" + dir
 	for end := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
-		conn, err := pgx.Connect(context.Background(), strings.Replace(address, "{}", "postgres", 1))
+		conn, err := pgx.Connect(context.Background(), "postgres:///postgres?user=postgres&host="+dir)
 		if err == nil {
+			_, err = conn.Exec(context.Background(), "create role drawbridge login createdb")
 			_ = conn.Close(context.Background()) //nolint:errcheck // it answered
+		}
+		if err == nil {
 			return address
 		}
 		if time.Now().After(end) {
