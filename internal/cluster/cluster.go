@@ -132,9 +132,6 @@ func (n *Node) ID() string { return n.id }
 // Fresh implements store.Peers.
 func (n *Node) Fresh() bool { return n.lease.Load().Valid(n.now()) }
 
-// Lease is how much of the lease is left; 0: what is remembered is not believed.
-func (n *Node) Lease() time.Duration { return n.lease.Load().Left(n.now()) }
-
 // Lapse implements store.Peers.
 func (n *Node) Lapse() {
 	n.mu.Lock()
@@ -154,19 +151,15 @@ func (n *Node) renew(sent lease.Instant) {
 	n.lease.Store(&renewed)
 }
 
-// Ready says whether the node should be sent requests: fault.Unavailable while it drains, or
-// when it has no lease.
+// Ready is fault.Unavailable when the node has no lease: it does what it is asked, and slowly.
 func (n *Node) Ready(context.Context) error {
-	if n.draining.Load() {
-		return fault.New(fault.Unavailable, "cluster.Ready", "this node is being stopped")
-	}
 	if !n.Fresh() {
 		return fault.New(fault.Unavailable, "cluster.Ready", "this node has not heard from the database for longer than a second: it asks it for everything")
 	}
 	return nil
 }
 
-// Drain says to whoever asks that nothing new should be sent here. What is under way goes on.
+// Drain writes into the registry, with the next beat, that this node takes nothing new. What is under way goes on.
 func (n *Node) Drain() { n.draining.Store(true) }
 
 // Leave believes nothing any more, ends the node's work, and takes it out of the registry, so that

@@ -2,11 +2,7 @@ package hot
 
 import (
 	"context"
-	"strconv"
-	"strings"
 	"time"
-
-	"github.com/drawbridge-id/drawbridge/internal/fault"
 )
 
 // Entry is one line of a feed, in whatever form those who use the feed have agreed on: at most
@@ -19,44 +15,17 @@ const MaxEntry = 64 << 10
 // Position is a place in a feed: after all entries with numbers up to Number, in one incarnation of
 // the data that the feed lies in. The zero Position is in no feed.
 type Position struct {
-	Incarnation string // without a space
+	Incarnation string
 	Number      int64
 }
 
-// Covers reports whether whoever has read up to p has read what o stands behind. Positions of two
-// incarnations cover nothing of each other.
-func (p Position) Covers(o Position) bool {
-	return p.Incarnation == o.Incarnation && p.Incarnation != "" && p.Number >= o.Number
-}
-
-// String is the position as a row keeps it; ParsePosition reads it. The zero Position is "".
-func (p Position) String() string {
-	if p.Incarnation == "" {
-		return ""
-	}
-	return p.Incarnation + " " + strconv.FormatInt(p.Number, 10)
-}
-
-// ParsePosition reads what Position.String wrote: fault.Invalid for anything else.
-func ParsePosition(text string) (Position, error) {
-	if text == "" {
-		return Position{}, nil
-	}
-	incarnation, number, _ := strings.Cut(text, " ")
-	n, err := strconv.ParseInt(number, 10, 64)
-	if p := (Position{incarnation, n}); err == nil && n >= 0 && p.String() == text {
-		return p, nil
-	}
-	return Position{}, fault.New(fault.Invalid, "hot.ParsePosition", "a position in the feed is the name of an incarnation, a space and a number")
-}
-
-// Feed tells the nodes of a deployment something within milliseconds, in one order: of revocations,
-// or who has heard of them. A reader resumes exactly where it was, on whatever connection; one that
+// Feed tells the nodes of a deployment something within milliseconds, in one order: what a commit has
+// changed, or who has heard of it. A reader resumes exactly where it was, on whatever connection; one that
 // cannot is told so.
 //
 // That Next has nothing is confirmed by the server that this node speaks to, and by no other: cut
 // off together with a primary that has been replaced, a node reads an empty feed. So the feed makes
-// revocation fast; that a node may go on accepting is for the lease in the store to say.
+// commits fast; that a node may go on accepting is for the lease in the store to say.
 type Feed interface {
 	// Publish adds entries, all or none, and gives the position that covers them. After an error
 	// nobody knows whether it was done: readers must bear to be told twice.

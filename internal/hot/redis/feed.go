@@ -31,12 +31,12 @@ func (e *Engine) Feed(name string) *Feed { return &Feed{e: e, name: name, length
 
 // place is where the feed lies.
 func (f *Feed) place(ctx context.Context, op string) (place, error) {
-	m, err := f.e.markOf(ctx, op, thefeeds)
+	m, err := f.e.markOf(ctx, op, feedPartition)
 	if err != nil {
 		return place{}, err
 	}
-	tag := f.e.tag(thefeeds)
-	return place{partition: thefeeds, mark: m, tag: tag, key: tag + ":" + m.incarnation + ":feed:" + f.name}, nil
+	tag := f.e.tag(feedPartition)
+	return place{partition: feedPartition, mark: m, tag: tag, key: tag + ":" + m.incarnation + ":feed:" + f.name}, nil
 }
 
 // run runs a script on the feed; with another mark on the feed that is now.
@@ -54,7 +54,7 @@ func (f *Feed) run(ctx context.Context, op string, s *goredis.Script, args func(
 		if !errors.Is(err, errBroken) {
 			return at, answer, err
 		}
-		if _, err := f.e.renew(ctx, op, thefeeds); err != nil {
+		if _, err := f.e.renew(ctx, op, feedPartition); err != nil {
 			return place{}, nil, err
 		}
 	}

@@ -27,8 +27,8 @@ import (
 // for once by each node, and held against every call.
 const partitions = 64
 
-// thefeeds is the partition of the feeds.
-const thefeeds = partitions
+// feedPartition is the partition of the feeds.
+const feedPartition = partitions
 
 // attempts is how often a verb tries again because another changed what it had read, or because
 // the data is another than it was. Each time somebody else got on.

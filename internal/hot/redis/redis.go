@@ -124,7 +124,7 @@ func (quiet) Printf(context.Context, string, ...any) {}
 
 // Answers asks the server whether it is there, for a health check: fault.Unavailable if not.
 func (e *Engine) Answers(ctx context.Context) error {
-	_, err := e.renew(ctx, "redis.Answers", thefeeds)
+	_, err := e.renew(ctx, "redis.Answers", feedPartition)
 	return err
 }
 
