@@ -121,28 +121,8 @@ func (n *Node) listen(ctx context.Context, at hot.Position) (hot.Position, error
 
 // take applies what others say, and says so.
 func (n *Node) take(ctx context.Context, entries []hot.Entry) error {
-	var news []store.News
-	var large []int64
-	for _, e := range entries {
-		var m message
-		if err := json.Unmarshal(e, &m); err != nil || m.From == "" {
-			continue // of a later version, perhaps
-		}
-		switch {
-		case m.From == n.id:
-		case m.News != nil && len(m.News.Refs) == 0:
-			large = append(large, m.News.ID)
-		case m.News != nil:
-			news = append(news, *m.News)
-		}
-		n.acknowledged(m)
-	}
-	if len(large) > 0 {
-		n.mu.Lock()
-		n.owed = append(n.owed, large...)
-		n.mu.Unlock()
-		n.pollNow()
-	}
+	news, large := n.sort(entries)
+	n.owe(large)
 	if len(news) == 0 {
 		return nil
 	}
@@ -159,4 +139,35 @@ func (n *Node) take(ctx context.Context, entries []hot.Entry) error {
 	}
 	n.know(known)
 	return nil
+}
+
+// sort passes on who knows of this node's news, and gives the news of others; of what was too
+// large for the feed, the ids.
+func (n *Node) sort(entries []hot.Entry) (news []store.News, large []int64) {
+	for _, e := range entries {
+		var m message
+		if err := json.Unmarshal(e, &m); err != nil || m.From == "" {
+			continue // of a later version, perhaps
+		}
+		switch {
+		case m.From == n.id:
+		case m.News != nil && len(m.News.Refs) == 0:
+			large = append(large, m.News.ID)
+		case m.News != nil:
+			news = append(news, *m.News)
+		}
+		n.acknowledged(m)
+	}
+	return news, large
+}
+
+// owe lets a poll that begins from now on acknowledge news: it finds them in the directory.
+func (n *Node) owe(ids []int64) {
+	if len(ids) == 0 {
+		return
+	}
+	n.mu.Lock()
+	n.owed = append(n.owed, ids...)
+	n.mu.Unlock()
+	n.pollNow()
 }

@@ -81,7 +81,8 @@ func (n *Node) takeOwed() []int64 {
 }
 
 // tidies looks at the registry now and then, so that it is known who has gone, and removes what
-// nobody needs any more.
+// nobody needs any more. Each node does: it is little, and news must not pile up where the work that one
+// node does stands still.
 func (n *Node) tidies(ctx context.Context) {
 	tidied := time.Now()
 	for pause(ctx, lease.Life) {

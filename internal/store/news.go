@@ -183,11 +183,24 @@ func (tx *Tx) TrimNews() (more bool, err error) {
 	if _, err := tx.exec(op, `delete from nodes where beat_at < `+d.Now+` - $1`, NewsKept.Milliseconds()); err != nil {
 		return false, err
 	}
-	now, err := tx.position()
-	if err != nil {
+	below, more, err := tx.oldNews(op)
+	if err != nil || below == 0 {
 		return false, err
 	}
-	var below int64
+	if _, err := tx.exec(op, `delete from news where txid < $1`, below); err != nil {
+		return false, err
+	}
+	_, err = tx.exec(op, `insert into news_trimmed (one, below) values (1, $1) on conflict (one) do update set below = $1 where news_trimmed.below < $1`, below)
+	return more, err
+}
+
+// oldNews is the transaction below which news are old and everybody who polls has seen them; 0:
+// there are none. More says that a page was not enough to tell.
+func (tx *Tx) oldNews(op string) (below int64, more bool, err error) {
+	now, err := tx.position()
+	if err != nil {
+		return 0, false, err
+	}
 	read := 0
 	err = tx.each(op, func(r Row) error {
 		var txid int64
@@ -199,15 +212,8 @@ func (tx *Tx) TrimNews() (more bool, err error) {
 			below = txid + 1
 		}
 		return nil
-	}, `select txid, at < `+d.Now+` - $1 from news order by txid, id limit $2`, NewsKept.Milliseconds(), newsPage)
-	if err != nil || below == 0 {
-		return false, err
-	}
-	if _, err := tx.exec(op, `delete from news where txid < $1`, below); err != nil {
-		return false, err
-	}
-	_, err = tx.exec(op, `insert into news_trimmed (one, below) values (1, $1) on conflict (one) do update set below = $1 where news_trimmed.below < $1`, below)
-	return read == newsPage, err
+	}, `select txid, at < `+tx.engine.Dialect().Now+` - $1 from news order by txid, id limit $2`, NewsKept.Milliseconds(), newsPage)
+	return below, read == newsPage, err
 }
 
 // fences counts what was laid and lifted in each connection, by which the window knows whose
