@@ -31,7 +31,6 @@ type node struct {
 	placed  bool
 	past    []mark // positions of late, the oldest first
 	waiting []*waiter
-	beat    int64
 	polling bool
 	again   bool
 
