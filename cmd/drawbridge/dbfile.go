@@ -195,7 +195,7 @@ func (c *cli) fill(ctx context.Context, cfg *config.Config, place, file string, 
 	now := time.Now()
 	last := func(q store.Querier) (err error) {
 		if restored {
-			done.Epoch, err = upkeep.RaiseHost(q, now)
+			done.Epoch, err = store.RaiseHost(q, now)
 		}
 		return err
 	}

@@ -104,7 +104,7 @@ func TestWhatEndsAnApplicationsOwnToken(t *testing.T) {
 			})
 		},
 		"everything was ended": func(w *world, _ string) error {
-			return w.store.Update(w.ctx, func(tx *store.Tx) error { return tx.BumpHost() })
+			return w.store.Update(w.ctx, func(tx *store.Tx) error { return tx.BumpHost(time.Time{}) })
 		},
 		"the scope was taken away": func(w *world, _ string) error {
 			w.clients[len(w.clients)-1].ServiceScopes = []string{oidc.ScopeSignalsManage}

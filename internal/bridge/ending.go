@@ -244,7 +244,7 @@ func (b *Bridge) EndEverything(ctx context.Context, by event.Actor) error {
 func (b *Bridge) endEverything(ctx context.Context, y why) error {
 	now := b.now()
 	err := b.store.Update(ctx, func(tx *store.Tx) error {
-		if err := tx.BumpHost(); err != nil {
+		if err := tx.BumpHost(now); err != nil {
 			return err
 		}
 		e := fact(event.EverythingEnded, y.by, "", "", now, map[string]string{"reason": y.reason})

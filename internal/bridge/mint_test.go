@@ -118,7 +118,7 @@ func ends() []end {
 		}, nil},
 		{"time over", func(s *scene) { s.w.clock.Add(14 * 24 * time.Hour) }, nil},
 		{"host's epoch raised", func(s *scene) {
-			s.w.do(s.w.store.Update(s.w.ctx, func(tx *store.Tx) error { return tx.BumpHost() }))
+			s.w.do(s.w.store.Update(s.w.ctx, func(tx *store.Tx) error { return tx.BumpHost(time.Time{}) }))
 		}, []string{"sign-in"}},
 	}
 }

@@ -123,7 +123,7 @@ func TestWhateverEndsATokenEndsItOffline(t *testing.T) {
 			return err
 		}},
 		{"the host's epoch", func(p *protected, _ string, _ visit) error {
-			return p.store.Update(p.ctx, (*store.Tx).BumpHost)
+			return p.store.Update(p.ctx, func(tx *store.Tx) error { return tx.BumpHost(time.Time{}) })
 		}},
 		{"the group was deleted", func(p *protected, _ string, _ visit) error {
 			found := p.must(200, banksia, "GET", `/Groups?filter=displayName+eq+%22GL+Geelong+Managers%22`, "")

@@ -94,7 +94,7 @@ func TestWhateverEndsAClientEndsItsTokens(t *testing.T) {
 			return w.bridge.EndConnection(w.ctx, banksia)
 		},
 		"everything is ended": func(w *world, _, _ string) error {
-			return w.store.Update(w.ctx, func(tx *store.Tx) error { return tx.BumpHost() })
+			return w.store.Update(w.ctx, func(tx *store.Tx) error { return tx.BumpHost(time.Time{}) })
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -210,7 +210,7 @@ func TestManyNodesAndCommitsAtOnce(t *testing.T) {
 			for range 8 {
 				var least int64
 				err := n.store.Update(t.Context(), func(tx *store.Tx) (err error) {
-					if err = tx.BumpHost(); err == nil {
+					if err = tx.BumpHost(time.Time{}); err == nil {
 						least, err = tx.Host()
 					}
 					return err

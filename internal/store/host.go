@@ -225,17 +225,27 @@ func (tx *Tx) touchConnection(id access.ConnectionID) error {
 	return nil
 }
 
-// BumpHost ends every credential of the bridge.
-func (tx *Tx) BumpHost() error {
-	if err := tx.alone("store.BumpHost"); err != nil {
-		return err
-	}
-	var epoch int64
-	if err := tx.q.QueryRow(`update host set epoch = epoch + 1 returning epoch`).Scan(&epoch); err != nil {
+// BumpHost ends every credential of the bridge, also where the database came back from a
+// backup and counts what was counted before (RaiseHost).
+func (tx *Tx) BumpHost(now time.Time) error {
+	epoch, err := RaiseHost(tx.q, now)
+	if err != nil {
 		return tx.failed(err, "store.BumpHost")
 	}
 	tx.touchWide(ref{Kind: refHost}, func(w *wide) { w.host = epoch })
 	return nil
+}
+
+// RaiseHost puts the host's epoch where it never was: a database that came back from a backup
+// does not know what was counted since, and a credential of that time must not be taken for
+// one of today's. Unix milliseconds are ahead of everything that was counted by ones, and of
+// every time it was raised so before.
+func RaiseHost(q Querier, now time.Time) (to int64, err error) {
+	if err := q.Alone(); err != nil {
+		return 0, err
+	}
+	err = q.QueryRow(`update host set epoch = case when epoch < $1 then $1 else epoch + 1 end returning epoch`, ms(now)).Scan(&to)
+	return to, err
 }
 
 // PutPolicy makes source the active policy, under the next version: from the commit

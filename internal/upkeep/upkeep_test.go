@@ -185,7 +185,7 @@ func TestTheEpochOfARestoreWasNeverThere(t *testing.T) {
 	last := int64(1)
 	for _, now := range []time.Time{day, day, day.Add(-time.Hour), day.Add(time.Hour)} {
 		var to int64
-		err := e.Update(t.Context(), "", func(q store.Querier) (err error) { to, err = upkeep.RaiseHost(q, now); return err }, nil)
+		err := e.Update(t.Context(), "", func(q store.Querier) (err error) { to, err = store.RaiseHost(q, now); return err }, nil)
 		if err != nil || to <= last || to < now.UnixMilli() {
 			t.Errorf("at %s the epoch is %d, after %d (%v)", now, to, last, err)
 		}

@@ -81,7 +81,7 @@ func Touches() []Touch {
 			_, err := tx.EndFamily(store.EndedFamily{ID: "fam_1", Client: "app"}, day.Add(time.Hour))
 			return err
 		}, ended},
-		{"host", func(tx *store.Tx) error { return tx.BumpHost() }, current(func(c credential.Current) bool { return c.Epochs.Host == 2 })},
+		{"host", func(tx *store.Tx) error { return tx.BumpHost(time.Time{}) }, current(func(c credential.Current) bool { return c.Epochs.Host == 2 })},
 		{"policy", func(tx *store.Tx) error { _, err := tx.PutPolicy("next", []byte("{}"), day); return err }, undecided},
 		{"fence", inNorth(func(d *store.DirectoryTx, _ store.Person) error {
 			g, err := d.Group("grp_1")

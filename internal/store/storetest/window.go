@@ -82,7 +82,7 @@ func testCurrent(t *testing.T, f *fixture) {
 		epochs credential.Epochs
 	}{
 		{"nothing", func(*store.Tx) error { return nil }, "", credential.Epochs{Host: 1, Connection: 1, Client: 1, Person: 1, Session: 1}},
-		{"the host", func(tx *store.Tx) error { return tx.BumpHost() }, "", credential.Epochs{Host: 2, Connection: 1, Client: 1, Person: 1, Session: 1}},
+		{"the host", func(tx *store.Tx) error { return tx.BumpHost(time.Time{}) }, "", credential.Epochs{Host: 2, Connection: 1, Client: 1, Person: 1, Session: 1}},
 		{"client off", func(tx *store.Tx) error { return tx.PutClient("app", false) }, store.WhyClientDisabled, credential.Epochs{Host: 2, Connection: 1, Client: 2, Person: 1, Session: 1}},
 		{"client on", func(tx *store.Tx) error { return tx.PutClient("app", true) }, "", credential.Epochs{Host: 2, Connection: 1, Client: 3, Person: 1, Session: 1}},
 		{"client still on", func(tx *store.Tx) error { return tx.PutClient("app", true) }, "", credential.Epochs{Host: 2, Connection: 1, Client: 3, Person: 1, Session: 1}},
