@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -32,8 +33,24 @@ func (c *cli) dbExport() *cobra.Command {
 				return ofDatabase(err)
 			}
 			defer func() { err = errors.Join(err, e.Close()) }()
+			if err := nobodyRuns(ctx, e); err != nil {
+				return err
+			}
 			return c.writeOut(ctx, e, file, upkeep.Move)
 		})
+}
+
+// nobodyRuns refuses while nodes are at work: of two living copies one would not hear what the
+// other revokes.
+func nobodyRuns(ctx context.Context, e store.Engine) error {
+	names, err := store.Running(ctx, e)
+	if err != nil {
+		return ofDatabase(err)
+	}
+	if len(names) > 0 {
+		return failed(exitGuard, "nodes run on this database: %s. Stop them first, since what they do after an export is lost; db backup writes a copy while they go on", legible(strings.Join(names, ", ")))
+	}
+	return nil
 }
 
 // openWhole opens a database that is there.

@@ -113,6 +113,28 @@ func TestADatabaseThatContradictsItselfIsFound(t *testing.T) {
 	}
 }
 
+// While nodes run, nothing is moved away from under them.
+func TestADatabaseThatIsServedIsNotMoved(t *testing.T) {
+	t.Parallel()
+	folder := vendor(t)
+	const node = `insert into nodes (id, name, version, alone, started_at, draining, beat, beat_at, applied, lag, lease)
+		values ('n1', 'first', 'v', 0, 1, 0, 1, cast(round((julianday('now') - 2440587.5) * 86400000) as integer) - %s, 0, 0, 0)`
+	for age, want := range map[string]string{"0": "nodes run on this database: first", "60000": ""} {
+		tamper(t, filepath.Join(folder, "drawbridge.db"), `delete from nodes;`+strings.ReplaceAll(node, "%s", age))
+		e, err := openBeside(t.Context(), sampleAt(t, folder, ""))
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = nobodyRuns(t.Context(), e)
+		if (want == "") != (err == nil) || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("a node that polled %s ms ago: %v", age, err)
+		}
+		if err := e.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // tamper changes a database behind everybody's back, references or not.
 func tamper(t *testing.T, path, statements string) {
 	t.Helper()

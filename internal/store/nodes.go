@@ -103,6 +103,20 @@ func (s *Store) readNodes(ctx context.Context) (all []Node, err error) {
 	return all, fault.Wrap(fault.Unavailable, "store.Nodes", err)
 }
 
+// Running names the nodes that have polled the database of e within GoneAfter.
+func Running(ctx context.Context, e Engine) (names []string, err error) {
+	err = e.View(ctx, func(q Querier) error {
+		names = nil
+		return q.Each(func(r Row) error {
+			var name string
+			err := r.Scan(&name)
+			names = append(names, name)
+			return err
+		}, `select name from nodes where beat_at > `+e.Dialect().Now+` - $1 order by name, id`, GoneAfter.Milliseconds())
+	})
+	return names, fault.Wrap(fault.Unavailable, "store.Running", err)
+}
+
 func (v *View) nodes() ([]Node, error) {
 	return list(v, "store.Nodes", scanNode, `select `+nodeColumns+v.engine.Dialect().Now+` - beat_at from nodes order by name, id`)
 }
