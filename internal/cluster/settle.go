@@ -57,10 +57,10 @@ func (n *Node) wait(w *waiter) bool {
 	for {
 		now := n.now().Mono
 		n.mu.Lock()
-		done, until, waiting := w.barrier.Done(now), w.barrier.Until(), w.barrier.Asked() && len(w.barrier.Waiting()) == 0
+		done, until, known := w.barrier.Done(now), w.barrier.Until(), w.barrier.Known()
 		n.mu.Unlock()
 		if done {
-			return waiting
+			return known
 		}
 		left := time.NewTimer(until - now)
 		select {

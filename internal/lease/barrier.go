@@ -78,18 +78,8 @@ func (b *Barrier) Until() time.Duration { return b.committed + Longest }
 
 // Done reports whether no node accepts any more what the commit has ended.
 func (b *Barrier) Done(now time.Duration) bool {
-	return now >= b.Until() || b.asked && len(b.waits) == 0
+	return now >= b.Until() || b.Known()
 }
 
-// Asked reports whether it is known whom to wait for.
-func (b *Barrier) Asked() bool { return b.asked }
-
-// Waiting are the nodes that have not said yet that they know, in order.
-func (b *Barrier) Waiting() []string {
-	all := make([]string, 0, len(b.waits))
-	for node := range b.waits {
-		all = append(all, node)
-	}
-	slices.Sort(all)
-	return all
-}
+// Known reports whether everybody who was live has said that they know.
+func (b *Barrier) Known() bool { return b.asked && len(b.waits) == 0 }

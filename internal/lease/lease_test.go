@@ -92,7 +92,7 @@ func TestWhatACommitWaitsFor(t *testing.T) {
 		b := lease.Await(0)
 		c.do(b)
 		if got := b.Done(c.at); got != c.done {
-			t.Errorf("%s: %t, waiting for %v", c.what, got, b.Waiting())
+			t.Errorf("%s: done %t, known %t", c.what, got, b.Known())
 		}
 	}
 }
