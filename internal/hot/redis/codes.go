@@ -116,11 +116,12 @@ func (e *Engine) ConsumeCode(ctx context.Context, d credential.Digest, by hot.Sh
 			outcome = hot.Replayed
 			return nil
 		}
-		family, err := e.place(ctx, op, kindFamily, g.Family)
-		if err != nil {
+		partition, _ := nameOf(kindFamily, g.Family)
+		// As the server has it now: what this node remembers may be of a run that is long over.
+		if under, err = e.renew(ctx, op, partition); err != nil {
 			return err
 		}
-		under, outcome = family.mark, hot.OK
+		outcome = hot.OK
 		used := recordOfCode(g.Remembered(), true)
 		return e.move(ctx, op, at, sealed, used, rankSpare, life(now, used.until()))
 	})

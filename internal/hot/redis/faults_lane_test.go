@@ -213,6 +213,28 @@ func TestAReplayThatWasForgottenStillForbidsTheFamily(t *testing.T) {
 	}
 }
 
+// What a node remembers of the run before does not harm what begins after it: whoever signs in
+// anew once the server is back is signed in, in whichever parts the records lie.
+func TestWhoBeginsAfterARestartIsSignedIn(t *testing.T) {
+	s := start(t)
+	e := engine(t, s.where(), Limits{})
+	for p := range partitions {
+		_, err := e.markOf(t.Context(), "test", p)
+		ok(t, err)
+	}
+	s.kill()
+	s.launch()
+	eventually(t, "the server is asked again", func() bool { _, err := e.renew(t.Context(), "test", feedPartition); return err == nil })
+	for n := range partitions {
+		d, g := codeOf(n)
+		ok(t, e.PutCode(t.Context(), d, g, at(0)))
+		if _, outcome, err := e.ConsumeCode(t.Context(), d, owner, at(1)); outcome != hot.OK || err != nil {
+			t.Fatalf("code %d: %d, %v", n, outcome, err)
+		}
+		ok(t, e.PutFamily(t.Context(), familyOf(g.Family, fmt.Sprint("ses_", n))))
+	}
+}
+
 // A server that throws keys away is refused. One that does so all the same, since it was told to
 // later, can only make people sign in again.
 func TestEvictionRefusesAndNeverAcceptsTwice(t *testing.T) {
