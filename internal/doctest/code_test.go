@@ -184,7 +184,7 @@ func named(prefixes ...string) func(string, *ast.ValueSpec) bool {
 	return func(name string, _ *ast.ValueSpec) bool {
 		return slices.ContainsFunc(prefixes, func(p string) bool {
 			rest, ok := strings.CutPrefix(name, p)
-			return ok && rest != "" && rest[0] >= 'A' && rest[0] <= 'Z'
+			return ok && (rest == "" || rest[0] >= 'A' && rest[0] <= 'Z')
 		})
 	}
 }
@@ -214,6 +214,7 @@ func TestEveryReasonCodeIsExplained(t *testing.T) {
 	codes = append(codes, texts(t, "internal/request", named("Reason"))...)
 	codes = append(codes, texts(t, "internal/steward", named("Reason"))...)
 	codes = append(codes, texts(t, "internal/api", named("Reason"))...)
+	codes = append(codes, texts(t, "internal/store", named("ReasonBusy", "ReasonNode"))...)
 	codes = append(codes, inlineCodes(t)...)
 	differ(t, "docs/operations.md, reason codes", documented, codes)
 }
