@@ -7,6 +7,7 @@ import (
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/event"
+	"github.com/drawbridge-id/drawbridge/internal/fault"
 	"github.com/drawbridge-id/drawbridge/internal/session"
 	"github.com/drawbridge-id/drawbridge/internal/store"
 )
@@ -33,7 +34,7 @@ func (b *Bridge) EndSession(ctx context.Context, id session.ID, reason string, b
 
 func (b *Bridge) endSession(ctx context.Context, id session.ID, y why) error {
 	var row store.SessionRow
-	err := b.store.View(ctx, func(v *store.View) (err error) { row, err = v.Session(id); return err })
+	err := b.found(ctx, "", func(v *store.View) (err error) { row, err = v.Session(id); return err })
 	if err != nil {
 		return err
 	}
@@ -44,6 +45,16 @@ func (b *Bridge) endSession(ctx context.Context, id session.ID, y why) error {
 		}
 		return c.end([]store.SessionRow{now}, y.reason)
 	})
+}
+
+// found reads what is to be ended. That there is nothing is said as the store says that something
+// has been done: when every node knows what has taken it away.
+func (b *Bridge) found(ctx context.Context, conn access.ConnectionID, read func(*store.View) error) error {
+	err := b.store.View(ctx, read)
+	if fault.Is(err, fault.NotFound) {
+		err = b.store.UpdateFor(ctx, conn, func(tx *store.Tx) error { return read(&tx.View) })
+	}
+	return err
 }
 
 // EndPersonSessions ends all that was handed out to a person, in one transaction, and

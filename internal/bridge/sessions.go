@@ -259,6 +259,9 @@ func (b *Bridge) endOne(ctx context.Context, id session.ID, y why) (EndedSession
 		return EndedSessions{}, fault.New(fault.Invalid, "bridge.EndSessions", "name a session, a person, an application, a connection, or everything")
 	}
 	before, err := b.Session(ctx, id)
+	if fault.Is(err, fault.NotFound) {
+		return EndedSessions{}, b.endSession(ctx, id, y)
+	}
 	if err != nil {
 		return EndedSessions{}, err
 	}
@@ -271,7 +274,7 @@ func (b *Bridge) endOne(ctx context.Context, id session.ID, y why) (EndedSession
 
 func (b *Bridge) endNamed(ctx context.Context, name string, conn access.ConnectionID, y why) (EndedSessions, error) {
 	var people []store.Person
-	err := b.store.View(ctx, func(v *store.View) (err error) { people, err = peopleOf(v, name, conn); return err })
+	err := b.found(ctx, conn, func(v *store.View) (err error) { people, err = peopleOf(v, name, conn); return err })
 	if err != nil {
 		return EndedSessions{}, err
 	}

@@ -172,6 +172,7 @@ func (u users) update(ctx context.Context, id string, m scim.Match, w scim.Want,
 
 // personToChange reads the person that a request writes to; If-Match is held here.
 func (c *change) personToChange(id string, m scim.Match) (store.Person, error) {
+	c.tx.About(access.PersonID(id))
 	p, err := c.dir.Person(access.PersonID(id))
 	if err == nil && !m.Allows(p.Version) {
 		err = scim.PreconditionFailed(p.Version)

@@ -10,7 +10,7 @@ import (
 	"github.com/drawbridge-id/drawbridge/internal/store"
 )
 
-// waiter is a commit that waits for other nodes.
+// waiter is somebody who waits until other nodes know of a commit.
 type waiter struct {
 	barrier *lease.Barrier // guarded by the node's mu
 	changed chan struct{}  // buffered 1
@@ -24,25 +24,43 @@ func (w *waiter) wake() {
 }
 
 // Settle implements store.Peers.
-func (n *Node) Settle(news store.News) {
+func (n *Node) Settle(news ...store.News) {
 	began := n.now().Mono
-	w := n.await(news.ID, began)
-	defer n.forget(news.ID, w)
-	n.announce(news)
+	waiters := make([]*waiter, len(news))
+	for i, x := range news {
+		waiters[i] = n.await(x.ID, began)
+		defer n.forget(x.ID, waiters[i])
+		n.announce(x)
+	}
 	if planted.Bug(planted.BarrierSkipped) {
 		return
 	}
+	n.settle(began, waiters...)
+}
+
+// Outwait implements store.Peers: nobody acknowledges what nobody was told.
+func (n *Node) Outwait() {
+	began := n.now().Mono
+	n.settle(began, newWaiter(began))
+}
+
+// settle asks who is there, and waits for them.
+func (n *Node) settle(began time.Duration, waiters ...*waiter) {
 	ctx, cancel := context.WithTimeout(context.Background(), lease.Longest)
 	defer cancel()
-	outcome := Lapsed
 	live, err := n.peers(ctx)
 	if err == nil {
 		n.mu.Lock()
-		w.barrier.Registry(live)
+		for _, w := range waiters {
+			w.barrier.Registry(live)
+		}
 		n.mu.Unlock()
 	}
-	if n.wait(w) {
-		outcome = Acknowledged
+	outcome := Acknowledged
+	for _, w := range waiters {
+		if !n.wait(w) {
+			outcome = Lapsed
+		}
 	}
 	if err == nil && len(live) == 0 {
 		outcome = Nobody
@@ -71,8 +89,12 @@ func (n *Node) wait(w *waiter) bool {
 	}
 }
 
+func newWaiter(committed time.Duration) *waiter {
+	return &waiter{barrier: lease.Await(committed), changed: make(chan struct{}, 1)}
+}
+
 func (n *Node) await(id int64, committed time.Duration) *waiter {
-	w := &waiter{barrier: lease.Await(committed), changed: make(chan struct{}, 1)}
+	w := newWaiter(committed)
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.waiting[id] = append(n.waiting[id], w)
@@ -82,8 +104,7 @@ func (n *Node) await(id int64, committed time.Duration) *waiter {
 func (n *Node) forget(id int64, w *waiter) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	left := slices.DeleteFunc(n.waiting[id], func(x *waiter) bool { return x == w })
-	if n.waiting[id] = left; len(left) == 0 {
+	if n.waiting[id] = slices.DeleteFunc(n.waiting[id], func(o *waiter) bool { return o == w }); len(n.waiting[id]) == 0 {
 		delete(n.waiting, id)
 	}
 }

@@ -83,11 +83,12 @@ func (m *memory) sever() {
 // engine is one node's way to a database that others share. What goes beside is what polls go by.
 type engine struct {
 	store.Engine
-	deaf  atomic.Bool // polls fail
-	gone  atomic.Bool // so does everything else
-	stall atomic.Pointer[chan struct{}]
-	gate  atomic.Pointer[gate]
-	reads atomic.Int64 // views that did not go beside
+	deaf   atomic.Bool // polls fail
+	gone   atomic.Bool // so does everything else
+	stall  atomic.Pointer[chan struct{}]
+	gate   atomic.Pointer[gate]
+	reads  atomic.Int64 // views that did not go beside
+	beside atomic.Int64 // those that did
 }
 
 // gate holds up a reading when it has been done.
@@ -110,6 +111,7 @@ func (e *engine) Aside(ctx context.Context, write bool, fn func(store.Querier) e
 	if write {
 		return e.Engine.Update(ctx, "", fn, func() {})
 	}
+	e.beside.Add(1)
 	err := e.Engine.View(ctx, fn)
 	if g := e.gate.Load(); g != nil {
 		g.once.Do(func() { close(g.read) })

@@ -96,4 +96,7 @@ const (
 	AcknowledgedUnapplied Name = "acknowledged-unapplied"
 	// NewsForgotten: what a commit has changed is written nowhere for the others.
 	NewsForgotten Name = "news-forgotten"
+	// RetryUnsettled: whoever finds that there is nothing to change is answered before the other
+	// nodes know of what has changed it.
+	RetryUnsettled Name = "retry-unsettled"
 )

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -322,4 +323,36 @@ func TestAReaderThatDoesNotOpenRefusesOneViewAlone(t *testing.T) {
 	if len(d.all) != 3 || len(d.readers.free) != cap(d.readers.free) {
 		t.Errorf("%d connections are open, %d of %d may read", len(d.all), len(d.readers.free), cap(d.readers.free))
 	}
+}
+
+// TestWhoeverIsRefusedIsAnsweredWithTheCommitThatRefused: what is refused by something that another
+// has changed in the same commit is told so when that has been committed, and everybody knows.
+func TestWhoeverIsRefusedIsAnsweredWithTheCommitThatRefused(t *testing.T) {
+	db := open(t)
+	hold, held := make(chan struct{}), make(chan struct{})
+	var all sync.WaitGroup
+	all.Go(func() { _ = db.Update(t.Context(), func(Querier) error { close(held); <-hold; return nil }, nil) })
+	<-held
+	var known atomic.Bool
+	all.Go(func() {
+		_ = db.Update(t.Context(), func(q Querier) error { _, err := q.Exec(`create table gone (id integer)`); return err },
+			func() { time.Sleep(20 * time.Millisecond); known.Store(true) })
+	})
+	time.Sleep(50 * time.Millisecond) // it is in line
+	refused := errors.New("it is gone")
+	all.Go(func() {
+		err := db.Update(t.Context(), func(q Querier) error {
+			var n int
+			if err := q.QueryRow(`select count(*) from sqlite_schema where name = 'gone'`).Scan(&n); err != nil || n == 0 {
+				return err
+			}
+			return refused
+		}, func() { t.Error("what was refused was committed") })
+		if !errors.Is(err, refused) || !known.Load() {
+			t.Errorf("it was told %v, and that others know: %t", err, known.Load())
+		}
+	})
+	time.Sleep(50 * time.Millisecond)
+	close(hold)
+	all.Wait()
 }

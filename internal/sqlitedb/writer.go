@@ -34,6 +34,7 @@ type request struct {
 	committed func()
 	lane      *lane // set when it joins a line
 	state     atomic.Int32
+	refused   bool // err is fn's own: what it wrote is undone
 	err       error
 	done      chan struct{}
 }
@@ -140,8 +141,11 @@ func (w *writer) commit(first *request) {
 		case broken:
 			w.fail(append(batch, r), r.err)
 			return
-		case r.err != nil:
+		case r.err != nil && len(batch) == 0:
 			close(r.done)
+		case r.err != nil: // perhaps by what others before it have changed: that must be so first
+			r.refused = true
+			batch = append(batch, r)
 		default:
 			batch = append(batch, r)
 		}
@@ -215,7 +219,7 @@ func (w *writer) finish(batch []*request) {
 		return
 	}
 	for _, r := range batch {
-		if r.committed != nil {
+		if r.committed != nil && !r.refused {
 			r.committed()
 		}
 	}

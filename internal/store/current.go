@@ -43,7 +43,6 @@ type window struct {
 	fences   fences
 	place    Position   // up to which the news of all nodes are applied
 	follows  sync.Mutex // guards place: news are followed by one at a time
-	marks    marks
 }
 
 // wide is what concerns many people at once.

@@ -322,9 +322,9 @@ func (s *Store) Follow(ctx context.Context) (f Followed, err error) {
 			return f, err
 		}
 		w.place = now
-		w.marks.add(now, time.Now())
 		f.found(all, clock)
 	}
+	s.known.polled(w.place, time.Now())
 	return f, nil
 }
 

@@ -14,9 +14,13 @@ import (
 type Peers interface {
 	// Fresh reports whether what this node remembers may be believed now.
 	Fresh() bool
-	// Settle returns when no node accepts any more what the news of a commit have ended. The commit
-	// has happened. It cannot fail: it may take lease.Longest.
-	Settle(n News)
+	// Settle returns when no node accepts any more what these news have ended, whichever node has
+	// committed them: they are told again. The commits have happened. It cannot fail: it may take
+	// lease.Longest.
+	Settle(news ...News)
+	// Outwait returns when no node accepts any more what has been ended until now, and tells nobody:
+	// it takes lease.Longest if another node is there.
+	Outwait()
 	// Lapse says that this node could not read again what a commit of its own has changed: Fresh
 	// is false until everything is known again.
 	Lapse()
@@ -44,16 +48,13 @@ func (s *Store) wideNow(ctx context.Context) (*wide, error) {
 
 // settle makes what a commit has changed known: here at once, elsewhere before it returns.
 func (s *Store) settle(ctx context.Context, tx *Tx, committed time.Time) {
+	if tx.news.ID == 0 {
+		return
+	}
 	ctx = context.WithoutCancel(ctx) // it has happened, whoever waits for it
 	known := s.peers.Load()
 	var here sync.WaitGroup
 	defer here.Wait()
-	if tx.confirms && s.shared {
-		here.Go(func() { s.confirm(ctx, tx.news.ID, committed) })
-	}
-	if tx.news.ID == 0 {
-		return
-	}
 	if tx.wideTouched() {
 		here.Go(func() {
 			if _, err := s.rereading.do(ctx); err != nil && known != nil {
@@ -63,6 +64,8 @@ func (s *Store) settle(ctx context.Context, tx *Tx, committed time.Time) {
 	}
 	if known != nil {
 		(*known).Settle(tx.news)
+		here.Wait()
+		s.known.tell(tx.news)
 		return
 	}
 	s.outwait(ctx, committed)

@@ -58,6 +58,12 @@ func (p Position) lowest() int64 {
 	return p.next
 }
 
+// covers reports whether what a transaction has committed was seen.
+func (p Position) covers(txid int64) bool {
+	_, open := slices.BinarySearch(p.open, txid)
+	return txid < p.next && !open
+}
+
 // upTo is the position p without what lies behind a transaction.
 func (p Position) upTo(txid int64) Position {
 	i, _ := slices.BinarySearch(p.open, txid+1)

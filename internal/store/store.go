@@ -179,6 +179,8 @@ type Store struct {
 	peers     atomic.Pointer[Peers]
 	rereading coalesced[*wide]
 	registry  coalesced[[]Node]
+	latest    coalesced[late] // news
+	known     known
 	measure   atomic.Pointer[func(took time.Duration)]
 }
 
@@ -193,8 +195,9 @@ func New(ctx context.Context, e Engine) (*Store, error) {
 	s := &Store{engine: withCrowd(e), shared: e.Dialect().Shared, run: credential.NewID("run"), window: newWindow(windowEntries), defined: &definitions{}, scans: admission.NewTurnstile(wideScans, wideScansOfOne, scansInLine)}
 	s.rereading = coalesced[*wide]{run: s.reread, life: rereadTime}
 	s.registry = coalesced[[]Node]{run: s.readNodes, life: registryTime}
+	s.latest = coalesced[late]{run: s.readLate, life: registryTime}
 	s.window.wide.Store(&wide{})
-	err := s.Update(ctx, func(tx *Tx) error { return tx.heedOlder() })
+	err := s.Update(Behind(ctx), func(tx *Tx) error { return tx.heedOlder() })
 	if err != nil {
 		return nil, err
 	}
@@ -214,7 +217,8 @@ func Reading(e Engine) *Store {
 
 // Update runs fn as one transaction: all of it or nothing. fn may run again, so tx
 // is its only effect. When Update returns nil the commit is durable, and no call of
-// Current that begins afterwards, on whichever node, knows less.
+// Current that begins afterwards, on whichever node, knows less: neither than what fn has
+// changed nor, if it has changed nothing or was refused, than what it found.
 func (s *Store) Update(ctx context.Context, fn func(*Tx) error) error {
 	return s.UpdateFor(ctx, "", fn)
 }
@@ -235,10 +239,12 @@ func (s *Store) update(ctx context.Context, lane access.ConnectionID, fn func(*T
 		tx = &Tx{View: *s.over(ctx, q), progress: &progress{savepoints: savepoints, shared: s.shared}}
 		tx.wideChanged = s.shared
 		tx.changed = &tx.wideChanged
+		before := q.Written()
 		err := failpoint.Hit(ctx, failpoint.AfterBegin)
 		if err == nil {
 			err = fn(tx)
 		}
+		tx.idle = tx.idle || q.Written() == before && !tx.appended
 		if err == nil {
 			err = tx.tell()
 		}
@@ -250,13 +256,17 @@ func (s *Store) update(ctx context.Context, lane access.ConnectionID, fn func(*T
 		tx.lost = failpoint.Hit(ctx, failpoint.AfterCommit)
 		s.committed(tx)
 	})
+	if err == nil && tx.lost != nil {
+		return tx.lost
+	}
+	ended := time.Now()
+	if tx != nil && tx.mayHaveSeen(err) {
+		s.settleSeen(ctx, lane, tx, ended)
+	}
 	if err != nil {
 		return err
 	}
-	if tx.lost != nil {
-		return tx.lost
-	}
-	s.settle(ctx, tx, time.Now())
+	s.settle(ctx, tx, ended)
 	s.measured(ctx, tx, began)
 	return nil
 }
@@ -358,8 +368,10 @@ type progress struct {
 	news        News         // what they are told; no ID: nothing
 	born        map[ref]bool // people and sessions that this transaction has made: nobody remembers them
 	ends        bool         // it ends somebody's access
-	confirms    bool         // something was asked for that was so before
-	lost        error        // the database has given up the transaction: nothing more may be done in it
+	idle        bool         // it, or a step of it, has changed nothing
+	steps       bool         // it has steps
+	about       access.PersonID
+	lost        error // the database has given up the transaction: nothing more may be done in it
 }
 
 // Step runs fn so that its error undoes what fn did and nothing else: several use
@@ -377,6 +389,7 @@ func (tx *Tx) Step(fn func() error) error {
 	if tx.lost != nil {
 		return tx.lost
 	}
+	tx.steps = true
 	if tx.savepoints {
 		return tx.savedStep(fn)
 	}
@@ -385,6 +398,7 @@ func (tx *Tx) Step(fn func() error) error {
 	if tx.lost != nil {
 		return tx.lost
 	}
+	tx.idle = tx.idle || tx.q.Written() == written
 	switch {
 	case err == nil:
 		return nil
@@ -408,11 +422,12 @@ func (tx *Tx) savedStep(fn func() error) error {
 	if _, err := tx.exec(op, `savepoint step`); err != nil {
 		return tx.lose(op, err)
 	}
-	known := len(tx.touched)
+	written, known := tx.q.Written(), len(tx.touched)
 	err := fn()
 	if tx.lost != nil {
 		return tx.lost
 	}
+	tx.idle = tx.idle || err != nil || tx.q.Written() == written
 	if err != nil {
 		tx.touched = tx.touched[:known]
 		if _, back := tx.exec(op, `rollback to savepoint step`); back != nil {
