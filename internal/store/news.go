@@ -176,22 +176,29 @@ func (v *View) newsSince(after Position) (all []News, now Position, more, whole 
 }
 
 // TrimNews forgets news older than NewsKept by the database's clock that everybody who polls has
-// seen, and nodes that have not polled for as long. It says whether there may be more.
+// seen, nodes that have not polled for as long, and old witnesses of transactions. It says whether there may be more.
 func (tx *Tx) TrimNews() (more bool, err error) {
 	const op = "store.TrimNews"
 	d := tx.engine.Dialect()
 	if _, err := tx.exec(op, `delete from nodes where beat_at < `+d.Now+` - $1`, NewsKept.Milliseconds()); err != nil {
 		return false, err
 	}
-	below, more, err := tx.oldNews(op)
-	if err != nil || below == 0 {
+	witnesses, err := tx.trimWitnesses()
+	if err != nil {
 		return false, err
+	}
+	below, more, err := tx.oldNews(op)
+	if err != nil {
+		return false, err
+	}
+	if below == 0 {
+		return witnesses, nil
 	}
 	if _, err := tx.exec(op, `delete from news where txid < $1`, below); err != nil {
 		return false, err
 	}
 	_, err = tx.exec(op, `insert into news_trimmed (one, below) values (1, $1) on conflict (one) do update set below = $1 where news_trimmed.below < $1`, below)
-	return more, err
+	return witnesses || more, err
 }
 
 // oldNews is the transaction below which news are old and everybody who polls has seen them; 0:
@@ -214,6 +221,21 @@ func (tx *Tx) oldNews(op string) (below int64, more bool, err error) {
 		return nil
 	}, `select txid, at < `+tx.engine.Dialect().Now+` - $1 from news order by txid, id limit $2`, NewsKept.Milliseconds(), newsPage)
 	return below, read == newsPage, err
+}
+
+// WitnessesKept is how long the witnesses of transactions are kept: much longer than anybody asks
+// what has become of a commit.
+const WitnessesKept = time.Hour
+
+// trimWitnesses forgets those older than WitnessesKept by the database's clock.
+func (tx *Tx) trimWitnesses() (more bool, err error) {
+	const op = "store.TrimNews"
+	var now int64 // read first: no index serves a comparison with a clock that runs
+	if err := tx.q.QueryRow(`select ` + tx.engine.Dialect().Now).Scan(&now); err != nil {
+		return false, tx.failed(err, op)
+	}
+	n, err := tx.exec(op, `delete from commits where token in (select token from commits where at < $1 order by at limit $2)`, now-WitnessesKept.Milliseconds(), newsPage)
+	return n == newsPage, err
 }
 
 // fences counts what was laid and lifted in each connection, by which the window knows whose

@@ -24,6 +24,7 @@ func (e *engine) Aside(ctx context.Context, write bool, fn func(store.Querier) e
 	pg := conn.Conn().PgConn()
 	uncut := context.AfterFunc(ctx, func() { _ = pg.Conn().SetDeadline(time.Unix(1, 0)) }) // what is being read fails
 	s := e.sessionOf(pg, write)
+	s.patience = 0 // ctx bounds it
 	err = s.aside(write, fn)
 	if !uncut() {
 		_ = pg.Close(context.WithoutCancel(ctx)) // it is of no use any more

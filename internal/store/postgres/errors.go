@@ -75,8 +75,9 @@ func refused(err error) bool {
 	return errors.As(err, &said) && strings.HasPrefix(said.Code, "23")
 }
 
-// answered reports whether the server said so itself: the connection holds.
+// answered reports whether the server said so itself: the connection holds. A commit in which
+// it breaks down may be there all the same.
 func answered(err error) bool {
 	var said *pgconn.PgError
-	return errors.As(err, &said) && said.Severity != "FATAL"
+	return errors.As(err, &said) && said.SeverityUnlocalized != "FATAL" && said.SeverityUnlocalized != "PANIC"
 }

@@ -3,8 +3,6 @@ package postgres
 import (
 	"cmp"
 	"context"
-	"errors"
-	"fmt"
 	"maps"
 	"math/rand/v2"
 	"slices"
@@ -98,6 +96,9 @@ func (l *lane) transaction(r *request) {
 		case l.s.lost == nil && l.s.written == before: // there is nothing to undo
 			l.s.recorded = l.s.recorded[:r.recorded]
 			r.finish(err)
+		case overdue(l.s.cause):
+			l.finish(append(l.batch, r), l.s.lost)
+			return
 		case l.s.lost != nil && (refused(l.s.cause) || retried(l.s.cause) || !answered(l.s.cause)):
 			r.careful = refused(l.s.cause)
 			l.again(append(l.batch, r))
@@ -175,11 +176,16 @@ func (l *lane) again(left []*request) {
 		if err == nil {
 			return
 		}
-		if cause = l.s.cause; try == attempts || !retried(cause) && answered(cause) {
+		if cause = l.s.cause; try == attempts || overdue(cause) || !retried(cause) && answered(cause) {
 			break
 		}
 		time.Sleep(time.Duration(rand.IntN(1<<min(try, 6))) * time.Millisecond) //nolint:gosec // a jitter
 	}
+	l.finish(left, err)
+}
+
+// finish tells requests that nothing came of them, or that it is not known what.
+func (l *lane) finish(left []*request, err error) {
 	for _, r := range left {
 		r.finish(&fault.Error{Kind: fault.Unavailable, Op: op + ".Update", Err: err})
 	}
@@ -266,7 +272,8 @@ func (l *lane) undo(r *request, held locks) error {
 }
 
 // commit writes what is recorded and commits. An error: nothing has been committed, and
-// the requests may run again; whoever cannot is told.
+// the requests may run again; whoever cannot is told. Where it is not known what has become of
+// them they are told so, and what they changed is remembered by nobody, as if it were there.
 func (l *lane) commit(batch []*request) error {
 	if len(batch) == 0 {
 		return l.s.end(context.Background(), "rollback")
@@ -280,7 +287,7 @@ func (l *lane) commit(batch []*request) error {
 	if err := failpoint.Hit(context.Background(), failpoint.AfterAudit); err != nil {
 		return l.s.lose(err)
 	}
-	xid, err := l.s.record()
+	token, err := l.s.record()
 	if err != nil {
 		return err
 	}
@@ -288,12 +295,12 @@ func (l *lane) commit(batch []*request) error {
 		return l.s.lose(err)
 	}
 	turn := l.e.turns.take()
-	err = l.s.command(context.Background(), "commit")
-	if err != nil {
-		err = l.settle(xid, err)
+	was := kept
+	if err = l.s.command(context.Background(), "commit"); err != nil {
+		was, err = l.settle(token, err)
 	}
 	l.e.turns.wait(turn)
-	if err == nil {
+	if was != lost {
 		for _, r := range batch {
 			if r.committed != nil {
 				r.committed()
@@ -301,33 +308,17 @@ func (l *lane) commit(batch []*request) error {
 		}
 	}
 	l.e.turns.done()
-	if err != nil {
+	switch was {
+	case lost:
 		return err
+	case unknown:
+		l.finish(batch, err)
+		return nil
 	}
 	for _, r := range batch {
 		r.finish(nil)
 	}
 	return nil
-}
-
-// settle asks what has become of a commit of which the answer was lost: nobody may be told
-// that it failed when it did not.
-func (l *lane) settle(xid string, cause error) error {
-	if answered(cause) || xid == "" {
-		return l.s.lose(cause)
-	}
-	for wait := 10 * time.Millisecond; ; wait = min(2*wait, time.Second) {
-		status, err := l.e.statusOf(xid)
-		switch {
-		case err == nil && status == "committed":
-			return nil
-		case err == nil && status != "in progress":
-			return l.s.lose(cause)
-		case l.e.isClosed():
-			return l.s.lose(errors.Join(cause, err))
-		}
-		time.Sleep(wait)
-	}
 }
 
 func connectionsOf(all []*request) []access.ConnectionID {
@@ -345,7 +336,7 @@ func (r *request) finish(err error) {
 
 // leave makes sure that no transaction is left open on the connection.
 func (s *session) leave() {
-	s.ahead = s.ahead[:0]
+	s.ahead, s.watch = s.ahead[:0], &watch{} // whoever hung up has nothing to do with what follows
 	if s.pg.IsClosed() || s.pg.TxStatus() == 'I' {
 		return
 	}
@@ -358,14 +349,21 @@ const recordSQL = `with a as (insert into audit (conn, person, body, personal, s
 	insert into outbox (id, at) select id, $7 from a`
 
 // record writes what was recorded: the last thing before the commit, under a lock that
-// everybody takes who does so, so that ids rise in the order of commits. It says which
-// transaction this is; "": it has written nothing.
-func (s *session) record() (xid string, err error) {
+// everybody takes who does so, so that ids rise in the order of commits. The token is its
+// witness's; nil: it has written nothing, and there is nothing to lose.
+func (s *session) record() (token []byte, err error) {
+	if len(s.recorded) == 0 && s.written == s.before {
+		return nil, nil
+	}
+	witness, err := s.prepare(witnessSQL)
+	if err != nil {
+		return nil, err
+	}
 	batch := &pgconn.Batch{}
 	if len(s.recorded) > 0 {
 		st, err := s.prepare(recordSQL)
 		if err != nil {
-			return "", err
+			return nil, err
 		}
 		s.act(everybody)
 		for _, text := range append(s.ahead, "select pg_advisory_xact_lock("+orderLock+")") {
@@ -375,21 +373,17 @@ func (s *session) record() (xid string, err error) {
 		for _, r := range s.recorded {
 			values, formats, err := bindAll([]any{r.Conn, r.Person, r.Body, r.Personal, r.Salt, r.Digest, r.At})
 			if err != nil {
-				return "", err
+				return nil, err
 			}
 			batch.ExecPrepared(st.Name, values, formats, nil)
 		}
 	}
-	batch.ExecParams("select pg_current_xact_id_if_assigned()::text", nil, nil, nil, nil)
-	results, err := s.pg.ExecBatch(context.Background(), batch).ReadAll()
-	if err != nil {
-		return "", s.lose(err)
+	token = newToken()
+	batch.ExecPrepared(witness.Name, [][]byte{token}, []int16{asBinary}, nil)
+	if _, err := s.all(context.Background(), batch); err != nil {
+		return nil, s.lose(err)
 	}
-	last := results[len(results)-1]
-	if len(last.Rows) != 1 {
-		return "", s.lose(fmt.Errorf("no transaction id"))
-	}
-	return string(last.Rows[0][0]), nil
+	return token, nil
 }
 
 // tryEnter takes a connection's lock if nobody has it: whoever holds others does not wait.

@@ -84,7 +84,7 @@ func OpenEngine(ctx context.Context, url string, o Options) (store.Engine, error
 }
 
 func open(ctx context.Context, lanes int, writing, reading, beside *pgxpool.Config) (_ *engine, err error) {
-	e := &engine{queue: newQueue(), turns: newTurns(), closed: make(chan struct{})}
+	e := &engine{queue: newQueue(), turns: newTurns(), closed: make(chan struct{}), patience: statementTime + grace}
 	if e.writers, err = pgxpool.NewWithConfig(ctx, writing); err != nil {
 		return nil, fault.Wrap(fault.Unavailable, op+".Open", err)
 	}
@@ -114,6 +114,7 @@ type engine struct {
 	names            *names
 	queue            *queue
 	turns            *turns
+	patience         time.Duration // with a server that does not answer
 	lanes            sync.WaitGroup
 	once             sync.Once
 	closed           chan struct{}
@@ -141,6 +142,7 @@ func (e *engine) sessionOf(pg *pgconn.PgConn, writer bool) *session {
 		return s
 	}
 	s := newSession(pg, e.names, writer)
+	s.patience = e.patience
 	pg.CustomData()[key] = s
 	return s
 }
@@ -167,7 +169,7 @@ func (e *engine) Update(ctx context.Context, lane access.ConnectionID, fn func(s
 	return r.err
 }
 
-// View implements store.Engine.
+// View implements store.Engine. When ctx ends, what is being asked is broken off.
 func (e *engine) View(ctx context.Context, fn func(store.Querier) error) (err error) {
 	if e.isClosed() {
 		return closedErr(op + ".View")
@@ -182,15 +184,8 @@ func (e *engine) View(ctx context.Context, fn func(store.Querier) error) (err er
 	s := e.sessionOf(conn.Conn().PgConn(), false)
 	defer s.leave()
 	s.begin(beginRead)
+	defer context.AfterFunc(ctx, s.watch.hangUp)()
 	return guard(fn, s)
-}
-
-// statusOf asks what has become of a transaction.
-func (e *engine) statusOf(xid string) (status string, err error) {
-	ctx, cancel := context.WithTimeout(context.Background(), acquireTime)
-	defer cancel()
-	err = e.readers.QueryRow(ctx, "select coalesce(pg_xact_status($1::text::xid8), 'aborted')", xid).Scan(&status)
-	return status, err
 }
 
 func (e *engine) isClosed() bool {

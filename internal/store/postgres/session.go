@@ -7,6 +7,7 @@ import (
 	"maps"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgtype"
@@ -28,6 +29,8 @@ type session struct {
 	stmts  map[string]*statement
 	ahead  []string // are sent with the next statement
 	writer bool
+	// patience is how long the server may take to answer; 0: whoever runs the session sees to that.
+	patience time.Duration
 
 	// Of the transaction that is under way:
 	lost     error // why nothing can be done in it any more
@@ -38,6 +41,8 @@ type session struct {
 	acting   int64 // whose rows there are: a connection's, everybody or nobody
 	recorded []store.Recorded
 	saved    []savepoint
+	watch    *watch
+	before   int64 // written, as it began
 }
 
 // locks are what a transaction holds until it ends, or goes back to a savepoint before.
@@ -68,7 +73,7 @@ const maxStatements = 1024
 var harmless = regexp.MustCompile(`(?i)^\s*(select|explain|show)\b`)
 
 func newSession(pg *pgconn.PgConn, n *names, writer bool) *session {
-	return &session{pg: pg, names: n, stmts: map[string]*statement{}, writer: writer}
+	return &session{pg: pg, names: n, stmts: map[string]*statement{}, writer: writer, watch: &watch{}}
 }
 
 // begin forgets the last transaction; open is what begins the next, with its first statement.
@@ -77,6 +82,7 @@ func (s *session) begin(open string) {
 	s.lost, s.cause, s.careful = nil, nil, false
 	s.locks, s.recorded, s.saved = locks{entered: map[access.ConnectionID]bool{}}, nil, nil
 	s.acting = nobody
+	s.watch, s.before = &watch{}, s.written
 }
 
 // beginWrite begins a transaction among others that write.
@@ -104,7 +110,7 @@ func (s *session) end(ctx context.Context, how string) error {
 
 // command runs statements without parameters or rows.
 func (s *session) command(ctx context.Context, text string) error {
-	return s.pg.Exec(ctx, text).Close()
+	return s.ask(func() error { return s.pg.Exec(ctx, text).Close() })
 }
 
 func (s *session) prepare(query string) (*statement, error) {
@@ -119,7 +125,11 @@ func (s *session) prepare(query string) (*statement, error) {
 			return nil, err
 		}
 	}
-	described, err := s.pg.Prepare(context.Background(), fmt.Sprintf("s%d", len(s.stmts)), query, nil)
+	var described *pgconn.StatementDescription
+	err := s.ask(func() (err error) {
+		described, err = s.pg.Prepare(context.Background(), fmt.Sprintf("s%d", len(s.stmts)), query, nil)
+		return err
+	})
 	if err != nil {
 		return nil, s.lose(err)
 	}
@@ -211,11 +221,14 @@ func (s *session) failed(err error, guarded bool) error {
 	return said
 }
 
-func (s *session) send(st *statement, values [][]byte, formats []int16) (*pgconn.Result, error) {
-	ctx := context.Background() // the server's statement_timeout bounds it
+func (s *session) send(st *statement, values [][]byte, formats []int16) (result *pgconn.Result, err error) {
+	ctx := context.Background() // ask bounds it
 	if len(s.ahead) == 0 {
-		result := s.pg.ExecPrepared(ctx, st.Name, values, formats, st.formats).Read()
-		return result, result.Err
+		err := s.ask(func() error {
+			result = s.pg.ExecPrepared(ctx, st.Name, values, formats, st.formats).Read()
+			return result.Err
+		})
+		return result, err
 	}
 	batch := &pgconn.Batch{}
 	for _, text := range s.ahead {
@@ -223,11 +236,20 @@ func (s *session) send(st *statement, values [][]byte, formats []int16) (*pgconn
 	}
 	batch.ExecPrepared(st.Name, values, formats, st.formats)
 	s.ahead = s.ahead[:0]
-	results, err := s.pg.ExecBatch(ctx, batch).ReadAll()
+	results, err := s.all(ctx, batch)
 	if err != nil {
 		return nil, err
 	}
 	return results[len(results)-1], nil
+}
+
+// all sends a batch and reads all its answers.
+func (s *session) all(ctx context.Context, batch *pgconn.Batch) (results []*pgconn.Result, err error) {
+	err = s.ask(func() (err error) {
+		results, err = s.pg.ExecBatch(ctx, batch).ReadAll()
+		return err
+	})
+	return results, err
 }
 
 // savepoint runs a statement about savepoints, and keeps what is recorded in step.

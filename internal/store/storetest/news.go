@@ -115,8 +115,28 @@ func testMissedNews(t *testing.T, a, b *store.Store, raw store.Engine) {
 			}
 		}
 	}
+	for token, age := range map[string]time.Duration{"old": store.WitnessesKept + time.Minute, "new": store.WitnessesKept - time.Minute} {
+		err := raw.Update(t.Context(), "", func(q store.Querier) error {
+			_, err := q.Exec(`insert into commits (token, at, lost) values ($1, `+raw.Dialect().Now+` - $2, false)`, []byte(token), age.Milliseconds())
+			return err
+		}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
 	write(store.NewsKept - time.Minute)
 	trim()
+	err := raw.View(t.Context(), func(q store.Querier) error {
+		var old, young int64
+		err := q.QueryRow(`select count(case when token = $1 then 1 end), count(case when token = $2 then 1 end) from commits`, []byte("old"), []byte("new")).Scan(&old, &young)
+		if old != 0 || young != 1 {
+			t.Errorf("of the witnesses %d old and %d young are kept", old, young)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	if found := follow1(t, b); found.Begun || found.News != 3 {
 		t.Errorf("what is kept: %+v", found)
 	}
