@@ -26,6 +26,10 @@ const (
 	reasonInvalid    = "invalid"
 )
 
+// reasonOlder is why a configuration is not in force that a bridge was started with: it says what
+// has been replaced since.
+const reasonOlder = "older"
+
 // taking is what became of a configuration when it was last to be taken.
 type taking struct {
 	at      time.Time
@@ -34,6 +38,7 @@ type taking struct {
 	err     error
 	inForce bool  // the policy in force says what it says
 	version int64 // of the policy that this was held against
+	start   bool  // the bridge started with it: nobody has changed it since
 }
 
 // takings keeps the last of them, for the status, the metrics and doctor.
@@ -63,15 +68,15 @@ func (t *takings) watch() {
 
 // take takes a configuration, at the start and whenever it has changed since: its policy
 // as bridge.Reload does, then where people sign in. An error leaves both as they are.
-func (a *app) take(ctx context.Context, cfg *config.Config) (t taking) {
-	t = taking{at: time.Now(), cfg: cfg}
+func (a *app) take(ctx context.Context, cfg *config.Config, start bool) (t taking) {
+	t = taking{at: time.Now(), cfg: cfg, start: start}
 	put, err := a.upstreams.Prepare(providers(cfg))
 	if err != nil {
 		t.err = fault.Wrap(fault.Invalid, "take", err)
 		return a.compared(ctx, t)
 	}
 	hear, listen := a.inbound.Prepare(sources(cfg)), a.receiver.Prepare(listenings(cfg))
-	t.outcome, t.err = a.bridge.Reload(ctx, bridge.PolicyFile{Source: cfg.Policy, Name: cfg.Files.Path, Text: []byte(cfg.Text)})
+	t.outcome, t.err = a.bridge.Reload(ctx, bridge.PolicyFile{Source: cfg.Policy, Name: cfg.Files.Path, Text: []byte(cfg.Text), Start: start})
 	if t.err == nil {
 		put()
 		hear()
@@ -93,7 +98,7 @@ func (a *app) compared(ctx context.Context, t taking) taking {
 // takeFirst takes the configuration that the bridge starts with. A policy that is
 // refused leaves the one in force as it is: the bridge runs on with that, and says so.
 func (a *app) takeFirst(ctx context.Context) error {
-	t := a.take(ctx, a.cfg)
+	t := a.take(ctx, a.cfg, true)
 	a.takings.put(t)
 	var refused *bridge.Refusal
 	switch {
@@ -133,6 +138,10 @@ func (a *app) tell(t taking) {
 	switch {
 	case t.outcome.Kept:
 		a.log.Info("the configuration's policy has not changed since it was last taken; the one applied by hand stays in force", zap.Int64("version", t.outcome.Applied.Version))
+	case t.outcome.Older.Version > 0:
+		c := described(path, t)
+		a.log.Warn("the configuration's policy was not taken; what is in force stays in force", zap.String("reason", c.Reason), zap.String("why", c.Problem), zap.String("file", path),
+			zap.Int64("version", t.outcome.Applied.Version), zap.String("fix", c.Fix))
 	case t.outcome.Applied.Changed:
 		a.log.Info("the configuration's policy is in force", zap.Int64("version", t.outcome.Applied.Version), zap.String("plan", t.outcome.Plan))
 	default:
@@ -151,10 +160,25 @@ func (a *app) configuration(ctx context.Context) api.Configuration {
 	}
 	c := described(a.cfg.Files.Path, t)
 	c.Watched = watched
+	if c.Outcome == api.OutcomeKept && c.Problem == "" {
+		c.Problem = a.overruled(ctx, t.version)
+	}
 	if t.cfg != nil {
 		c.AtRestart = t.cfg.AtRestart(a.cfg)
 	}
 	return c
+}
+
+// overruled tells whose policy is in force where it is not that of the configuration.
+func (a *app) overruled(ctx context.Context, version int64) string {
+	now, err := a.bridge.Application(ctx, version)
+	switch {
+	case err != nil:
+		return "another policy is, and how it came to be cannot be told: " + fault.KindOf(err).String()
+	case now.Author == bridge.FileAuthor:
+		return fmt.Sprintf("version %d was taken from %s, by another node perhaps, and the file has not changed since", version, now.File)
+	}
+	return "another policy was applied by hand, and the file has not changed since"
 }
 
 // problemsTold is how many problems of a configuration are told at most.
@@ -165,6 +189,11 @@ func described(path string, t taking) api.Configuration {
 	c := api.Configuration{Path: path, At: t.at, InForce: t.inForce, Plan: t.outcome.Plan, Outcome: api.OutcomeTaken}
 	if !t.inForce {
 		c.Outcome = api.OutcomeKept
+	}
+	if older := t.outcome.Older; older.Version > 0 && !t.inForce {
+		c.Reason, c.Fix = reasonOlder, fmt.Sprintf("drawbridge apply %s puts it in force on purpose; drawbridge plan %s shows what that does", path, path)
+		c.Problem = fmt.Sprintf("the file is older than what is in force: it says what version %d of %s said, which has been replaced since, and a start does not undo that",
+			older.Version, older.At.Local().Format(time.DateTime))
 	}
 	if t.err == nil {
 		return c
@@ -231,8 +260,10 @@ func (a *app) examineConfiguration(ctx context.Context, say finding) {
 	switch {
 	case c.Outcome == api.OutcomeFailed:
 		say(api.LevelFail, c.Fix, "%s was not taken (%s): %s", c.Path, c.Reason, c.Problem)
+	case c.Reason == reasonOlder:
+		say(api.LevelWarn, c.Fix, "the policy of %s is not in force: %s", c.Path, c.Problem)
 	case c.Outcome == api.OutcomeKept:
-		say(api.LevelOK, "", "another policy than that of %s is in force: it was applied by hand, and the file has not changed since", c.Path)
+		say(api.LevelOK, "", "another policy than that of %s is in force: %s", c.Path, c.Problem)
 	default:
 		say(api.LevelOK, "", "the policy in force is that of %s", c.Path)
 	}
@@ -299,7 +330,7 @@ func (f *follower) run(ctx context.Context) {
 			return
 		case <-f.hangup:
 			f.told = "" // who asks is answered
-			f.reload(ctx)
+			f.reload(ctx, false)
 		case <-tick.C:
 			f.look(ctx)
 		}
@@ -315,9 +346,9 @@ func (f *follower) look(ctx context.Context) {
 	case now != f.seen && now != f.pending:
 		f.pending = now
 	case now != f.seen:
-		f.reload(ctx)
+		f.reload(ctx, false)
 	case !f.retry.IsZero() && !time.Now().Before(f.retry):
-		f.reload(ctx)
+		f.reload(ctx, last.start)
 	case last.version != f.store.PolicyVersion():
 		f.moved(ctx, last)
 	default:
@@ -340,20 +371,21 @@ func (f *follower) moved(ctx context.Context, last taking) {
 	now := f.compared(ctx, last)
 	lacked := last.cfg != nil && last.cfg.Policy.TreeInStore && fault.Is(last.err, fault.Invalid)
 	if last.err != nil && (now.inForce || lacked) {
-		f.taken(ctx, f.take(ctx, last.cfg))
+		f.taken(ctx, f.take(ctx, last.cfg, last.start))
 		return
 	}
 	f.takings.put(now)
 }
 
-func (f *follower) reload(ctx context.Context) {
+// reload reads the configuration anew and takes it; start as for a taking.
+func (f *follower) reload(ctx context.Context, start bool) {
 	f.pending = ""
 	cfg, err := f.load()
 	var broken *config.Problems
 	switch {
 	case err == nil:
 		f.files, f.seen = cfg.Files, cfg.Files.Sum
-		f.taken(ctx, f.take(ctx, cfg))
+		f.taken(ctx, f.take(ctx, cfg, start))
 		return
 	case errors.As(err, &broken):
 		f.files, f.seen = broken.Files, broken.Files.Sum

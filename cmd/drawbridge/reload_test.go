@@ -42,8 +42,9 @@ func rulesFor(groups ...string) string {
 // followed is a bridge that follows a configuration, looked at by hand.
 type followed struct {
 	*follower
-	t   *testing.T
-	log *journal
+	t    *testing.T
+	log  *journal
+	stop func()
 }
 
 func startFollowing(t *testing.T, path string) *followed {
@@ -64,12 +65,13 @@ func startFollowing(t *testing.T, path string) *followed {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
+	stop := sync.OnceFunc(func() {
 		if err := a.close(); err != nil {
 			t.Error(err)
 		}
 	})
-	return &followed{follower: a.follow(load, nil), t: t, log: log}
+	t.Cleanup(stop)
+	return &followed{follower: a.follow(load, nil), t: t, log: log, stop: stop}
 }
 
 func write(t *testing.T, path, text string) {
@@ -213,8 +215,70 @@ func TestARefusedFileCanBeApprovedByHand(t *testing.T) {
 	}
 	f.stands("by hand", 3, api.OutcomeKept, "")
 	f.looks(3)
-	f.reload(t.Context()) // as SIGHUP does
+	f.reload(t.Context(), false) // as SIGHUP does
 	f.stands("still by hand", 3, api.OutcomeKept, "")
+}
+
+// TestAStartWithTheFileOfBeforeUndoesNothing: a configuration goes from node to node, and one
+// that has it not yet is started again. Only a person's act brings the older one back.
+func TestAStartWithTheFileOfBeforeUndoesNothing(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir() // of both nodes: they come one after the other, on one directory
+	one, two := filepath.Join(dir, "n1.yaml"), filepath.Join(dir, "n2.yaml")
+	before, after := reloadBase+rulesFor("Drivers", "Chiefs"), strings.Replace(reloadBase, "banksia: {", "boree: { name: Boree }, banksia: {", 1)+rulesFor("Drivers")
+	write(t, one, before)
+	write(t, two, before)
+	f := startFollowing(t, one)
+	write(t, one, after)
+	f.looks(2)
+	f.stands("the first has the new one", 2, api.OutcomeTaken, "")
+	f.stop()
+
+	f = startFollowing(t, two)
+	c := f.stands("the second is started with that of before", 2, api.OutcomeKept, reasonOlder)
+	if !strings.Contains(c.Problem, "version 1 of ") || !strings.Contains(c.Fix, "drawbridge apply "+two) || !strings.Contains(f.log.String(), `"reason":"older"`) {
+		t.Errorf("%+v\n%s", c, f.log)
+	}
+	f.looks(3)
+	f.stands("nothing moves", 2, api.OutcomeKept, reasonOlder)
+	write(t, two, "# later\n"+before)
+	f.looks(2)
+	f.stands("somebody has written it", 3, api.OutcomeTaken, "")
+	f.stop()
+
+	f = startFollowing(t, one)
+	f.stands("now the first has the older one", 3, api.OutcomeKept, reasonOlder)
+	f.reload(t.Context(), false) // as SIGHUP does
+	f.stands("somebody said so", 4, api.OutcomeTaken, "")
+	f.stop()
+
+	write(t, two, reloadBase+rulesFor("Drivers", "Masters"))
+	f = startFollowing(t, two)
+	f.stands("what nobody had before is new", 5, api.OutcomeTaken, "")
+}
+
+// TestAStartThatIsTriedAgainIsAStart: nobody has written the file meanwhile.
+func TestAStartThatIsTriedAgainIsAStart(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "c.yaml")
+	write(t, path, reloadBase+rulesFor("Drivers"))
+	f := startFollowing(t, path)
+	next, err := config.Parse("next.yaml", []byte(reloadBase+rulesFor("Chiefs")), nil, config.ReadFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.bridge.Reload(t.Context(), bridge.PolicyFile{Source: next.Policy, Name: "next.yaml"}); err != nil { // as another node does
+		t.Fatal(err)
+	}
+	if c := f.stands("another node took another file", 2, api.OutcomeKept, ""); !strings.Contains(c.Problem, "version 2 was taken from next.yaml") {
+		t.Errorf("%+v", c)
+	}
+	last, _ := f.takings.get()
+	last.err = fault.New(fault.Unavailable, "test", "the store was busy when it started")
+	f.takings.put(last)
+	f.retry = time.Now()
+	f.looks(1)
+	f.stands("tried again", 2, api.OutcomeKept, reasonOlder)
 }
 
 // TestTwoWhoChangeThePolicyAtOnce come one after the other, and whoever came last is
@@ -231,7 +295,7 @@ func TestTwoWhoChangeThePolicyAtOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 		var both sync.WaitGroup
-		both.Go(func() { f.reload(t.Context()) })
+		both.Go(func() { f.reload(t.Context(), false) })
 		both.Go(func() {
 			if _, err := f.bridge.InsecureApplyUnreviewed(t.Context(), other.Policy); err != nil {
 				t.Error(err)
@@ -326,7 +390,7 @@ func TestTheEndOfTheBridgeIsNoFailure(t *testing.T) {
 	write(t, path, reloadBase+rulesFor("Chiefs"))
 	ended, end := context.WithCancel(t.Context())
 	end()
-	f.reload(ended)
+	f.reload(ended, false)
 	if last, _ := f.takings.get(); last.err != nil || strings.Contains(f.log.String(), "not taken") {
 		t.Errorf("%v\n%s", last.err, f.log)
 	}

@@ -87,7 +87,7 @@ func configurationStands(k api.Configuration) string {
 	case k.Outcome == api.OutcomeFailed:
 		return fmt.Sprintf("NOT TAKEN at %s (%s): %s", at, k.Reason, k.Problem)
 	case !k.InForce:
-		return "not in force: another policy was applied by hand, and the file has not changed since; read " + at
+		return "not in force: " + k.Problem + "; read " + at
 	}
 	return "in force, read " + at
 }

@@ -62,9 +62,9 @@ type Configuration struct {
 	Path      string    `json:"path"`
 	Watched   bool      `json:"watched" doc:"it is taken again when it changes; a demo's is not"`
 	At        time.Time `json:"at" doc:"when it was last read to be taken"`
-	Outcome   string    `json:"outcome" enum:"taken,kept,failed" doc:"kept: it has not changed since it was last taken, and a policy that was applied by hand since stays"`
+	Outcome   string    `json:"outcome" enum:"taken,kept,failed" doc:"kept: another policy stays in force, by hand or by another node, and the file has not changed since"`
 	InForce   bool      `json:"in_force" doc:"the active policy says what the configuration says"`
-	Reason    string    `json:"reason,omitempty" doc:"of a failure: unreadable, invalid, tests_fail, guard, or another reason code"`
+	Reason    string    `json:"reason,omitempty" doc:"of a failure: unreadable, invalid, tests_fail, guard, or another reason code; older: the bridge was started with a file that says what has been replaced since"`
 	Problem   string    `json:"problem,omitempty"`
 	Problems  []string  `json:"problems,omitempty" doc:"each of them, the first 100"`
 	Fix       string    `json:"fix,omitempty" doc:"the command that goes on"`
