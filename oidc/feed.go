@@ -108,7 +108,7 @@ func readFeed(query string) (since string, wait time.Duration, err error) {
 }
 
 // maxCursor is the longest cursor that is looked at, in bytes.
-const maxCursor = 128
+const maxCursor = 1024
 
 // ServiceError is the answer to an application whose own access token does not count,
 // or lacks the OAuth scope.

@@ -99,4 +99,6 @@ const (
 	// RetryUnsettled: whoever finds that there is nothing to change is answered before the other
 	// nodes know of what has changed it.
 	RetryUnsettled Name = "retry-unsettled"
+	// HistoryForgotten: a place in the news counts after the database has given its numbers out again.
+	HistoryForgotten Name = "history-forgotten"
 )

@@ -129,7 +129,13 @@ func (s *Store) LastChange(ctx context.Context) (cursor string, err error) {
 		return s.cursorAt(last), nil
 	}
 	var p Position
-	err = s.View(ctx, func(v *View) error { p, err = v.position(); return err })
+	here := func(v *View) error { p, err = v.position(); return err }
+	err = s.View(ctx, here)
+	if err == nil && p.history == "" {
+		if err = s.beginHistory(ctx); err == nil {
+			err = s.View(ctx, here)
+		}
+	}
 	if err != nil {
 		return "", refused(err)
 	}

@@ -153,7 +153,7 @@ func (v *View) newsSince(after Position) (all []News, now Position, more, whole 
 	if err := v.q.QueryRow(`select coalesce(max(below), 0) from news_trimmed`).Scan(&trimmed); err != nil {
 		return nil, now, false, false, v.failed(err, op)
 	}
-	if after.lowest() < trimmed || after.next > now.next {
+	if !after.sameHistory(now) || after.lowest() < trimmed || after.next > now.next {
 		return nil, now, false, false, nil
 	}
 	if len(after.open) > 0 {
@@ -287,92 +287,20 @@ func (s *Store) Hear(ctx context.Context, news ...News) error { return s.apply(c
 
 // reread reads what is wide, and the families, from a view that begins now.
 func (s *Store) reread(ctx context.Context) (*wide, error) {
-	err := s.aside(ctx, false, func(q Querier) error { return s.window.prime(s.over(ctx, q)) })
+	prime := func(v *View) error {
+		if _, _, err := v.primary(); err != nil {
+			return err
+		}
+		return s.window.prime(v)
+	}
+	err := s.aside(ctx, false, func(q Querier) error { return prime(s.over(ctx, q)) })
 	if err != nil { // that way may be cut alone
-		err = s.View(ctx, s.window.prime)
+		err = s.View(ctx, prime)
 	}
 	if err != nil {
 		return nil, refused(err)
 	}
 	return s.window.wide.Load(), nil
-}
-
-// Followed is what Follow has found.
-type Followed struct {
-	News  int           // how many pieces
-	Last  int64         // the id of one of the latest; 0: none
-	Lag   time.Duration // between the writing of the oldest and its being read; 0: none
-	Begun bool          // everything was forgotten: what had happened could not be known
-}
-
-// Follow applies the news that were not there the last time, of whichever node. An error: some
-// may not be applied, and what is remembered may not be believed. It begins with the directory
-// as it is.
-func (s *Store) Follow(ctx context.Context) (f Followed, err error) {
-	w := s.window
-	w.follows.Lock()
-	defer w.follows.Unlock()
-	for more := true; more; {
-		var all []News
-		var now Position
-		var clock int64
-		whole := false
-		err := s.aside(ctx, false, func(q Querier) (err error) {
-			v := s.over(ctx, q)
-			if err := v.q.QueryRow(`select ` + s.engine.Dialect().Now).Scan(&clock); err != nil {
-				return v.failed(err, "store.Follow")
-			}
-			if w.place.next == 0 {
-				now, err = v.position()
-				return err
-			}
-			all, now, more, whole, err = v.newsSince(w.place)
-			return err
-		})
-		if err != nil {
-			return f, refused(err)
-		}
-		if !whole {
-			f.Begun, more = true, false // what happens from that position on is met as news
-			w.people.clear()
-			w.sessions.clear()
-			w.changes.wake()
-			if _, err := s.rereading.do(ctx); err != nil {
-				return f, err
-			}
-		} else if err := s.apply(ctx, all); err != nil {
-			return f, err
-		}
-		w.place = now
-		f.found(all, clock)
-	}
-	s.known.polled(w.place, time.Now())
-	return f, nil
-}
-
-func (f *Followed) found(all []News, clock int64) {
-	for _, n := range all {
-		f.News++
-		f.Last = max(f.Last, n.ID)
-		f.Lag = max(f.Lag, at(clock).Sub(n.At))
-	}
-}
-
-// apply applies what was read, with one reading of what is wide.
-func (s *Store) apply(ctx context.Context, all []News) error {
-	wide := false
-	for _, n := range all {
-		var refs []ref
-		if err := json.Unmarshal(n.Refs, &refs); err != nil {
-			return fault.Wrap(fault.Internal, "store.Follow", err)
-		}
-		wide = s.window.hear(refs) || wide
-	}
-	if !wide {
-		return nil
-	}
-	_, err := s.rereading.do(ctx)
-	return err
 }
 
 func refsOf(touched []touch) []ref {

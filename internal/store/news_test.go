@@ -9,7 +9,7 @@ import (
 
 // FuzzPosition: what is read is written the same way, and nothing else is a position.
 func FuzzPosition(f *testing.F) {
-	for _, text := range []string{"0", "12", "12-3-7", "12-7-3", "3-3", "", "-1", "1-", "9223372036854775808"} {
+	for _, text := range []string{"his_1.0", "a.12", "a.12-3-7", "a.12-7-3", "a.3-3", "", "a", ".12", "12", "a.-1", "a.1-", "A.1", "a.b.1", "a.9223372036854775808"} {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
@@ -18,7 +18,7 @@ func FuzzPosition(f *testing.F) {
 			return
 		}
 		again, ok := ParsePosition(p.String())
-		if !ok || again.next != p.next || !slices.Equal(again.open, p.open) || again.lowest() > again.next {
+		if !ok || again.next != p.next || again.history != p.history || again.history == "" || !slices.Equal(again.open, p.open) || again.lowest() > again.next {
 			t.Errorf("%q is read as %+v, and that as %+v", text, p, again)
 		}
 	})
@@ -31,7 +31,7 @@ func TestAPositionMissesNothing(t *testing.T) {
 		next := int64(1)
 		open, committed := map[int64]bool{}, map[int64]bool{}
 		snapshot := func() Position {
-			p := Position{next: next}
+			p := Position{history: "his_1", next: next}
 			for x := range open {
 				p.open = append(p.open, x)
 			}

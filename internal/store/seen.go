@@ -101,17 +101,22 @@ type late struct {
 	whole bool
 }
 
-// readLate reads it, by one statement.
+// readLate reads it, by one snapshot. Of another history it is not whole: numbers mean others there.
 func (s *Store) readLate(ctx context.Context) (l late, err error) {
 	from, found := s.known.from(time.Now())
 	if !found {
 		return l, nil
 	}
+	var now Position
 	err = s.aside(ctx, false, func(q Querier) (err error) {
-		l.news, err = list(s.over(ctx, q), "store.late", scanNews, newsColumns+`txid >= $1 order by txid, id limit $2`, from.lowest(), newsPage)
+		v := s.over(ctx, q)
+		if now, err = v.position(); err != nil {
+			return err
+		}
+		l.news, err = list(v, "store.late", scanNews, newsColumns+`txid >= $1 order by txid, id limit $2`, from.lowest(), newsPage)
 		return err
 	})
-	l.whole = len(l.news) < newsPage
+	l.whole = len(l.news) < newsPage && from.sameHistory(now)
 	l.news = s.known.without(l.news, from)
 	return l, err
 }
@@ -133,6 +138,9 @@ type seenAt struct {
 func (k *known) polled(p Position, now time.Time) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if n := len(k.polls); n > 0 && !p.sameHistory(k.polls[n-1].place) { // its numbers mean others now
+		k.polls, k.told, k.before = nil, nil, nil
+	}
 	if n := len(k.polls); n == 0 || now.Sub(k.polls[n-1].at) >= lease.Every {
 		k.polls = append(k.polls, seenAt{p, now})
 	}

@@ -131,6 +131,9 @@ type Dialect struct {
 	// Transaction is the number of the transaction that writes, Snapshot the text of what a
 	// transaction sees, "lowest:next:open,open": it sees those below next that are not open.
 	Transaction, Snapshot string
+	// Run is text that names the run of the server, of small letters and digits, and Standby whether
+	// it follows another: its answers are from the past.
+	Run, Standby string
 }
 
 func (d Dialect) typed(value string, t schema.Type) string {

@@ -234,6 +234,8 @@ var dialect = store.Dialect{
 	Shared:      true,
 	Transaction: "pg_current_xact_id()::text::bigint",
 	Snapshot:    "pg_current_snapshot()::text",
+	Run:         "to_hex((extract(epoch from pg_postmaster_start_time()) * 1000000)::bigint)",
+	Standby:     "pg_is_in_recovery()",
 	Catalog:     catalog,
 	Keys: func(param string) string {
 		return "select unnest(array(select value::bigint from json_array_elements_text(" + param + "::json))) as value"

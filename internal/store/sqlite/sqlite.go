@@ -138,7 +138,8 @@ func (e engine) Dialect() store.Dialect {
 		Each: func(doc, alias string, path ...string) string {
 			return fmt.Sprintf("json_each(%s, '%s') %s", doc, jsonPath(path), alias)
 		},
-		Now:         "cast(round((julianday('now') - 2440587.5) * 86400000) as integer)",
+		Now: "cast(round((julianday('now') - 2440587.5) * 86400000) as integer)",
+		Run: "''", Standby: "false", // there is no server
 		Transaction: nextNews, Snapshot: "(select " + nextNews + " || ':' || " + nextNews + " || ':')",
 	}
 }

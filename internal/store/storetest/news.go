@@ -20,6 +20,7 @@ func RunNews(t *testing.T, open func(t *testing.T) (a, b *store.Store, raw store
 		"news are read once, in pages":                 testNewsInPages,
 		"who has missed what is kept no longer begins": testMissedNews,
 		"any node understands a cursor":                testCursors,
+		"numbers that are given out again":             testNumbersGivenAgain,
 		"the registry":                                 testRegistry,
 	} {
 		t.Run(name, func(t *testing.T) { a, b, raw := open(t); run(t, a, b, raw) })
@@ -184,10 +185,57 @@ func testCursors(t *testing.T, a, b *store.Store, _ store.Engine) {
 	if fmt.Sprint(kinds) != fmt.Sprint([]store.ChangeKind{store.ChangedSession, store.ChangedFamily, store.ChangedHost}) {
 		t.Errorf("told of %v", kinds)
 	}
-	for _, bad := range []string{"", "news.", "news.x", "news.5-9", "run_1.4", "news.-1"} {
+	for _, bad := range []string{"", "news.", "news.x", "news.5", "news.5-9", "news.his_x.5", "news.his_x.5-9", "run_1.4", "news.-1"} {
 		if c, err := a.Changes(t.Context(), bad, 10); c.Whole || err != nil {
 			t.Errorf("cursor %q: %+v (%v)", bad, c, err)
 		}
+	}
+}
+
+// testNumbersGivenAgain: as a crash of the server does it, news come with a number that a node and
+// whoever has a cursor had passed, and the table of the history is empty.
+func testNumbersGivenAgain(t *testing.T, a, b *store.Store, raw store.Engine) {
+	Prepare(t, a)
+	touch := Touches()[3] // a session
+	a.JoinPeers(&believer{})
+	b.JoinPeers(&believer{})
+	follow1(t, b)
+	if f := follow1(t, b); f.Begun {
+		t.Errorf("it begins twice: %+v", f)
+	}
+	cursor, err := a.LastChange(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if known, err := touch.Known(t.Context(), b); known || err != nil {
+		t.Fatalf("it is known before it happens (%v)", err)
+	}
+	if err := a.Update(t.Context(), touch.Do); err != nil {
+		t.Fatal(err)
+	}
+	err = raw.Update(t.Context(), "", func(q store.Querier) error {
+		if _, err := q.Exec(`update news set txid = 1`); err != nil {
+			return err
+		}
+		_, err := q.Exec(`delete from history`)
+		return err
+	}, func() {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range []*store.Store{a, b} { // the first finds no history, the second another one
+		if f := follow1(t, s); !f.Begun {
+			t.Errorf("it goes on where it was: %+v", f)
+		}
+	}
+	if known, err := touch.Known(t.Context(), b); !known || err != nil {
+		t.Errorf("what was ended in the new history is accepted (%v)", err)
+	}
+	if c, err := b.Changes(t.Context(), cursor, 10); c.Whole || err != nil {
+		t.Errorf("a cursor of the old history: %+v (%v)", c, err)
+	}
+	if f := follow1(t, b); f.Begun {
+		t.Errorf("it begins again: %+v", f)
 	}
 }
 
