@@ -63,8 +63,11 @@ func (a *app) listNodes() func(context.Context) ([]api.Node, error) {
 		all, err := a.store.Nodes(ctx)
 		out := make([]api.Node, len(all))
 		for i, n := range all {
+			if n.BeatAge >= store.GoneAfter {
+				n.Lease = 0 // it had one when it was heard of last
+			}
 			out[i] = api.Node{ID: n.ID, Name: n.Name, Version: n.Version, Started: n.Started, This: n.ID == a.node.ID(), Draining: n.Draining,
-				BeatAge: n.BeatAge.Milliseconds(), Lag: n.Lag.Milliseconds(), Lease: n.Lease.Milliseconds(), Applied: n.Applied}
+				BeatAge: n.BeatAge.Milliseconds(), Lag: n.Lag.Milliseconds(), Lease: n.Lease.Milliseconds(), Applied: n.Applied, Gone: n.BeatAge >= store.GoneAfter}
 		}
 		return out, err
 	}
@@ -155,15 +158,27 @@ func (r registered) Collect(to chan<- prometheus.Metric) {
 	if err != nil {
 		return
 	}
-	seen := map[string]bool{}
-	for _, n := range all {
-		name := n.Name
-		if seen[name] { // two runs, of which one may have been killed
-			name += " " + n.ID
-		}
-		seen[name] = true
+	for _, n := range living(all) {
 		for desc, value := range map[*prometheus.Desc]float64{nodeBeat: n.BeatAge.Seconds(), nodeLag: n.Lag.Seconds(), nodeLease: n.Lease.Seconds(), nodeApplied: float64(n.Applied)} {
-			to <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value, name, n.Version)
+			to <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value, n.Name, n.Version)
 		}
 	}
+}
+
+// living are the nodes with whom others reckon, each under its name. Of two runs of one name, of
+// which one was killed just now, it is that which was heard of last: a kill makes no new series.
+func living(all []store.Node) (out []store.Node) {
+	at := map[string]int{}
+	for _, n := range all {
+		if n.BeatAge >= store.GoneAfter {
+			continue
+		}
+		if i, there := at[n.Name]; !there {
+			at[n.Name] = len(out)
+			out = append(out, n)
+		} else if n.BeatAge < out[i].BeatAge {
+			out[i] = n
+		}
+	}
+	return out
 }

@@ -108,7 +108,9 @@ func (c *cli) nodesAsText(nodes []api.Node) error {
 			notes += "\tis being stopped"
 		}
 		lease := "NONE: it asks the database for everything"
-		if n.Lease > 0 {
+		if n.Gone {
+			lease = "GONE: killed, or cut off from the database"
+		} else if n.Lease > 0 {
 			lease = fmt.Sprintf("%d ms", n.Lease)
 		}
 		fmt.Fprintf(w, "%s\t%s\t%s\t%d ms ago\t%d ms\t%s\t%d%s\n", legible(n.Name), legible(n.Version), n.Started.Local().Format(time.DateTime), n.BeatAge, n.Lag, lease, n.Applied, notes)

@@ -44,6 +44,7 @@ type Node struct {
 	Started  time.Time `json:"started"`
 	This     bool      `json:"this" doc:"it gives this answer"`
 	Draining bool      `json:"draining" doc:"it was told to end"`
+	Gone     bool      `json:"gone" doc:"it has not been heard of for 5 seconds: killed, or cut off from the database"`
 	BeatAge  int64     `json:"beat_age_ms" doc:"how long ago it was heard of, in milliseconds; more than 1250: others wait for it no longer"`
 	Lag      int64     `json:"lag_ms" doc:"how late the last change reached it by its poll, in milliseconds"`
 	Lease    int64     `json:"lease_ms" doc:"how much of its lease was left at its last poll, in milliseconds; 0: it asks the database for everything"`
