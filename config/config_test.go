@@ -145,16 +145,16 @@ func TestTheLogOfSCIMRequestsIsOnUnlessItIsTurnedOff(t *testing.T) {
 	}
 }
 
-func TestTheEnvironmentOverridesFourValues(t *testing.T) {
+func TestTheEnvironmentOverridesFiveValues(t *testing.T) {
 	c, err := Parse("small.yaml", []byte(small), []string{
 		"DRAWBRIDGE_SERVER_LISTEN=:9443", "DRAWBRIDGE_SERVER_PUBLIC_URL=http://localhost:9443", "DRAWBRIDGE_SERVER_DATA=/var/lib/drawbridge",
-		"DRAWBRIDGE_LOG_LEVEL=debug", "PATH=/bin", "ODD",
+		"DRAWBRIDGE_LOG_LEVEL=debug", "DRAWBRIDGE_SERVER_METRICS_LISTEN=127.0.0.1:9465", "PATH=/bin", "ODD",
 	}, noFiles)
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := c.Server
-	if s.Listen != ":9443" || s.PublicURL != "http://localhost:9443" || s.Data != "/var/lib/drawbridge" || s.LogLevel != "debug" {
+	if s.Listen != ":9443" || s.PublicURL != "http://localhost:9443" || s.Data != "/var/lib/drawbridge" || s.LogLevel != "debug" || s.MetricsListen != "127.0.0.1:9465" {
 		t.Errorf("%+v", s)
 	}
 }

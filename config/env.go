@@ -17,10 +17,11 @@ const envPrefix = "DRAWBRIDGE_"
 // the path of the value.
 func overrides() map[string]string {
 	return map[string]string{
-		"server.listen":     "DRAWBRIDGE_SERVER_LISTEN",
-		"server.public_url": "DRAWBRIDGE_SERVER_PUBLIC_URL",
-		"server.data":       "DRAWBRIDGE_SERVER_DATA",
-		"log.level":         "DRAWBRIDGE_LOG_LEVEL",
+		"server.listen":         "DRAWBRIDGE_SERVER_LISTEN",
+		"server.public_url":     "DRAWBRIDGE_SERVER_PUBLIC_URL",
+		"server.metrics_listen": "DRAWBRIDGE_SERVER_METRICS_LISTEN",
+		"server.data":           "DRAWBRIDGE_SERVER_DATA",
+		"log.level":             "DRAWBRIDGE_LOG_LEVEL",
 	}
 }
 

@@ -51,13 +51,8 @@ func (l *loader) server(root block) Server {
 		say("%v", err)
 	}
 	s.Data, _ = l.overridden(b, "data", "server.data", "./data")
-	s.MetricsListen = "127.0.0.1:9464"
-	if f, ok := b.get("metrics_listen"); ok {
-		if v, ok := f.text(); ok && !isAddress(v) {
-			f.say("%q is not an address such as 127.0.0.1:9464", v)
-		} else if ok {
-			s.MetricsListen = v
-		}
+	if s.MetricsListen, say = l.overridden(b, "metrics_listen", "server.metrics_listen", "127.0.0.1:9464"); !isAddress(s.MetricsListen) {
+		say("%q is not an address such as 127.0.0.1:9464", s.MetricsListen)
 	}
 	return s
 }

@@ -52,7 +52,7 @@ func (c *cli) demo() *cobra.Command {
 	cmd.Flags().StringVar(&base, "store", "", "a PostgreSQL for the directory, such as postgres://drawbridge@127.0.0.1/drawbridge, instead of the demo's own folder")
 	cmd.Flags().StringVar(&hot, "hot", "", "a Redis for what is short-lived, such as redis://127.0.0.1:6379, instead of the demo's own folder")
 	cmd.AddCommand(c.demoChange("disable", "Make the demo's identity provider send its real deactivation of a person"),
-		c.demoChange("enable", "Make the demo's identity provider restore a person"), c.demoToken())
+		c.demoChange("enable", "Make the demo's identity provider restore a person"), c.demoToken(), c.demoBridge(), c.demoProviders())
 	return cmd
 }
 
@@ -224,15 +224,19 @@ func specs(cfg *config.Config) []demo.Spec {
 		if bringsIdP(c) {
 			continue
 		}
-		s := demo.Spec{ID: string(c.ID), IdP: c.IdP, Name: c.Name, Domains: c.Domains}
-		for _, r := range cfg.Policy.Rules {
-			if r.From == c.ID && r.Group != "" {
-				s.Groups = append(s.Groups, fits(cfg.Policy.Scopes, c.Ceiling.Scope, r.Group))
-			}
-		}
-		out = append(out, s)
+		out = append(out, specOf(cfg, c))
 	}
 	return out
+}
+
+func specOf(cfg *config.Config, c config.Connection) demo.Spec {
+	s := demo.Spec{ID: string(c.ID), IdP: c.IdP, Name: c.Name, Domains: c.Domains}
+	for _, r := range cfg.Policy.Rules {
+		if r.From == c.ID && r.Group != "" {
+			s.Groups = append(s.Groups, fits(cfg.Policy.Scopes, c.Ceiling.Scope, r.Group))
+		}
+	}
+	return s
 }
 
 // bringsIdP reports whether a connection's identity provider runs on this machine, as

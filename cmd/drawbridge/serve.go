@@ -28,7 +28,7 @@ func (c *cli) serve() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return c.serveConfig(cmd.Context(), cfg, file)
+		return c.serveConfig(cmd.Context(), cfg, file, seams(c.env))
 	}}
 	cmd.Flags().StringVar(&file, "config", "drawbridge.yaml", "configuration file")
 	return cmd
@@ -46,11 +46,10 @@ func (c *cli) load(file string) (*config.Config, error) {
 	return cfg, nil
 }
 
-func (c *cli) serveConfig(ctx context.Context, cfg *config.Config, file string) (err error) {
+func (c *cli) serveConfig(ctx context.Context, cfg *config.Config, file string, allowed setting) (err error) {
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)
-	allowed := seams(c.env)
 	allowed.log = c.err
 	a, err := open(ctx, cfg, allowed)
 	if err != nil {

@@ -49,6 +49,7 @@ func (s *Servers) listen() error {
 	if s.bridge, err = take("bridge", 0); err != nil {
 		return err
 	}
+	s.at = "http://" + s.bridge.Addr().String()
 	l, err := take("app", 1)
 	if err != nil {
 		return err

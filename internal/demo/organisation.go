@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/drawbridge-id/drawbridge/internal/secret"
 	"github.com/drawbridge-id/drawbridge/oidc/oidctest"
 )
 
@@ -61,6 +62,13 @@ type Spec struct {
 	Name    string
 	Domains []string
 	Groups  []string // names that its rules ask for, captures replaced; for connections outside the sample
+
+	// What the configuration of bridges that run elsewhere says of the provider; the zero
+	// values in a demo that runs its own, which takes what is free.
+	Issuer       string
+	Tenant       string // Entra's
+	ClientID     string
+	ClientSecret secret.String
 }
 
 // SampleSpecs are the connections of the sample organisation: three customers, and the vendor.
@@ -144,7 +152,19 @@ func (s Spec) objectID(prefix, name string) string {
 	return guid(h)
 }
 
-func (s Spec) tenantID() string { return guid(sha256.Sum256([]byte(s.ID + "\x00tenant"))) }
+func (s Spec) tenantID() string {
+	if s.Tenant != "" {
+		return s.Tenant
+	}
+	return guid(sha256.Sum256([]byte(s.ID + "\x00tenant")))
+}
+
+func (s Spec) clientID() string {
+	if s.ClientID != "" {
+		return s.ClientID
+	}
+	return "drawbridge-" + s.ID
+}
 
 func guid(h [sha256.Size]byte) string {
 	h[6], h[8] = h[6]&0x0f|0x40, h[8]&0x3f|0x80 // the form of a random UUID, RFC 9562 section 5.4

@@ -30,7 +30,8 @@ type Options struct {
 // Servers are the demo's listeners, open from Open to Stop.
 type Servers struct {
 	opts     Options
-	bridge   net.Listener
+	bridge   net.Listener // nil where bridges run elsewhere
+	at       string       // the bridges' public URL
 	app      *server
 	control  *server
 	idps     []*idp
@@ -51,11 +52,17 @@ type idp struct {
 // server is a listener that serves once its handler is known.
 type server struct {
 	net.Listener
-	http *http.Server
-	done chan struct{} // closed when Serve has returned
+	named string // the origin that it is reached at, if that is not the listener's address
+	http  *http.Server
+	done  chan struct{} // closed when Serve has returned
 }
 
-func (s *server) url() string { return "http://" + s.Addr().String() }
+func (s *server) url() string {
+	if s.named != "" {
+		return s.named
+	}
+	return "http://" + s.Addr().String()
+}
 
 // Provider is what the bridge's configuration needs to know about one identity
 // provider.
@@ -73,6 +80,12 @@ func Open(o Options) (*Servers, error) {
 	if o.Connections == nil {
 		o.Connections = SampleSpecs()
 	}
+	s := &Servers{opts: o.usual()}
+	return s.opened(s.listen)
+}
+
+// usual is o with what it leaves out.
+func (o Options) usual() Options {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -82,8 +95,13 @@ func Open(o Options) (*Servers, error) {
 	if o.Control == "" && o.Data != "" {
 		o.Control = filepath.Join(o.Data, "demo-control.json")
 	}
-	s := &Servers{opts: o, token: secret.New(rand.Text())}
-	if err := s.listen(); err != nil {
+	return o
+}
+
+// opened takes the addresses, and makes what will serve there.
+func (s *Servers) opened(listen func() error) (*Servers, error) {
+	s.token = secret.New(rand.Text())
+	if err := listen(); err != nil {
 		return nil, errors.Join(err, s.Stop(context.Background()))
 	}
 	if err := s.makeIdPs(); err != nil {
@@ -110,7 +128,7 @@ func (s *Servers) makeIdP(i *idp) (*oidctest.IdP, error) {
 	}
 	cfg := oidctest.Config{
 		Name: i.spec.Name, ID: i.spec.ID, BaseURL: i.at.url(), TenantID: i.spec.tenantID(),
-		ClientID: "drawbridge-" + i.spec.ID, ClientSecret: i.secret,
+		ClientID: i.spec.clientID(), ClientSecret: i.secret,
 		RedirectURIs: []string{s.BridgeURL() + "/connect/" + i.spec.ID + "/callback"},
 		SCIM:         oidctest.SCIM{BaseURL: s.SCIMURL(i.spec.ID)},
 		Directory:    directory, Now: s.opts.Now,
@@ -121,11 +139,12 @@ func (s *Servers) makeIdP(i *idp) (*oidctest.IdP, error) {
 	return oidctest.NewEntra(cfg)
 }
 
-// BridgeListener is for the bridge to serve on; the bridge closes it.
+// BridgeListener is for the bridge to serve on; the bridge closes it. nil beside bridges
+// that run elsewhere.
 func (s *Servers) BridgeListener() net.Listener { return s.bridge }
 
 // BridgeURL is the bridge's public URL and issuer.
-func (s *Servers) BridgeURL() string { return "http://" + s.bridge.Addr().String() }
+func (s *Servers) BridgeURL() string { return s.at }
 
 // SCIMURL is where one connection's people are sent.
 func (s *Servers) SCIMURL(connection string) string { return s.BridgeURL() + "/scim/v2/" + connection }
@@ -143,7 +162,7 @@ func (s *Servers) AppPostLogoutURI() string { return s.AppURL() + "/" }
 func (s *Servers) Providers() []Provider {
 	var out []Provider
 	for _, i := range s.idps {
-		p := Provider{Connection: i.spec.ID, Vendor: i.Vendor(), Issuer: i.Issuer(), ClientID: "drawbridge-" + i.spec.ID, ClientSecret: i.secret}
+		p := Provider{Connection: i.spec.ID, Vendor: i.Vendor(), Issuer: i.Issuer(), ClientID: i.spec.clientID(), ClientSecret: i.secret}
 		if p.Vendor == "entra" {
 			p.TenantID = i.spec.tenantID()
 		}

@@ -166,53 +166,6 @@ func TestEveryWorkflowIsExplained(t *testing.T) {
 	differ(t, "docs/applications.md, OAuth scopes", documented, real)
 }
 
-// docker-compose.yml must never be a lie: it starts what works, by a command that
-// is documented, with files that are there.
-func TestComposeStartsWhatWorks(t *testing.T) {
-	var doc struct {
-		Services map[string]struct {
-			Image       string
-			Command     []string
-			Environment map[string]string
-			Volumes     []string
-			Build       any
-		}
-		Volumes map[string]any
-	}
-	if err := yaml.Unmarshal([]byte(read(t, "docker-compose.yml")), &doc); err != nil {
-		t.Fatal(err)
-	}
-	bridge, there := doc.Services["bridge"]
-	if !there || len(doc.Services) != 1 {
-		t.Fatalf("only the bridge works today: %v", doc.Services)
-	}
-	if !strings.HasPrefix(bridge.Image, "golang:1.26") {
-		t.Errorf("the image %q is not the Go version of go.mod", bridge.Image)
-	}
-	script := bridge.Command[len(bridge.Command)-1]
-	_, started, found := strings.Cut(script, "exec drawbridge ")
-	if !found {
-		t.Fatalf("the script does not end as the bridge: %s", script)
-	}
-	ours, _, _ := documented(t)
-	if !slices.ContainsFunc(ours, func(c command) bool { return strings.Join(c.args, " ") == started }) {
-		t.Errorf("drawbridge %s is documented nowhere", started)
-	}
-	read(t, split(started)[len(split(started))-1]) // the configuration that it names
-	for _, v := range bridge.Volumes {
-		from, _, _ := strings.Cut(v, ":")
-		if _, named := doc.Volumes[from]; !named && from != "." {
-			t.Errorf("the volume %s is not declared", from)
-		}
-	}
-	documentedNames := words(read(t, "docs/configuration.md"))
-	for name := range bridge.Environment {
-		if !slices.Contains(documentedNames, name) {
-			t.Errorf("%s is not documented", name)
-		}
-	}
-}
-
 // The file that the quickstart shows holds, alone and with the sign-in block that
 // it adds later.
 func TestTheFileOfTheQuickstartHolds(t *testing.T) {
