@@ -60,7 +60,7 @@ func (c *cli) demoProviders() *cobra.Command {
 
 // provide runs the providers until ctx ends.
 func (c *cli) provide(ctx context.Context, cfg *config.Config, keep, bind string) (err error) {
-	at, specs, err := beside(cfg)
+	at, specs, err := placesIn(cfg)
 	if err != nil {
 		return err
 	}
@@ -101,8 +101,8 @@ func (c *cli) provide(ctx context.Context, cfg *config.Config, keep, bind string
 	return err
 }
 
-// beside is where the configuration says that everything is.
-func beside(cfg *config.Config) (demo.Place, []demo.Spec, error) {
+// placesIn is where the configuration says that everything is.
+func placesIn(cfg *config.Config) (demo.Place, []demo.Spec, error) {
 	at := demo.Place{Bridge: cfg.Server.PublicURL}
 	n := slices.IndexFunc(cfg.Clients, func(c config.Client) bool { return c.ID == fleetWeb && len(c.RedirectURIs) > 0 })
 	if n < 0 {

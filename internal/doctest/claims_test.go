@@ -12,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/goccy/go-yaml"
 
 	"github.com/drawbridge-id/drawbridge/config"
 	"github.com/drawbridge-id/drawbridge/internal/access"
