@@ -12,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-
 	"github.com/drawbridge-id/drawbridge/config"
 	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/secret"
