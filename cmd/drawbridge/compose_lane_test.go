@@ -232,6 +232,7 @@ func (p *topology) command(s service, words []string) *exec.Cmd {
 	}
 	cmd := exec.Command(program, mapped[1:]...) //nolint:gosec,noctx // what docker-compose.yml names
 	cmd.Dir, cmd.SysProcAttr = filepath.Join(p.dir, "src"), &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	cmd.WaitDelay = 5 * time.Second // what it has started itself may hold its output
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + p.dir}
 	for k, v := range s.Environment {
 		cmd.Env = append(cmd.Env, k+"="+p.mapped(v))
@@ -244,8 +245,8 @@ func (p *topology) end(name string, cmd *exec.Cmd) {
 	if p.t.Failed() {
 		p.t.Logf("%s said:\n%.4000s", name, p.said[name])
 	}
-	_ = cmd.Process.Signal(map[bool]os.Signal{true: syscall.SIGINT, false: syscall.SIGKILL}[name == "postgres"]) //nolint:errcheck // it may be gone
-	_ = cmd.Wait()                                                                                               //nolint:errcheck // it was told to end
+	_ = cmd.Process.Signal(map[bool]os.Signal{true: syscall.SIGINT, false: syscall.SIGKILL}[name == "postgres" || name == "front"]) //nolint:errcheck // it may be gone
+	_ = cmd.Wait()                                                                                                                  //nolint:errcheck // it was told to end
 }
 
 func (p *topology) kill(name string) {
