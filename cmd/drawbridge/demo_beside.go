@@ -43,7 +43,7 @@ func (c *cli) demoBridge() *cobra.Command {
 // demoProviders plays the identity providers of bridges that run elsewhere.
 func (c *cli) demoProviders() *cobra.Command {
 	var file, keep, bind string
-	cmd := &cobra.Command{Use: "providers --config FILE --keep FOLDER", Short: "Run the demo's identity providers and Fleet Web beside bridges that run elsewhere", Args: cobra.NoArgs,
+	cmd := &cobra.Command{Use: "providers --config FILE", Short: "Run the demo's identity providers and Fleet Web beside bridges that run elsewhere", Args: cobra.NoArgs,
 		Long: "providers plays the identity provider of each connection whose sign_in.issuer is an address of this machine, and\nFleet Web where the client " + fleetWeb + " says it is. It asks the bridge that --data or --url names for SCIM tokens,\nsends the sample organisation's people to server.public_url, and says what to try.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := c.load(file)
