@@ -168,10 +168,6 @@ func (a *api) guard(next http.Handler) http.Handler {
 			return
 		}
 		by := steward.Actor{Operator: "operator"}
-		if planted.Bug(planted.AuthByPathPrefix) && !strings.HasPrefix(r.URL.EscapedPath(), Prefix+"/") {
-			next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), actorKey{}, by)))
-			return
-		}
 		if !a.authentic(r) {
 			var known bool
 			if by, known = a.person(w, r); !known {
@@ -187,6 +183,9 @@ func described(r *http.Request) bool {
 }
 
 func (a *api) authentic(r *http.Request) bool {
+	if planted.Bug(planted.AuthByPathPrefix) && !strings.HasPrefix(r.URL.EscapedPath(), Prefix+"/") {
+		return true
+	}
 	token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	if !ok || a.Token.IsZero() {
 		return false

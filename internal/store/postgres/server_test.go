@@ -63,7 +63,7 @@ func start() (stop func(), err error) {
 		remove()
 		return nil, err
 	}
-	cmd := exec.Command(filepath.Join(bin, "postgres"), "-D", data, "-k", server.dir, "-c", "listen_addresses=", "-c", "max_connections=200", //nolint:gosec // our own server
+	cmd := exec.Command(filepath.Join(bin, "postgres"), "-D", data, "-k", server.dir, "-c", "listen_addresses=", "-c", "max_connections=200", "-c", "autovacuum=off", //nolint:gosec // our own server
 		"-c", "shared_buffers=128MB", "-c", "deadlock_timeout=100ms")
 	cmd.SysProcAttr, cmd.Dir, cmd.Stdout, cmd.Stderr = as, server.dir, log, log
 	if err := cmd.Start(); err != nil {
