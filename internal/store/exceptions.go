@@ -140,7 +140,7 @@ func (v *View) Exceptions(scopes []access.ScopeID, after ExceptionPlace, n int, 
 	}
 	scopes = slices.DeleteFunc(slices.Clone(scopes), func(s access.ScopeID) bool { return s < after.Scope })
 	with, err := list(v, op, func(r Row) (s access.ScopeID, err error) { return s, r.Scan(&s) },
-		`select j.value from (`+v.engine.Dialect().Texts("$1")+`) j where exists (select 1 from exceptions x where x.scope = j.value) order by j.value limit $2`, jsonList(scopes), n+1)
+		`select j.value from (`+v.engine.Dialect().Texts("$1")+`) j where (select 1 from exceptions x where x.scope = j.value limit 1) = 1 order by j.value limit $2`, jsonList(scopes), n+1)
 	for _, s := range with {
 		if err != nil || len(all) >= n {
 			break
