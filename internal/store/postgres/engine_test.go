@@ -141,6 +141,49 @@ func TestConnectionsWriteAtTheSameTime(t *testing.T) {
 	}
 }
 
+// What is refused by something that another has changed in the same commit is told so when that has
+// been committed, and everybody knows.
+func TestWhoeverIsRefusedIsAnsweredWithTheCommitThatRefused(t *testing.T) {
+	e, err := OpenEngine(t.Context(), migrated(t), Options{Lanes: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = e.Close() }) //nolint:errcheck // a test
+	hold, held := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	var all sync.WaitGroup
+	update := func(fn func(store.Querier) error, committed func(), tell func(error)) {
+		all.Go(func() { tell(e.Update(context.Background(), "", fn, committed)) })
+		time.Sleep(50 * time.Millisecond) // it is in line
+	}
+	right := func(err error) {
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	update(func(store.Querier) error { once.Do(func() { close(held) }); <-hold; return nil }, func() {}, right)
+	<-held
+	var known atomic.Bool
+	update(func(q store.Querier) error {
+		_, err := q.Exec("insert into clients (id, active, epoch) values ('gone', false, 1)")
+		return err
+	}, func() { time.Sleep(20 * time.Millisecond); known.Store(true) }, right)
+	refused := errors.New("it is gone")
+	update(func(q store.Querier) error {
+		var n int
+		if err := q.QueryRow("select count(*) from clients where id = 'gone'").Scan(&n); err != nil || n == 0 {
+			return errors.Join(err, errors.New("it ran before the other"))
+		}
+		return refused
+	}, func() { t.Error("what was refused was committed") }, func(err error) {
+		if !errors.Is(err, refused) || !known.Load() {
+			t.Errorf("it was told %v, and that others know: %t", err, known.Load())
+		}
+	})
+	close(hold)
+	all.Wait()
+}
+
 // A connection that breaks in the middle of a transaction takes nothing along: it runs
 // again on another.
 func TestABrokenConnectionIsReplaced(t *testing.T) {

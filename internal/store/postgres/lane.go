@@ -95,7 +95,7 @@ func (l *lane) transaction(r *request) {
 			l.batch = append(l.batch, r)
 		case l.s.lost == nil && l.s.written == before: // there is nothing to undo
 			l.s.recorded = l.s.recorded[:r.recorded]
-			r.finish(err)
+			l.batch = r.refusedAfter(l.batch, err)
 		case overdue(l.s.cause):
 			l.finish(append(l.batch, r), l.s.lost)
 			return
@@ -106,6 +106,9 @@ func (l *lane) transaction(r *request) {
 		default: // it alone has failed; what ran before it runs again, and stays
 			err = cmp.Or(err, l.s.lost)
 			l.again(l.batch)
+			if len(l.batch) > 0 && l.batch[0].err != nil {
+				err = l.batch[0].err // what it may have seen is not so
+			}
 			r.finish(err)
 			return
 		}
@@ -117,7 +120,7 @@ func (l *lane) transaction(r *request) {
 
 // run runs one request in the transaction that is open.
 func (l *lane) run(r *request) error {
-	r.recorded = len(l.s.recorded)
+	r.recorded, r.refusal = len(l.s.recorded), nil
 	err := guard(r.fn, l.s)
 	r.alone = r.alone || l.s.locks.alone
 	return err
@@ -200,7 +203,8 @@ func (l *lane) renew() error {
 	return l.connect()
 }
 
-// saved runs requests with savepoints. Who fails is told at once; left are the others.
+// saved runs requests with savepoints. Whoever fails before anybody has succeeded is told at
+// once; left are the others.
 func (l *lane) saved(all []*request) (left []*request, err error) {
 	if l.s.beginWrite(); slices.ContainsFunc(all, func(r *request) bool { return r.alone }) {
 		l.s.beginAlone()
@@ -214,7 +218,7 @@ func (l *lane) saved(all []*request) (left []*request, err error) {
 			return append(left, all[i:]...), l.s.lost
 		}
 		if err != nil {
-			r.finish(err)
+			left = r.refusedAfter(left, err)
 			continue
 		}
 		left = append(left, r)
@@ -302,7 +306,7 @@ func (l *lane) commit(batch []*request) error {
 	l.e.turns.wait(turn)
 	if was != lost {
 		for _, r := range batch {
-			if r.committed != nil {
+			if r.committed != nil && r.refusal == nil {
 				r.committed()
 			}
 		}
@@ -316,7 +320,7 @@ func (l *lane) commit(batch []*request) error {
 		return nil
 	}
 	for _, r := range batch {
-		r.finish(nil)
+		r.finish(r.refusal)
 	}
 	return nil
 }
@@ -327,6 +331,17 @@ func connectionsOf(all []*request) []access.ConnectionID {
 		seen[r.conn] = true
 	}
 	return slices.Sorted(maps.Keys(seen))
+}
+
+// refusedAfter tells a request that it is refused: with the commit of those before it, if there are
+// any, since it may be by what they have changed.
+func (r *request) refusedAfter(batch []*request, err error) []*request {
+	if len(batch) == 0 {
+		r.finish(err)
+		return batch
+	}
+	r.refusal = err
+	return append(batch, r)
 }
 
 func (r *request) finish(err error) {

@@ -16,8 +16,9 @@ type request struct {
 	committed func()
 	conn      access.ConnectionID
 	state     atomic.Int32
-	careful   bool // a constraint refused something of it
-	alone     bool // it changes what all decide by
+	careful   bool  // a constraint refused something of it
+	alone     bool  // it changes what all decide by
+	refusal   error // fn's own, told with the commit of those before it
 	err       error
 	recorded  int // rows of the audit trail, in the transaction that is under way
 	done      chan struct{}
