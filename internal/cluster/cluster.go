@@ -62,9 +62,9 @@ type Node struct {
 	mu       sync.Mutex // guards what follows
 	left     bool
 	seen     lease.Sightings
-	waiting  map[int64][]*waiter // whoever waits for nodes to know, by the news
-	owed     []int64             // news too large for the feed: acknowledged after a poll that begins now
-	last     store.Followed      // of the latest poll that found something
+	waiting  map[string]*waiter // whoever waits for nodes to know, by name
+	owed     []string           // waits for news too large for the feed: acknowledged after a poll that begins now
+	last     store.Followed     // of the latest poll that found something
 }
 
 const (
@@ -80,8 +80,8 @@ const (
 // what it remembers while the node's lease lasts, and its commits wait for other nodes.
 // fault.Conflict with store.ReasonNodeAlone if another node is there and may not be.
 func Join(ctx context.Context, c Config) (*Node, error) {
-	n := &Node{cfg: c, id: credential.NewID("node"), started: time.Now(), now: c.Clocks, out: make(chan hot.Entry, queued), again: make(chan struct{}, 1),
-		waiting: map[int64][]*waiter{}}
+	n := &Node{cfg: c, id: credential.NewID("node"), started: c.Clocks().Wall, now: c.Clocks, out: make(chan hot.Entry, queued), again: make(chan struct{}, 1),
+		waiting: map[string]*waiter{}}
 	n.lease.Store(&lease.Lease{})
 	if n.cfg.Observe == nil {
 		n.cfg.Observe = func(string, error) {}
@@ -108,7 +108,7 @@ func Join(ctx context.Context, c Config) (*Node, error) {
 // may just have been stopped.
 func (n *Node) register(ctx context.Context) error {
 	err := n.cfg.Store.Register(ctx, n.row())
-	for until := time.Now().Add(store.GoneAfter + time.Second); fault.ReasonOf(err) == store.ReasonNodeAlone && time.Now().Before(until); {
+	for began := n.now().Mono; fault.ReasonOf(err) == store.ReasonNodeAlone && n.now().Mono-began < store.GoneAfter+time.Second; {
 		if !pause(ctx, lease.Every) {
 			return err
 		}
@@ -134,11 +134,15 @@ func (n *Node) Fresh() bool { return n.lease.Load().Valid(n.now()) }
 
 // Lapse implements store.Peers.
 func (n *Node) Lapse() {
+	n.lapse()
+	n.pollNow()
+}
+
+func (n *Node) lapse() {
 	n.mu.Lock()
+	defer n.mu.Unlock()
 	lapsed := n.lease.Load().Lapsed(n.now())
 	n.lease.Store(&lapsed)
-	n.mu.Unlock()
-	n.pollNow()
 }
 
 func (n *Node) renew(sent lease.Instant) {

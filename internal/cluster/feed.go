@@ -13,10 +13,13 @@ import (
 )
 
 // message is an entry of the feed: news that a node has committed, or which news it has applied.
+// Whoever waits names the wait: after a failover of the directory ids of news may be given out
+// again, and what was said of one must not count for another.
 type message struct {
 	From string      `json:"from"`
 	News *store.News `json:"news,omitempty"` // without Refs: too large, to be read in the directory
-	Know []int64     `json:"know,omitempty"`
+	Asks string      `json:"asks,omitempty"` // with News: the wait
+	Know []string    `json:"know,omitempty"` // the waits whose news this node has applied
 }
 
 const (
@@ -26,19 +29,19 @@ const (
 	together = 64
 )
 
-// announce tells the others of a commit of this node.
-func (n *Node) announce(news store.News) {
+// announce tells the others of a commit, for which somebody here waits.
+func (n *Node) announce(news store.News, wait string) {
 	if len(news.Refs) > hot.MaxEntry/2 {
 		news.Refs = nil
 	}
-	n.send(message{From: n.id, News: &news})
+	n.send(message{From: n.id, News: &news, Asks: wait})
 }
 
-// know tells the others that this node has applied news.
-func (n *Node) know(ids []int64) {
-	for len(ids) > 0 {
-		some := ids[:min(together, len(ids))]
-		ids = ids[len(some):]
+// know tells the others that this node has applied the news that they wait for.
+func (n *Node) know(waits []string) {
+	for len(waits) > 0 {
+		some := waits[:min(together, len(waits))]
+		waits = waits[len(some):]
 		n.send(message{From: n.id, Know: some})
 	}
 }
@@ -121,29 +124,25 @@ func (n *Node) listen(ctx context.Context, at hot.Position) (hot.Position, error
 
 // take applies what others say, and says so.
 func (n *Node) take(ctx context.Context, entries []hot.Entry) error {
-	news, large := n.sort(entries)
+	news, waits, large := n.sort(entries)
 	n.owe(large)
 	if len(news) == 0 {
 		return nil
 	}
-	known := make([]int64, len(news))
-	for i, x := range news {
-		known[i] = x.ID
-	}
 	if planted.Bug(planted.AcknowledgedUnapplied) {
-		n.know(known)
+		n.know(waits)
 		pause(ctx, lease.Every)
 	}
 	if err := n.cfg.Store.Hear(ctx, news...); err != nil {
 		return err
 	}
-	n.know(known)
+	n.know(waits)
 	return nil
 }
 
-// sort passes on who knows of this node's news, and gives the news of others; of what was too
-// large for the feed, the ids.
-func (n *Node) sort(entries []hot.Entry) (news []store.News, large []int64) {
+// sort passes on who knows of this node's news, and gives the news of others with who waits for
+// them; of what was too large for the feed, only who waits.
+func (n *Node) sort(entries []hot.Entry) (news []store.News, waits, large []string) {
 	for _, e := range entries {
 		var m message
 		if err := json.Unmarshal(e, &m); err != nil || m.From == "" {
@@ -152,22 +151,22 @@ func (n *Node) sort(entries []hot.Entry) (news []store.News, large []int64) {
 		switch {
 		case m.From == n.id:
 		case m.News != nil && len(m.News.Refs) == 0:
-			large = append(large, m.News.ID)
+			large = append(large, m.Asks)
 		case m.News != nil:
-			news = append(news, *m.News)
+			news, waits = append(news, *m.News), append(waits, m.Asks)
 		}
 		n.acknowledged(m)
 	}
-	return news, large
+	return news, waits, large
 }
 
 // owe lets a poll that begins from now on acknowledge news: it finds them in the directory.
-func (n *Node) owe(ids []int64) {
-	if len(ids) == 0 {
+func (n *Node) owe(waits []string) {
+	if len(waits) == 0 {
 		return
 	}
 	n.mu.Lock()
-	n.owed = append(n.owed, ids...)
+	n.owed = append(n.owed, waits...)
 	n.mu.Unlock()
 	n.pollNow()
 }

@@ -58,6 +58,9 @@ func (n *Node) poll(ctx context.Context) error {
 		n.found(found)
 		n.know(owed)
 	}
+	if found.Standby { // whatever it has told before may have been of the past, too
+		n.lapse()
+	}
 	if n.cfg.Polled != nil {
 		n.cfg.Polled(n.now().Mono-sent.Mono, found, err)
 	}
@@ -72,7 +75,7 @@ func (n *Node) found(f store.Followed) {
 	}
 }
 
-func (n *Node) takeOwed() []int64 {
+func (n *Node) takeOwed() []string {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	owed := n.owed
@@ -84,23 +87,38 @@ func (n *Node) takeOwed() []int64 {
 // nobody needs any more. Each node does: it is little, and news must not pile up where the work that one
 // node does stands still.
 func (n *Node) tidies(ctx context.Context) {
-	tidied := time.Now()
+	tidied := n.now().Mono
 	for pause(ctx, lease.Life) {
 		if _, err := n.peers(ctx); err != nil {
 			continue // the poll says so
 		}
-		if time.Since(tidied) < tidyEvery {
-			continue
-		}
-		tidied = time.Now()
-		for more := true; more && ctx.Err() == nil; {
-			err := n.cfg.Store.Update(ctx, func(tx *store.Tx) (err error) { more, err = tx.TrimNews(); return err })
-			if err != nil {
+		if now := n.now().Mono; now-tidied >= tidyEvery {
+			tidied = now
+			if err := n.tidy(ctx, now); err != nil && ctx.Err() == nil {
 				n.cfg.Observe("cluster.tidy", err)
-				break
 			}
 		}
 	}
+}
+
+// tidy forgets old news, and nodes that this one has not seen to poll for as long: by its own
+// clock, since the database's may be set, and whoever is forgotten is waited for by nobody.
+func (n *Node) tidy(ctx context.Context, now time.Duration) error {
+	n.mu.Lock()
+	gone := n.seen.Gone(now, store.NewsKept)
+	n.mu.Unlock()
+	for _, p := range gone {
+		if err := n.cfg.Store.Forget(ctx, p.Node, p.Beat); err != nil {
+			return err
+		}
+	}
+	for more := true; more && ctx.Err() == nil; {
+		err := n.cfg.Store.Update(ctx, func(tx *store.Tx) (err error) { more, err = tx.TrimNews(); return err })
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // peers are the other nodes that may believe what they remember, as of now.

@@ -2,9 +2,9 @@ package cluster
 
 import (
 	"context"
-	"slices"
 	"time"
 
+	"github.com/drawbridge-id/drawbridge/internal/credential"
 	"github.com/drawbridge-id/drawbridge/internal/lease"
 	"github.com/drawbridge-id/drawbridge/internal/planted"
 	"github.com/drawbridge-id/drawbridge/internal/store"
@@ -12,6 +12,7 @@ import (
 
 // waiter is somebody who waits until other nodes know of a commit.
 type waiter struct {
+	name    string         // by which others acknowledge; of this wait alone
 	barrier *lease.Barrier // guarded by the node's mu
 	changed chan struct{}  // buffered 1
 }
@@ -28,9 +29,9 @@ func (n *Node) Settle(news ...store.News) {
 	began := n.now().Mono
 	waiters := make([]*waiter, len(news))
 	for i, x := range news {
-		waiters[i] = n.await(x.ID, began)
-		defer n.forget(x.ID, waiters[i])
-		n.announce(x)
+		waiters[i] = n.await(began)
+		defer n.forget(waiters[i])
+		n.announce(x, waiters[i].name)
 	}
 	if planted.Bug(planted.BarrierSkipped) {
 		return
@@ -90,34 +91,32 @@ func (n *Node) wait(w *waiter) bool {
 }
 
 func newWaiter(committed time.Duration) *waiter {
-	return &waiter{barrier: lease.Await(committed), changed: make(chan struct{}, 1)}
+	return &waiter{name: credential.NewID("wait"), barrier: lease.Await(committed), changed: make(chan struct{}, 1)}
 }
 
-func (n *Node) await(id int64, committed time.Duration) *waiter {
+func (n *Node) await(committed time.Duration) *waiter {
 	w := newWaiter(committed)
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.waiting[id] = append(n.waiting[id], w)
+	n.waiting[w.name] = w
 	return w
 }
 
-func (n *Node) forget(id int64, w *waiter) {
+func (n *Node) forget(w *waiter) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.waiting[id] = slices.DeleteFunc(n.waiting[id], func(o *waiter) bool { return o == w }); len(n.waiting[id]) == 0 {
-		delete(n.waiting, id)
-	}
+	delete(n.waiting, w.name)
 }
 
-// acknowledged passes on that a node has applied news of ours.
+// acknowledged passes on that a node has applied what somebody here waits for.
 func (n *Node) acknowledged(m message) {
 	if len(m.Know) == 0 {
 		return
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	for _, id := range m.Know {
-		for _, w := range n.waiting[id] {
+	for _, name := range m.Know {
+		if w := n.waiting[name]; w != nil {
 			w.barrier.Acknowledged(m.From)
 			w.wake()
 		}

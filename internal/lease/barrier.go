@@ -44,6 +44,17 @@ func (s *Sightings) Live(registry []Peer, began, ended time.Duration) []string {
 	return live
 }
 
+// Gone are the peers whose beat has not changed for that long, as this node has seen it at now.
+func (s *Sightings) Gone(now, long time.Duration) []Peer {
+	var gone []Peer
+	for node, was := range s.seen {
+		if now-was.since >= long {
+			gone = append(gone, Peer{Node: node, Beat: was.beat})
+		}
+	}
+	return gone
+}
+
 // Barrier is what the answer to one commit waits for. Make it with Await.
 type Barrier struct {
 	committed time.Duration

@@ -72,6 +72,19 @@ func TestWhoMayHoldALease(t *testing.T) {
 	}
 }
 
+// Whoever polls is not gone, whatever the database's clock says of them.
+func TestWhoIsGone(t *testing.T) {
+	const long = time.Hour
+	var s lease.Sightings
+	for now, beat := time.Duration(0), int64(1); now <= 2*time.Hour; now, beat = now+10*time.Minute, beat+1 {
+		s.Live([]lease.Peer{{Node: "dead", Beat: 7}, {Node: "polls", Beat: beat, Age: 24 * time.Hour}}, now, now)
+		gone := s.Gone(now, long)
+		if want := now >= long; want != slices.Contains(gone, lease.Peer{Node: "dead", Beat: 7}) || len(gone) > 1 {
+			t.Errorf("after %s: %+v", now, gone)
+		}
+	}
+}
+
 func TestWhatACommitWaitsFor(t *testing.T) {
 	for _, c := range []struct {
 		what string

@@ -176,13 +176,9 @@ func (v *View) newsSince(after Position) (all []News, now Position, more, whole 
 }
 
 // TrimNews forgets news older than NewsKept by the database's clock that everybody who polls has
-// seen, nodes that have not polled for as long, and old witnesses of transactions. It says whether there may be more.
+// seen, and old witnesses of transactions. It says whether there may be more.
 func (tx *Tx) TrimNews() (more bool, err error) {
 	const op = "store.TrimNews"
-	d := tx.engine.Dialect()
-	if _, err := tx.exec(op, `delete from nodes where beat_at < `+d.Now+` - $1`, NewsKept.Milliseconds()); err != nil {
-		return false, err
-	}
 	witnesses, err := tx.trimWitnesses()
 	if err != nil {
 		return false, err

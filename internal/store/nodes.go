@@ -92,6 +92,15 @@ func (s *Store) Leave(ctx context.Context, id string) error {
 	return fault.Wrap(fault.Unavailable, "store.Leave", err)
 }
 
+// Forget takes a node out of the registry that has not polled since a beat.
+func (s *Store) Forget(ctx context.Context, id string, beat int64) error {
+	err := s.aside(ctx, true, func(q Querier) error {
+		_, err := q.Exec(`delete from nodes where id = $1 and beat = $2`, id, beat)
+		return err
+	})
+	return fault.Wrap(fault.Unavailable, "store.Forget", err)
+}
+
 // Nodes lists the registry, by name, as it is after the call began. One call answers many at a time.
 func (s *Store) Nodes(ctx context.Context) ([]Node, error) { return s.registry.do(ctx) }
 

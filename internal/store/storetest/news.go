@@ -269,6 +269,14 @@ func testRegistry(t *testing.T, a, b *store.Store, _ store.Engine) {
 	if err := a.Register(ctx, single); !fault.Is(err, fault.Conflict) || fault.ReasonOf(err) != store.ReasonNodeAlone {
 		t.Errorf("a node that must be alone, beside others: %v", err)
 	}
+	for beat, stays := range []bool{true, true, false} { // two has beaten since the first
+		if err := a.Forget(ctx, "node_2", int64(beat)); err != nil {
+			t.Error(err)
+		}
+		if all, err := b.Nodes(ctx); err != nil || (len(all) == 2) != stays {
+			t.Errorf("forgotten by beat %d: %+v (%v)", beat, all, err)
+		}
+	}
 	for _, id := range []string{"node_1", "node_2", "node_9"} {
 		if err := b.Leave(ctx, id); err != nil {
 			t.Error(err)
