@@ -48,9 +48,16 @@ func TestNothingThatIsSentIsObeyedByATerminal(t *testing.T) {
 	}
 	person := send("/Users", `{"userName":"`+hostile+`","emails":[{"value":"x@tundra.example"}]}`)
 	send("/Groups", `{"displayName":"`+hostile+`","members":[{"value":"`+person+`"},{"value":"`+hostile+`"}]}`)
-	for recorded := ""; !strings.Contains(recorded, "FORGED"); { // it is written down behind the answer
+	recorded := ""
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("scim log says:\n%s\nthe demo says:\n%s", recorded, d.log)
+		}
+	})
+	until(t, "what was sent is recorded behind the answer", func() bool {
 		_, recorded = d.command("scim", "log")
-	}
+		return strings.Contains(recorded, "FORGED")
+	})
 	for _, args := range [][]string{
 		{"explain", "x@tundra.example"}, {"scim", "log"}, {"scim", "log", "--full"}, {"scim", "log", "--person", "x@tundra.example"},
 		{"connection", "drift"}, {"connection", "show", "tundra-okta"}, {"connection", "list"}, {"doctor"},
