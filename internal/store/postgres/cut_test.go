@@ -237,13 +237,13 @@ func TestAskingForAWitnessIsBounded(t *testing.T) {
 	}
 	l := &lane{e: e}
 	began := time.Now()
-	if was, err := l.settle(token, io.EOF); was != unknown || !fault.Is(err, fault.Unavailable) || time.Since(began) > 10*time.Second {
+	if was, err := l.fateOf(token, io.EOF); was != unknown || !fault.Is(err, fault.Unavailable) || time.Since(began) > 10*time.Second {
 		t.Errorf("it is under way: %v (%v) after %v", was, err, time.Since(began))
 	}
 	if _, err := past.Exec(t.Context(), "commit"); err != nil {
 		t.Fatal(err)
 	}
-	if was, err := l.settle(token, io.EOF); was != kept || err != nil {
+	if was, err := l.fateOf(token, io.EOF); was != kept || err != nil {
 		t.Errorf("then: %v (%v)", was, err)
 	}
 }

@@ -301,7 +301,7 @@ func (l *lane) commit(batch []*request) error {
 	turn := l.e.turns.take()
 	was := kept
 	if err = l.s.command(context.Background(), "commit"); err != nil {
-		was, err = l.settle(token, err)
+		was, err = l.fateOf(token, err)
 	}
 	l.e.turns.wait(turn)
 	if was != lost {

@@ -41,10 +41,10 @@ func newToken() []byte {
 	return token
 }
 
-// settle asks what has become of a commit of which the answer was lost: nobody may be told that
+// fateOf asks what has become of a commit of which the answer was lost: nobody may be told that
 // it failed when it did not, nor that it is there when it is not. It gives up after the engine's
 // patience.
-func (l *lane) settle(token []byte, cause error) (fate, error) {
+func (l *lane) fateOf(token []byte, cause error) (fate, error) {
 	if answered(cause) || token == nil {
 		return lost, l.s.lose(cause)
 	}
