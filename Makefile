@@ -54,7 +54,7 @@ torture-short: setup-postgres setup-redis
 	$(GO) test -tags lanes -count=1 -timeout 10m ./internal/torture
 
 torture: setup-postgres setup-redis
-	SIMULATE_STEPS=50000000 $(GO) test -count=1 -timeout 20m ./internal/simulate
+	PROTOCOL_STEPS=50000000 $(GO) test -count=1 -timeout 20m ./internal/protocol
 	TORTURE_LONG=1 $(GO) test -tags lanes -count=1 -timeout 40m -v ./internal/torture
 	$(MAKE) crash-whole
 

@@ -1,7 +1,7 @@
-package simulate
+package protocol
 
-// Fault is something that the protocol could have got wrong. A simulation that finds none of
-// them would find nothing.
+// Fault is something that the protocol could have got wrong. Histories that find none of them
+// would find nothing.
 type Fault int
 
 const (

@@ -1,4 +1,4 @@
-package simulate_test
+package protocol_test
 
 import (
 	"os"
@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"testing"
 
-	"github.com/drawbridge-id/drawbridge/internal/simulate"
+	"github.com/drawbridge-id/drawbridge/internal/protocol"
 )
 
 // TestMain collects less often: histories are short, and so is what they leave.
@@ -29,26 +29,26 @@ func number(t testing.TB, name string, usual uint64) uint64 {
 	return n
 }
 
-// usual is how many steps are run without SIMULATE_STEPS: some two thousand histories.
+// usual is how many steps are run without PROTOCOL_STEPS: some two thousand histories.
 const usual = 2_500_000
 
 // TestI1_NoHistoryAcceptsWhatHasEnded: whatever goes wrong, no node accepts what was ended before
 // it was asked, by any way to end it (I-1, I-2), nobody's decision counts after its end (I-12), and whoever
 // comes back revives nothing (I-13). No commit is answered later than its leases last, and
-// afterwards everybody is accepted again. SIMULATE_SEED replays one history, SIMULATE_STEPS runs
-// more of them, from SIMULATE_FROM on.
+// afterwards everybody is accepted again. PROTOCOL_SEED replays one history, PROTOCOL_STEPS runs
+// more of them, from PROTOCOL_FROM on.
 func TestI1_NoHistoryAcceptsWhatHasEnded(t *testing.T) {
-	if os.Getenv("SIMULATE_SEED") != "" {
-		replay(t, number(t, "SIMULATE_SEED", 0))
+	if os.Getenv("PROTOCOL_SEED") != "" {
+		replay(t, number(t, "PROTOCOL_SEED", 0))
 		return
 	}
-	steps, uses, seed := 0, 0, number(t, "SIMULATE_FROM", 0)
+	steps, uses, seed := 0, 0, number(t, "PROTOCOL_FROM", 0)
 	first := seed
-	for most := int(number(t, "SIMULATE_STEPS", usual)); steps < most; seed++ { //nolint:gosec // a number of steps
-		r := simulate.Run(simulate.NewPlan(seed), 0, nil)
+	for most := int(number(t, "PROTOCOL_STEPS", usual)); steps < most; seed++ { //nolint:gosec // a number of steps
+		r := protocol.Run(protocol.NewPlan(seed), 0, nil)
 		steps, uses = steps+r.Steps, uses+r.Uses
 		if found := slices.Concat(r.Unsafe, r.Wrong); len(found) > 0 {
-			t.Fatalf("%s\nSIMULATE_SEED=%d replays it; shrunk, it is\n%s", found[0], seed, simulate.Shrink(simulate.NewPlan(seed), 0))
+			t.Fatalf("%s\nPROTOCOL_SEED=%d replays it; shrunk, it is\n%s", found[0], seed, protocol.Shrink(protocol.NewPlan(seed), 0))
 		}
 	}
 	t.Logf("%d histories, %d steps, %d uses", seed-first, steps, uses)
@@ -56,12 +56,12 @@ func TestI1_NoHistoryAcceptsWhatHasEnded(t *testing.T) {
 
 func replay(t *testing.T, seed uint64) {
 	t.Helper()
-	p := simulate.NewPlan(seed)
-	if r := simulate.Run(p, 0, nil); len(r.Unsafe)+len(r.Wrong) > 0 {
-		p = simulate.Shrink(p, 0)
+	p := protocol.NewPlan(seed)
+	if r := protocol.Run(p, 0, nil); len(r.Unsafe)+len(r.Wrong) > 0 {
+		p = protocol.Shrink(p, 0)
 	}
 	t.Log(p)
-	r := simulate.Run(p, 0, func(line string) { t.Log(line) })
+	r := protocol.Run(p, 0, func(line string) { t.Log(line) })
 	for _, what := range slices.Concat(r.Unsafe, r.Wrong) {
 		t.Error(what)
 	}
@@ -71,7 +71,7 @@ func TestASeedIsAHistory(t *testing.T) {
 	for seed := range uint64(20) {
 		var told [2][]string
 		for i := range told {
-			simulate.Run(simulate.NewPlan(seed), 0, func(line string) { told[i] = append(told[i], line) })
+			protocol.Run(protocol.NewPlan(seed), 0, func(line string) { told[i] = append(told[i], line) })
 		}
 		if len(told[0]) == 0 || !slices.Equal(told[0], told[1]) {
 			t.Fatalf("seed %d is two histories", seed)
@@ -83,21 +83,21 @@ func TestASeedIsAHistory(t *testing.T) {
 const budget = 3000
 
 // found is where each fault was found when this was written: to begin there takes less time.
-var found = map[simulate.Fault]uint64{
-	simulate.LeaseFromAnswer: 59, simulate.FeedRenews: 22, simulate.MonotonicOnly: 215, simulate.WallOnly: 1175, simulate.AckBeforeApply: 4, simulate.RegistryBeforeCommit: 0,
-	simulate.NobodyUnheard: 0, simulate.DatabaseClockOnly: 266, simulate.NoBarrier: 0, simulate.ShortBarrier: 6, simulate.RetryDoesNotWait: 0, simulate.LastNumber: 9,
-	simulate.PrimeBeforeJoin: 108, simulate.LeaveBelieving: 46, simulate.NoLapse: 486, simulate.SharedReading: 112, simulate.KeptThoughDropped: 30,
-	simulate.BeatAfterRead: 287, simulate.RenewThoughFailed: 290,
+var found = map[protocol.Fault]uint64{
+	protocol.LeaseFromAnswer: 59, protocol.FeedRenews: 22, protocol.MonotonicOnly: 215, protocol.WallOnly: 1175, protocol.AckBeforeApply: 4, protocol.RegistryBeforeCommit: 0,
+	protocol.NobodyUnheard: 0, protocol.DatabaseClockOnly: 266, protocol.NoBarrier: 0, protocol.ShortBarrier: 6, protocol.RetryDoesNotWait: 0, protocol.LastNumber: 9,
+	protocol.PrimeBeforeJoin: 108, protocol.LeaveBelieving: 46, protocol.NoLapse: 486, protocol.SharedReading: 112, protocol.KeptThoughDropped: 30,
+	protocol.BeatAfterRead: 287, protocol.RenewThoughFailed: 290,
 }
 
 // TestEveryFaultOfTheProtocolIsFound: each thing that could have been got wrong is found by some
-// history to have let somebody in. SIMULATE_FROM looks for them from there on.
+// history to have let somebody in. PROTOCOL_FROM looks for them from there on.
 func TestEveryFaultOfTheProtocolIsFound(t *testing.T) {
-	for _, f := range simulate.Faults() {
+	for _, f := range protocol.Faults() {
 		t.Run(f.String(), func(t *testing.T) {
-			first := number(t, "SIMULATE_FROM", found[f])
+			first := number(t, "PROTOCOL_FROM", found[f])
 			for seed := first; seed < first+budget; seed++ {
-				if r := simulate.Run(simulate.NewPlan(seed), f, nil); len(r.Unsafe) > 0 {
+				if r := protocol.Run(protocol.NewPlan(seed), f, nil); len(r.Unsafe) > 0 {
 					t.Logf("seed %d: %s", seed, r.Unsafe[0])
 					return
 				}
@@ -110,7 +110,7 @@ func TestEveryFaultOfTheProtocolIsFound(t *testing.T) {
 func BenchmarkHistories(b *testing.B) {
 	seed, steps := uint64(0), 0
 	for b.Loop() {
-		steps += simulate.Run(simulate.NewPlan(seed), 0, nil).Steps
+		steps += protocol.Run(protocol.NewPlan(seed), 0, nil).Steps
 		seed++
 	}
 	b.ReportMetric(float64(seed)/b.Elapsed().Seconds(), "histories/s")

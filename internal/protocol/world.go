@@ -1,10 +1,14 @@
-// Package simulate runs histories of several nodes in no time: one virtual clock, a
-// directory, a feed and nodes that are as slow, as deaf and as dead as a seed says, and the
-// decisions of internal/lease and internal/credential in the middle of it. It is for tests: what clients saw is
-// judged by internal/history.
+// Package protocol is what nodes do so that no node accepts what another has ended, written
+// down a second time, and run through histories of several nodes in no time: one virtual
+// clock, a directory, a feed and nodes that are as slow, as deaf and as dead as a seed says.
+// It shows the protocol right, not its implementation: the decisions are those of
+// internal/lease and internal/credential, but the loops of internal/cluster and what
+// internal/store remembers are this package's own. testdata/code.txt names for each Fault what
+// shows that the code does not have it. It is for tests: what clients saw is judged by
+// internal/history.
 //
 // A seed is a history: the same one each time, on every machine.
-package simulate
+package protocol
 
 import (
 	"fmt"
