@@ -41,7 +41,7 @@ func (a *app) joinNodes(ctx context.Context) (err error) {
 	if a.node, err = cluster.Join(ctx, c); err != nil {
 		return err
 	}
-	a.works = cluster.Works{Store: a.store, Node: a.node.ID(), Observe: func(err error) { a.log.Warn("lease of work", zap.Error(err)) }}
+	a.works = cluster.Works{Store: a.store, Node: a.node.ID(), Observe: func(err error) { a.log.Warn("a turn at work", zap.Error(err)) }}
 	return nil
 }
 

@@ -59,10 +59,10 @@ func comes(t *testing.T, c <-chan struct{}, what string) {
 
 func TestOneNodeWorksAndAnotherTakesOverWhenItLeaves(t *testing.T) {
 	s, busy := openStore(t), &atomic.Int64{}
-	a := work(t, Works{Store: s, Node: "a", Life: 2 * time.Second}, busy)
+	a := work(t, Works{Store: s, Node: "a", Turn: 2 * time.Second}, busy)
 	comes(t, a.begun, "work at a")
-	b := work(t, Works{Store: s, Node: "b", Life: 2 * time.Second}, busy)
-	time.Sleep(3 * time.Second) // longer than a lease: a renews it
+	b := work(t, Works{Store: s, Node: "b", Turn: 2 * time.Second}, busy)
+	time.Sleep(3 * time.Second) // longer than a turn: a renews it
 	select {
 	case <-b.begun:
 		t.Fatal("b works while a does")
@@ -81,30 +81,30 @@ func TestOneNodeWorksAndAnotherTakesOverWhenItLeaves(t *testing.T) {
 // A node that dies renews nothing and gives nothing back.
 func TestTheWorkOfADeadNodeIsTakenOver(t *testing.T) {
 	s := openStore(t)
-	err := s.Update(t.Context(), func(tx *store.Tx) error { _, _, err := tx.TakeLease("tidy", "dead", time.Second); return err })
+	err := s.Update(t.Context(), func(tx *store.Tx) error { _, _, err := tx.TakeTurn("tidy", "dead", time.Second); return err })
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := work(t, Works{Store: s, Node: "b", Life: time.Second}, &atomic.Int64{})
+	b := work(t, Works{Store: s, Node: "b", Turn: time.Second}, &atomic.Int64{})
 	comes(t, b.begun, "work at b")
 }
 
 // A node whose renewals do not arrive stops before anybody else may begin.
-func TestWorkEndsWhenItsLeaseCannotBeRenewed(t *testing.T) {
+func TestWorkEndsWhenItsTurnCannotBeRenewed(t *testing.T) {
 	s := openStore(t)
-	w := Works{Store: s, Node: "a", Life: time.Second}
+	w := Works{Store: s, Node: "a", Turn: time.Second}
 	a := work(t, w, &atomic.Int64{})
 	comes(t, a.begun, "work at a")
 	// Another has taken it: a was frozen.
 	err := s.Update(t.Context(), func(tx *store.Tx) error {
-		all, err := tx.Leases()
+		all, err := tx.Turns()
 		if err != nil {
 			return err
 		}
-		if err := tx.ReleaseLease(all[0]); err != nil {
+		if err := tx.EndTurn(all[0]); err != nil {
 			return err
 		}
-		_, _, err = tx.TakeLease("tidy", "b", time.Second)
+		_, _, err = tx.TakeTurn("tidy", "b", time.Second)
 		return err
 	})
 	if err != nil {
@@ -116,7 +116,7 @@ func TestWorkEndsWhenItsLeaseCannotBeRenewed(t *testing.T) {
 
 func TestWorkEndsWithTheStore(t *testing.T) {
 	s := openStore(t)
-	a := work(t, Works{Store: s, Node: "a", Life: time.Second}, &atomic.Int64{})
+	a := work(t, Works{Store: s, Node: "a", Turn: time.Second}, &atomic.Int64{})
 	comes(t, a.begun, "work at a")
 	release := make(chan struct{})
 	held := make(chan struct{})

@@ -66,7 +66,7 @@ type Trailer struct {
 
 // passing is what nodes say of the present: it would mean nothing elsewhere.
 func passing(table string) bool {
-	return slices.Contains([]string{"commits", "history", "leases", "news", "news_trimmed", "nodes"}, table)
+	return slices.Contains([]string{"commits", "history", "news", "news_trimmed", "nodes", "turns"}, table)
 }
 
 // counter is a table whose keys are never given twice.

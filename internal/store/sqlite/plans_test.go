@@ -55,7 +55,7 @@ var (
 	scanned = regexp.MustCompile(`^SCAN (\w+)( USING.*)?`)
 	reread  = regexp.MustCompile(`^(SCAN \w+ USING|SEARCH \w+ USING .*\(conn=\?\)$)`)
 	few     = regexp.MustCompile(` (connections_id|scim_tokens_connection|scim_clients_connection|groups_changing|groups_fenced|reviews_gathering|people_emails_unknown|member_drift_age|scopes_gone|cases_untold|cases_lapsing|scope_ancestors_retired|sqlite_autoindex_audit_heads_1)( |$)|^SEARCH (ceilings|m|member_drift) USING PRIMARY KEY `)
-	small   = regexp.MustCompile(`^(connections|c|clients|receivers|r|relay|scim_client_secrets|signing_keys|leases|reconciled|policy|host|audit_sealed|outbox|json_each|ended_families|CONSTANT|k|m|o|s\d+|e\d+|\d+)$`)
+	small   = regexp.MustCompile(`^(connections|c|clients|receivers|r|relay|scim_client_secrets|signing_keys|turns|reconciled|policy|host|audit_sealed|outbox|json_each|ended_families|CONSTANT|k|m|o|s\d+|e\d+|\d+)$`)
 )
 
 func (q explainer) look(query string, args []any) {
@@ -189,7 +189,7 @@ func walk(t *testing.T, s *store.Store) {
 		_, err = d.TrimTraffic(false, 10)
 		_, err2 = tx.TrimTrafficBefore(crashDay)
 		did.add(err, err2)
-		did.add(deliver(tx), leaseRows(tx), d.RecountDecided(p), registerRows(tx, d), requestRows(tx), reviews(tx))
+		did.add(deliver(tx), workRows(tx), d.RecountDecided(p), registerRows(tx, d), requestRows(tx), reviews(tx))
 		did.add(tx.PutAlarm(store.Alarm{Connection: crashConn, At: crashDay}), d.KeepFormer(g, true, crashDay))
 		_, err = tx.TrimFormer(crashDay)
 		_, err2 = tx.OutboxBefore(crashDay)
@@ -255,11 +255,11 @@ func deliver(tx *store.Tx) error {
 	return errors.Join(err, err2, err3, err4, err5, err6)
 }
 
-// leaseRows does everything with leases of work and claims of receivers.
-func leaseRows(tx *store.Tx) error {
-	l, _, err := tx.TakeLease("tidy", "a", time.Hour)
-	_, err2 := tx.RenewLease(l, time.Hour)
-	_, err3 := tx.Leases()
+// workRows does everything with turns at work and claims of receivers.
+func workRows(tx *store.Tx) error {
+	t, _, err := tx.TakeTurn("tidy", "a", time.Hour)
+	_, err2 := tx.RenewTurn(t, time.Hour)
+	_, err3 := tx.Turns()
 	_, err4 := tx.ClaimReceivers("a", []string{"logout:app"}, crashDay, time.Hour)
 	_, err5 := tx.ReleaseReceiver("a", "logout:app")
 	at, err6 := tx.Reconciled()
@@ -267,7 +267,7 @@ func leaseRows(tx *store.Tx) error {
 	_, err8 := tx.UseProof([16]byte{1}, crashDay, crashDay)
 	_, err9 := tx.ClaimUpstreamTokens(crashDay, crashDay, 10)
 	err = errors.Join(err, err8, err9, tx.ForgetProof([16]byte{1}))
-	return errors.Join(err, err2, err3, err4, err5, err6, err7, tx.MoveReconciled(at, at), tx.ReleaseLease(l))
+	return errors.Join(err, err2, err3, err4, err5, err6, err7, tx.MoveReconciled(at, at), tx.EndTurn(t))
 }
 
 // registerRows does everything with the certification register.

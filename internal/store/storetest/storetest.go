@@ -50,7 +50,7 @@ func Run(t *testing.T, open func(t *testing.T) *store.Store) {
 		{"what identity providers said is remembered", testHeard},
 		{"sessions are found by what identity providers call them", testSessionsOfTheIdP},
 		{"what was not read is not trimmed", testRelayMark},
-		{"work is one node's at a time", testLeases},
+		{"work is one node's at a time", testTurns},
 		{"a receiver is one node's at a time", testClaims},
 		{"everybody is met by whoever compares them", testReconciled},
 		{"what people decided is counted anew", testRecountDecided},

@@ -14,21 +14,21 @@ import (
 	"github.com/drawbridge-id/drawbridge/internal/store"
 )
 
-func (f *fixture) take(work, node string, life time.Duration) (l store.Lease, held bool) {
+func (f *fixture) take(work, node string, length time.Duration) (t store.Turn, taken bool) {
 	f.t.Helper()
-	f.update(func(tx *store.Tx) (err error) { l, held, err = tx.TakeLease(work, node, life); return err })
-	return l, held
+	f.update(func(tx *store.Tx) (err error) { t, taken, err = tx.TakeTurn(work, node, length); return err })
+	return t, taken
 }
 
-func (f *fixture) renew(l store.Lease, life time.Duration) (held bool) {
+func (f *fixture) renew(t store.Turn, length time.Duration) (renewed bool) {
 	f.t.Helper()
-	f.update(func(tx *store.Tx) (err error) { held, err = tx.RenewLease(l, life); return err })
-	return held
+	f.update(func(tx *store.Tx) (err error) { renewed, err = tx.RenewTurn(t, length); return err })
+	return renewed
 }
 
 // Work that somebody has is nobody else's, until its time is over or it is given back; its
 // term says who came later.
-func testLeases(t *testing.T, f *fixture) {
+func testTurns(t *testing.T, f *fixture) {
 	one, held := f.take("tidy", "a", time.Hour)
 	if !held || one.Term != 1 {
 		t.Fatalf("taken: %+v %v", one, held)
@@ -46,15 +46,15 @@ func testLeases(t *testing.T, f *fixture) {
 	if f.renew(stranger, time.Hour) {
 		t.Error("b renewed what a has")
 	}
-	f.update(func(tx *store.Tx) error { return tx.ReleaseLease(stranger) })
+	f.update(func(tx *store.Tx) error { return tx.EndTurn(stranger) })
 	f.view(func(v *store.View) error {
-		all, err := v.Leases()
+		all, err := v.Turns()
 		if err != nil || len(all) != 1 || all[0].Node != "a" || all[0].Left <= 59*time.Minute || all[0].Left > time.Hour {
 			t.Errorf("listed: %+v (%v)", all, err)
 		}
 		return err
 	})
-	f.update(func(tx *store.Tx) error { return tx.ReleaseLease(one) })
+	f.update(func(tx *store.Tx) error { return tx.EndTurn(one) })
 	two, held := f.take("tidy", "b", -time.Second)
 	if !held || two.Term != 2 {
 		t.Fatalf("given back, and taken by b: %+v %v", two, held)
@@ -80,7 +80,7 @@ func testLeases(t *testing.T, f *fixture) {
 	}
 	wg.Wait()
 	if taken.Load() != 1 {
-		t.Errorf("one lease was taken %d times", taken.Load())
+		t.Errorf("one turn was taken %d times", taken.Load())
 	}
 }
 

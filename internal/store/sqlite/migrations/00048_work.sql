@@ -1,8 +1,8 @@
 -- +goose Up
 
--- Which node does a piece of work that one may do at a time, and until when by the database's clock. The term rises whenever the
+-- Whose turn it is to do a piece of work that one node does at a time, and until when by the database's clock. The term rises whenever the
 -- work is taken: who began under an older one has lost it.
-create table leases (
+create table turns (
   work text not null primary key,
   node text not null,
   term bigint not null,

@@ -1,6 +1,6 @@
 -- +goose Up
 
-create table leases (
+create table turns (
   work text collate "C" not null primary key,
   node text collate "C" not null,
   term bigint not null,
