@@ -33,7 +33,7 @@ func (a *app) joinNodes(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	c := cluster.Config{Store: a.store, Name: name, Version: version(), Alone: true, Clocks: clocks(), Settled: a.nodes.settled, Polled: a.nodes.polled,
+	c := cluster.Config{Store: a.store, Name: name, Version: version(), Alone: true, Clocks: clocks(), Waited: a.nodes.waited, Polled: a.nodes.polled,
 		Observe: func(op string, err error) { a.log.Warn("node", zap.String("op", op), zap.Error(err)) }}
 	if shared, ok := a.hot.(*redis.Engine); ok {
 		c.Alone, c.Feed = false, hot.Feed(shared.Feed(feedOfNews))
@@ -81,7 +81,7 @@ func tagged(ctx context.Context, id string) context.Context {
 // nodeMetrics are about what the end of somebody's access waits for.
 type nodeMetrics struct {
 	deprovision prometheus.Histogram
-	settling    *prometheus.HistogramVec
+	waiting     *prometheus.HistogramVec
 	polls       *prometheus.CounterVec
 	polling     prometheus.Histogram
 }
@@ -93,7 +93,7 @@ func newNodeMetrics() *nodeMetrics {
 	return &nodeMetrics{
 		deprovision: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "drawbridge_deprovision_duration_seconds", Buckets: waits,
 			Help: "From a request that ends somebody's access until no node accepts them."}),
-		settling: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "drawbridge_node_settle_duration_seconds", Buckets: waits,
+		waiting: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "drawbridge_node_wait_duration_seconds", Buckets: waits,
 			Help: "How long commits of this node waited for other nodes, by why no longer."}, []string{"outcome"}),
 		polls: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "drawbridge_node_polls_total", Help: "Polls of the directory by which this node keeps its lease, by outcome."}, []string{"outcome"}),
 		polling: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "drawbridge_node_poll_duration_seconds", Buckets: waits,
@@ -103,8 +103,8 @@ func newNodeMetrics() *nodeMetrics {
 
 func (m *nodeMetrics) deprovisioned(took time.Duration) { m.deprovision.Observe(took.Seconds()) }
 
-func (m *nodeMetrics) settled(took time.Duration, outcome string) {
-	m.settling.WithLabelValues(outcome).Observe(took.Seconds())
+func (m *nodeMetrics) waited(took time.Duration, outcome string) {
+	m.waiting.WithLabelValues(outcome).Observe(took.Seconds())
 }
 
 func (m *nodeMetrics) polled(took time.Duration, found store.Followed, err error) {
@@ -125,7 +125,7 @@ func (m *nodeMetrics) collectors(a *app) []prometheus.Collector {
 	if a.node == nil {
 		return all
 	}
-	return append(all, m.settling, m.polls, m.polling, registered{a.store})
+	return append(all, m.waiting, m.polls, m.polling, registered{a.store})
 }
 
 // registered tells of every node, as the registry has it.

@@ -32,9 +32,9 @@ type Config struct {
 	Clocks  func() lease.Instant // looks at both clocks of this machine
 	// Observe is told of what nobody waits for; nil: nobody.
 	Observe func(op string, err error)
-	// Settled is told how long each commit waited for others, and why no longer: one of the
+	// Waited is told how long each commit waited for others, and why no longer: one of the
 	// outcomes below. nil: nobody.
-	Settled func(took time.Duration, outcome string)
+	Waited func(took time.Duration, outcome string)
 	// Polled is told of every poll. nil: nobody.
 	Polled func(took time.Duration, found store.Followed, err error)
 }

@@ -211,7 +211,7 @@ func (w *world) join(name string, fed bool) *node {
 	if n.store, err = store.New(w.t.Context(), n.engine); err != nil {
 		w.t.Fatal(err)
 	}
-	c := cluster.Config{Store: n.store, Name: name, Version: "test", Clocks: n.clocks.look, Settled: func(took time.Duration, how string) {
+	c := cluster.Config{Store: n.store, Name: name, Version: "test", Clocks: n.clocks.look, Waited: func(took time.Duration, how string) {
 		n.mu.Lock()
 		defer n.mu.Unlock()
 		n.how, n.took = append(n.how, how), append(n.took, took)

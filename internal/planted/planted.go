@@ -96,9 +96,9 @@ const (
 	AcknowledgedUnapplied Name = "acknowledged-unapplied"
 	// NewsForgotten: what a commit has changed is written nowhere for the others.
 	NewsForgotten Name = "news-forgotten"
-	// RetryUnsettled: whoever finds that there is nothing to change is answered before the other
+	// RetryUnawaited: whoever finds that there is nothing to change is answered before the other
 	// nodes know of what has changed it.
-	RetryUnsettled Name = "retry-unsettled"
+	RetryUnawaited Name = "retry-unawaited"
 	// HistoryForgotten: a place in the news counts after the database has given its numbers out again.
 	HistoryForgotten Name = "history-forgotten"
 )

@@ -273,7 +273,7 @@ func (n *node) follow(then func(ok bool)) {
 	})
 }
 
-// pass remembers positions until they are so old that whatever they have seen is settled.
+// pass remembers positions until they are so old that whatever they have seen everybody knows.
 func (n *node) pass(p position) {
 	now := n.look().Mono
 	n.past = append(n.past, mark{now, p})

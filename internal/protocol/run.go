@@ -180,7 +180,7 @@ func (w *world) judge(calm bool) {
 			w.fail("%s was refused by %s from %s, and nobody had ended it", u.Credential, u.Node, u.At)
 		}
 	}
-	for _, s := range w.settled {
+	for _, s := range w.waits {
 		if s.took > lease.Longest+5*ms && !s.excused {
 			w.fail("a commit waited %v for the others", s.took)
 		}

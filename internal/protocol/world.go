@@ -43,12 +43,12 @@ type world struct {
 	creds []*cred
 
 	record  history.Record
-	right   []bool        // by use: the node's wall clock was right, but for Bound
-	decides []decided     // changes of decisions, answered or not
-	settled []settledWait // how long commits waited
-	unsafe  []string      // what was accepted though it had ended
-	wrong   []string      // what else is wrong
-	say     func(string)  // nil: nobody listens
+	right   []bool       // by use: the node's wall clock was right, but for Bound
+	decides []decided    // changes of decisions, answered or not
+	waits   []waited     // how long commits waited
+	unsafe  []string     // what was accepted though it had ended
+	wrong   []string     // what else is wrong
+	say     func(string) // nil: nobody listens
 }
 
 type span = history.Span
@@ -58,7 +58,7 @@ type decided struct {
 	at span
 }
 
-type settledWait struct {
+type waited struct {
 	took    time.Duration
 	waited  bool // somebody else was there
 	acked   bool

@@ -14,10 +14,10 @@ import (
 type Peers interface {
 	// Fresh reports whether what this node remembers may be believed now.
 	Fresh() bool
-	// Settle returns when no node accepts any more what these news have ended, whichever node has
+	// Await returns when no node accepts any more what these news have ended, whichever node has
 	// committed them: they are told again. The commits have happened. It cannot fail: it may take
 	// lease.Longest.
-	Settle(news ...News)
+	Await(news ...News)
 	// Outwait returns when no node accepts any more what has been ended until now, and tells nobody:
 	// it takes lease.Longest if another node is there.
 	Outwait()
@@ -46,8 +46,8 @@ func (s *Store) wideNow(ctx context.Context) (*wide, error) {
 	return s.rereading.do(ctx)
 }
 
-// settle makes what a commit has changed known: here at once, elsewhere before it returns.
-func (s *Store) settle(ctx context.Context, tx *Tx, committed time.Time) {
+// await makes what a commit has changed known: here at once, elsewhere before it returns.
+func (s *Store) await(ctx context.Context, tx *Tx, committed time.Time) {
 	if tx.news.ID == 0 {
 		return
 	}
@@ -63,7 +63,7 @@ func (s *Store) settle(ctx context.Context, tx *Tx, committed time.Time) {
 		})
 	}
 	if known != nil {
-		(*known).Settle(tx.news)
+		(*known).Await(tx.news)
 		here.Wait()
 		s.known.tell(tx.news)
 		return
@@ -71,7 +71,7 @@ func (s *Store) settle(ctx context.Context, tx *Tx, committed time.Time) {
 	s.outwait(ctx, committed)
 }
 
-// outwait is Settle of a Store that is no node: it waits for those who are.
+// outwait is Await of a Store that is no node: it waits for those who are.
 func (s *Store) outwait(ctx context.Context, committed time.Time) {
 	nodes, err := s.Nodes(ctx)
 	if err == nil && !slices.ContainsFunc(nodes, func(n Node) bool { return n.BeatAge < lease.Longest }) {

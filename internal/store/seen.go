@@ -43,11 +43,11 @@ func (tx *Tx) mayHaveSeen(err error) bool {
 	return true
 }
 
-// settleSeen makes known what a transaction may have found changed, as settle does with what it has
+// awaitSeen makes known what a transaction may have found changed, as await does with what it has
 // changed itself. Whoever repeats a request whose answer was lost changes nothing, and is told that
 // it is done; the one that did it may not have been waited for.
-func (s *Store) settleSeen(ctx context.Context, lane access.ConnectionID, tx *Tx, asked time.Time) {
-	if planted.Bug(planted.RetryUnsettled) || !s.shared || ctx.Value(behind{}) != nil {
+func (s *Store) awaitSeen(ctx context.Context, lane access.ConnectionID, tx *Tx, asked time.Time) {
+	if planted.Bug(planted.RetryUnawaited) || !s.shared || ctx.Value(behind{}) != nil {
 		return
 	}
 	ctx = context.WithoutCancel(ctx) // it has happened, whoever waits for it
@@ -70,7 +70,7 @@ func (s *Store) settleSeen(ctx context.Context, lane access.ConnectionID, tx *Tx
 	if err != nil || !late.whole || len(seen) > mostSeen {
 		(*peers).Outwait()
 	} else {
-		(*peers).Settle(seen...)
+		(*peers).Await(seen...)
 	}
 	s.known.tell(seen...)
 }

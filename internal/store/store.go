@@ -264,12 +264,12 @@ func (s *Store) update(ctx context.Context, lane access.ConnectionID, fn func(*T
 	}
 	ended := time.Now()
 	if tx != nil && tx.mayHaveSeen(err) {
-		s.settleSeen(ctx, lane, tx, ended)
+		s.awaitSeen(ctx, lane, tx, ended)
 	}
 	if err != nil {
 		return err
 	}
-	s.settle(ctx, tx, ended)
+	s.await(ctx, tx, ended)
 	s.measured(ctx, tx, began)
 	return nil
 }

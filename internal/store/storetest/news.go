@@ -30,10 +30,10 @@ func RunNews(t *testing.T, open func(t *testing.T) (a, b *store.Store, raw store
 // believer believes what is remembered, waits for nobody, and keeps the news of its commits.
 type believer struct{ news []store.News }
 
-func (b *believer) Fresh() bool            { return true }
-func (b *believer) Settle(n ...store.News) { b.news = append(b.news, n...) }
-func (b *believer) Outwait()               {}
-func (b *believer) Lapse()                 {}
+func (b *believer) Fresh() bool           { return true }
+func (b *believer) Await(n ...store.News) { b.news = append(b.news, n...) }
+func (b *believer) Outwait()              {}
+func (b *believer) Lapse()                {}
 
 func follow1(t *testing.T, s *store.Store) store.Followed {
 	t.Helper()

@@ -24,29 +24,29 @@ func (w *waiter) wake() {
 	}
 }
 
-// Settle implements store.Peers.
-func (n *Node) Settle(news ...store.News) {
+// Await implements store.Peers.
+func (n *Node) Await(news ...store.News) {
 	began := n.now().Mono
 	waiters := make([]*waiter, len(news))
 	for i, x := range news {
-		waiters[i] = n.await(began)
+		waiters[i] = n.expect(began)
 		defer n.forget(waiters[i])
 		n.announce(x, waiters[i].name)
 	}
 	if planted.Bug(planted.BarrierSkipped) {
 		return
 	}
-	n.settle(began, waiters...)
+	n.waitAll(began, waiters...)
 }
 
 // Outwait implements store.Peers: nobody acknowledges what nobody was told.
 func (n *Node) Outwait() {
 	began := n.now().Mono
-	n.settle(began, newWaiter(began))
+	n.waitAll(began, newWaiter(began))
 }
 
-// settle asks who is there, and waits for them.
-func (n *Node) settle(began time.Duration, waiters ...*waiter) {
+// waitAll asks who is there, and waits for them.
+func (n *Node) waitAll(began time.Duration, waiters ...*waiter) {
 	ctx, cancel := context.WithTimeout(context.Background(), lease.Longest)
 	defer cancel()
 	live, err := n.peers(ctx)
@@ -66,8 +66,8 @@ func (n *Node) settle(began time.Duration, waiters ...*waiter) {
 	if err == nil && len(live) == 0 {
 		outcome = Nobody
 	}
-	if n.cfg.Settled != nil {
-		n.cfg.Settled(n.now().Mono-began, outcome)
+	if n.cfg.Waited != nil {
+		n.cfg.Waited(n.now().Mono-began, outcome)
 	}
 }
 
@@ -94,7 +94,7 @@ func newWaiter(committed time.Duration) *waiter {
 	return &waiter{name: credential.NewID("wait"), barrier: lease.Await(committed), changed: make(chan struct{}, 1)}
 }
 
-func (n *Node) await(committed time.Duration) *waiter {
+func (n *Node) expect(committed time.Duration) *waiter {
 	w := newWaiter(committed)
 	n.mu.Lock()
 	defer n.mu.Unlock()

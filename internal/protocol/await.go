@@ -102,7 +102,7 @@ func (n *node) change(c wish, answer func(ok bool)) {
 			n.w.tell("node %d dies after its commit", n.index)
 			n.dead = true
 		case r.wrote:
-			n.settle([]news{r.news}, stale, func() { answer(true) })
+			n.await([]news{r.news}, stale, func() { answer(true) })
 		case n.w.fault == RetryDoesNotWait:
 			answer(true)
 		default:
@@ -137,12 +137,12 @@ func (n *node) confirm(then func()) {
 			late = []news{{}} // nobody will say that they know it
 			n.lapse()
 		}
-		n.settle(late, nil, then)
+		n.await(late, nil, then)
 	})
 }
 
-// settle waits until no node accepts what these news have ended.
-func (n *node) settle(all []news, stale []string, then func()) {
+// await waits until no node accepts what these news have ended.
+func (n *node) await(all []news, stale []string, then func()) {
 	waits := len(all) + 1
 	part := func() {
 		if waits--; waits == 0 {
@@ -157,7 +157,7 @@ func (n *node) settle(all []news, stale []string, then func()) {
 	})
 	waiters := make([]*waiter, len(all))
 	for i, x := range all {
-		waiters[i] = n.await(x, part)
+		waiters[i] = n.expect(x, part)
 	}
 	n.live(stale, func(live []string, ok bool) {
 		for _, w := range waiters {
@@ -170,7 +170,7 @@ func (n *node) settle(all []news, stale []string, then func()) {
 	})
 }
 
-func (n *node) await(x news, then func()) *waiter {
+func (n *node) expect(x news, then func()) *waiter {
 	now := n.look().Mono
 	w := &waiter{news: x.id, barrier: lease.Await(now), began: now, from: n.w.now, then: then}
 	n.waiting = append(n.waiting, w)
@@ -190,7 +190,7 @@ func (n *node) wake(w *waiter) {
 	w.done = true
 	n.waiting = slices.DeleteFunc(n.waiting, func(x *waiter) bool { return x == w })
 	excused := n.interrupted >= w.from || n.clocks.unset > w.from || n.clocks.since >= 0
-	n.w.settled = append(n.w.settled, settledWait{now - w.began, w.others, now < w.barrier.Until(), excused})
+	n.w.waits = append(n.w.waits, waited{now - w.began, w.others, now < w.barrier.Until(), excused})
 	w.then()
 }
 
