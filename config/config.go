@@ -65,8 +65,8 @@ type Server struct {
 	ClientFailures access.Rate // of a client that does not prove itself, from one network; zero: the usual one
 	// SCIMLog is how many SCIM requests are kept of each connection; 0: none.
 	SCIMLog int
-	// Leave is how long the node is not ready, and still serves, before it ends.
-	Leave time.Duration
+	// Drain is how long the node is not ready, and still serves, before it ends.
+	Drain time.Duration
 	Node  string // what people call this node; "": as its machine is called
 }
 
@@ -309,8 +309,8 @@ func (l *loader) config(root field) *Config {
 	c.Keys = l.keys(b, c.Sessions)
 	c.Database = l.database(b)
 	c.Hot = l.hot(b)
-	if c.Server.Leave == 0 && c.Hot.Redis != nil {
-		c.Server.Leave = usualLeave
+	if c.Server.Drain == 0 && c.Hot.Redis != nil {
+		c.Server.Drain = usualDrain
 	}
 	c.Clients = l.clients(b)
 	l.policy(b, c)

@@ -54,7 +54,7 @@ type formServer struct {
 	SignInRate     formDoorRate `json:"sign_in_rate"`
 	ClientFailures formDoorRate `json:"client_failures"`
 	SCIMLog        int          `json:"scim_log" jsonschema:"minimum=0,maximum=20000"`
-	Leave          formDuration `json:"leave"`
+	Drain          formDuration `json:"drain"`
 	Node           string       `json:"node"`
 }
 
@@ -103,7 +103,7 @@ type formDatabase struct {
 }
 
 type formHot struct {
-	Redis                  string `json:"redis" jsonschema:"required"`
+	URL                    string `json:"url" jsonschema:"required"`
 	Password               string `json:"password"`
 	PasswordFile           string `json:"password_file"`
 	PasswordEnv            string `json:"password_env"`

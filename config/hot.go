@@ -19,14 +19,14 @@ func (l *loader) hot(root block) Hot {
 	if !ok {
 		return Hot{}
 	}
-	b, ok := f.open("redis", "password", "password_file", "password_env", "sentinel_username", "sentinel_password", "sentinel_password_file", "sentinel_password_env",
+	b, ok := f.open("url", "password", "password_file", "password_env", "sentinel_username", "sentinel_password", "sentinel_password_file", "sentinel_password_env",
 		"ca_file", "cert_file", "key_file", "insecure_allow_plaintext")
 	if !ok {
 		return Hot{}
 	}
-	at, ok := b.get("redis")
+	at, ok := b.get("url")
 	if !ok {
-		b.say("redis is missing: the address of Redis, such as rediss://redis.internal:6379")
+		b.say("url is missing: the address of Redis, such as rediss://redis.internal:6379")
 		return Hot{}
 	}
 	address, ok := at.text()

@@ -28,7 +28,7 @@ func (c *Config) AtRestart(started *Config) []string {
 		{"server.scim_log", started.Server.SCIMLog, c.Server.SCIMLog},
 		{"server.sign_in_rate", started.Server.SignInRate, c.Server.SignInRate},
 		{"server.client_failures", started.Server.ClientFailures, c.Server.ClientFailures},
-		{"server.leave", started.Server.Leave, c.Server.Leave},
+		{"server.drain", started.Server.Drain, c.Server.Drain},
 		{"server.node", started.Server.Node, c.Server.Node},
 		{"sessions", started.Sessions, c.Sessions},
 		{"keys", started.Keys, c.Keys},

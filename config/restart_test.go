@@ -33,7 +33,7 @@ func TestWhatTakesEffectAtARestart(t *testing.T) {
 		"Server.SCIMLog":        {func(c *Config) { c.Server.SCIMLog = 7 }, []string{"server.scim_log"}},
 		"Server.SignInRate":     {func(c *Config) { c.Server.SignInRate.Burst = 7 }, []string{"server.sign_in_rate"}},
 		"Server.ClientFailures": {func(c *Config) { c.Server.ClientFailures.Burst = 7 }, []string{"server.client_failures"}},
-		"Server.Leave":          {func(c *Config) { c.Server.Leave = time.Minute }, []string{"server.leave"}},
+		"Server.Drain":          {func(c *Config) { c.Server.Drain = time.Minute }, []string{"server.drain"}},
 		"Server.Node":           {func(c *Config) { c.Server.Node = "two" }, []string{"server.node"}},
 		"Sessions":              {func(c *Config) { c.Sessions.Absolute = time.Hour }, []string{"sessions"}},
 		"Keys":                  {func(c *Config) { c.Keys.Rotate = time.Hour }, []string{"keys"}},

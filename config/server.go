@@ -23,8 +23,8 @@ const (
 // How long a node among others is not ready before it stops taking requests: what stands in
 // front of it asks every few seconds.
 const (
-	usualLeave = 5 * time.Second
-	mostLeave  = time.Minute
+	usualDrain = 5 * time.Second
+	mostDrain  = time.Minute
 )
 
 func (l *loader) server(root block) Server {
@@ -34,11 +34,11 @@ func (l *loader) server(root block) Server {
 	}
 	b := block{field: f}
 	if ok {
-		b, _ = f.open("listen", "public_url", "metrics_listen", "data", "tls", "log", "trusted_proxies", "scim_rate", "scim_log", "sign_in_rate", "client_failures", "leave", "node")
+		b, _ = f.open("listen", "public_url", "metrics_listen", "data", "tls", "log", "trusted_proxies", "scim_rate", "scim_log", "sign_in_rate", "client_failures", "drain", "node")
 	}
 	s := Server{TLS: l.tls(b), LogLevel: l.logLevel(b), TrustedProxies: b.networks("trusted_proxies"), SCIMRate: b.rate("scim_rate", leastPerSecond),
 		SignInRate: b.rate("sign_in_rate", 1), ClientFailures: b.rate("client_failures", 1),
-		SCIMLog: b.number("scim_log", usualSCIMLog, mostSCIMLog), Leave: b.duration("leave", 0, mostLeave), Node: nodeName(b)}
+		SCIMLog: b.number("scim_log", usualSCIMLog, mostSCIMLog), Drain: b.duration("drain", 0, mostDrain), Node: nodeName(b)}
 	var say func(string, ...any)
 	if s.Listen, say = l.overridden(b, "listen", "server.listen", "127.0.0.1:8443"); !isAddress(s.Listen) {
 		say("%q is not an address such as 127.0.0.1:8443 or :8443", s.Listen)

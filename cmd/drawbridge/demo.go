@@ -199,7 +199,7 @@ func (d *demoRun) cleanUp() error {
 
 // adapt points the configuration at the demo's own servers.
 func (d *demoRun) adapt() {
-	d.cfg.Server.Data, d.cfg.Server.Leave = d.folder, 0 // nothing stands in front of it
+	d.cfg.Server.Data, d.cfg.Server.Drain = d.folder, 0 // nothing stands in front of it
 	d.cfg.Server.PublicURL = d.servers.BridgeURL()
 	for _, p := range d.servers.Providers() {
 		at := slices.IndexFunc(d.cfg.Connections, func(c config.Connection) bool { return string(c.ID) == p.Connection })

@@ -215,7 +215,7 @@ func (a *app) route(ring *keys.Ring) error {
 	authzen.New(authzen.Config{Issuer: base, Gate: a.bridge, Decider: a.bridge, Proofs: proofs, Observe: observe}).Routes(mux)
 	a.signals = ssf.New(ssf.Config{Issuer: base, JWKS: base + oidc.PathKeys, Receivers: a.bridge, Streams: a.bridge, Subjects: a.bridge, Tokens: a.bridge, Proofs: proofs, Observe: observe})
 	a.signals.Routes(mux)
-	a.drain.For, a.drain.Over = a.cfg.Server.Leave, a.signals.Close // polls that wait do not hold up the end
+	a.drain.For, a.drain.Over = a.cfg.Server.Drain, a.signals.Close // polls that wait do not hold up the end
 	a.inbound.Routes(mux)
 	a.receiver.Routes(mux)
 	admin := api.New(api.Config{Bridge: a.bridge, Keys: ring, Token: credential.DigestOf(a.admin.Reveal()), Version: version(),

@@ -130,14 +130,14 @@ server:
   metrics_listen: {{.Node.Operations}}
   data: {{.Node.Data}}
   log: { level: warn }
-  leave: 1s
+  drain: 1s
 {{- if not .Node.Alone}}
   node: {{.Node.Name}}
 {{- end}}
 keys: { root: { file: {{.World.RootKey}} } }
 {{- if not .Node.Alone}}
 database: { url: "postgres://drawbridge@{{.Node.Database}}/drawbridge?sslmode=disable" }
-hot: { redis: "redis://{{.Node.Hot}}" }
+hot: { url: "redis://{{.Node.Hot}}" }
 {{- end}}
 clients:
   - id: fleet-web
