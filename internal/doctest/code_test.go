@@ -210,22 +210,27 @@ func TestEveryReasonCodeIsExplained(t *testing.T) {
 	codes = append(codes, texts(t, "oidc/inbound", named("reason"))...)
 	codes = append(codes, texts(t, "oidc", named("Reason"))...)
 	codes = append(codes, texts(t, "internal/console", named("reason"))...)
-	codes = append(codes, texts(t, "internal/bridge", named("reason"))...)
+	codes = append(codes, texts(t, "internal/bridge", named("reason", "Reason"))...)
 	codes = append(codes, texts(t, "internal/request", named("Reason"))...)
 	codes = append(codes, texts(t, "internal/steward", named("Reason"))...)
 	codes = append(codes, texts(t, "internal/api", named("Reason"))...)
-	codes = append(codes, texts(t, "internal/store", named("ReasonBusy", "ReasonNode"))...)
+	codes = append(codes, texts(t, "internal/store", named("reason", "Reason"))...)
+	codes = append(codes, texts(t, "internal/cluster", named("reason", "Reason"))...)
+	codes = append(codes, texts(t, "internal/hot", named("reason", "Reason"))...)
 	codes = append(codes, inlineCodes(t)...)
 	differ(t, "docs/operations.md, reason codes", documented, codes)
 }
 
-// inlineCodes are the reasons that the use cases write where they give them.
+// inlineCodes are the reasons that are written where they are given.
 func inlineCodes(t *testing.T) []string {
-	var out []string
+	var out, files []string
 	given := regexp.MustCompile(`(?:denied\(|\.Because\()"([a-z_]+)"`)
-	files, err := filepath.Glob(filepath.Join(root, "internal/bridge/*.go"))
-	if err != nil {
-		t.Fatal(err)
+	for _, folder := range []string{"internal/bridge", "internal/store", "internal/store/postgres", "internal/store/sqlite", "internal/cluster", "internal/hot/embedded", "internal/hot/redis"} {
+		found, err := filepath.Glob(filepath.Join(root, folder, "*.go"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, found...)
 	}
 	for _, name := range files {
 		if strings.HasSuffix(name, "_test.go") {
