@@ -54,7 +54,7 @@ var layers = []struct {
 	// L2: contracts and protocol fronts
 	{"scim/admission", nil},
 	{"internal/store", []string{"internal/access", "internal/credential", "internal/event", "internal/exception", "internal/fault", "internal/lease", "internal/request", "internal/review", "internal/session", "mapping", "scim/admission", "scim/filter", "scim/schema"}},
-	{"internal/hot", []string{"internal/access", "internal/credential", "internal/session"}},
+	{"internal/hot", []string{"internal/access", "internal/credential", "internal/fault", "internal/session"}},
 	{"scim", []string{"scim/admission", "scim/dialect", "scim/filter", "scim/patch", "scim/schema", "scim/traffic"}},
 	{"scim/scimtest", nil}, // judges any server: nothing of ours
 	{"internal/assertion", []string{"internal/fault", "internal/jwtclaims"}},

@@ -62,9 +62,6 @@ type Pushed struct {
 // the bridge record failed sign-ins for as long as the request lives.
 const MaxLegs = 10
 
-// ReasonLegs is why a request that has begun MaxLegs legs begins no other.
-const ReasonLegs = "too_many_attempts"
-
 // Redemption is what redeeming a code needs of the request: the client, where it
 // listens, its challenge and key, the scopes, resources, claims and nonce. What else the browser sent has
 // done its work by then and would only take room.

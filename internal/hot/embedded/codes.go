@@ -49,8 +49,8 @@ func newCodes(count, bytes int) *codes {
 // PutCode implements hot.Engine.
 func (c *codes) PutCode(_ context.Context, d credential.Digest, g hot.CodeGrant, now time.Time) error {
 	const op = "embedded.PutCode"
-	if d.IsZero() || !now.Before(g.Expires) {
-		return fault.New(fault.Internal, op, "a code needs a digest and an end to come")
+	if err := g.Check(op, d, now); err != nil {
+		return err
 	}
 	g.Request = ownRequest(g.Request.Redemption())
 	c.mu.Lock()

@@ -7,7 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/drawbridge-id/drawbridge/internal/fault"
 	"github.com/drawbridge-id/drawbridge/internal/hot"
 	"github.com/drawbridge-id/drawbridge/internal/session"
 	"github.com/drawbridge-id/drawbridge/internal/sqlitedb"
@@ -47,14 +46,14 @@ func (f *families) stripe(id string) *stripe {
 // PutFamily implements hot.Engine.
 func (f *families) PutFamily(ctx context.Context, x hot.Family) error {
 	const op = "embedded.PutFamily"
-	if x.ID == "" || x.Salt == "" || x.N < 1 || x.Expires.IsZero() || x.Bound.Subject.Client == "" || x.Bound.Family != x.ID {
-		return fault.New(fault.Internal, op, "a family needs an id that it is bound to, a salt, a client, a number and an end")
+	if err := x.Check(op); err != nil {
+		return err
 	}
 	s := f.stripe(x.ID)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if f.codes.isDoomed(x.ID) {
-		return fault.New(fault.Stale, op, "the code was used twice: what came of it has ended").Because("code_replayed")
+		return hot.CodeReplayed(op)
 	}
 	x = ownFamily(x)
 	if err := f.db.Update(ctx, func(q sqlitedb.Querier) error { return insert(q, x) }, nil); err != nil {
@@ -75,7 +74,7 @@ func (f *families) Family(ctx context.Context, id string, now time.Time) (hot.Fa
 		return hot.Family{}, err
 	}
 	if !found {
-		return hot.Family{}, fault.New(fault.NotFound, op, "the refresh token is no longer known")
+		return hot.Family{}, hot.NoFamily(op)
 	}
 	return ownFamily(x), nil
 }

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
-	"github.com/drawbridge-id/drawbridge/internal/fault"
 	"github.com/drawbridge-id/drawbridge/internal/hot"
 )
 
@@ -23,8 +22,8 @@ func newPushed(count, bytes int) *pushed {
 // PutPushed implements hot.Engine.
 func (s *pushed) PutPushed(_ context.Context, name string, p hot.Pushed) error {
 	const op = "embedded.PutPushed"
-	if name == "" || p.Client == "" || !p.Created.Before(p.Expires) {
-		return fault.New(fault.Internal, op, "a pushed request needs a name, a client and an end after its beginning")
+	if err := p.Check(op, name); err != nil {
+		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -39,7 +38,7 @@ func (s *pushed) TakePushed(_ context.Context, name string, client access.Client
 	defer s.mu.Unlock()
 	e, ok := s.shelf.get(name)
 	if !ok || e.value.Client != client || !now.Before(e.value.Expires) {
-		return hot.Pushed{}, notUnderWay("embedded.TakePushed")
+		return hot.Pushed{}, hot.NotUnderWay("embedded.TakePushed")
 	}
 	s.shelf.drop(e)
 	return e.value, nil

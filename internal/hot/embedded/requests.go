@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
-	"github.com/drawbridge-id/drawbridge/internal/fault"
 	"github.com/drawbridge-id/drawbridge/internal/hot"
 )
 
@@ -39,8 +38,8 @@ func newRequests(count, bytes int) *requests {
 // PutAuthRequest implements hot.Engine.
 func (r *requests) PutAuthRequest(_ context.Context, a hot.AuthRequest) error {
 	const op = "embedded.PutAuthRequest"
-	if a.ID == "" || !a.Created.Before(a.Expires) {
-		return fault.New(fault.Internal, op, "a request needs an id and an end after its beginning")
+	if err := a.Check(op); err != nil {
+		return err
 	}
 	own := ownRequest(a)
 	own.Upstream, own.Legs = hot.Upstream{}, 0
@@ -64,8 +63,8 @@ func (r *requests) AuthRequest(_ context.Context, id string, now time.Time) (hot
 // BindUpstream implements hot.Engine.
 func (r *requests) BindUpstream(_ context.Context, id string, u hot.Upstream, now time.Time) error {
 	const op = "embedded.BindUpstream"
-	if u.State == "" || u.Connection == "" {
-		return fault.New(fault.Internal, op, "an upstream leg needs a connection and a state")
+	if err := u.Check(op); err != nil {
+		return err
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -74,10 +73,10 @@ func (r *requests) BindUpstream(_ context.Context, id string, u hot.Upstream, no
 		return err
 	}
 	if holder, taken := r.byState[stateOf(u)]; taken && holder != id {
-		return fault.New(fault.Conflict, op, "another request waits for this state")
+		return hot.StateTaken(op)
 	}
 	if e.value.Legs >= hot.MaxLegs {
-		return fault.New(fault.Limited, op, "this sign-in was tried too often: start again from the application").Because(hot.ReasonLegs)
+		return hot.TooManyLegs(op)
 	}
 	delete(r.byState, stateOf(e.value.Upstream))
 	e.value.Upstream = u
@@ -96,7 +95,7 @@ func (r *requests) TakeUpstream(_ context.Context, c access.ConnectionID, state 
 	key := upstreamState{c, state}
 	id, waits := r.byState[key]
 	if !waits {
-		return hot.AuthRequest{}, notUnderWay(op)
+		return hot.AuthRequest{}, hot.NotUnderWay(op)
 	}
 	e, err := r.liveLocked(op, id, now)
 	if err != nil {
@@ -112,13 +111,9 @@ func (r *requests) TakeUpstream(_ context.Context, c access.ConnectionID, state 
 func (r *requests) liveLocked(op, id string, now time.Time) (*slot[string, *hot.AuthRequest], error) {
 	e, ok := r.shelf.get(id)
 	if !ok || !now.Before(e.value.Expires) {
-		return nil, notUnderWay(op)
+		return nil, hot.NotUnderWay(op)
 	}
 	return e, nil
-}
-
-func notUnderWay(op string) error {
-	return fault.New(fault.NotFound, op, "this sign-in is no longer under way: begin again at the application")
 }
 
 // ownRequest shares no memory with a.

@@ -5,7 +5,7 @@ import (
 	"container/list"
 	"time"
 
-	"github.com/drawbridge-id/drawbridge/internal/fault"
+	"github.com/drawbridge-id/drawbridge/internal/hot"
 )
 
 // rank says which entries of an account make room when a shelf is full: those that are
@@ -108,10 +108,10 @@ func (s *shelf[K, V]) sweep(now time.Time) {
 // entry that would not fit an empty shelf fault.Limited.
 func (s *shelf[K, V]) put(op, owner string, k K, v V, bytes int, until time.Time, r rank) error {
 	if _, taken := s.byKey[k]; taken {
-		return fault.New(fault.Conflict, op, "the id is taken")
+		return hot.Taken(op)
 	}
 	if bytes > s.bounds.bytes {
-		return fault.New(fault.Limited, op, "this sign-in is larger than there is room for")
+		return hot.TooLarge(op)
 	}
 	for len(s.byKey) >= s.count || s.used()+bytes > s.bounds.bytes {
 		s.drop(s.next())

@@ -9,7 +9,6 @@ import (
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/credential"
-	"github.com/drawbridge-id/drawbridge/internal/fault"
 	"github.com/drawbridge-id/drawbridge/internal/hot"
 	"github.com/drawbridge-id/drawbridge/internal/planted"
 	"github.com/drawbridge-id/drawbridge/internal/session"
@@ -31,8 +30,8 @@ func (e *Engine) PutCode(ctx context.Context, d credential.Digest, g hot.CodeGra
 	const op = "redis.PutCode"
 	ctx, cancel := e.within(ctx)
 	defer cancel()
-	if d.IsZero() || !now.Before(g.Expires) || g.Expires.Sub(now) > longest {
-		return fault.New(fault.Internal, op, "a code needs a digest and an end to come, within %s", longest)
+	if err := g.Check(op, d, now); err != nil {
+		return err
 	}
 	g.Request = g.Request.Redemption()
 	if err := e.hold(ctx, op, d, g, now); err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/drawbridge-id/drawbridge/internal/fault"
 	"github.com/drawbridge-id/drawbridge/internal/hot"
 	"github.com/drawbridge-id/drawbridge/internal/session"
 )
@@ -19,8 +18,8 @@ func (e *Engine) PutFamily(ctx context.Context, f hot.Family) error {
 	const op = "redis.PutFamily"
 	ctx, cancel := e.within(ctx)
 	defer cancel()
-	if f.ID == "" || f.Salt == "" || f.N < 1 || f.Expires.IsZero() || f.Bound.Subject.Client == "" || f.Bound.Family != f.ID {
-		return fault.New(fault.Internal, op, "a family needs an id that it is bound to, a salt, a client, a number and an end")
+	if err := f.Check(op); err != nil {
+		return err
 	}
 	lives := life(f.Rotated, f.Expires)
 	err := e.verb(ctx, op, kindSession, string(f.Bound.Subject.Session), func(at place) error {
@@ -33,7 +32,7 @@ func (e *Engine) PutFamily(ctx context.Context, f hot.Family) error {
 	var sealed, under string
 	return e.verb(ctx, op, kindFamily, f.ID, func(at place) error {
 		if !e.redeemed.holds(f.ID, at.mark) {
-			return fault.New(fault.Stale, op, "what was under way was lost while the code was redeemed: sign in again").Because("code_replayed")
+			return hot.CodeForgotten(op)
 		}
 		if under != at.key { // the same text again, should it be repeated
 			text, err := e.seal(op, at.key, recordOfFamily(f))
@@ -59,9 +58,9 @@ func (e *Engine) storeFamily(ctx context.Context, op string, at place, sealed st
 		return err
 	}
 	if there.Ended {
-		return fault.New(fault.Stale, op, "the code was used twice: what came of it has ended").Because("code_replayed")
+		return hot.CodeReplayed(op)
 	}
-	return fault.New(fault.Conflict, op, "the id is taken")
+	return hot.Taken(op)
 }
 
 // live reads a family, and how it is sealed: "" when it is not there, has ended or expired.
@@ -87,7 +86,7 @@ func (e *Engine) Family(ctx context.Context, id string, now time.Time) (f hot.Fa
 	err = e.verb(ctx, op, kindFamily, id, func(at place) error {
 		var sealed string
 		if f, sealed, err = e.live(ctx, op, at, now); err == nil && sealed == "" {
-			return fault.New(fault.NotFound, op, "the refresh token is no longer known")
+			return hot.NoFamily(op)
 		}
 		return err
 	})

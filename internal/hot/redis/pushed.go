@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
-	"github.com/drawbridge-id/drawbridge/internal/fault"
 	"github.com/drawbridge-id/drawbridge/internal/hot"
 )
 
@@ -14,8 +13,8 @@ func (e *Engine) PutPushed(ctx context.Context, name string, p hot.Pushed) error
 	const op = "redis.PutPushed"
 	ctx, cancel := e.within(ctx)
 	defer cancel()
-	if name == "" || p.Client == "" || !p.Created.Before(p.Expires) || p.Expires.Sub(p.Created) > longest {
-		return fault.New(fault.Internal, op, "a pushed request needs a name, a client and an end after its beginning, within %s", longest)
+	if err := p.Check(op, name); err != nil {
+		return err
 	}
 	owner := string(p.Client) + " " + p.From // a client that proves itself has an account apart from whoever is in its network
 	_, err := e.shelve(ctx, op, entry{kind: kindPushed, id: name, record: pushedRecord{Pushed: p}, owner: owner, life: life(p.Created, p.Expires), bound: e.limits.Pushed})
@@ -34,14 +33,14 @@ func (e *Engine) TakePushed(ctx context.Context, name string, client access.Clie
 			return err
 		}
 		if sealed == "" {
-			return notUnderWay(op)
+			return hot.NotUnderWay(op)
 		}
 		var r pushedRecord
 		if err := e.open(op, at.key, sealed, &r); err != nil {
 			return err
 		}
 		if r.Taken || r.Client != client || !now.Before(r.Expires) {
-			return notUnderWay(op)
+			return hot.NotUnderWay(op)
 		}
 		p = r.Pushed
 		return e.move(ctx, op, at, sealed, pushedRecord{Taken: true}, rankGone, margin.Milliseconds())

@@ -139,6 +139,3 @@ const margin = time.Minute
 func life(from, until time.Time) int64 {
 	return max(until.Sub(from)+margin, margin).Milliseconds()
 }
-
-// longest is the life beyond which no entry fits a shelf, whose parts live for a day.
-const longest = 12 * time.Hour

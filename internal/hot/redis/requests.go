@@ -18,8 +18,8 @@ func (e *Engine) PutAuthRequest(ctx context.Context, a hot.AuthRequest) error {
 	const op = "redis.PutAuthRequest"
 	ctx, cancel := e.within(ctx)
 	defer cancel()
-	if a.ID == "" || !a.Created.Before(a.Expires) || a.Expires.Sub(a.Created) > longest {
-		return fault.New(fault.Internal, op, "a request needs an id and an end after its beginning, within %s", longest)
+	if err := a.Check(op); err != nil {
+		return err
 	}
 	a.Upstream, a.Legs = hot.Upstream{}, 0
 	_, err := e.shelve(ctx, op, entry{kind: kindRequest, id: a.ID, record: a, owner: a.From, life: life(a.Created, a.Expires), bound: e.limits.Requests, reserve: reserve})
@@ -43,19 +43,15 @@ func (e *Engine) request(ctx context.Context, op string, at place, now time.Time
 		return hot.AuthRequest{}, "", err
 	}
 	if sealed == "" {
-		return hot.AuthRequest{}, "", notUnderWay(op)
+		return hot.AuthRequest{}, "", hot.NotUnderWay(op)
 	}
 	if err := e.open(op, at.key, sealed, &a); err != nil {
 		return hot.AuthRequest{}, "", err
 	}
 	if !now.Before(a.Expires) {
-		return hot.AuthRequest{}, "", notUnderWay(op)
+		return hot.AuthRequest{}, "", hot.NotUnderWay(op)
 	}
 	return a, sealed, nil
-}
-
-func notUnderWay(op string) error {
-	return fault.New(fault.NotFound, op, "this sign-in is no longer under way: begin again at the application")
 }
 
 // stateOf names what waits for an upstream state.
@@ -68,8 +64,8 @@ func (e *Engine) BindUpstream(ctx context.Context, id string, u hot.Upstream, no
 	const op = "redis.BindUpstream"
 	ctx, cancel := e.within(ctx)
 	defer cancel()
-	if u.State == "" || u.Connection == "" {
-		return fault.New(fault.Internal, op, "an upstream leg needs a connection and a state")
+	if err := u.Check(op); err != nil {
+		return err
 	}
 	a, err := e.AuthRequest(ctx, id, now)
 	if err != nil {
@@ -87,7 +83,7 @@ func (e *Engine) BindUpstream(ctx context.Context, id string, u hot.Upstream, no
 			return err
 		}
 		if a.Legs >= hot.MaxLegs {
-			return fault.New(fault.Limited, op, "this sign-in was tried too often: start again from the application").Because(hot.ReasonLegs)
+			return hot.TooManyLegs(op)
 		}
 		before, a.Upstream = a.Upstream, u
 		a.Legs++
@@ -115,7 +111,7 @@ func (e *Engine) takeState(ctx context.Context, op string, a hot.AuthRequest, u 
 	if holder.Request == a.ID {
 		return nil
 	}
-	return fault.New(fault.Conflict, op, "another request waits for this state")
+	return hot.StateTaken(op)
 }
 
 // leaveState forgets who waited for a state: nobody does.
@@ -141,7 +137,7 @@ func (e *Engine) TakeUpstream(ctx context.Context, c access.ConnectionID, state 
 			return err
 		}
 		if sealed == "" {
-			return notUnderWay(op)
+			return hot.NotUnderWay(op)
 		}
 		return e.open(op, at.key, sealed, &holder)
 	})
@@ -155,7 +151,7 @@ func (e *Engine) TakeUpstream(ctx context.Context, c access.ConnectionID, state 
 			return err
 		}
 		if a.Upstream.Connection != c || a.Upstream.State != state {
-			return notUnderWay(op)
+			return hot.NotUnderWay(op)
 		}
 		found = a
 		a.Upstream = hot.Upstream{}

@@ -4,7 +4,7 @@ import (
 	"context"
 	"strconv"
 
-	"github.com/drawbridge-id/drawbridge/internal/fault"
+	"github.com/drawbridge-id/drawbridge/internal/hot"
 )
 
 // Ranks of entries on a shelf (lua/shelf.lua): spare ones make room before held ones.
@@ -61,9 +61,9 @@ func (e *Engine) shelve(ctx context.Context, op string, x entry) (to shelved, er
 		switch answer[0] {
 		case "TAKEN":
 			to.taken = answer[1]
-			return fault.New(fault.Conflict, op, "the id is taken")
+			return hot.Taken(op)
 		case "LARGE":
-			return fault.New(fault.Limited, op, "this sign-in is larger than there is room for")
+			return hot.TooLarge(op)
 		}
 		return done(op, answer, nil)
 	})
