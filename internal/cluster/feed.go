@@ -77,7 +77,7 @@ func (n *Node) publishes(ctx context.Context) {
 			batch = append(batch, <-n.out)
 		}
 		bounded, cancel := context.WithTimeout(ctx, publishTime)
-		_, err := n.cfg.Feed.Publish(bounded, batch...)
+		err := n.cfg.Feed.Publish(bounded, batch...)
 		cancel()
 		if err != nil && !failing && ctx.Err() == nil {
 			n.cfg.Observe("cluster.publish", err)
@@ -88,7 +88,7 @@ func (n *Node) publishes(ctx context.Context) {
 
 // listens follows the feed until ctx ends. What it misses, a poll finds.
 func (n *Node) listens(ctx context.Context) {
-	var at hot.Position
+	var at hot.Offset
 	failing := false
 	for ctx.Err() == nil {
 		next, err := n.listen(ctx, at)
@@ -102,16 +102,16 @@ func (n *Node) listens(ctx context.Context) {
 	}
 }
 
-func (n *Node) listen(ctx context.Context, at hot.Position) (hot.Position, error) {
+func (n *Node) listen(ctx context.Context, at hot.Offset) (hot.Offset, error) {
 	bounded, cancel := context.WithTimeout(ctx, 2*listenTime)
 	defer cancel()
-	if at == (hot.Position{}) {
+	if at == (hot.Offset{}) {
 		return n.cfg.Feed.End(bounded)
 	}
 	entries, next, err := n.cfg.Feed.Next(bounded, at, listenTime)
 	if fault.Is(err, fault.Stale) { // there is a gap; the directory has no gaps
 		n.pollNow()
-		return hot.Position{}, nil
+		return hot.Offset{}, nil
 	}
 	if err != nil {
 		return at, err

@@ -27,29 +27,29 @@ type memory struct {
 
 func newFeed() *memory { return &memory{more: make(chan struct{})} }
 
-func (m *memory) Publish(_ context.Context, entries ...hot.Entry) (hot.Position, error) {
+func (m *memory) Publish(_ context.Context, entries ...hot.Entry) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.cut {
-		return hot.Position{}, fault.New(fault.Unavailable, "feed", "cut")
+		return fault.New(fault.Unavailable, "feed", "cut")
 	}
 	m.entries = append(m.entries, entries...)
 	close(m.more)
 	m.more = make(chan struct{})
-	return m.end(), nil
+	return nil
 }
 
-func (m *memory) end() hot.Position {
-	return hot.Position{Incarnation: "one", Number: int64(len(m.entries))}
+func (m *memory) end() hot.Offset {
+	return hot.Offset{Incarnation: "one", Number: int64(len(m.entries))}
 }
 
-func (m *memory) End(context.Context) (hot.Position, error) {
+func (m *memory) End(context.Context) (hot.Offset, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.end(), nil
 }
 
-func (m *memory) Next(ctx context.Context, after hot.Position, wait time.Duration) ([]hot.Entry, hot.Position, error) {
+func (m *memory) Next(ctx context.Context, after hot.Offset, wait time.Duration) ([]hot.Entry, hot.Offset, error) {
 	t := time.NewTimer(wait)
 	defer t.Stop()
 	for {
@@ -60,7 +60,7 @@ func (m *memory) Next(ctx context.Context, after hot.Position, wait time.Duratio
 			return nil, after, fault.New(fault.Unavailable, "feed", "cut")
 		}
 		if len(got) > 0 {
-			return got, hot.Position{Incarnation: "one", Number: after.Number + int64(len(got))}, nil
+			return got, hot.Offset{Incarnation: "one", Number: after.Number + int64(len(got))}, nil
 		}
 		select {
 		case <-more:

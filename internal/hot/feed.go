@@ -12,9 +12,10 @@ type Entry []byte
 // MaxEntry is how many bytes an entry may have.
 const MaxEntry = 64 << 10
 
-// Position is a place in a feed: after all entries with numbers up to Number, in one incarnation of
-// the data that the feed lies in. The zero Position is in no feed.
-type Position struct {
+// Offset is a place in a feed; one in the news of the store is a store.Position. It is after all
+// entries with numbers up to Number, in one incarnation of the data that the feed lies in. The zero
+// Offset is in no feed.
+type Offset struct {
 	Incarnation string
 	Number      int64
 }
@@ -27,17 +28,16 @@ type Position struct {
 // off together with a primary that has been replaced, a node reads an empty feed. So the feed makes
 // commits fast; that a node may go on accepting is for the lease in the store to say.
 type Feed interface {
-	// Publish adds entries, all or none, and gives the position that covers them. After an error
-	// nobody knows whether it was done: readers must bear to be told twice.
-	// fault.Limited for an entry that is larger than MaxEntry.
-	Publish(ctx context.Context, entries ...Entry) (Position, error)
-	// End gives the position behind everything that was published: take it, read the store, and
+	// Publish adds entries, all or none. After an error nobody knows whether it was done: readers
+	// must bear to be told twice. fault.Limited for an entry that is larger than MaxEntry.
+	Publish(ctx context.Context, entries ...Entry) error
+	// End gives the offset behind everything that was published: take it, read the store, and
 	// then follow from it.
-	End(ctx context.Context) (Position, error)
-	// Next gives entries after a position, in order, and the position behind them. It waits for
+	End(ctx context.Context) (Offset, error)
+	// Next gives entries after an offset, in order, and the offset behind them. It waits for
 	// the first for as long as it may, 0 not at all; none, without an error, says that there were
 	// none when it returned. fault.Stale says that there is a gap: entries were trimmed, or the
 	// feed is of another incarnation. Then take End, read the store, and go on from there.
-	// fault.Unavailable says that nobody knows; the position is as good as it was.
-	Next(ctx context.Context, after Position, wait time.Duration) ([]Entry, Position, error)
+	// fault.Unavailable says that nobody knows; the offset is as good as it was.
+	Next(ctx context.Context, after Offset, wait time.Duration) ([]Entry, Offset, error)
 }

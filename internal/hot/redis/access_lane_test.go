@@ -60,7 +60,7 @@ func TestContractAsAUserWhoMayDoLittle(t *testing.T) {
 	if got, _ := follow(t, f, p); len(got) != 3 {
 		t.Errorf("the feed has %+v", got)
 	}
-	_, _, err = f.Next(t.Context(), hot.Position{Incarnation: p.Incarnation, Number: p.Number + 3}, 50*time.Millisecond)
+	_, _, err = f.Next(t.Context(), hot.Offset{Incarnation: p.Incarnation, Number: p.Number + 3}, 50*time.Millisecond)
 	ok(t, err)
 	where.Password = secret.New("another")
 	key, err := laneKey.HotKey()

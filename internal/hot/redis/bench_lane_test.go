@@ -141,7 +141,7 @@ func BenchmarkFeed(b *testing.B) {
 	c := hot.Entry("of a person, or of a session")
 	for b.Loop() {
 		<-waiting
-		if _, err := from.Publish(b.Context(), c); err != nil {
+		if err := from.Publish(b.Context(), c); err != nil {
 			b.Fatal(err)
 		}
 		if _, open := <-heard; !open {

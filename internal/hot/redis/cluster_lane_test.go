@@ -228,8 +228,7 @@ func TestTheFeedOfACluster(t *testing.T) {
 	from, err := f.End(t.Context())
 	ok(t, err)
 	want := hot.Entry("of a person")
-	_, err = f.Publish(t.Context(), want)
-	ok(t, err)
+	ok(t, f.Publish(t.Context(), want))
 	got, _, err := f.Next(t.Context(), from, time.Second)
 	ok(t, err)
 	if len(got) != 1 || string(got[0]) != string(want) {

@@ -62,19 +62,19 @@ func (f *Feed) run(ctx context.Context, op string, s *goredis.Script, args func(
 }
 
 // Publish implements hot.Feed.
-func (f *Feed) Publish(ctx context.Context, entries ...hot.Entry) (hot.Position, error) {
+func (f *Feed) Publish(ctx context.Context, entries ...hot.Entry) error {
 	const op = "redis.Publish"
 	ctx, cancel := f.e.within(ctx)
 	defer cancel()
 	if len(entries) == 0 {
-		return hot.Position{}, fault.New(fault.Internal, op, "there is nothing to tell")
+		return fault.New(fault.Internal, op, "there is nothing to tell")
 	}
 	for _, x := range entries {
 		if len(x) > hot.MaxEntry {
-			return hot.Position{}, fault.New(fault.Limited, op, "an entry of %d bytes is larger than the %d that a feed takes", len(x), hot.MaxEntry)
+			return fault.New(fault.Limited, op, "an entry of %d bytes is larger than the %d that a feed takes", len(x), hot.MaxEntry)
 		}
 	}
-	at, answer, err := f.run(ctx, op, f.e.scripts.publish, func(at place) ([]any, error) {
+	_, answer, err := f.run(ctx, op, f.e.scripts.publish, func(at place) ([]any, error) {
 		args := []any{f.length}
 		for _, x := range entries {
 			sealed, err := f.e.key.Seal(x, at.key)
@@ -85,44 +85,41 @@ func (f *Feed) Publish(ctx context.Context, entries ...hot.Entry) (hot.Position,
 		}
 		return args, nil
 	})
-	if err != nil {
-		return hot.Position{}, err
-	}
-	return positionOf(op, at, answer)
+	return done(op, answer, err)
 }
 
 // End implements hot.Feed.
-func (f *Feed) End(ctx context.Context) (hot.Position, error) {
+func (f *Feed) End(ctx context.Context) (hot.Offset, error) {
 	const op = "redis.End"
 	ctx, cancel := f.e.within(ctx)
 	defer cancel()
-	at, answer, err := f.since(ctx, op, hot.Position{Number: 1 << 52}, 1)
+	at, answer, err := f.since(ctx, op, hot.Offset{Number: 1 << 52}, 1)
 	if err != nil {
-		return hot.Position{}, err
+		return hot.Offset{}, err
 	}
-	return positionOf(op, at, answer)
+	return offsetOf(op, at, answer)
 }
 
-func (f *Feed) since(ctx context.Context, op string, after hot.Position, most int) (place, []string, error) {
+func (f *Feed) since(ctx context.Context, op string, after hot.Offset, most int) (place, []string, error) {
 	return f.run(ctx, op, f.e.scripts.since, func(place) ([]any, error) { return []any{after.Number, most}, nil })
 }
 
-func positionOf(op string, at place, answer []string) (hot.Position, error) {
+func offsetOf(op string, at place, answer []string) (hot.Offset, error) {
 	if len(answer) < 2 {
-		return hot.Position{}, malformed(op, answer)
+		return hot.Offset{}, malformed(op, answer)
 	}
 	n, err := strconv.ParseInt(answer[1], 10, 64)
 	if err != nil {
-		return hot.Position{}, malformed(op, answer)
+		return hot.Offset{}, malformed(op, answer)
 	}
-	return hot.Position{Incarnation: at.mark.incarnation, Number: n}, nil
+	return hot.Offset{Incarnation: at.mark.incarnation, Number: n}, nil
 }
 
 // atOnce is how many entries Next gives at most.
 const atOnce = 1000
 
 // Next implements hot.Feed.
-func (f *Feed) Next(ctx context.Context, after hot.Position, wait time.Duration) ([]hot.Entry, hot.Position, error) {
+func (f *Feed) Next(ctx context.Context, after hot.Offset, wait time.Duration) ([]hot.Entry, hot.Offset, error) {
 	const op = "redis.Next"
 	found, now, err := f.next(ctx, op, after)
 	if err != nil || len(found) > 0 || wait <= 0 {
@@ -134,14 +131,14 @@ func (f *Feed) Next(ctx context.Context, after hot.Position, wait time.Duration)
 	return f.next(ctx, op, after)
 }
 
-func (f *Feed) next(ctx context.Context, op string, after hot.Position) ([]hot.Entry, hot.Position, error) {
+func (f *Feed) next(ctx context.Context, op string, after hot.Offset) ([]hot.Entry, hot.Offset, error) {
 	ctx, cancel := f.e.within(ctx)
 	defer cancel()
 	at, answer, err := f.since(ctx, op, after, atOnce)
 	if err != nil {
 		return nil, after, err
 	}
-	end, err := positionOf(op, at, answer)
+	end, err := offsetOf(op, at, answer)
 	if err != nil {
 		return nil, after, err
 	}
@@ -154,8 +151,8 @@ func (f *Feed) next(ctx context.Context, op string, after hot.Position) ([]hot.E
 	return f.read(op, at, after, answer[2:])
 }
 
-// read opens entries and holds their numbers to the position: the first must be the next.
-func (f *Feed) read(op string, at place, after hot.Position, listed []string) ([]hot.Entry, hot.Position, error) {
+// read opens entries and holds their numbers to the offset: the first must be the next.
+func (f *Feed) read(op string, at place, after hot.Offset, listed []string) ([]hot.Entry, hot.Offset, error) {
 	var found []hot.Entry
 	to := after
 	for i := 0; i+1 < len(listed); i += 2 {
@@ -182,7 +179,7 @@ func lost(op, why string) error {
 }
 
 // wait returns when something may have been published, or the time is over. It decides nothing.
-func (f *Feed) wait(ctx context.Context, op string, after hot.Position, wait time.Duration) error {
+func (f *Feed) wait(ctx context.Context, op string, after hot.Offset, wait time.Duration) error {
 	at, err := f.place(ctx, op)
 	if err != nil {
 		return err

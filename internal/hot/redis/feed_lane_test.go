@@ -18,19 +18,17 @@ func changeOf(n int) hot.Entry {
 	return fmt.Appendf(nil, "per_%d is elsewhere", n)
 }
 
-func publish(t *testing.T, f *Feed, from, to int) (p hot.Position) {
+func publish(t *testing.T, f *Feed, from, to int) {
 	t.Helper()
 	var changes []hot.Entry
 	for n := from; n < to; n++ {
 		changes = append(changes, changeOf(n))
 	}
-	p, err := f.Publish(t.Context(), changes...)
-	ok(t, err)
-	return p
+	ok(t, f.Publish(t.Context(), changes...))
 }
 
 // follow reads all that there is.
-func follow(t *testing.T, f *Feed, p hot.Position) (all []hot.Entry, _ hot.Position) {
+func follow(t *testing.T, f *Feed, p hot.Offset) (all []hot.Entry, _ hot.Offset) {
 	t.Helper()
 	for {
 		changes, next, err := f.Next(t.Context(), p, 0)
@@ -48,7 +46,9 @@ func TestTheFeedResumesExactly(t *testing.T) {
 	other := engine(t, s.where(), Limits{}).Feed("news")
 	p, err := other.End(t.Context())
 	ok(t, err)
-	published := publish(t, f, 0, 2500)
+	publish(t, f, 0, 2500)
+	published, err := f.End(t.Context())
+	ok(t, err)
 	seen, p := follow(t, other, p)
 	if p != published {
 		t.Errorf("read up to %+v, published up to %+v", p, published)
@@ -80,7 +80,7 @@ func TestTheFeedHasOneOrder(t *testing.T) {
 	for worker := range 8 {
 		all.Go(func() {
 			for n := range 50 {
-				if _, err := feeds[worker%2].Publish(t.Context(), changeOf(worker*50+n)); err != nil {
+				if err := feeds[worker%2].Publish(t.Context(), changeOf(worker*50+n)); err != nil {
 					t.Error(err)
 				}
 			}
@@ -113,8 +113,7 @@ func TestTheFeedWakesWhoWaits(t *testing.T) {
 	}
 	told := make(chan error, 1)
 	go func() {
-		_, err := f.Publish(context.WithoutCancel(t.Context()), changeOf(1))
-		told <- err
+		told <- f.Publish(context.WithoutCancel(t.Context()), changeOf(1))
 	}()
 	began = time.Now()
 	changes, _, err := f.Next(t.Context(), p, 20*time.Second)
@@ -205,7 +204,7 @@ func TestTheFeedOfADeadServerIsUnavailable(t *testing.T) {
 		t.Errorf("a frozen server: %v after %s", err, time.Since(began))
 	}
 	s.kill()
-	if _, err := f.Publish(t.Context(), changeOf(1)); !fault.Is(err, fault.Unavailable) {
+	if err := f.Publish(t.Context(), changeOf(1)); !fault.Is(err, fault.Unavailable) {
 		t.Errorf("a dead server: %v", err)
 	}
 }
@@ -221,11 +220,10 @@ func TestFeedsAreApart(t *testing.T) {
 	if got, now := follow(t, acks, p); len(got) != 0 || now != p {
 		t.Errorf("the other feed has %s", got)
 	}
-	if _, err := acks.Publish(t.Context(), make(hot.Entry, hot.MaxEntry+1)); !fault.Is(err, fault.Limited) {
+	if err := acks.Publish(t.Context(), make(hot.Entry, hot.MaxEntry+1)); !fault.Is(err, fault.Limited) {
 		t.Errorf("an entry that is too large: %v", err)
 	}
-	_, err = acks.Publish(t.Context(), make(hot.Entry, hot.MaxEntry), nil)
-	ok(t, err)
+	ok(t, acks.Publish(t.Context(), make(hot.Entry, hot.MaxEntry), nil))
 	if got, _ := follow(t, acks, p); len(got) != 2 || len(got[0]) != hot.MaxEntry || len(got[1]) != 0 {
 		t.Errorf("%d entries", len(got))
 	}

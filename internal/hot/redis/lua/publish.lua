@@ -3,10 +3,10 @@
 if not unbroken() then
   return {'BROKEN'}
 end
-local n = last()
+last() -- where there is none, the feed begins
 for i = 3, #ARGV do
-  n = redis.call('INCR', KEYS[3])
+  local n = redis.call('INCR', KEYS[3])
   redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[2], string.format('%.0f-0', n), 'c', ARGV[i])
 end
 kept()
-return {'OK', n}
+return {'OK'}
