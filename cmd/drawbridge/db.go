@@ -9,11 +9,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/drawbridge-id/drawbridge/config"
+	"github.com/drawbridge-id/drawbridge/internal/dump"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
 	"github.com/drawbridge-id/drawbridge/internal/store"
 	"github.com/drawbridge-id/drawbridge/internal/store/postgres"
 	"github.com/drawbridge-id/drawbridge/internal/store/sqlite"
-	"github.com/drawbridge-id/drawbridge/internal/upkeep"
 )
 
 func (c *cli) db() *cobra.Command {
@@ -136,16 +136,16 @@ func (c *cli) dbCheck() *cobra.Command {
 				return ofDatabase(err)
 			}
 			defer func() { err = errors.Join(err, e.Close()) }()
-			return c.tellFindings(upkeep.Check(ctx, e))
+			return c.tellFindings(dump.Check(ctx, e))
 		})
 }
 
-func (c *cli) tellFindings(found []upkeep.Finding, err error) error {
+func (c *cli) tellFindings(found []dump.Finding, err error) error {
 	if err != nil {
 		return ofDatabase(err)
 	}
 	if c.json {
-		err = c.print(map[string]any{"ok": len(found) == 0, "findings": append([]upkeep.Finding{}, found...)})
+		err = c.print(map[string]any{"ok": len(found) == 0, "findings": append([]dump.Finding{}, found...)})
 	}
 	for _, f := range found {
 		if !c.json {
@@ -166,7 +166,7 @@ func (c *cli) tellFindings(found []upkeep.Finding, err error) error {
 }
 
 // ticker tells on a terminal how far something is, and wipes that out at its end.
-func (c *cli) ticker(what string) (progress upkeep.Progress, end func()) {
+func (c *cli) ticker(what string) (progress dump.Progress, end func()) {
 	if !isTerminal(c.err) {
 		return func(int64) {}, func() {}
 	}

@@ -14,9 +14,9 @@ import (
 	"github.com/drawbridge-id/drawbridge/config"
 	"github.com/drawbridge-id/drawbridge/examples"
 	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/internal/dump"
 	"github.com/drawbridge-id/drawbridge/internal/secret"
 	"github.com/drawbridge-id/drawbridge/internal/store"
-	"github.com/drawbridge-id/drawbridge/internal/upkeep"
 )
 
 // vendor is a living one: the sample organisation and forty people of whom some changed and
@@ -178,7 +178,7 @@ func isSound(t *testing.T, cfg *config.Config) {
 		t.Fatal(err)
 	}
 	defer e.Close() //nolint:errcheck // it was only read
-	found, err := upkeep.Check(t.Context(), e)
+	found, err := dump.Check(t.Context(), e)
 	if err != nil || len(found) > 0 {
 		t.Fatalf("db check: %v, %+v", err, found)
 	}

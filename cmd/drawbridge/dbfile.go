@@ -16,11 +16,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/drawbridge-id/drawbridge/config"
+	"github.com/drawbridge-id/drawbridge/internal/dump"
 	"github.com/drawbridge-id/drawbridge/internal/event"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
 	"github.com/drawbridge-id/drawbridge/internal/store"
 	"github.com/drawbridge-id/drawbridge/internal/store/sqlite"
-	"github.com/drawbridge-id/drawbridge/internal/upkeep"
 )
 
 func (c *cli) dbExport() *cobra.Command {
@@ -36,7 +36,7 @@ func (c *cli) dbExport() *cobra.Command {
 			if err := nobodyRuns(ctx, e); err != nil {
 				return err
 			}
-			return c.writeOut(ctx, e, file, upkeep.Move)
+			return c.writeOut(ctx, e, file, dump.Move)
 		})
 }
 
@@ -74,18 +74,18 @@ func (c *cli) backup(ctx context.Context, cfg *config.Config, file string) (err 
 		if err := sqlite.Copy(ctx, databaseFile(cfg), file); err != nil {
 			return ofDatabase(err)
 		}
-		return c.tellWritten(file, upkeep.Trailer{})
+		return c.tellWritten(file, dump.Trailer{})
 	}
 	e, err := openBeside(ctx, cfg)
 	if err != nil {
 		return ofDatabase(err)
 	}
 	defer func() { err = errors.Join(err, e.Close()) }()
-	return c.writeOut(ctx, e, file, upkeep.Backup)
+	return c.writeOut(ctx, e, file, dump.Backup)
 }
 
 // writeOut writes a database to a new file, or leaves none.
-func (c *cli) writeOut(ctx context.Context, e store.Engine, name string, why upkeep.Purpose) (err error) {
+func (c *cli) writeOut(ctx context.Context, e store.Engine, name string, why dump.Purpose) (err error) {
 	file, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if errors.Is(err, fs.ErrExist) {
 		return failed(exitGuard, "%s is there already: name a new file", name)
@@ -99,7 +99,7 @@ func (c *cli) writeOut(ctx context.Context, e store.Engine, name string, why upk
 		}
 	}()
 	progress, end := c.ticker("written")
-	done, err := upkeep.Export(ctx, e, file, why, time.Now(), progress)
+	done, err := dump.Export(ctx, e, file, why, time.Now(), progress)
 	end()
 	if err != nil {
 		return ofDatabase(err)
@@ -110,7 +110,7 @@ func (c *cli) writeOut(ctx context.Context, e store.Engine, name string, why upk
 	return c.tellWritten(name, done)
 }
 
-func (c *cli) tellWritten(file string, done upkeep.Trailer) error {
+func (c *cli) tellWritten(file string, done dump.Trailer) error {
 	switch {
 	case c.json && done.SHA256 == "":
 		return c.print(map[string]any{"file": file})
@@ -217,7 +217,7 @@ func (c *cli) fill(ctx context.Context, cfg *config.Config, place, file string, 
 		return err
 	}
 	if whole {
-		if err = upkeep.Sound(ctx, e); err == nil {
+		if err = dump.Sound(ctx, e); err == nil {
 			err = e.Update(ctx, "", last, nil)
 		}
 	} else {
@@ -230,15 +230,15 @@ func (c *cli) fill(ctx context.Context, cfg *config.Config, place, file string, 
 }
 
 func (c *cli) pourIn(ctx context.Context, e store.Engine, done *brought, restored bool, last func(store.Querier) error) error {
-	allow := func(h upkeep.Header) error {
-		if h.For != upkeep.Move && !restored {
+	allow := func(h dump.Header) error {
+		if h.For != dump.Move && !restored {
 			return fault.New(fault.Invalid, "db", "%s is a backup of a bridge that went on: drawbridge db restore brings it back", done.File)
 		}
 		return nil
 	}
 	progress, end := c.ticker("put in")
 	defer end()
-	h, t, err := upkeep.Import(ctx, e, func() (io.ReadCloser, error) { return os.Open(done.File) }, allow, last, progress)
+	h, t, err := dump.Import(ctx, e, func() (io.ReadCloser, error) { return os.Open(done.File) }, allow, last, progress)
 	done.Of, done.Rows = h.At, t.Rows
 	return err
 }

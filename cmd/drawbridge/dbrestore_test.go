@@ -10,7 +10,7 @@ import (
 	"zombiezen.com/go/sqlite/sqlitex"
 
 	"github.com/drawbridge-id/drawbridge/config"
-	"github.com/drawbridge-id/drawbridge/internal/upkeep"
+	"github.com/drawbridge-id/drawbridge/internal/dump"
 	"github.com/drawbridge-id/drawbridge/oidc/oidctest"
 )
 
@@ -102,7 +102,7 @@ func TestADatabaseThatContradictsItselfIsFound(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		found, err := upkeep.Check(t.Context(), e)
+		found, err := dump.Check(t.Context(), e)
 		if err := e.Close(); err != nil {
 			t.Error(err)
 		}

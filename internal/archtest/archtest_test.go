@@ -80,7 +80,7 @@ var layers = []struct {
 	{"internal/recorder", []string{"internal/access", "internal/credential", "internal/fault", "internal/store", "scim", "scim/traffic"}},
 	{"internal/audit", []string{"internal/access", "internal/event", "internal/fault", "internal/store"}},
 	{"internal/cluster", []string{"internal/credential", "internal/fault", "internal/hot", "internal/lease", "internal/store"}},
-	{"internal/upkeep", []string{"internal/access", "internal/audit", "internal/fault", "internal/store"}},
+	{"internal/dump", []string{"internal/access", "internal/audit", "internal/fault", "internal/store"}},
 	// L5: files, sockets, pages
 	{"docs", nil},
 	{"config", []string{"docs", "internal/access", "internal/assertion", "internal/credential", "internal/event", "internal/fault", "internal/hot/redis", "internal/secret", "internal/store/postgres", "internal/suggest", "mapping", "oidc", "oidc/inbound", "oidc/upstream", "scim/dialect", "scim/schema"}},

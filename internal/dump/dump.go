@@ -1,10 +1,10 @@
-// Package upkeep looks after a database as a whole, whichever engine keeps it: all of it goes
-// into a file, and comes from one, and what is in it is checked against itself.
+// Package dump is a database as a whole, whichever engine keeps it: all of it goes into a file,
+// and comes from one, and what is in it is checked against itself.
 //
 // The file is lines of JSON: a Header, one array for each row (its table, then its columns in
 // the header's order), and a Trailer with the number of rows and the SHA-256 of all bytes
 // before it. Rows are read and written a few hundred at a time.
-package upkeep
+package dump
 
 import (
 	"fmt"
@@ -16,7 +16,7 @@ import (
 	"github.com/drawbridge-id/drawbridge/internal/store"
 )
 
-const op = "upkeep"
+const op = "dump"
 
 // Purpose is what a file was written for.
 type Purpose string

@@ -1,4 +1,4 @@
-package upkeep_test
+package dump_test
 
 import (
 	"bytes"
@@ -9,10 +9,10 @@ import (
 	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/internal/dump"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
 	"github.com/drawbridge-id/drawbridge/internal/store"
 	"github.com/drawbridge-id/drawbridge/internal/store/sqlite"
-	"github.com/drawbridge-id/drawbridge/internal/upkeep"
 )
 
 var day = time.Date(2026, 11, 20, 9, 30, 0, 0, time.UTC)
@@ -61,7 +61,7 @@ func filled(t *testing.T) store.Engine {
 func export(t *testing.T, e store.Engine) string {
 	t.Helper()
 	var out bytes.Buffer
-	if _, err := upkeep.Export(t.Context(), e, &out, upkeep.Move, day, func(int64) {}); err != nil {
+	if _, err := dump.Export(t.Context(), e, &out, dump.Move, day, func(int64) {}); err != nil {
 		t.Fatal(err)
 	}
 	return out.String()
@@ -69,8 +69,8 @@ func export(t *testing.T, e store.Engine) string {
 
 func put(t *testing.T, e store.Engine, text string) error {
 	t.Helper()
-	_, _, err := upkeep.Import(t.Context(), e, func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(text)), nil },
-		func(upkeep.Header) error { return nil }, func(store.Querier) error { return nil }, func(int64) {})
+	_, _, err := dump.Import(t.Context(), e, func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(text)), nil },
+		func(dump.Header) error { return nil }, func(store.Querier) error { return nil }, func(int64) {})
 	return err
 }
 
@@ -92,7 +92,7 @@ func TestWhatGoesInComesOut(t *testing.T) {
 	if err != nil || key != 42 {
 		t.Errorf("the next key is %d (%v), and 41 had been given", key, err)
 	}
-	if found, err := upkeep.Check(t.Context(), e); err != nil || len(found) > 0 {
+	if found, err := dump.Check(t.Context(), e); err != nil || len(found) > 0 {
 		t.Errorf("%v %v", found, err)
 	}
 }
@@ -163,7 +163,7 @@ func FuzzImport(f *testing.F) {
 	}
 	f.Cleanup(func() { _ = e.Close() }) //nolint:errcheck // a test
 	var out bytes.Buffer
-	if _, err := upkeep.Export(f.Context(), e, &out, upkeep.Move, day, func(int64) {}); err != nil {
+	if _, err := dump.Export(f.Context(), e, &out, dump.Move, day, func(int64) {}); err != nil {
 		f.Fatal(err)
 	}
 	header, rows, _ := strings.Cut(out.String(), "\n")
@@ -171,8 +171,8 @@ func FuzzImport(f *testing.F) {
 	f.Add("[\"clients\",\"a\",true,1]\n[]\n{}\n")
 	f.Add("[\"connections\",1e3]")
 	f.Fuzz(func(t *testing.T, rows string) {
-		_, _, err := upkeep.Import(t.Context(), e, func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(header + "\n" + rows)), nil },
-			func(upkeep.Header) error { return nil }, func(store.Querier) error { return fault.New(fault.Denied, "test", "it would be put in") }, func(int64) {})
+		_, _, err := dump.Import(t.Context(), e, func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(header + "\n" + rows)), nil },
+			func(dump.Header) error { return nil }, func(store.Querier) error { return fault.New(fault.Denied, "test", "it would be put in") }, func(int64) {})
 		if fault.DetailOf(err) == "" {
 			t.Errorf("%q: %v", rows, err)
 		}
