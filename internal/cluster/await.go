@@ -25,29 +25,33 @@ func (w *waiter) wake() {
 }
 
 // Await implements store.Peers.
-func (n *Node) Await(news ...store.News) {
-	began := n.now().Mono
+func (n *Node) Await(committed time.Time, news ...store.News) {
+	since := n.mono(committed)
 	waiters := make([]*waiter, len(news))
 	for i, x := range news {
-		waiters[i] = n.expect(began)
+		waiters[i] = n.expect(since)
 		defer n.forget(waiters[i])
 		n.announce(x, waiters[i].name)
 	}
 	if planted.Bug(planted.BarrierSkipped) {
 		return
 	}
-	n.waitAll(began, waiters...)
+	n.waitAll(committed, since, waiters...)
 }
 
 // Outwait implements store.Peers: nobody acknowledges what nobody was told.
-func (n *Node) Outwait() {
-	began := n.now().Mono
-	n.waitAll(began, newWaiter(began))
+func (n *Node) Outwait(committed time.Time) {
+	since := n.mono(committed)
+	n.waitAll(committed, since, newWaiter(since))
 }
 
-// waitAll asks who is there, and waits for them.
-func (n *Node) waitAll(began time.Duration, waiters ...*waiter) {
-	ctx, cancel := context.WithTimeout(context.Background(), lease.Longest)
+// mono is an instant of the process by the node's clock.
+func (n *Node) mono(at time.Time) time.Duration { return n.now().Mono - time.Since(at) }
+
+// waitAll asks who is there, and waits for them. Whatever does not answer, it ends lease.Longest after
+// the commit.
+func (n *Node) waitAll(committed time.Time, since time.Duration, waiters ...*waiter) {
+	ctx, cancel := context.WithDeadline(context.Background(), committed.Add(lease.Longest))
 	defer cancel()
 	live, err := n.peers(ctx)
 	if err == nil {
@@ -67,7 +71,7 @@ func (n *Node) waitAll(began time.Duration, waiters ...*waiter) {
 		outcome = Nobody
 	}
 	if n.cfg.Waited != nil {
-		n.cfg.Waited(n.now().Mono-began, outcome)
+		n.cfg.Waited(n.now().Mono-since, outcome)
 	}
 }
 

@@ -271,7 +271,7 @@ func TestWhoeverAsksAgainWaitsToo(t *testing.T) {
 // nobody is what a node that dies at once has of others.
 type nobody struct{}
 
-func (nobody) Fresh() bool         { return true }
-func (nobody) Await(...store.News) {}
-func (nobody) Outwait()            {}
-func (nobody) Lapse()              {}
+func (nobody) Fresh() bool                    { return true }
+func (nobody) Await(time.Time, ...store.News) {}
+func (nobody) Outwait(time.Time)              {}
+func (nobody) Lapse()                         {}

@@ -82,10 +82,10 @@ func (w *world) newest() (id int64) {
 // told keeps what a store has its peers told, and waits for nobody.
 type told struct{ news, outwaited int }
 
-func (*told) Fresh() bool             { return true }
-func (p *told) Await(n ...store.News) { p.news += len(n) }
-func (p *told) Outwait()              { p.outwaited++ }
-func (*told) Lapse()                  {}
+func (*told) Fresh() bool                          { return true }
+func (p *told) Await(_ time.Time, n ...store.News) { p.news += len(n) }
+func (p *told) Outwait(time.Time)                  { p.outwaited++ }
+func (*told) Lapse()                               {}
 
 // TestWhoeverChangesNothingPaysOneQuestion: a request that changes nothing asks once what there is that not
 // everybody knows, and waits for what concerns it and has not been waited for; one that changes something

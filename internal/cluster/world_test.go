@@ -22,12 +22,16 @@ type memory struct {
 	mu      sync.Mutex // guards what follows
 	entries []hot.Entry
 	more    chan struct{}
-	cut     bool // nothing is taken or given
+	cut     bool                          // nothing is taken or given
+	hang    atomic.Pointer[chan struct{}] // nothing is taken until it is closed, whoever hangs up
 }
 
 func newFeed() *memory { return &memory{more: make(chan struct{})} }
 
 func (m *memory) Publish(_ context.Context, entries ...hot.Entry) error {
+	if hang := m.hang.Load(); hang != nil {
+		<-*hang
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.cut {
@@ -87,8 +91,9 @@ type engine struct {
 	gone   atomic.Bool // so does everything else
 	stall  atomic.Pointer[chan struct{}]
 	gate   atomic.Pointer[gate]
-	reads  atomic.Int64 // views that did not go beside
-	beside atomic.Int64 // those that did
+	hang   atomic.Pointer[chan struct{}] // nothing but commits is answered until it is closed, whoever hangs up
+	reads  atomic.Int64                  // views that did not go beside
+	beside atomic.Int64                  // those that did
 }
 
 // gate holds up a reading when it has been done.
@@ -98,7 +103,14 @@ type gate struct {
 	open chan struct{}
 }
 
+func (e *engine) hangs() {
+	if hang := e.hang.Load(); hang != nil {
+		<-*hang
+	}
+}
+
 func (e *engine) Aside(ctx context.Context, write bool, fn func(store.Querier) error) error {
+	e.hangs()
 	if stall := e.stall.Load(); stall != nil && !write {
 		select {
 		case <-*stall:
@@ -121,6 +133,7 @@ func (e *engine) Aside(ctx context.Context, write bool, fn func(store.Querier) e
 }
 
 func (e *engine) View(ctx context.Context, fn func(store.Querier) error) error {
+	e.hangs()
 	if e.gone.Load() {
 		return fault.New(fault.Unavailable, "test", "the database is gone")
 	}

@@ -15,12 +15,12 @@ type Peers interface {
 	// Fresh reports whether what this node remembers may be believed now.
 	Fresh() bool
 	// Await returns when no node accepts any more what these news have ended, whichever node has
-	// committed them: they are told again. The commits have happened. It cannot fail: it may take
-	// lease.Longest.
-	Await(news ...News)
-	// Outwait returns when no node accepts any more what has been ended until now, and tells nobody:
-	// it takes lease.Longest if another node is there.
-	Outwait()
+	// committed them: they are told again. All of them had been committed at that instant. It cannot fail:
+	// it may take until lease.Longest after it, and no longer.
+	Await(committed time.Time, news ...News)
+	// Outwait returns when no node accepts any more what had been ended at that instant, and tells
+	// nobody: it takes until lease.Longest after it if another node is there.
+	Outwait(committed time.Time)
 	// Lapse says that this node could not read again what a commit of its own has changed: Fresh
 	// is false until everything is known again.
 	Lapse()
@@ -46,12 +46,14 @@ func (s *Store) wideNow(ctx context.Context) (*wide, error) {
 	return s.rereading.do(ctx)
 }
 
-// await makes what a commit has changed known: here at once, elsewhere before it returns.
-func (s *Store) await(ctx context.Context, tx *Tx, committed time.Time) {
+// await makes what a commit has changed known, here and elsewhere, before it returns: at the latest
+// lease.Longest after the commit, whoever does not answer. History is that of its news.
+func (s *Store) await(ctx context.Context, tx *Tx, committed time.Time, history string) {
 	if tx.news.ID == 0 {
 		return
 	}
-	ctx = context.WithoutCancel(ctx) // it has happened, whoever waits for it
+	ctx, cancel := untilLongest(ctx, committed)
+	defer cancel()
 	known := s.peers.Load()
 	var here sync.WaitGroup
 	defer here.Wait()
@@ -62,13 +64,19 @@ func (s *Store) await(ctx context.Context, tx *Tx, committed time.Time) {
 			}
 		})
 	}
-	if known != nil {
-		(*known).Await(tx.news)
-		here.Wait()
-		s.known.tell(tx.news)
+	if known == nil {
+		s.outwait(ctx, committed)
 		return
 	}
-	s.outwait(ctx, committed)
+	(*known).Await(committed, tx.news)
+	here.Wait()
+	s.known.tell(history, tx.news)
+}
+
+// untilLongest is a context for what is done after a commit, or an answer: it has happened, whoever
+// waits for it, and from lease.Longest afterwards no node believes what it remembered before.
+func untilLongest(ctx context.Context, committed time.Time) (context.Context, context.CancelFunc) {
+	return context.WithDeadline(context.WithoutCancel(ctx), committed.Add(lease.Longest))
 }
 
 // outwait is Await of a Store that is no node: it waits for those who are.

@@ -50,7 +50,8 @@ func (s *Store) awaitSeen(ctx context.Context, lane access.ConnectionID, tx *Tx,
 	if planted.Bug(planted.RetryUnawaited) || !s.shared || ctx.Value(behind{}) != nil {
 		return
 	}
-	ctx = context.WithoutCancel(ctx) // it has happened, whoever waits for it
+	ctx, cancel := untilLongest(ctx, asked)
+	defer cancel()
 	peers := s.peers.Load()
 	if peers == nil {
 		s.outwait(ctx, asked)
@@ -68,11 +69,11 @@ func (s *Store) awaitSeen(ctx context.Context, lane access.ConnectionID, tx *Tx,
 		(*peers).Lapse()
 	}
 	if err != nil || !late.whole || len(seen) > mostSeen {
-		(*peers).Outwait()
+		(*peers).Outwait(asked)
 	} else {
-		(*peers).Await(seen...)
+		(*peers).Await(asked, seen...)
 	}
-	s.known.tell(seen...)
+	s.known.tell(late.history, seen...)
 }
 
 // concernedBy reports whether a transaction on behalf of a connection ("": of nobody) may have read
@@ -97,8 +98,9 @@ func (tx *Tx) concernedBy(lane access.ConnectionID, n News) bool {
 
 // late is the news that somebody may not know yet. Not whole: there are more, or it cannot be told.
 type late struct {
-	news  []News
-	whole bool
+	news    []News
+	whole   bool
+	history string // in which they have their ids
 }
 
 // readLate reads it, by one snapshot. Of another history it is not whole: numbers mean others there.
@@ -116,13 +118,15 @@ func (s *Store) readLate(ctx context.Context) (l late, err error) {
 		l.news, err = list(v, "store.late", scanNews, newsColumns+`txid >= $1 order by txid, id limit $2`, from.lowest(), newsPage)
 		return err
 	})
+	l.history = now.history
 	l.whole = len(l.news) < newsPage && from.sameHistory(now)
 	l.news = s.known.without(l.news, from)
 	return l, err
 }
 
 // known is which news all nodes know, as far as this one can tell: it has waited for them
-// itself, or has seen them so long ago that nobody can believe what was before.
+// itself, or has seen them so long ago that nobody can believe what was before. It is of one history:
+// a server that has taken over gives ids of news again that its predecessor had given.
 type known struct {
 	mu           sync.Mutex // guards what follows
 	polls        []seenAt   // the oldest first
@@ -165,10 +169,28 @@ func (k *known) from(now time.Time) (Position, bool) {
 	return k.polls[0].place, true
 }
 
-// tell says that everybody knows these news.
-func (k *known) tell(news ...News) {
+// history is that of the latest poll; empty: there was none.
+func (k *known) history() string {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	return k.historyLocked()
+}
+
+func (k *known) historyLocked() string {
+	if len(k.polls) == 0 {
+		return ""
+	}
+	return k.polls[len(k.polls)-1].place.history
+}
+
+// tell says that everybody knows these news, which were written in a history, or read there.
+// Whoever has waited for them may hear only afterwards that it is over: they are then nobody's news.
+func (k *known) tell(history string, news ...News) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if history == "" || history != k.historyLocked() {
+		return
+	}
 	if k.told == nil || len(k.told) >= mostTold {
 		k.told, k.before = make(map[int64]bool), k.told
 	}

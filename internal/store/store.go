@@ -237,7 +237,7 @@ func (s *Store) UpdateFor(ctx context.Context, conn access.ConnectionID, fn func
 
 func (s *Store) update(ctx context.Context, lane access.ConnectionID, fn func(*Tx) error, savepoints bool) error {
 	var tx *Tx
-	began := time.Now()
+	began, history := time.Now(), s.known.history()
 	err := s.engine.Update(ctx, lane, func(q Querier) error {
 		tx = &Tx{View: *s.over(ctx, q), progress: &progress{savepoints: savepoints, shared: s.shared}}
 		tx.wideChanged = s.shared
@@ -269,7 +269,7 @@ func (s *Store) update(ctx context.Context, lane access.ConnectionID, fn func(*T
 	if err != nil {
 		return err
 	}
-	s.await(ctx, tx, ended)
+	s.await(ctx, tx, ended, history)
 	s.measured(ctx, tx, began)
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/fault"
+	"github.com/drawbridge-id/drawbridge/internal/lease"
 	"github.com/drawbridge-id/drawbridge/internal/store"
 )
 
@@ -21,6 +22,7 @@ func RunNews(t *testing.T, open func(t *testing.T) (a, b *store.Store, raw store
 		"who has missed what is kept no longer begins": testMissedNews,
 		"any node understands a cursor":                testCursors,
 		"numbers that are given out again":             testNumbersGivenAgain,
+		"ids of news that are given out again":         testIDsGivenAgain,
 		"the registry":                                 testRegistry,
 	} {
 		t.Run(name, func(t *testing.T) { a, b, raw := open(t); run(t, a, b, raw) })
@@ -30,10 +32,10 @@ func RunNews(t *testing.T, open func(t *testing.T) (a, b *store.Store, raw store
 // believer believes what is remembered, waits for nobody, and keeps the news of its commits.
 type believer struct{ news []store.News }
 
-func (b *believer) Fresh() bool           { return true }
-func (b *believer) Await(n ...store.News) { b.news = append(b.news, n...) }
-func (b *believer) Outwait()              {}
-func (b *believer) Lapse()                {}
+func (b *believer) Fresh() bool                        { return true }
+func (b *believer) Await(_ time.Time, n ...store.News) { b.news = append(b.news, n...) }
+func (b *believer) Outwait(time.Time)                  {}
+func (b *believer) Lapse()                             {}
 
 func follow1(t *testing.T, s *store.Store) store.Followed {
 	t.Helper()
@@ -236,6 +238,62 @@ func testNumbersGivenAgain(t *testing.T, a, b *store.Store, raw store.Engine) {
 	}
 	if f := follow1(t, b); f.Begun {
 		t.Errorf("it begins again: %+v", f)
+	}
+}
+
+// during is a believer whose waits something happens in.
+type during struct {
+	believer
+	happens func()
+}
+
+func (d *during) Await(at time.Time, n ...store.News) {
+	d.believer.Await(at, n...)
+	d.happens()
+}
+
+// testIDsGivenAgain: while a node waits for others to know of news, another server takes over, which
+// has never heard of them, and gives their id to others. Whoever finds what those have changed waits for them.
+func testIDsGivenAgain(t *testing.T, a, b *store.Store, raw store.Engine) {
+	Prepare(t, a)
+	a.JoinPeers(&believer{})
+	from := &during{happens: func() {}}
+	b.JoinPeers(from)
+	follow1(t, b)
+	var old int64
+	from.happens = func() {
+		old = from.news[0].ID
+		err := raw.Update(t.Context(), "", func(q store.Querier) error {
+			if _, err := q.Exec(`delete from news`); err != nil {
+				return err
+			}
+			_, err := q.Exec(`delete from history`)
+			return err
+		}, func() {})
+		if err != nil {
+			t.Error(err)
+		}
+		follow1(t, b)
+		from.happens = func() {}
+	}
+	if err := b.Update(t.Context(), Touches()[3].Do); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(lease.Longest) // everybody knows what was there
+	follow1(t, b)
+	writeNews(t, raw, 1, 0)
+	if err := raw.Update(t.Context(), "", func(q store.Querier) error {
+		_, err := q.Exec(`update news set id = $1, refs = '[{"k":"host"}]'`, old)
+		return err
+	}, func() {}); err != nil {
+		t.Fatal(err)
+	}
+	from.news = nil
+	if err := b.Update(t.Context(), func(*store.Tx) error { return nil }); err != nil {
+		t.Fatal(err)
+	}
+	if len(from.news) != 1 || from.news[0].ID != old {
+		t.Errorf("what another history's news %d was is taken for known: it waited for %+v", old, from.news)
 	}
 }
 
