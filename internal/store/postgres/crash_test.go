@@ -1,0 +1,316 @@
+//go:build lanes
+
+package postgres
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/drawbridge-id/drawbridge/internal/fault"
+	"github.com/drawbridge-id/drawbridge/internal/store"
+	"github.com/drawbridge-id/drawbridge/internal/store/storetest"
+)
+
+// crashing is a PostgreSQL of one test's own, which loses what is not on the disk.
+type crashing struct {
+	t   *testing.T
+	bin string
+	dir string
+	as  *syscall.SysProcAttr
+	cmd *exec.Cmd
+}
+
+func newCrashing(t *testing.T) *crashing {
+	t.Helper()
+	dir, err := os.MkdirTemp(place(), "drawbridge-crash-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	c := &crashing{t: t, dir: dir}
+	if c.bin, err = binaries(); err != nil {
+		t.Fatal(err)
+	}
+	if c.as, err = somebody(dir); err != nil {
+		t.Fatal(err)
+	}
+	initdb := exec.CommandContext(t.Context(), filepath.Join(c.bin, "initdb"), "-D", filepath.Join(dir, "data"), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C") //nolint:gosec // our own server
+	initdb.SysProcAttr, initdb.Dir = c.as, dir
+	if out, err := initdb.CombinedOutput(); err != nil {
+		t.Fatalf("initdb: %v\n%s", err, out)
+	}
+	c.start()
+	t.Cleanup(c.kill)
+	conn := c.connect("postgres", "postgres")
+	for _, text := range []string{"create role drawbridge login", "create database drawbridge owner drawbridge"} {
+		if _, err := conn.Exec(t.Context(), text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return c
+}
+
+func (c *crashing) url() string { return c.address("drawbridge", "drawbridge") }
+
+func (c *crashing) address(user, database string) string {
+	return fmt.Sprintf("host=%s user=%s dbname=%s", c.dir, user, database)
+}
+
+// connect connects, and closes with the test.
+func (c *crashing) connect(user, database string) *pgx.Conn {
+	c.t.Helper()
+	conn, err := pgx.Connect(c.t.Context(), c.address(user, database))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.t.Cleanup(func() { _ = conn.Close(context.Background()) })
+	return conn
+}
+
+// start starts it, after a crash too, and waits until it has recovered.
+func (c *crashing) start() {
+	c.t.Helper()
+	for _, left := range []string{"data/postmaster.pid", ".s.PGSQL.5432", ".s.PGSQL.5432.lock"} {
+		_ = os.Remove(filepath.Join(c.dir, left))
+	}
+	log, err := os.OpenFile(filepath.Join(c.dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	defer log.Close()
+	c.cmd = exec.Command(filepath.Join(c.bin, "postgres"), "-D", filepath.Join(c.dir, "data"), "-k", c.dir, "-c", "listen_addresses=", "-c", "autovacuum=off", "-c", "wal_writer_delay=10s") //nolint:gosec // our own server
+	c.cmd.SysProcAttr, c.cmd.Dir, c.cmd.Stdout, c.cmd.Stderr = c.as, c.dir, log, log
+	if err := c.cmd.Start(); err != nil {
+		c.t.Fatal(err)
+	}
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		conn, err := pgx.Connect(c.t.Context(), c.address("postgres", "postgres"))
+		if err == nil {
+			_ = conn.Close(c.t.Context())
+			return
+		}
+	}
+	text, _ := os.ReadFile(log.Name())
+	c.t.Fatalf("it does not start:\n%s", text)
+}
+
+// kill is kill -9 of the server and all its processes.
+func (c *crashing) kill() {
+	children, _ := exec.Command("pgrep", "-P", strconv.Itoa(c.cmd.Process.Pid)).Output() //nolint:gosec // our own server
+	_ = c.cmd.Process.Kill()
+	for _, pid := range strings.Fields(string(children)) {
+		if n, err := strconv.Atoi(pid); err == nil {
+			_ = syscall.Kill(n, syscall.SIGKILL)
+		}
+	}
+	_ = c.cmd.Wait()
+	time.Sleep(200 * time.Millisecond) // the children have let go of its memory
+}
+
+// others are nodes that beat and polls that need numbers: each commits one transaction.
+func (c *crashing) others(n int) {
+	c.t.Helper()
+	conn := c.connect("drawbridge", "drawbridge")
+	for range n {
+		if _, err := conn.Exec(c.t.Context(), "insert into commits (token, at, lost) values (gen_random_uuid()::text::bytea, 0, false)"); err != nil {
+			c.t.Fatal(err)
+		}
+	}
+}
+
+func (c *crashing) next() (txid int64) {
+	c.t.Helper()
+	if err := c.connect("drawbridge", "drawbridge").QueryRow(c.t.Context(), "select pg_snapshot_xmax(pg_current_snapshot())::text::bigint").Scan(&txid); err != nil {
+		c.t.Fatal(err)
+	}
+	return txid
+}
+
+// alone believes what it remembers, and waits for nobody.
+type alone struct{}
+
+func (alone) Fresh() bool                    { return true }
+func (alone) Await(time.Time, ...store.News) {}
+func (alone) Outwait(time.Time)              {}
+func (alone) Lapse()                         {}
+
+// A server that is killed gives numbers again that it had given and not yet written. A node had passed
+// them; what another node ends under them afterwards, it refuses with its next poll, whoever of the two
+// finds the server first, and a cursor of before is told that it is over.
+func TestACrashGivesNumbersAgainAndNobodyMissesAnything(t *testing.T) {
+	for name, first := range map[string]bool{"the other node is first": false, "the node polls first": true} {
+		t.Run(name, func(t *testing.T) {
+			c := newCrashing(t)
+			a, b := node(t, c.url()), node(t, c.url())
+			storetest.Prepare(t, a)
+			a.JoinPeers(alone{})
+			b.JoinPeers(alone{})
+			touch := storetest.Touches()[4] // a family
+			follow := func(begun bool) {
+				t.Helper()
+				if found, err := b.Follow(t.Context()); err != nil || found.Begun != begun {
+					t.Fatalf("%+v (%v)", found, err)
+				}
+			}
+			follow(true)
+			if known, err := touch.Known(t.Context(), b); known || err != nil {
+				t.Fatal(known, err)
+			}
+			unwritten := c.connect("drawbridge", "drawbridge")
+			for range 60 { // requests that are refused, and roll back
+				if _, err := unwritten.Exec(t.Context(), "begin; select pg_current_xact_id(); rollback"); err != nil {
+					t.Fatal(err)
+				}
+			}
+			follow(false)
+			cursor, err := b.LastChange(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			before := c.next()
+			c.kill()
+			c.start()
+			if after := c.next(); after >= before {
+				t.Fatalf("the next number was %d and is %d: this test shows nothing", before, after)
+			}
+			if first {
+				eventually(t, func() error { _, err := b.Follow(t.Context()); return err })
+				follow(false)
+			}
+			eventually(t, func() error { return a.Update(t.Context(), touch.Do) })
+			c.others(100) // the node's place is behind the server's again
+			if !first {
+				eventually(t, func() error { _, err := b.Follow(t.Context()); return err })
+			} else {
+				follow(false)
+			}
+			var known bool
+			eventually(t, func() (err error) { known, err = touch.Known(t.Context(), b); return err })
+			if !known {
+				t.Error("a node accepts what another has ended after the crash")
+			}
+			follow(false)
+			if got, err := b.Changes(t.Context(), cursor, 10); err != nil || got.Whole {
+				t.Errorf("a cursor of before the crash: %+v (%v)", got, err)
+			}
+		})
+	}
+}
+
+// eventually tries again while the server's connections of before are found to be gone.
+func eventually(t *testing.T, try func() error) {
+	t.Helper()
+	var err error
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		if err = try(); err == nil {
+			return
+		}
+		if !fault.Is(err, fault.Unavailable) {
+			break
+		}
+	}
+	t.Fatal(err)
+}
+
+// A server is killed with a commit that it has not heard of, and gives its number to somebody else,
+// who commits. Nobody is told that what was lost is there.
+func TestACommitThatACrashLostIsNotAnswered(t *testing.T) {
+	c := newCrashing(t)
+	killed, cut := make(chan bool, 1), make(chan bool)
+	var armed atomic.Bool
+	dir := before(t, c.dir, func(text []byte) bool {
+		if !bytes.HasPrefix(text, []byte("Q")) || !bytes.Contains(text, []byte("commit\x00")) || !armed.CompareAndSwap(true, false) {
+			return true
+		}
+		killed <- true
+		<-cut
+		return false
+	})
+	if err := Migrate(t.Context(), c.url()); err != nil {
+		t.Fatal(err)
+	}
+	e, err := OpenEngine(t.Context(), strings.Replace(c.url(), c.dir, dir, 1), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = e.Close() })
+	armed.Store(true)
+	var ran, told atomic.Int32
+	answer := make(chan error, 1)
+	go func() {
+		answer <- e.Update(t.Context(), "", func(q store.Querier) error {
+			if ran.Add(1) > 1 {
+				return fault.New(fault.Unavailable, "test", "once is enough")
+			}
+			_, err := q.Exec("insert into clients (id, active, epoch) values ('lost', true, 0)")
+			return err
+		}, func() { told.Add(1) })
+	}()
+	<-killed
+	c.kill()
+	c.start()
+	c.others(50)
+	close(cut)
+	select {
+	case err := <-answer:
+		if !fault.Is(err, fault.Unavailable) || told.Load() != 0 {
+			t.Errorf("it was answered %v, and told %d times; it is not there", err, told.Load())
+		}
+	case <-time.After(60 * time.Second):
+		t.Error("it was not answered")
+	}
+}
+
+// before stands before a server: what is sent to it goes on while pass allows it.
+func before(t *testing.T, server string, pass func([]byte) bool) (dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	l, err := net.Listen("unix", filepath.Join(dir, ".s.PGSQL.5432"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	pipe := func(from, to net.Conn, pass func([]byte) bool) {
+		defer from.Close()
+		defer to.Close()
+		b := make([]byte, 64<<10)
+		for {
+			n, err := from.Read(b)
+			if err != nil || !pass(b[:n]) {
+				return
+			}
+			if _, err := to.Write(b[:n]); err != nil {
+				return
+			}
+		}
+	}
+	go func() {
+		for {
+			client, err := l.Accept()
+			if err != nil {
+				return
+			}
+			behind, err := net.Dial("unix", filepath.Join(server, ".s.PGSQL.5432"))
+			if err != nil {
+				_ = client.Close()
+				continue
+			}
+			go pipe(client, behind, pass)
+			go pipe(behind, client, func([]byte) bool { return true })
+		}
+	}()
+	return dir
+}
