@@ -65,11 +65,16 @@ func (w *world) transact(c wish, hold time.Duration, then func(r committed)) {
 		return
 	}
 	d.locked[lock] = true
-	d.next++
+	if d.next++; w.random.IntN(4) == 0 {
+		d.next += 100 // of requests that are refused
+	}
 	d.ids++
-	txid, id := d.next-1, d.ids
+	txid, id, life := d.next-1, d.ids, d.life
 	d.open = append(d.open, txid)
 	w.after(hold, func() {
+		if d.life != life {
+			return
+		}
 		d.locked[lock] = false
 		d.open = slices.DeleteFunc(d.open, func(x int64) bool { return x == txid })
 		if d.gone {
@@ -82,7 +87,7 @@ func (w *world) transact(c wish, hold time.Duration, then func(r committed)) {
 		}
 		w.tell("committed: %s, news %d of transaction %d", c, id, txid)
 		n := news{id, txid, refs, w.now}
-		d.news = append(d.news, n)
+		d.news, d.written = append(d.news, n), max(d.written, txid+1)
 		then(committed{n, true})
 	})
 }

@@ -51,8 +51,9 @@ type row struct {
 	at    time.Duration // by the directory's clock
 }
 
-// position is which transactions had ended at a snapshot.
+// position is which transactions had ended at a snapshot, in one life of the directory.
 type position struct {
+	life int
 	next int64
 	open []int64
 	last int64 // for LastNumber: the greatest number of news
@@ -76,7 +77,9 @@ type directory struct {
 	news     []news // committed, in the order of commits
 	trimmed  int64
 	nodes    []row
+	life     int   // rises with each crash
 	next     int64 // transaction
+	written  int64 // transactions from this number on are forgotten by a crash, and so are ids of their news
 	ids      int64 // of news
 	open     []int64
 	locked   map[ref]bool
@@ -94,12 +97,26 @@ func (d *directory) begin() {
 	}
 }
 
-func (d *directory) snapshot() position { return position{d.next, slices.Clone(d.open), d.ids} }
+func (d *directory) snapshot() position {
+	return position{d.life, d.next, slices.Clone(d.open), d.ids}
+}
+
+// crash ends what is under way. What was committed is there; numbers that nobody had been promised
+// are given out again.
+func (d *directory) crash() {
+	d.life++
+	d.next, d.open, d.locked = max(1, d.written), nil, map[ref]bool{}
+	d.trimmed = min(d.trimmed, d.next)
+	d.ids = 0
+	for _, n := range d.news {
+		d.ids = max(d.ids, n.id)
+	}
+}
 
 // since is what a snapshot sees that another did not; not whole: some of it is kept no longer.
 func (d *directory) since(p position, f Fault) (all []news, now position, whole bool) {
 	now = d.snapshot()
-	if p.lowest() < d.trimmed {
+	if p.life != d.life && f != NumbersAgain || p.lowest() < d.trimmed {
 		return nil, now, false
 	}
 	for _, n := range d.news {

@@ -27,6 +27,7 @@ const (
 	KeptThoughDropped          // what was read before news came is kept after them
 	SweptLater                 // the end of a decision is not looked at
 	EpochOfBefore              // who comes back has the epoch of before
+	NumbersAgain               // a place in the news counts after a crash, which gives numbers out again
 	faults
 )
 
@@ -40,6 +41,6 @@ func Faults() (all []Fault) {
 
 var faultNames = [...]string{"nothing", "lease from the answer", "the feed renews", "monotonic only", "wall only", "ack before apply", "registry before commit",
 	"nobody unheard", "database's clock only", "no barrier", "short barrier", "a retry does not wait", "last number", "prime before join", "beat after read",
-	"leave believing", "renew though failed", "no lapse", "shared reading", "kept though dropped", "swept later", "epoch of before"}
+	"leave believing", "renew though failed", "no lapse", "shared reading", "kept though dropped", "swept later", "epoch of before", "numbers again"}
 
 func (f Fault) String() string { return faultNames[f] }

@@ -34,6 +34,7 @@ const (
 	Database    // the directory's clock is set
 	Cut         // a node is cut from the directory
 	Gone        // the directory is gone
+	Crash       // the directory dies, and comes back without what was not written
 	Deaf        // a node is cut from the feed
 	FeedGone    // the feed is gone
 	FeedRestart // the feed is empty
@@ -46,7 +47,7 @@ const (
 )
 
 var kinds = [...]string{"off", "on", "end of session", "switch", "decision", "end of decision", "policy", "end by host", "client off", "client on", "mint", "use",
-	"pause", "freeze", "monotonic clock stands still", "wall clock forward", "wall clock back", "directory's clock set", "cut from directory", "directory gone", "cut from feed",
+	"pause", "freeze", "monotonic clock stands still", "wall clock forward", "wall clock back", "directory's clock set", "cut from directory", "directory gone", "directory crashes", "cut from feed",
 	"feed gone", "feed restarted empty", "feed of before", "news trimmed", "join", "leave", "kill", "dies at commit"}
 
 func (k Kind) String() string { return kinds[k] }

@@ -107,6 +107,10 @@ func (w *world) afflict(o Op, n *node) {
 		during(func() { n.cut = true }, func() { n.cut = false })
 	case Gone:
 		during(func() { w.dir.gone = true }, func() { w.dir.gone = false })
+	case Crash:
+		w.dir.crash()
+		w.dir.gone = true
+		w.after(o.For/10, func() { w.dir.gone = false })
 	case Deaf:
 		during(func() { n.deaf = true }, func() { n.deaf = false })
 	case FeedGone:
@@ -131,6 +135,9 @@ func (w *world) mend() {
 func (w *world) restored() {
 	d := &w.dir
 	w.tell("everything is mended")
+	for _, c := range w.creds {
+		w.everywhere(c)
+	}
 	if len(d.news) > 0 && w.now < d.news[len(d.news)-1].at+lease.Longest {
 		return // something came late, and may not be known yet
 	}
