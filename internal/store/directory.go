@@ -38,11 +38,16 @@ func (v *View) in(id access.ConnectionID) (Directory, error) {
 	if c, known := v.window.wide.Load().connections[id]; known && v.fresh && (v.changed == nil || !*v.changed) {
 		return c.directory(v), nil
 	}
-	return v.stored(id)
+	return v.connection(v.q.Steady, id)
 }
 
+// stored is the connection with its counters as they are now.
 func (v *View) stored(id access.ConnectionID) (Directory, error) {
-	d, err := v.scanConnection(v.q.QueryRow(`select `+connectionColumns+` from connections where id = $1`, string(id)))
+	return v.connection(v.q.QueryRow, id)
+}
+
+func (v *View) connection(ask func(string, ...any) Row, id access.ConnectionID) (Directory, error) {
+	d, err := v.scanConnection(ask(`select `+connectionColumns+` from connections where id = $1`, string(id)))
 	d.v = v
 	return d, v.found(err, "store.In", "connection")
 }

@@ -116,7 +116,7 @@ func (v *View) PolicyVersion() (int64, error) {
 	if v.changed == nil {
 		return v.storedPolicyVersion()
 	}
-	version, err := v.storedPolicyVersion()
+	version, err := v.policyVersion(v.q.Steady)
 	if version != known {
 		*v.changed = true
 	}
@@ -136,8 +136,10 @@ func (tx *Tx) PolicyAlone() (int64, error) {
 // the last commit acknowledged on this node.
 func (s *Store) PolicyVersion() int64 { return s.window.wide.Load().policy }
 
-func (v *View) storedPolicyVersion() (version int64, err error) {
-	err = v.q.QueryRow(`select version from policy`).Scan(&version)
+func (v *View) storedPolicyVersion() (int64, error) { return v.policyVersion(v.q.QueryRow) }
+
+func (v *View) policyVersion(ask func(string, ...any) Row) (version int64, err error) {
+	err = ask(`select version from policy`).Scan(&version)
 	if errors.Is(err, sql.ErrNoRows) {
 		return 0, nil
 	}
@@ -211,6 +213,7 @@ func (v *View) wideOf(sub credential.Subject) (*wide, error) {
 }
 
 func (tx *Tx) touchWide(r ref, fn func(*wide)) {
+	tx.q.Unsteady()
 	tx.wideChanged = true
 	tx.touched = append(tx.touched, touch{ref: r, wide: fn})
 }

@@ -30,6 +30,12 @@ type Querier interface {
 	Insert(query string, args ...any) (key int64, err error)
 	// QueryRow is the first row, or sql.ErrNoRows when it is scanned.
 	QueryRow(query string, args ...any) Row
+	// Steady is QueryRow of what nobody else changes as long as the transaction lasts: a policy, or
+	// of a connection that it has entered. An engine may give the answer that it had before, also
+	// to another fn of the same commit, until somebody says Unsteady.
+	Steady(query string, args ...any) Row
+	// Unsteady says that the transaction has changed what Steady answers.
+	Unsteady()
 	// Each runs scan for every row.
 	Each(scan func(Row) error, query string, args ...any) error
 	// Search is Each for filters: interrupted when ctx ends, never kept. Not inside

@@ -97,8 +97,11 @@ func BenchmarkInsertPerson(b *testing.B) {
 			for i := range connections {
 				ids = append(ids, access.ConnectionID(fmt.Sprint("c", i)))
 			}
-			s := populated(b, openStore(b), ids...)
-			from(b, 16, func(i int64) error { return insert(b.Context(), s, ids[i%connections], somePerson(i)) })
+			s, w := watched(b, migrated(b), 4, maxBatchTime)
+			populated(b, s, ids...)
+			cost(b, w, func() {
+				from(b, 16, func(i int64) error { return insert(b.Context(), s, ids[i%connections], somePerson(i)) })
+			})
 		})
 	}
 }
@@ -135,26 +138,32 @@ func hotGroup(t testing.TB, s *store.Store) store.Group {
 	return g
 }
 
+// join is what adding a member writes, with one event.
+func join(ctx context.Context, s *store.Store, g store.Group, key store.PersonKey) error {
+	return s.UpdateFor(ctx, someConn, func(tx *store.Tx) error {
+		g := g
+		d, err := tx.In(someConn)
+		if err != nil {
+			return err
+		}
+		if _, err := d.AddMembers(&g, []store.PersonKey{key}, someDay); err != nil {
+			return err
+		}
+		return tx.Append(event.Event{Type: event.MemberAdded, Actor: event.ByScim, At: someDay, Connection: someConn})
+	})
+}
+
 // Members of one hot group, each recorded as an event, by 64 callers: by the engine, and as
 // it would be with a transaction of its own for each, on 64 connections.
 func BenchmarkHotGroup(b *testing.B) {
 	const people = 20_000
 	b.Run("engine", func(b *testing.B) {
-		s := populated(b, openStore(b), someConn)
+		s, w := watched(b, migrated(b), 4, maxBatchTime)
+		populated(b, s, someConn)
 		fill(b, s, people)
 		g := hotGroup(b, s)
-		from(b, 64, func(i int64) error {
-			g, key := g, store.PersonKey(1+i%people)
-			return s.UpdateFor(b.Context(), someConn, func(tx *store.Tx) error {
-				d, err := tx.In(someConn)
-				if err != nil {
-					return err
-				}
-				if _, err := d.AddMembers(&g, []store.PersonKey{key}, someDay); err != nil {
-					return err
-				}
-				return tx.Append(event.Event{Type: event.MemberAdded, Actor: event.ByScim, At: someDay, Connection: someConn})
-			})
+		cost(b, w, func() {
+			from(b, 64, func(i int64) error { return join(b.Context(), s, g, store.PersonKey(1+i%people)) })
 		})
 	})
 	b.Run("naive", func(b *testing.B) {
@@ -167,8 +176,10 @@ func BenchmarkHotGroup(b *testing.B) {
 			b.Fatal(err)
 		}
 		defer pool.Close()
-		from(b, 64, func(i int64) error {
-			return pgx.BeginFunc(b.Context(), pool, func(tx pgx.Tx) error { return naive(b.Context(), tx, g.Key, 1+i%people) })
+		cost(b, &wire{}, func() {
+			from(b, 64, func(i int64) error {
+				return pgx.BeginFunc(b.Context(), pool, func(tx pgx.Tx) error { return naive(b.Context(), tx, g.Key, 1+i%people) })
+			})
 		})
 	})
 }

@@ -135,7 +135,7 @@ func (l *lane) open(conn access.ConnectionID) {
 // another is the next request for the same transaction: of the lines that it serves, else of
 // one whose connection nobody else is writing in.
 func (l *lane) another(start time.Time) *request {
-	if len(l.batch) >= maxBatch || time.Since(start) > maxBatchTime {
+	if len(l.batch) >= maxBatch || time.Since(start) > l.e.batchTime {
 		return nil
 	}
 	at := l.lines[len(l.lines)-1]
@@ -262,6 +262,7 @@ func (l *lane) undo(r *request, held locks) error {
 	l.s.lost, l.s.cause = nil, nil
 	l.s.recorded, l.s.saved, l.s.locks = l.s.recorded[:r.recorded], nil, held
 	l.s.acting = nobody // whoever it was then
+	clear(l.s.steady)
 	if lost {
 		l.s.ahead = l.s.ahead[:0]
 	} else if len(l.s.ahead) > 0 { // its savepoint, if it has sent nothing

@@ -203,6 +203,10 @@ func (q forgetting) QueryRow(query string, args ...any) store.Row {
 	return q.Querier.QueryRow(forget(query), args...)
 }
 
+func (q forgetting) Steady(query string, args ...any) store.Row {
+	return q.Querier.Steady(forget(query), args...)
+}
+
 func (q forgetting) Each(scan func(store.Row) error, query string, args ...any) error {
 	return q.Querier.Each(scan, forget(query), args...)
 }

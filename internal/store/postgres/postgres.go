@@ -84,7 +84,7 @@ func OpenEngine(ctx context.Context, url string, o Options) (store.Engine, error
 }
 
 func open(ctx context.Context, lanes int, writing, reading, beside *pgxpool.Config) (_ *engine, err error) {
-	e := &engine{queue: newQueue(), turns: newTurns(), closed: make(chan struct{}), patience: statementTime + grace}
+	e := &engine{queue: newQueue(), turns: newTurns(), closed: make(chan struct{}), patience: statementTime + grace, batchTime: maxBatchTime}
 	if e.writers, err = pgxpool.NewWithConfig(ctx, writing); err != nil {
 		return nil, fault.Wrap(fault.Unavailable, op+".Open", err)
 	}
@@ -115,6 +115,7 @@ type engine struct {
 	queue            *queue
 	turns            *turns
 	patience         time.Duration // with a server that does not answer
+	batchTime        time.Duration // a commit takes no more in after it
 	lanes            sync.WaitGroup
 	once             sync.Once
 	closed           chan struct{}

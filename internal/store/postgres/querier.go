@@ -80,6 +80,33 @@ func (q querier) Insert(query string, args ...any) (key int64, err error) {
 // QueryRow implements store.Querier.
 func (q querier) QueryRow(query string, args ...any) store.Row { return first{q, query, args} }
 
+// Steady implements store.Querier.
+func (q querier) Steady(query string, args ...any) store.Row { return steady{first{q, query, args}} }
+
+// Unsteady implements store.Querier.
+func (q querier) Unsteady() { clear(q.s.steady) }
+
+// steady is the first row of an answer that is asked for once in a transaction.
+type steady struct{ first }
+
+// Scan implements store.Row.
+func (r steady) Scan(dest ...any) error {
+	s := r.q.s
+	if s.lost != nil {
+		return s.lost
+	}
+	asked := fmt.Sprint(r.q.conn, r.query, r.args)
+	result := s.steady[asked]
+	if result == nil {
+		var err error
+		if result, err = r.q.run(r.query, r.args); err != nil {
+			return err
+		}
+		s.steady[asked] = result
+	}
+	return firstOf(result, dest)
+}
+
 // first is the first row of an answer, asked for when it is scanned.
 type first struct {
 	q     querier
@@ -93,6 +120,10 @@ func (f first) Scan(dest ...any) error {
 	if err != nil {
 		return err
 	}
+	return firstOf(result, dest)
+}
+
+func firstOf(result *pgconn.Result, dest []any) error {
 	if len(result.Rows) == 0 {
 		return sql.ErrNoRows
 	}

@@ -21,7 +21,10 @@ import (
 )
 
 // server is a PostgreSQL of our own: in a temporary folder, on a socket in it.
-var server struct{ dir string }
+var server struct {
+	dir string
+	pid int
+}
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
@@ -70,6 +73,7 @@ func start() (stop func(), err error) {
 		remove()
 		return nil, err
 	}
+	server.pid = cmd.Process.Pid
 	stop = func() {
 		_ = cmd.Process.Signal(syscall.SIGINT) // fast shutdown
 		_ = cmd.Wait()

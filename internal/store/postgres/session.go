@@ -43,6 +43,7 @@ type session struct {
 	saved    []savepoint
 	watch    *watch
 	before   int64 // written, as it began
+	steady   map[string]*pgconn.Result // what nobody else changes meanwhile, by what was asked
 }
 
 // locks are what a transaction holds until it ends, or goes back to a savepoint before.
@@ -73,7 +74,7 @@ const maxStatements = 1024
 var harmless = regexp.MustCompile(`(?i)^\s*(select|explain|show)\b`)
 
 func newSession(pg *pgconn.PgConn, n *names, writer bool) *session {
-	return &session{pg: pg, names: n, stmts: map[string]*statement{}, writer: writer, watch: &watch{}}
+	return &session{pg: pg, names: n, stmts: map[string]*statement{}, writer: writer, watch: &watch{}, steady: map[string]*pgconn.Result{}}
 }
 
 // begin forgets the last transaction; open is what begins the next, with its first statement.
@@ -83,6 +84,7 @@ func (s *session) begin(open string) {
 	s.locks, s.recorded, s.saved = locks{entered: map[access.ConnectionID]bool{}}, nil, nil
 	s.acting = nobody
 	s.watch, s.before = &watch{}, s.written
+	clear(s.steady)
 }
 
 // beginWrite begins a transaction among others that write.
@@ -266,6 +268,7 @@ func (s *session) savepoint(query string) (done bool, err error) {
 		back := s.saved[last]
 		s.recorded, s.locks = s.recorded[:back.recorded], back.locks.clone()
 		s.acting = nobody // whoever it was then
+		clear(s.steady)
 		s.ahead = append(s.ahead, query)
 		return true, errors.Join(s.lost, s.flush())
 	default:

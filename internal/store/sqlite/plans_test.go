@@ -95,6 +95,11 @@ func (q explainer) QueryRow(query string, args ...any) store.Row {
 	return q.Querier.QueryRow(query, args...)
 }
 
+func (q explainer) Steady(query string, args ...any) store.Row {
+	q.look(query, args)
+	return q.Querier.Steady(query, args...)
+}
+
 func (q explainer) Each(scan func(store.Row) error, query string, args ...any) error {
 	q.look(query, args)
 	return q.Querier.Each(scan, query, args...)

@@ -119,6 +119,12 @@ func (q querier) Of(int64) store.Querier { return q }
 // Enter implements store.Querier: there is one writer.
 func (querier) Enter(access.ConnectionID) error { return nil }
 
+// Steady implements store.Querier: asking again costs next to nothing.
+func (q querier) Steady(query string, args ...any) store.Row { return q.QueryRow(query, args...) }
+
+// Unsteady implements store.Querier.
+func (querier) Unsteady() {}
+
 // Alone implements store.Querier: there is one writer.
 func (querier) Alone() error { return nil }
 

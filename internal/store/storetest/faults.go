@@ -169,6 +169,13 @@ func (q faultyQuerier) QueryRow(query string, args ...any) store.Row {
 	return q.Querier.QueryRow(query, args...)
 }
 
+func (q faultyQuerier) Steady(query string, args ...any) store.Row {
+	if q.e.fails() {
+		return failedRow{errInjected}
+	}
+	return q.Querier.Steady(query, args...)
+}
+
 func (q faultyQuerier) Each(scan func(store.Row) error, query string, args ...any) error {
 	if q.e.fails() {
 		return errInjected
