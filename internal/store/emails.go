@@ -41,7 +41,7 @@ func (d *DirectoryTx) putEmails(op string, p Person) error {
 		return err
 	}
 	for _, key := range more {
-		if _, err := d.tx.exec(op, `insert into more_emails (conn, email_key, person) values ($1, $2, $3)`, d.conn, key, int64(p.Key)); err != nil {
+		if _, err := d.tx.expect(op, 1, `insert into more_emails (conn, email_key, person) values ($1, $2, $3)`, d.conn, key, int64(p.Key)); err != nil {
 			return err
 		}
 	}
@@ -49,7 +49,7 @@ func (d *DirectoryTx) putEmails(op string, p Person) error {
 }
 
 func (d *DirectoryTx) dropEmails(op string, p PersonKey) error {
-	_, err := d.tx.exec(op, `delete from more_emails where person = $1`, int64(p))
+	_, err := d.tx.expect(op, AnyRows, `delete from more_emails where person = $1`, int64(p))
 	return err
 }
 

@@ -150,7 +150,7 @@ func (d *DirectoryTx) InsertGroup(g *Group) error {
 		return d.nameTaken(err, op)
 	}
 	g.Key, g.Connection, g.MemberCount = GroupKey(key), d.row.ID, 0
-	_, err = d.tx.exec(op, `update connections set groups = groups + 1 where key = $1`, d.conn)
+	_, err = d.tx.expect(op, 1, `update connections set groups = groups + 1 where key = $1`, d.conn)
 	return err
 }
 
@@ -182,7 +182,7 @@ func (d *Directory) changed(n int64, op string) error {
 func (d *DirectoryTx) AddMembers(g *Group, keys []PersonKey, now time.Time) (added []PersonKey, err error) {
 	const op = "store.AddMembers"
 	for _, key := range keys {
-		n, err := d.tx.exec(op, `insert into memberships (conn, grp, person, since) values ($1, $2, $3, $4) on conflict (grp, person) do nothing`,
+		n, err := d.tx.expect(op, 1, `insert into memberships (conn, grp, person, since) values ($1, $2, $3, $4) on conflict (grp, person) do nothing`,
 			d.conn, int64(g.Key), int64(key), ms(now))
 		if err != nil {
 			return nil, err
@@ -219,7 +219,7 @@ func (d *DirectoryTx) countMembers(op string, g *Group, by int64, moved int, now
 	g.MemberCount += by
 	g.Version++
 	g.Updated = at(ms(now))
-	n, err := d.tx.exec(op, `update groups set member_count = member_count + $1, version = version + 1, updated_at = $2
+	n, err := d.tx.expect(op, 1, `update groups set member_count = member_count + $1, version = version + 1, updated_at = $2
 		where conn = $3 and key = $4 and not dissolving`, by, ms(now), d.conn, int64(g.Key))
 	if err != nil {
 		return err

@@ -251,7 +251,7 @@ func (d *DirectoryTx) InsertPerson(p *Person) error {
 	if err := d.putEmails(op, *p); err != nil {
 		return err
 	}
-	_, err = d.tx.exec(op, `update connections set people = people + 1 where key = $1`, d.conn)
+	_, err = d.tx.expect(op, 1, `update connections set people = people + 1 where key = $1`, d.conn)
 	return err
 }
 
@@ -400,7 +400,7 @@ func (d *DirectoryTx) SetDecided(p PersonKey, policy int64, validUntil time.Time
 		}
 	}
 	d.touchPerson(id)
-	n, err := d.tx.exec(op, `update people set policy = $1, valid_until = $2, fence = $3 where conn = $4 and key = $5`,
+	n, err := d.tx.expect(op, 1, `update people set policy = $1, valid_until = $2, fence = $3 where conn = $4 and key = $5`,
 		policy, ms(validUntil), d.fence, d.conn, int64(p))
 	if err == nil && n == 0 {
 		return fault.New(fault.NotFound, op, "there is no such person")

@@ -25,6 +25,10 @@ import (
 // a foreign key ReasonForeignKey, a check ReasonCheck.
 type Querier interface {
 	Exec(query string, args ...any) (rows int64, err error)
+	// Expect is Exec of a statement that most likely changes so many rows (AnyRows: nobody looks).
+	// An engine may say so before it has run: it runs ahead of the next that is read, or of the
+	// commit. If it fails then, or changes others, every fn of the commit runs again.
+	Expect(rows int64, query string, args ...any) (int64, error)
 	// Insert inserts one row and returns its key, the table's first column, which
 	// the database makes.
 	Insert(query string, args ...any) (key int64, err error)
@@ -60,6 +64,9 @@ type Querier interface {
 	// only, so no transaction sees its own.
 	Record(r Recorded) error
 }
+
+// AnyRows is for Querier.Expect.
+const AnyRows = -1
 
 // Recorded is a row of the audit trail with its row of the outbox.
 type Recorded struct {
@@ -472,6 +479,12 @@ func (v *View) failed(err error, op string) error {
 
 func (v *View) exec(op, query string, args ...any) (int64, error) {
 	n, err := v.q.Exec(query, args...)
+	return n, v.failed(err, op)
+}
+
+// expect is described at Querier.Expect.
+func (v *View) expect(op string, rows int64, query string, args ...any) (int64, error) {
+	n, err := v.q.Expect(rows, query, args...)
 	return n, v.failed(err, op)
 }
 

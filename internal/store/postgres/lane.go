@@ -99,8 +99,8 @@ func (l *lane) transaction(r *request) {
 		case overdue(l.s.cause):
 			l.finish(append(l.batch, r), l.s.lost)
 			return
-		case l.s.lost != nil && (refused(l.s.cause) || retried(l.s.cause) || !answered(l.s.cause)):
-			r.careful = refused(l.s.cause)
+		case l.s.lost != nil && (l.s.late || refused(l.s.cause) || retried(l.s.cause) || !answered(l.s.cause)):
+			r.careful = refused(l.s.cause) && !l.s.late
 			l.again(append(l.batch, r))
 			return
 		default: // it alone has failed; what ran before it runs again, and stays
@@ -129,6 +129,7 @@ func (l *lane) run(r *request) error {
 // open begins the transaction of those who write in a connection ("" is the host).
 func (l *lane) open(conn access.ConnectionID) {
 	l.s.beginWrite()
+	l.s.lazy = true
 	l.s.enter(conn)
 }
 
@@ -230,13 +231,13 @@ func (l *lane) saved(all []*request) (left []*request, err error) {
 // run once more, each of its statements with a savepoint.
 func (l *lane) runSaved(r *request) error {
 	for {
-		l.s.ahead = append(l.s.ahead, "savepoint one")
+		l.s.first("savepoint one")
 		held := l.s.locks.clone()
 		l.s.careful = r.careful
 		err := l.run(r)
 		l.s.careful = false
 		if l.s.lost == nil && err == nil {
-			l.s.ahead = append(l.s.ahead, "release savepoint one")
+			l.s.first("release savepoint one")
 			return nil
 		}
 		cause := l.s.cause
@@ -285,9 +286,6 @@ func (l *lane) commit(batch []*request) error {
 	}
 	if l.s.lost != nil {
 		return l.s.lost
-	}
-	if err := l.s.flush(); err != nil {
-		return err
 	}
 	if err := failpoint.Hit(context.Background(), failpoint.AfterAudit); err != nil {
 		return l.s.lose(err)
@@ -369,34 +367,32 @@ const recordSQL = `with a as (insert into audit (conn, person, body, personal, s
 // witness's; nil: it has written nothing, and there is nothing to lose.
 func (s *session) record() (token []byte, err error) {
 	if len(s.recorded) == 0 && s.written == s.before {
-		return nil, nil
+		return nil, s.flush()
 	}
 	witness, err := s.prepare(witnessSQL)
 	if err != nil {
 		return nil, err
 	}
-	batch := &pgconn.Batch{}
 	if len(s.recorded) > 0 {
 		st, err := s.prepare(recordSQL)
 		if err != nil {
 			return nil, err
 		}
 		s.act(everybody)
-		for _, text := range append(s.ahead, "select pg_advisory_xact_lock("+orderLock+")") {
-			batch.ExecParams(text, nil, nil, nil, nil)
-		}
-		s.ahead = s.ahead[:0]
+		s.first("select pg_advisory_xact_lock(" + orderLock + ")")
 		for _, r := range s.recorded {
 			values, formats, err := bindAll([]any{r.Conn, r.Person, r.Body, r.Personal, r.Salt, r.Digest, r.At})
 			if err != nil {
 				return nil, err
 			}
-			batch.ExecPrepared(st.Name, values, formats, nil)
+			s.ahead = append(s.ahead, piece{st: st, values: values, formats: formats, rows: 1})
 		}
 	}
 	token = newToken()
-	batch.ExecPrepared(witness.Name, [][]byte{token}, []int16{asBinary}, nil)
-	if _, err := s.all(context.Background(), batch); err != nil {
+	_, err = s.exchange(func(b *pgconn.Batch) {
+		b.ExecPrepared(witness.Name, [][]byte{token}, []int16{asBinary}, nil)
+	})
+	if err != nil {
 		return nil, s.lose(err)
 	}
 	return token, nil

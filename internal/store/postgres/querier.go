@@ -42,7 +42,7 @@ func (s *session) act(conn int64) {
 	if conn != everybody {
 		as = strconv.FormatInt(conn, 10)
 	}
-	s.ahead = append(s.ahead, "set local "+connectionSetting+" = '"+as+"'")
+	s.first("set local " + connectionSetting + " = '" + as + "'")
 }
 
 func (q querier) run(query string, args []any) (*pgconn.Result, error) {
@@ -65,6 +65,15 @@ func (q querier) Exec(query string, args ...any) (int64, error) {
 		return 0, err
 	}
 	return result.CommandTag.RowsAffected(), nil
+}
+
+// Expect implements store.Querier.
+func (q querier) Expect(rows int64, query string, args ...any) (int64, error) {
+	if !q.s.lazy {
+		return q.Exec(query, args...)
+	}
+	q.s.act(q.conn)
+	return q.s.later(rows, query, args)
 }
 
 // Insert implements store.Querier.
@@ -194,7 +203,7 @@ func (q querier) Alone() error {
 		return s.lost
 	}
 	s.locks.alone = true
-	s.ahead = append(s.ahead, "select pg_advisory_xact_lock("+writeLock+")")
+	s.first("select pg_advisory_xact_lock(" + writeLock + ")")
 	return nil
 }
 

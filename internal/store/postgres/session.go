@@ -27,7 +27,7 @@ type session struct {
 	pg     *pgconn.PgConn
 	names  *names
 	stmts  map[string]*statement
-	ahead  []string // are sent with the next statement
+	ahead  []piece // are sent with the next statement
 	writer bool
 	// patience is how long the server may take to answer; 0: whoever runs the session sees to that.
 	patience time.Duration
@@ -36,13 +36,15 @@ type session struct {
 	lost     error // why nothing can be done in it any more
 	cause    error // what the server said then
 	careful  bool
+	lazy     bool // what is expected may be sent later
+	late     bool // what was sent later has failed, or others that were sent with it
 	written  int64
 	locks    locks
 	acting   int64 // whose rows there are: a connection's, everybody or nobody
 	recorded []store.Recorded
 	saved    []savepoint
 	watch    *watch
-	before   int64 // written, as it began
+	before   int64                     // written, as it began
 	steady   map[string]*pgconn.Result // what nobody else changes meanwhile, by what was asked
 }
 
@@ -65,6 +67,7 @@ type statement struct {
 	*pgconn.StatementDescription
 	formats []int16 // of its columns
 	writes  bool    // it may
+	wary    int     // so often it is not sent later: it has not done what was expected
 }
 
 // maxStatements bounds the prepared statements of one connection.
@@ -79,8 +82,8 @@ func newSession(pg *pgconn.PgConn, n *names, writer bool) *session {
 
 // begin forgets the last transaction; open is what begins the next, with its first statement.
 func (s *session) begin(open string) {
-	s.ahead = append(s.ahead[:0], open)
-	s.lost, s.cause, s.careful = nil, nil, false
+	s.ahead = append(s.ahead[:0], piece{text: open})
+	s.lost, s.cause, s.careful, s.lazy, s.late = nil, nil, false, false, false
 	s.locks, s.recorded, s.saved = locks{entered: map[access.ConnectionID]bool{}}, nil, nil
 	s.acting = nobody
 	s.watch, s.before = &watch{}, s.written
@@ -90,19 +93,19 @@ func (s *session) begin(open string) {
 // beginWrite begins a transaction among others that write.
 func (s *session) beginWrite() {
 	s.begin("begin isolation level read committed")
-	s.ahead = append(s.ahead, "select pg_advisory_xact_lock_shared("+writeLock+")")
+	s.first("select pg_advisory_xact_lock_shared(" + writeLock + ")")
 }
 
 // beginAlone begins one while no other writes.
 func (s *session) beginAlone() {
 	s.begin("begin isolation level read committed")
 	s.locks.alone = true
-	s.ahead = append(s.ahead, "select pg_advisory_xact_lock("+writeLock+")")
+	s.first("select pg_advisory_xact_lock(" + writeLock + ")")
 }
 
 // end ends the transaction, whatever state it is in.
 func (s *session) end(ctx context.Context, how string) error {
-	if len(s.ahead) > 0 && strings.HasPrefix(s.ahead[0], "begin") { // nothing was ever sent
+	if len(s.ahead) > 0 && strings.HasPrefix(s.ahead[0].text, "begin") { // nothing was ever sent
 		s.ahead = s.ahead[:0]
 		return nil
 	}
@@ -154,19 +157,6 @@ func (s *session) forget() error {
 	return nil
 }
 
-// flush sends what was to be sent with the next statement.
-func (s *session) flush() error {
-	if len(s.ahead) == 0 {
-		return nil
-	}
-	text := strings.Join(s.ahead, "; ")
-	s.ahead = s.ahead[:0]
-	if err := s.command(context.Background(), text); err != nil {
-		return s.lose(err)
-	}
-	return nil
-}
-
 // lose says what has become of the transaction in which a statement failed.
 func (s *session) lose(err error) error {
 	s.written++
@@ -188,16 +178,13 @@ func (s *session) run(query string, args []any) (*pgconn.Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(args) != len(st.ParamOIDs) {
-		return nil, fault.New(fault.Internal, op, "a statement of %d arguments got %d", len(st.ParamOIDs), len(args))
-	}
-	values, formats, err := bindAll(args)
+	values, formats, err := s.bound(st, args)
 	if err != nil {
 		return nil, err
 	}
 	guarded := s.careful && st.writes
 	if guarded {
-		s.ahead = append(s.ahead, "savepoint "+oneSavepoint)
+		s.first("savepoint " + oneSavepoint)
 	}
 	result, err := s.send(st, values, formats)
 	if err != nil {
@@ -207,7 +194,7 @@ func (s *session) run(query string, args []any) (*pgconn.Result, error) {
 		s.written++
 	}
 	if guarded {
-		s.ahead = append(s.ahead, "release savepoint "+oneSavepoint)
+		s.first("release savepoint " + oneSavepoint)
 	}
 	return result, nil
 }
@@ -224,34 +211,18 @@ func (s *session) failed(err error, guarded bool) error {
 }
 
 func (s *session) send(st *statement, values [][]byte, formats []int16) (result *pgconn.Result, err error) {
-	ctx := context.Background() // ask bounds it
 	if len(s.ahead) == 0 {
-		err := s.ask(func() error {
-			result = s.pg.ExecPrepared(ctx, st.Name, values, formats, st.formats).Read()
+		err := s.ask(func() error { // which bounds it
+			result = s.pg.ExecPrepared(context.Background(), st.Name, values, formats, st.formats).Read()
 			return result.Err
 		})
 		return result, err
 	}
-	batch := &pgconn.Batch{}
-	for _, text := range s.ahead {
-		batch.ExecParams(text, nil, nil, nil, nil)
-	}
-	batch.ExecPrepared(st.Name, values, formats, st.formats)
-	s.ahead = s.ahead[:0]
-	results, err := s.all(ctx, batch)
+	results, err := s.exchange(func(b *pgconn.Batch) { b.ExecPrepared(st.Name, values, formats, st.formats) })
 	if err != nil {
 		return nil, err
 	}
-	return results[len(results)-1], nil
-}
-
-// all sends a batch and reads all its answers.
-func (s *session) all(ctx context.Context, batch *pgconn.Batch) (results []*pgconn.Result, err error) {
-	err = s.ask(func() (err error) {
-		results, err = s.pg.ExecBatch(ctx, batch).ReadAll()
-		return err
-	})
-	return results, err
+	return results[0], nil
 }
 
 // savepoint runs a statement about savepoints, and keeps what is recorded in step.
@@ -260,16 +231,16 @@ func (s *session) savepoint(query string) (done bool, err error) {
 	switch {
 	case strings.HasPrefix(query, "savepoint "):
 		s.saved = append(s.saved, savepoint{len(s.recorded), s.locks.clone()})
-		s.ahead = append(s.ahead, query)
+		s.first(query)
 	case strings.HasPrefix(query, "release savepoint "):
 		s.saved = s.saved[:last]
-		s.ahead = append(s.ahead, query)
+		s.first(query)
 	case strings.HasPrefix(query, "rollback to savepoint "):
 		back := s.saved[last]
 		s.recorded, s.locks = s.recorded[:back.recorded], back.locks.clone()
 		s.acting = nobody // whoever it was then
 		clear(s.steady)
-		s.ahead = append(s.ahead, query)
+		s.first(query)
 		return true, errors.Join(s.lost, s.flush())
 	default:
 		return false, nil
@@ -280,5 +251,5 @@ func (s *session) savepoint(query string) (done bool, err error) {
 // enter waits for a connection's lock, at the beginning of the next statement.
 func (s *session) enter(conn access.ConnectionID) {
 	s.locks.entered[conn] = true
-	s.ahead = append(s.ahead, "select pg_advisory_xact_lock("+lockOf(conn)+")")
+	s.first("select pg_advisory_xact_lock(" + lockOf(conn) + ")")
 }

@@ -95,6 +95,11 @@ func (q explainer) QueryRow(query string, args ...any) store.Row {
 	return q.Querier.QueryRow(query, args...)
 }
 
+func (q explainer) Expect(rows int64, query string, args ...any) (int64, error) {
+	q.look(query, args)
+	return q.Querier.Expect(rows, query, args...)
+}
+
 func (q explainer) Steady(query string, args ...any) store.Row {
 	q.look(query, args)
 	return q.Querier.Steady(query, args...)

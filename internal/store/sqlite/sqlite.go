@@ -125,6 +125,11 @@ func (q querier) Steady(query string, args ...any) store.Row { return q.QueryRow
 // Unsteady implements store.Querier.
 func (querier) Unsteady() {}
 
+// Expect implements store.Querier.
+func (q querier) Expect(_ int64, query string, args ...any) (int64, error) {
+	return q.Exec(query, args...)
+}
+
 // Alone implements store.Querier: there is one writer.
 func (querier) Alone() error { return nil }
 

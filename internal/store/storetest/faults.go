@@ -169,6 +169,13 @@ func (q faultyQuerier) QueryRow(query string, args ...any) store.Row {
 	return q.Querier.QueryRow(query, args...)
 }
 
+func (q faultyQuerier) Expect(rows int64, query string, args ...any) (int64, error) {
+	if q.e.fails() {
+		return 0, errInjected
+	}
+	return q.Querier.Expect(rows, query, args...)
+}
+
 func (q faultyQuerier) Steady(query string, args ...any) store.Row {
 	if q.e.fails() {
 		return failedRow{errInjected}

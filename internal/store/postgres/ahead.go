@@ -1,0 +1,132 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/drawbridge-id/drawbridge/internal/fault"
+	"github.com/drawbridge-id/drawbridge/internal/store"
+)
+
+// piece is something that is sent with the next statement of which somebody reads the answer: a
+// text without parameters, or a statement of which it is said already what it changes.
+type piece struct {
+	text    string
+	st      *statement
+	values  [][]byte
+	formats []int16
+	rows    int64
+}
+
+// At most so many pieces wait for a statement that is read.
+const maxAhead = 256
+
+// How often a statement is not sent later that has changed other rows than was expected.
+const waryTimes = 200
+
+// first sends a text ahead of the next statement.
+func (s *session) first(text string) { s.ahead = append(s.ahead, piece{text: text}) }
+
+// later sends a statement ahead of the next one that is read, and says already what it is expected to
+// change. Whatever else it comes to loses the transaction, which runs again and asks.
+func (s *session) later(rows int64, query string, args []any) (int64, error) {
+	if s.lost != nil {
+		return 0, s.lost
+	}
+	st, err := s.prepare(query)
+	if err != nil {
+		return 0, err
+	}
+	if st.wary > 0 {
+		st.wary--
+		result, err := s.run(query, args)
+		if err != nil {
+			return 0, err
+		}
+		return result.CommandTag.RowsAffected(), nil
+	}
+	values, formats, err := s.bound(st, args)
+	if err != nil {
+		return 0, err
+	}
+	s.written++
+	s.ahead = append(s.ahead, piece{st: st, values: values, formats: formats, rows: rows})
+	if len(s.ahead) >= maxAhead {
+		return rows, s.flush()
+	}
+	return rows, nil
+}
+
+func (s *session) bound(st *statement, args []any) (values [][]byte, formats []int16, err error) {
+	if len(args) != len(st.ParamOIDs) {
+		return nil, nil, fault.New(fault.Internal, op, "a statement of %d arguments got %d", len(st.ParamOIDs), len(args))
+	}
+	return bindAll(args)
+}
+
+// flush sends what was to be sent with the next statement.
+func (s *session) flush() error {
+	if len(s.ahead) == 0 {
+		return nil
+	}
+	if s.delayed() {
+		if _, err := s.exchange(func(*pgconn.Batch) {}); err != nil {
+			return s.lose(err)
+		}
+		return nil
+	}
+	texts := make([]string, len(s.ahead))
+	for i, p := range s.ahead {
+		texts[i] = p.text
+	}
+	s.ahead = s.ahead[:0]
+	if err := s.command(context.Background(), strings.Join(texts, "; ")); err != nil {
+		return s.lose(err)
+	}
+	return nil
+}
+
+// delayed reports whether a statement waits that somebody takes for done.
+func (s *session) delayed() bool {
+	for _, p := range s.ahead {
+		if p.st != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// exchange sends what stands ahead, and what put adds, in one round trip. It gives the answers to
+// what put has added.
+func (s *session) exchange(put func(*pgconn.Batch)) (results []*pgconn.Result, err error) {
+	batch := &pgconn.Batch{}
+	for _, p := range s.ahead {
+		if p.st == nil {
+			batch.ExecParams(p.text, nil, nil, nil, nil)
+		} else {
+			batch.ExecPrepared(p.st.Name, p.values, p.formats, nil)
+		}
+	}
+	put(batch)
+	delayed := s.delayed()
+	sent := s.ahead
+	s.ahead = s.ahead[:0]
+	err = s.ask(func() (err error) {
+		results, err = s.pg.ExecBatch(context.Background(), batch).ReadAll() // ask bounds it
+		return err
+	})
+	if err != nil {
+		s.late = s.late || delayed
+		return nil, err
+	}
+	for i, p := range sent {
+		if n := results[i].CommandTag.RowsAffected(); p.st != nil && p.rows != store.AnyRows && n != p.rows {
+			s.late, p.st.wary = true, waryTimes
+			return nil, fmt.Errorf("a statement has changed %d rows, not %d", n, p.rows)
+		}
+	}
+	return results[len(sent):], nil
+}
