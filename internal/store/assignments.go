@@ -210,7 +210,7 @@ func (d *DirectoryTx) giveAssignment(p Person, a access.Assignment) error {
 	if err != nil {
 		return err
 	}
-	_, err = d.v.q.Exec(`insert into assignments (conn, person, grant_kind, scope, events, video, standing, not_before, until, by_rule, ceiling_scope, permit, sources, id, last_used_at)
+	_, err = d.v.q.Expect(1, `insert into assignments (conn, person, grant_kind, scope, events, video, standing, not_before, until, by_rule, ceiling_scope, permit, sources, id, last_used_at)
 		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, `+ceilingSQL+`, `+permitSQL+`, $11, $12, $13)`, append(args, ms(a.LastUsed))...)
 	return d.refused(a, err)
 }
@@ -253,7 +253,7 @@ type AssignmentUse struct {
 // is passed over.
 func (tx *Tx) TouchAssignments(used map[AssignmentUse]time.Time) error {
 	for use, when := range used {
-		_, err := tx.exec("store.TouchAssignments", `update assignments set last_used_at = $1
+		_, err := tx.expect("store.TouchAssignments", AnyRows, `update assignments set last_used_at = $1
 			where conn = (select key from connections where id = $2) and id = $3 and last_used_at < $1`, ms(when), string(use.Connection), string(use.Assignment))
 		if err != nil {
 			return err

@@ -132,7 +132,7 @@ func (tx *Tx) Seal(rows []AuditRow) error {
 			}
 			keys[r.Connection] = key
 		}
-		n, err := tx.exec(op, `update audit set seq = $1, prev = $2, hash = $3 where id = $4 and conn = $5 and seq is null`, r.Seq, r.Prev, r.Hash, r.ID, key)
+		n, err := tx.expect(op, 1, `update audit set seq = $1, prev = $2, hash = $3 where id = $4 and conn = $5 and seq is null`, r.Seq, r.Prev, r.Hash, r.ID, key)
 		if err != nil {
 			return err
 		}
@@ -145,7 +145,7 @@ func (tx *Tx) Seal(rows []AuditRow) error {
 		return err
 	}
 	for conn, r := range heads {
-		_, err := tx.exec(op, `insert into audit_heads (conn, seq, hash) values ($1, $2, $3) on conflict (conn) do update set seq = $2, hash = $3`, keys[conn], r.Seq, r.Hash)
+		_, err := tx.expect(op, 1, `insert into audit_heads (conn, seq, hash) values ($1, $2, $3) on conflict (conn) do update set seq = $2, hash = $3`, keys[conn], r.Seq, r.Hash)
 		if err != nil {
 			return err
 		}
@@ -153,7 +153,7 @@ func (tx *Tx) Seal(rows []AuditRow) error {
 	if len(rows) == 0 {
 		return nil
 	}
-	_, err := tx.exec(op, `update audit_sealed set id = $1`, rows[len(rows)-1].ID)
+	_, err := tx.expect(op, 1, `update audit_sealed set id = $1`, rows[len(rows)-1].ID)
 	return err
 }
 

@@ -37,7 +37,7 @@ func (tx *Tx) IndexAudit(after, upto int64, marks []AuditMark) error {
 			}
 			keys[m.Connection] = key
 		}
-		_, err := tx.exec(op, `insert into audit_index (conn, kind, subject, id) values ($1, $2, $3, $4) on conflict do nothing`, key, int64(m.Subject.Kind), m.Subject.ID, m.Row)
+		_, err := tx.expect(op, AnyRows, `insert into audit_index (conn, kind, subject, id) values ($1, $2, $3, $4) on conflict do nothing`, key, int64(m.Subject.Kind), m.Subject.ID, m.Row)
 		if err != nil {
 			return err
 		}

@@ -48,16 +48,25 @@ func (s *session) later(rows int64, query string, args []any) (int64, error) {
 		}
 		return result.CommandTag.RowsAffected(), nil
 	}
+	return rows, s.put(rows, query, args)
+}
+
+// put puts a statement ahead of the next.
+func (s *session) put(rows int64, query string, args []any) error {
+	st, err := s.prepare(query)
+	if err != nil {
+		return err
+	}
 	values, formats, err := s.bound(st, args)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	s.written++
 	s.ahead = append(s.ahead, piece{st: st, values: values, formats: formats, rows: rows})
 	if len(s.ahead) >= maxAhead {
-		return rows, s.flush()
+		return s.flush()
 	}
-	return rows, nil
+	return nil
 }
 
 func (s *session) bound(st *statement, args []any) (values [][]byte, formats []int16, err error) {
