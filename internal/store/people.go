@@ -251,8 +251,7 @@ func (d *DirectoryTx) InsertPerson(p *Person) error {
 	if err := d.putEmails(op, *p); err != nil {
 		return err
 	}
-	_, err = d.tx.expect(op, 1, `update connections set people = people + 1 where key = $1`, d.conn)
-	return err
+	return d.tx.tally(op, 1, `update connections set people = people + $1 where key = $2`, d.conn)
 }
 
 func assertedColumns(c *access.Certification) (asserted bool, level string, until int64) {
@@ -353,7 +352,7 @@ func (d *DirectoryTx) DeletePerson(p Person, now time.Time) error {
 	if err := d.forgetMarks(p.ID); err != nil {
 		return err
 	}
-	if _, err := d.tx.exec(op, `update connections set people = people - 1 where key = $1`, d.conn); err != nil {
+	if err := d.tx.tally(op, -1, `update connections set people = people + $1 where key = $2`, d.conn); err != nil {
 		return err
 	}
 	_, err = d.tx.exec(op, `insert into tombstones (conn, id, external_id, issuer, subject, deleted_at) values ($1, $2, $3, $4, $5, $6)`,

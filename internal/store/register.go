@@ -67,6 +67,13 @@ func (d *Directory) RegisteredOf(p access.PersonID) (Registered, error) {
 // Awaited finds the entry that waits for somebody of that userName, else of that e-mail
 // address; ok is false if there is none.
 func (d *Directory) Awaited(userName, email string) (e Registered, ok bool, err error) {
+	if d.dialect().Shared { // asking is dear there, and mostly nobody is awaited
+		var anybody bool
+		err := d.v.q.Steady(`select exists (select 1 from register where conn = $1 and person = '')`, d.conn).Scan(&anybody)
+		if err != nil || !anybody {
+			return Registered{}, false, d.v.failed(err, "store.Awaited")
+		}
+	}
 	e, err = d.scanRegistered(d.v.q.QueryRow(`select `+registerColumns+` from register r where r.conn = $1 and r.person = '' and r.who_key in ($2, $3)
 		order by r.who_key <> $2 limit 1`, d.conn, Fold(userName), Fold(email)))
 	if errors.Is(err, sql.ErrNoRows) {
@@ -89,6 +96,7 @@ func (d *Directory) Called(name string) ([]Person, error) {
 // PutRegistered keeps an entry: that of its name, or that of its person, is replaced.
 func (d *DirectoryTx) PutRegistered(e Registered) error {
 	const op = "store.PutRegistered"
+	d.v.q.Unsteady()
 	_, err := d.tx.exec(op, `delete from register where conn = $1 and person = $2 and person <> '' and who_key <> $3`, d.conn, string(e.Person), Fold(e.Who))
 	if err != nil {
 		return err

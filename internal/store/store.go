@@ -29,8 +29,11 @@ type Querier interface {
 	// An engine may say so before it has run: it runs ahead of the next that is read, or of the
 	// commit. If it fails then, or changes others, every fn of the commit runs again.
 	Expect(rows int64, query string, args ...any) (int64, error)
+	// Tally is Expect of an update of one row that adds $1 to something, and of which only that
+	// differs: an engine may add up what several fn add.
+	Tally(by int64, query string, args ...any) error
 	// Insert inserts one row and returns its key, the table's first column, which
-	// the database makes.
+	// the database makes. Keys rise within a connection. As with Expect, it may run later.
 	Insert(query string, args ...any) (key int64, err error)
 	// QueryRow is the first row, or sql.ErrNoRows when it is scanned.
 	QueryRow(query string, args ...any) Row
@@ -486,6 +489,11 @@ func (v *View) exec(op, query string, args ...any) (int64, error) {
 func (v *View) expect(op string, rows int64, query string, args ...any) (int64, error) {
 	n, err := v.q.Expect(rows, query, args...)
 	return n, v.failed(err, op)
+}
+
+// tally is described at Querier.Tally.
+func (v *View) tally(op string, by int64, query string, args ...any) error {
+	return v.failed(v.q.Tally(by, query, args...), op)
 }
 
 // each runs scan for every row.

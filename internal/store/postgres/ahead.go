@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -19,6 +20,9 @@ type piece struct {
 	values  [][]byte
 	formats []int16
 	rows    int64
+
+	sum int64  // of what counts, its first parameter
+	of  string // and what it counts
 }
 
 // At most so many pieces wait for a statement that is read.
@@ -67,6 +71,73 @@ func (s *session) put(rows int64, query string, args []any) error {
 		return s.flush()
 	}
 	return nil
+}
+
+// count is later for something that adds up.
+func (s *session) count(conn, by int64, query string, args []any) error {
+	if s.lost != nil {
+		return s.lost
+	}
+	of := fmt.Sprint(conn, query, args)
+	for i := len(s.ahead) - 1; i >= 0; i-- {
+		p := &s.ahead[i]
+		if p.of == of {
+			s.written++
+			p.sum += by
+			p.values[0] = strconv.AppendInt(nil, p.sum, 10)
+			return nil
+		}
+		if strings.HasPrefix(p.text, "savepoint ") {
+			break // whoever goes back to it takes back what came behind it, and no more
+		}
+	}
+	if err := s.put(1, query, append([]any{by}, args...)); err != nil {
+		return err
+	}
+	if n := len(s.ahead); n > 0 {
+		s.ahead[n-1].sum, s.ahead[n-1].of = by, of
+	}
+	return nil
+}
+
+// block is keys that nobody else is given.
+type block struct {
+	keys []int64
+	size int // of the next
+}
+
+// nextKey is a key for a row of a table, which the caller must insert; 0: let the database make it, as for
+// a row that may be the only one.
+func (s *session) nextKey(table string) (key int64, err error) {
+	if s.lost != nil {
+		return 0, s.lost
+	}
+	b := s.blocks[table]
+	if b == nil {
+		b = &block{size: s.following()}
+		s.blocks[table] = b
+		if b.size == 0 {
+			b.size = 1
+			return 0, nil
+		}
+		b.size++
+	}
+	if len(b.keys) == 0 {
+		result, err := s.run("select nextval('"+s.names.keys[table]+"') from generate_series(1, $1::int)", []any{int64(b.size)})
+		if err != nil {
+			return 0, err
+		}
+		for _, values := range result.Rows {
+			k, err := strconv.ParseInt(string(values[0]), 10, 64)
+			if err != nil {
+				return 0, fault.Wrap(fault.Internal, op, err)
+			}
+			b.keys = append(b.keys, k)
+		}
+		b.size = min(2*b.size, maxBatch)
+	}
+	key, b.keys = b.keys[0], b.keys[1:]
+	return key, nil
 }
 
 func (s *session) bound(st *statement, args []any) (values [][]byte, formats []int16, err error) {

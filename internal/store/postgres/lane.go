@@ -123,7 +123,11 @@ func (l *lane) transaction(r *request) {
 // run runs one request in the transaction that is open.
 func (l *lane) run(r *request) error {
 	r.recorded, r.refusal = len(l.s.recorded), nil
+	before := l.s.written
 	err := guard(r.fn, l.s)
+	if err != nil && l.s.lost == nil && l.s.written != before && l.s.delayed() {
+		_ = l.s.flush() // it may have believed what does not hold: the transaction is lost then
+	}
 	r.alone = r.alone || l.s.locks.alone
 	return err
 }
@@ -131,7 +135,7 @@ func (l *lane) run(r *request) error {
 // open begins the transaction of those who write in a connection ("" is the host).
 func (l *lane) open(conn access.ConnectionID) {
 	l.s.beginWrite()
-	l.s.lazy = true
+	l.s.lazy, l.s.following = true, l.following
 	l.s.enter(conn)
 }
 
@@ -160,6 +164,11 @@ func (l *lane) another(start time.Time) *request {
 	}
 	l.lines = append(l.lines, next)
 	return l.e.queue.next(next)
+}
+
+// following is how many wait for the same transaction, in the line that is served.
+func (l *lane) following() int {
+	return min(l.e.queue.length(l.lines[len(l.lines)-1]), maxBatch-len(l.batch))
 }
 
 func (l *lane) inARow(at *line) (n int) {
@@ -430,6 +439,7 @@ func (s *session) tryEnter(conn access.ConnectionID) (free bool, err error) {
 	}
 	err = querier{s, s.acting}.QueryRow("select pg_try_advisory_xact_lock(" + lockOf(conn) + ")").Scan(&free)
 	if free {
+		clear(s.blocks)
 		s.locks.entered[conn] = true
 	}
 	return free, err

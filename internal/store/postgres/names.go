@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"fmt"
 	"hash/fnv"
 	"regexp"
 	"strconv"
@@ -18,26 +19,28 @@ import (
 type names struct {
 	first map[string]string
 	last  map[string]string
-	texts sync.Map // inserts, with what they return
+	keys  map[string]string // by table, the sequence that its first column is from
+	texts sync.Map          // inserts, with what they return
+	keyed sync.Map          // inserts, with the key as their last parameter
 }
 
 const namesSQL = `select 't', c.relname, a.attname from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum = 1
 	where c.relnamespace = current_schema()::regnamespace and c.relkind = 'r'
 	union all select 'i', c.relname, a.attname from pg_index i join pg_class c on c.oid = i.indexrelid
 	join pg_attribute a on a.attrelid = c.oid and a.attnum = i.indnatts
-	where c.relnamespace = current_schema()::regnamespace and i.indisunique`
+	where c.relnamespace = current_schema()::regnamespace and i.indisunique
+	union all select 's', c.relname, pg_get_serial_sequence(quote_ident(c.relname), a.attname) from pg_class c
+	join pg_attribute a on a.attrelid = c.oid and a.attnum = 1 and a.attidentity <> ''
+	where c.relnamespace = current_schema()::regnamespace and c.relkind = 'r'`
 
 func readNames(ctx context.Context, pg *pgconn.PgConn) (*names, error) {
-	n := &names{first: map[string]string{}, last: map[string]string{}}
+	n := &names{first: map[string]string{}, last: map[string]string{}, keys: map[string]string{}}
 	results, err := pg.Exec(ctx, namesSQL).ReadAll()
 	if err != nil {
 		return nil, classify(err, n.lastColumn)
 	}
 	for _, values := range results[0].Rows {
-		of := n.last
-		if string(values[0]) == "t" {
-			of = n.first
-		}
+		of := map[string]map[string]string{"t": n.first, "i": n.last, "s": n.keys}[string(values[0])]
 		of[string(values[1])] = string(values[2])
 	}
 	return n, nil
@@ -59,6 +62,22 @@ func (n *names) returning(query string) (string, error) {
 	text := query + " returning " + n.first[table[1]]
 	n.texts.Store(query, text)
 	return text, nil
+}
+
+var oneRow = regexp.MustCompile(`(?is)^\s*insert into (\w+) \(([^()]*)\)\s*values \((.*)\)$`)
+
+// withKey is an insert of one row that takes its key as one more parameter; "": this one cannot.
+func (n *names) withKey(query string, params int) (text, table string) {
+	if known, ok := n.keyed.Load(query); ok {
+		found := known.([2]string)
+		return found[0], found[1]
+	}
+	if parts := oneRow.FindStringSubmatch(query); parts != nil && n.keys[parts[1]] != "" {
+		table = parts[1]
+		text = fmt.Sprintf("insert into %s (%s, %s) values ($%d, %s)", table, n.first[table], parts[2], params+1, parts[3])
+	}
+	n.keyed.Store(query, [2]string{text, table})
+	return text, table
 }
 
 // Advisory locks are pairs of integers: the first is ours.

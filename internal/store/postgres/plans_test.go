@@ -146,6 +146,11 @@ func (q explainer) Expect(rows int64, query string, args ...any) (int64, error) 
 	return q.Querier.Expect(rows, query, args...)
 }
 
+func (q explainer) Tally(by int64, query string, args ...any) error {
+	q.look(query, append([]any{by}, args...))
+	return q.Querier.Tally(by, query, args...)
+}
+
 func (q explainer) Steady(query string, args ...any) store.Row {
 	q.look(query, args)
 	return q.Querier.Steady(query, args...)

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"strconv"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -76,8 +77,28 @@ func (q querier) Expect(rows int64, query string, args ...any) (int64, error) {
 	return q.s.later(rows, query, args)
 }
 
+// Tally implements store.Querier.
+func (q querier) Tally(by int64, query string, args ...any) error {
+	if !q.s.lazy {
+		_, err := q.Exec(query, append([]any{by}, args...)...)
+		return err
+	}
+	q.s.act(q.conn)
+	return q.s.count(q.conn, by, query, args)
+}
+
 // Insert implements store.Querier.
 func (q querier) Insert(query string, args ...any) (key int64, err error) {
+	if text, table := q.s.names.withKey(query, len(args)); q.s.lazy && text != "" {
+		key, err := q.s.nextKey(table)
+		if err != nil {
+			return 0, err
+		}
+		if key != 0 {
+			q.s.act(q.conn)
+			return key, q.s.put(1, text, append(slices.Clone(args), key))
+		}
+	}
 	returning, err := q.s.names.returning(query)
 	if err != nil {
 		return 0, err

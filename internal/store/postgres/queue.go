@@ -136,6 +136,13 @@ func (q *queue) next(l *line) *request {
 	return nil
 }
 
+// length is how many are in a line.
+func (q *queue) length(l *line) int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(l.requests)
+}
+
 // giveBack lets others serve lines.
 func (q *queue) giveBack(lines ...*line) {
 	q.mu.Lock()

@@ -33,19 +33,21 @@ type session struct {
 	patience time.Duration
 
 	// Of the transaction that is under way:
-	lost     error // why nothing can be done in it any more
-	cause    error // what the server said then
-	careful  bool
-	lazy     bool // what is expected may be sent later
-	late     bool // what was sent later has failed, or others that were sent with it
-	written  int64
-	locks    locks
-	acting   int64 // whose rows there are: a connection's, everybody or nobody
-	recorded []store.Recorded
-	saved    []savepoint
-	watch    *watch
-	before   int64                     // written, as it began
-	steady   map[string]*pgconn.Result // what nobody else changes meanwhile, by what was asked
+	lost      error // why nothing can be done in it any more
+	cause     error // what the server said then
+	careful   bool
+	lazy      bool // what is expected may be sent later
+	late      bool // what was sent later has failed, or others that were sent with it
+	written   int64
+	before    int64 // written, as it began
+	locks     locks
+	acting    int64 // whose rows there are: a connection's, everybody or nobody
+	recorded  []store.Recorded
+	saved     []savepoint
+	watch     *watch
+	blocks    map[string]*block         // of keys that are free, by table
+	following func() int                // how many requests wait for their turn in this transaction
+	steady    map[string]*pgconn.Result // what nobody else changes meanwhile, by what was asked
 }
 
 // locks are what a transaction holds until it ends, or goes back to a savepoint before.
@@ -77,7 +79,10 @@ const maxStatements = 1024
 var harmless = regexp.MustCompile(`(?i)^\s*(select|explain|show)\b`)
 
 func newSession(pg *pgconn.PgConn, n *names, writer bool) *session {
-	return &session{pg: pg, names: n, stmts: map[string]*statement{}, writer: writer, watch: &watch{}, steady: map[string]*pgconn.Result{}}
+	return &session{
+		pg: pg, names: n, stmts: map[string]*statement{}, writer: writer, watch: &watch{},
+		steady: map[string]*pgconn.Result{}, blocks: map[string]*block{},
+	}
 }
 
 // begin forgets the last transaction; open is what begins the next, with its first statement.
@@ -88,6 +93,7 @@ func (s *session) begin(open string) {
 	s.acting = nobody
 	s.watch, s.before = &watch{}, s.written
 	clear(s.steady)
+	clear(s.blocks)
 }
 
 // beginWrite begins a transaction among others that write.
@@ -250,6 +256,7 @@ func (s *session) savepoint(query string) (done bool, err error) {
 
 // enter waits for a connection's lock, at the beginning of the next statement.
 func (s *session) enter(conn access.ConnectionID) {
+	clear(s.blocks) // keys rise within a connection: those are free since before nobody else wrote there
 	s.locks.entered[conn] = true
 	s.first("select pg_advisory_xact_lock(" + lockOf(conn) + ")")
 }

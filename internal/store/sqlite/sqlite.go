@@ -130,6 +130,12 @@ func (q querier) Expect(_ int64, query string, args ...any) (int64, error) {
 	return q.Exec(query, args...)
 }
 
+// Tally implements store.Querier.
+func (q querier) Tally(by int64, query string, args ...any) error {
+	_, err := q.Exec(query, append([]any{by}, args...)...)
+	return err
+}
+
 // Alone implements store.Querier: there is one writer.
 func (querier) Alone() error { return nil }
 

@@ -176,6 +176,13 @@ func (q faultyQuerier) Expect(rows int64, query string, args ...any) (int64, err
 	return q.Querier.Expect(rows, query, args...)
 }
 
+func (q faultyQuerier) Tally(by int64, query string, args ...any) error {
+	if q.e.fails() {
+		return errInjected
+	}
+	return q.Querier.Tally(by, query, args...)
+}
+
 func (q faultyQuerier) Steady(query string, args ...any) store.Row {
 	if q.e.fails() {
 		return failedRow{errInjected}
