@@ -161,16 +161,16 @@ func BenchmarkHotGroup(b *testing.B) {
 		s, w := watched(b, migrated(b), 4, maxBatchTime)
 		populated(b, s, someConn)
 		fill(b, s, people)
-		g := hotGroup(b, s)
+		g, keys := hotGroup(b, s), keysOf(b, s, people)
 		cost(b, w, func() {
-			from(b, 64, func(i int64) error { return join(b.Context(), s, g, store.PersonKey(1+i%people)) })
+			from(b, 64, func(i int64) error { return join(b.Context(), s, g, keys[i%people]) })
 		})
 	})
 	b.Run("naive", func(b *testing.B) {
 		url := migrated(b)
 		s := populated(b, node(b, url), someConn)
 		fill(b, s, people)
-		g := hotGroup(b, s)
+		g, keys := hotGroup(b, s), keysOf(b, s, people)
 		pool, err := pgxpool.New(b.Context(), url+" pool_max_conns=64")
 		if err != nil {
 			b.Fatal(err)
@@ -178,7 +178,7 @@ func BenchmarkHotGroup(b *testing.B) {
 		defer pool.Close()
 		cost(b, &wire{}, func() {
 			from(b, 64, func(i int64) error {
-				return pgx.BeginFunc(b.Context(), pool, func(tx pgx.Tx) error { return naive(b.Context(), tx, g.Key, 1+i%people) })
+				return pgx.BeginFunc(b.Context(), pool, func(tx pgx.Tx) error { return naive(b.Context(), tx, g.Key, int64(keys[i%people])) })
 			})
 		})
 	})

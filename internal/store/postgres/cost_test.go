@@ -5,9 +5,12 @@ package postgres
 import (
 	"context"
 	"encoding/binary"
+	"fmt"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -16,9 +19,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
+	"github.com/drawbridge-id/drawbridge/internal/fault"
 	"github.com/drawbridge-id/drawbridge/internal/store"
 )
 
@@ -99,9 +104,10 @@ func watched(t testing.TB, url string, lanes int, batchTime time.Duration) (*sto
 func queued(t *testing.T, s *store.Store, conn access.ConnectionID, callers int, fn func(i int64) error) {
 	t.Helper()
 	var wg sync.WaitGroup
+	var once sync.Once // it may run again
 	in, out := make(chan struct{}), make(chan struct{})
 	wg.Go(func() {
-		err := s.UpdateFor(t.Context(), conn, func(*store.Tx) error { close(in); <-out; return nil })
+		err := s.UpdateFor(t.Context(), conn, func(*store.Tx) error { once.Do(func() { close(in) }); <-out; return nil })
 		if err != nil {
 			t.Error(err)
 		}
@@ -184,5 +190,119 @@ func TestInsertsTakeFewRoundTrips(t *testing.T) {
 	}
 	if n := people(t, s); n != callers+2 {
 		t.Errorf("there are %d people", n)
+	}
+}
+
+// What was sent later and fails is said to whom it belongs to, as if it had been asked at once; what
+// others of the same commit do is done.
+func TestWhatIsSentLaterFailsForItsOwner(t *testing.T) {
+	s, _ := watched(t, migrated(t), 1, time.Minute)
+	populated(t, s, someConn)
+	fill(t, s, 30)
+	g := hotGroup(t, s)
+	keys := keysOf(t, s, 30)
+	if added, err := joined(t, s, g, keys[0]); err != nil || len(added) != 1 {
+		t.Fatalf("the first member: %v (%v)", added, err)
+	}
+	queued(t, s, someConn, 40, func(i int64) error {
+		switch i % 4 {
+		case 0:
+			return insert(t.Context(), s, someConn, somePerson(1000+i))
+		case 1:
+			p := somePerson(1000 + i)
+			p.UserName = somePerson(3).UserName
+			if err := insert(t.Context(), s, someConn, p); !fault.Is(err, fault.Conflict) || fault.ReasonOf(err) != "user_name" {
+				return fmt.Errorf("a name that somebody has: %w", err)
+			}
+		case 2:
+			if added, err := joined(t, s, g, keys[0]); err != nil || len(added) != 0 {
+				return fmt.Errorf("a member joins again: %v (%w)", added, err)
+			}
+		case 3:
+			if added, err := joined(t, s, g, keys[1+i/4]); err != nil || len(added) != 1 {
+				return fmt.Errorf("somebody joins: %v (%w)", added, err)
+			}
+		}
+		return nil
+	})
+	if n := people(t, s); n != 40 {
+		t.Errorf("there are %d people", n)
+	}
+	err := s.View(t.Context(), func(v *store.View) error {
+		d, err := v.In(someConn)
+		if err != nil {
+			return err
+		}
+		now, err := d.Group(g.ID)
+		if now.MemberCount != 11 || now.Version != 12 {
+			t.Errorf("the group has %d members, at version %d", now.MemberCount, now.Version)
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+func joined(t *testing.T, s *store.Store, g store.Group, key store.PersonKey) (added []store.PersonKey, err error) {
+	t.Helper()
+	err = s.UpdateFor(t.Context(), someConn, func(tx *store.Tx) error {
+		g := g
+		d, err := tx.In(someConn)
+		if err == nil {
+			added, err = d.AddMembers(&g, []store.PersonKey{key}, someDay)
+		}
+		return err
+	})
+	return added, err
+}
+
+func keysOf(t testing.TB, s *store.Store, people int) (keys []store.PersonKey) {
+	t.Helper()
+	ids := make([]access.PersonID, people)
+	for i := range ids {
+		ids[i] = somePerson(int64(i)).ID
+	}
+	err := s.View(t.Context(), func(v *store.View) error {
+		d, err := v.In(someConn)
+		if err != nil {
+			return err
+		}
+		found, err := d.Keys(ids)
+		keys = slices.Sorted(maps.Values(found))
+		return err
+	})
+	if err != nil || len(keys) != people {
+		t.Fatalf("%d keys of %d people (%v)", len(keys), people, err)
+	}
+	return keys
+}
+
+// Whoever reads on from a key misses nobody who is inserted later: keys rise within a connection,
+// whichever lanes write in it.
+func TestKeysRiseWithinAConnection(t *testing.T) {
+	url := migrated(t)
+	ids := []access.ConnectionID{"c0", "c1", "c2"}
+	one, other := populated(t, node(t, url), ids...), node(t, url)
+	var wg sync.WaitGroup
+	for i := range int64(240) {
+		wg.Go(func() {
+			s := []*store.Store{one, other}[i%2]
+			if err := insert(t.Context(), s, ids[i%3], somePerson(i)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	conn, err := pgx.Connect(t.Context(), strings.Replace(url, "user=drawbridge", "user=postgres", 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.WithoutCancel(t.Context()))
+	var people, fell int
+	err = conn.QueryRow(t.Context(), `select count(*), count(*) filter (where key < before) from (
+		select p.key, lag(p.key) over (partition by p.conn order by a.id) as before from audit a join people p on p.id = a.person and p.conn = a.conn) k`).Scan(&people, &fell)
+	if err != nil || people != 240 || fell != 0 {
+		t.Errorf("of %d people, %d have a lower key than one inserted before (%v)", people, fell, err)
 	}
 }
