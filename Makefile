@@ -8,7 +8,7 @@ AXE_DIR := testdata/axe
 ORACLES_DIR := testdata/scim-oracles
 FUZZINPUTS ?= 2000
 
-.PHONY: demo build test unit race lint fuzz lanes browser conformance openid-client samples scim-oracles interop planted crash crash-whole bench setup-browser setup-axe setup-node setup-oracles setup-samples setup-nginx setup-postgres postgres setup-redis redis torture torture-short clean
+.PHONY: demo build test unit race lint fuzz lanes browser conformance openid-client samples scim-oracles interop planted crash crash-whole bench bench-nodes setup-browser setup-axe setup-node setup-oracles setup-samples setup-nginx setup-postgres postgres setup-redis redis torture torture-short clean
 
 demo:
 	$(GO) run ./cmd/drawbridge demo
@@ -99,6 +99,10 @@ crash-whole: setup-postgres setup-redis
 
 bench:
 	sh .ci/bench
+
+# Nodes on PostgreSQL and Redis of its own; BENCH_SMALL=1 is a small run that shows it works.
+bench-nodes: setup-postgres setup-redis
+	@sh .ci/bench-nodes
 
 setup-browser:
 	@sh .ci/setup chromium chromium

@@ -18,6 +18,7 @@ import (
 // bridge is a demo that this program started.
 type bridge struct {
 	program, dir string
+	engines      []string // flags that say where the demo keeps its state, if not in its folder
 	cmd          *exec.Cmd
 	firstStart   time.Duration
 	demo         demo
@@ -40,12 +41,12 @@ type demo struct {
 	} `json:"clients"`
 }
 
-func start(ctx context.Context, program string) (*bridge, error) {
+func start(ctx context.Context, program string, engines ...string) (*bridge, error) {
 	dir, err := os.MkdirTemp("", "bridgebench-")
 	if err != nil {
 		return nil, err
 	}
-	b := &bridge{program: program, dir: dir}
+	b := &bridge{program: program, dir: dir, engines: engines}
 	b.firstStart, err = b.launch(ctx)
 	if err != nil {
 		b.stop()
@@ -56,7 +57,7 @@ func start(ctx context.Context, program string) (*bridge, error) {
 
 // launch starts the program and waits for its first line.
 func (b *bridge) launch(ctx context.Context) (time.Duration, error) {
-	b.cmd = exec.CommandContext(ctx, b.program, "demo", "--json", "--listen", "127.0.0.1:0", "--data", b.dir)
+	b.cmd = exec.CommandContext(ctx, b.program, append([]string{"demo", "--json", "--listen", "127.0.0.1:0", "--data", b.dir}, b.engines...)...)
 	b.cmd.Stderr = nil
 	out, err := b.cmd.StdoutPipe()
 	if err != nil {

@@ -32,6 +32,10 @@ func main() {
 	flag.DurationVar(&s.perRun, "per-run", 5*time.Second, "how long each load lasts")
 	flag.IntVar(&s.conns, "connections", 16, "connections of each load")
 	flag.StringVar(&s.only, "only", "", "these steps beside provisioning, of yardstick, read, members, lookups, fairness, codes, sessions, leavers, restart; all if empty")
+	var n deployment
+	flag.StringVar(&n.postgres, "nodes", "", "measure nodes on this PostgreSQL instead, with {} for the name of a database")
+	flag.StringVar(&n.redis, "redis", "", "address of the nodes' Redis")
+	flag.StringVar(&n.folder, "folder", "", "folder of the nodes")
 	nothing := flag.Bool("serve-nothing", false, "be the server that the step yardstick measures")
 	flag.Parse()
 	if *nothing {
@@ -42,7 +46,11 @@ func main() {
 	defer stop()
 	ctx, cancel := context.WithTimeout(ctx, 15*time.Minute)
 	defer cancel()
-	if err := measure(ctx, *program, s); err != nil {
+	run := func() error { return measure(ctx, *program, s) }
+	if n.program = *program; n.postgres != "" {
+		run = func() error { return n.measure(ctx) }
+	}
+	if err := run(); err != nil {
 		fmt.Fprintln(os.Stderr, "bridgebench:", err)
 		os.Exit(1)
 	}

@@ -91,21 +91,50 @@ func sessions(ctx context.Context, b *bridge, s size, t *table) error {
 	if err != nil {
 		return err
 	}
+	r, minted, err := b.refresh(ctx, s)
+	if err != nil {
+		return err
+	}
+	t.add("refresh, ES256, access and ID token, durable rotation", r)
+	r, err = b.load(ctx, host, s.conns, time.Minute, int64(len(minted)), func(w *wire, n int64) error { return b.introspect(w, minted[n]) })
+	if err != nil {
+		return err
+	}
+	t.add("introspection of distinct tokens", r)
+	r, err = b.load(ctx, host, s.conns, s.perRun, anyCount, func(w *wire, n int64) error { return b.introspect(w, minted[n%100]) })
+	if err != nil {
+		return err
+	}
+	t.add("introspection of repeated tokens", r)
+	r, err = b.load(ctx, host, s.conns, s.perRun, anyCount, func(w *wire, n int64) error {
+		status, answer, err := w.do("GET", "/oauth2/userinfo", "Bearer "+minted[len(minted)-1-int(n%100)], "", "")
+		return expect(200, status, answer, err)
+	})
+	if err != nil {
+		return err
+	}
+	t.add("userinfo", r)
+	return nil
+}
+
+// refresh rotates one family a connection for as long as a load lasts; minted are the access tokens of it.
+func (b *bridge) refresh(ctx context.Context, s size) (r result, minted []string, err error) {
+	host, err := b.host()
+	if err != nil {
+		return r, nil, err
+	}
 	families := make([]string, s.conns)
+	free := make(chan int, len(families))
 	for i := range families {
 		tokens, err := b.relyingParty().SignIn(ctx, b.demo.Connections[0].People[0])
 		if err != nil {
-			return err
+			return r, nil, err
 		}
 		families[i] = tokens.RefreshToken
-	}
-	free := make(chan int, len(families))
-	for i := range families {
 		free <- i
 	}
 	var mu sync.Mutex
-	var minted []string
-	r, err := b.load(ctx, host, s.conns, s.perRun, anyCount, func(w *wire, _ int64) error {
+	r, err = b.load(ctx, host, s.conns, s.perRun, anyCount, func(w *wire, _ int64) error {
 		i := <-free
 		defer func() { free <- i }()
 		status, answer, err := w.do("POST", "/oauth2/token", "", formType, "grant_type=refresh_token&refresh_token="+families[i]+b.clientAuth())
@@ -121,37 +150,17 @@ func sessions(ctx context.Context, b *bridge, s size, t *table) error {
 		minted = append(minted, access)
 		return err
 	})
-	if err != nil {
+	return r, minted, err
+}
+
+// introspect asks about a token that is alive.
+func (b *bridge) introspect(w *wire, token string) error {
+	status, answer, err := w.do("POST", "/oauth2/introspect", "", formType, "token="+token+b.clientAuth())
+	if err := expect(200, status, answer, err); err != nil {
 		return err
 	}
-	t.add("refresh, ES256, access and ID token, durable rotation", r)
-	introspect := func(w *wire, token string) error {
-		status, answer, err := w.do("POST", "/oauth2/introspect", "", formType, "token="+token+b.clientAuth())
-		if err := expect(200, status, answer, err); err != nil {
-			return err
-		}
-		if !bytes.HasPrefix(answer, []byte(`{"active":true`)) {
-			return fmt.Errorf("a live token is %.300s", answer)
-		}
-		return nil
+	if !bytes.HasPrefix(answer, []byte(`{"active":true`)) {
+		return fmt.Errorf("a live token is %.300s", answer)
 	}
-	r, err = b.load(ctx, host, s.conns, time.Minute, int64(len(minted)), func(w *wire, n int64) error { return introspect(w, minted[n]) })
-	if err != nil {
-		return err
-	}
-	t.add("introspection of distinct tokens", r)
-	r, err = b.load(ctx, host, s.conns, s.perRun, anyCount, func(w *wire, n int64) error { return introspect(w, minted[n%100]) })
-	if err != nil {
-		return err
-	}
-	t.add("introspection of repeated tokens", r)
-	r, err = b.load(ctx, host, s.conns, s.perRun, anyCount, func(w *wire, n int64) error {
-		status, answer, err := w.do("GET", "/oauth2/userinfo", "Bearer "+minted[len(minted)-1-int(n%100)], "", "")
-		return expect(200, status, answer, err)
-	})
-	if err != nil {
-		return err
-	}
-	t.add("userinfo", r)
 	return nil
 }

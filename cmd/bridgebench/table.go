@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"os"
@@ -11,7 +12,10 @@ import (
 )
 
 // table is what is printed at the end: one row a measurement.
-type table struct{ rows [][]string }
+type table struct {
+	rows    [][]string
+	engines string // what a node stands on, if not on SQLite alone
+}
 
 func (t *table) add(what string, r result) {
 	t.rows = append(t.rows, []string{what, fmt.Sprintf("%.0f/s", r.rate()), short(r.p50), short(r.p99), short(r.cpu / time.Duration(r.ops))})
@@ -25,6 +29,11 @@ func (t *table) say(what, value string) {
 	fmt.Fprintf(os.Stderr, "%-60s %s\n", what, value)
 }
 
+func (t *table) row(what, value, p50, p99 string) {
+	t.rows = append(t.rows, []string{what, value, p50, p99, ""})
+	fmt.Fprintf(os.Stderr, "%-60s %s  p50 %s  p99 %s\n", what, value, p50, p99)
+}
+
 func short(d time.Duration) string {
 	switch {
 	case d < time.Millisecond:
@@ -36,8 +45,8 @@ func short(d time.Duration) string {
 }
 
 func (t *table) print(w io.Writer) {
-	fmt.Fprintf(w, "%d cores, %s RAM, %s, %s/%s, SQLite with synchronous=FULL; load and bridge share the cores.\n\n",
-		runtime.NumCPU(), memory(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	fmt.Fprintf(w, "%d cores, %s RAM, %s, %s/%s, %s; load and bridge share the cores.\n\n",
+		runtime.NumCPU(), memory(), runtime.Version(), runtime.GOOS, runtime.GOARCH, cmp.Or(t.engines, "SQLite with synchronous=FULL"))
 	tw := tabwriter.NewWriter(w, 0, 4, 1, ' ', 0)
 	fmt.Fprintln(tw, "| what\t| rate or value\t| p50\t| p99\t| bridge CPU each\t|")
 	fmt.Fprintln(tw, "|---\t|---\t|---\t|---\t|---\t|")
