@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -51,9 +53,15 @@ func (d *deployment) measure(ctx context.Context) error {
 		return err
 	}
 	t := &table{engines: d.versions(ctx)}
-	for _, part := range []func(context.Context, *table) error{d.oneNode, d.embedded, d.leavers, d.manyConnections} {
-		if err := part(ctx, t); err != nil {
-			return err
+	for _, part := range []struct {
+		name string
+		run  func(context.Context, *table) error
+	}{{"node", d.oneNode}, {"embedded", d.embedded}, {"leavers", d.leavers}, {"connections", d.manyConnections}} {
+		if only := os.Getenv("BENCH_PARTS"); only != "" && !slices.Contains(strings.Split(only, ","), part.name) {
+			continue
+		}
+		if err := part.run(ctx, t); err != nil {
+			return fmt.Errorf("%s: %w", part.name, err)
 		}
 	}
 	t.print(os.Stdout)
