@@ -58,7 +58,7 @@ func start(ctx context.Context, program string, engines ...string) (*bridge, err
 // launch starts the program and waits for its first line.
 func (b *bridge) launch(ctx context.Context) (time.Duration, error) {
 	b.cmd = exec.CommandContext(ctx, b.program, append([]string{"demo", "--json", "--listen", "127.0.0.1:0", "--data", b.dir}, b.engines...)...)
-	b.cmd.Stderr = nil
+	b.cmd.Stderr = os.Stderr // what it has to say explains what a load was answered
 	out, err := b.cmd.StdoutPipe()
 	if err != nil {
 		return 0, err

@@ -3,7 +3,9 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"sync"
 	"time"
@@ -23,6 +25,19 @@ const browsers = 200
 func (b *bridge) relyingParty() *oidctest.Client {
 	c := b.demo.Clients[0]
 	return &oidctest.Client{Issuer: b.demo.Issuer, ClientID: c.ClientID, ClientSecret: secret.New(c.ClientSecret), RedirectURI: c.RedirectURI}
+}
+
+// signIn signs a person in, in a browser of their own, and comes again for half a minute if
+// the page says that it cannot be done now.
+func (b *bridge) signIn(ctx context.Context, person string) (t oidctest.Tokens, err error) {
+	for end := time.Now().Add(30 * time.Second); ; time.Sleep(time.Second) {
+		t, err = b.relyingParty().SignIn(ctx, person)
+		var stopped *oidctest.Stopped
+		busy := errors.As(err, &stopped) && stopped.Status == http.StatusServiceUnavailable
+		if !busy || ctx.Err() != nil || time.Now().After(end) {
+			return t, err
+		}
+	}
 }
 
 func (b *bridge) clientAuth() string {
@@ -126,7 +141,7 @@ func (b *bridge) refresh(ctx context.Context, s size) (r result, minted []string
 	families := make([]string, s.conns)
 	free := make(chan int, len(families))
 	for i := range families {
-		tokens, err := b.relyingParty().SignIn(ctx, b.demo.Connections[0].People[0])
+		tokens, err := b.signIn(ctx, b.demo.Connections[0].People[0])
 		if err != nil {
 			return r, nil, err
 		}

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -23,7 +25,13 @@ const (
 // people are the ids that provision made, for the steps after it.
 var people []string
 
+// errBusy is an answer that asks for patience: 429, or a 503 because too many wait.
+var errBusy = errors.New("the bridge is busy")
+
 func expect(want, got int, answer []byte, err error) error {
+	if err == nil && (got == http.StatusTooManyRequests || got == http.StatusServiceUnavailable) {
+		return fmt.Errorf("%w: %d %.300s", errBusy, got, answer)
+	}
 	if err == nil && got != want {
 		err = fmt.Errorf("answered %d, want %d: %.300s", got, want, answer)
 	}

@@ -123,16 +123,20 @@ func (w *wire) chunks() ([]byte, error) {
 type result struct {
 	ops      int64
 	took     time.Duration
+	refused  int64         // told to come again later, which is not in the times
 	cpu      time.Duration // of the bridge's process, all of them together
 	p50, p99 time.Duration
 }
 
 func (r result) rate() float64 { return float64(r.ops) / r.took.Seconds() }
 
+// patience is how long a load waits when it is told to come again.
+const patience = 100 * time.Millisecond
+
 // load runs op on conns connections until the time or the count is over: op gets
-// its connection and a number that no other call gets.
+// its connection and a number that no other call gets, but itself if it is told to come again.
 func (b *bridge) load(ctx context.Context, host string, conns int, d time.Duration, most int64, op func(w *wire, n int64) error) (result, error) {
-	var next atomic.Int64
+	var next, refused atomic.Int64
 	var mu sync.Mutex // guards times and failed
 	var times []time.Duration
 	var failed error
@@ -149,7 +153,7 @@ func (b *bridge) load(ctx context.Context, host string, conns int, d time.Durati
 		}
 		wg.Go(func() {
 			defer w.c.Close()
-			mine, err := run(ctx, w, started.Add(d), most, &next, op)
+			mine, err := run(ctx, w, started.Add(d), most, &next, &refused, op)
 			mu.Lock()
 			defer mu.Unlock()
 			times = append(times, mine...)
@@ -157,9 +161,12 @@ func (b *bridge) load(ctx context.Context, host string, conns int, d time.Durati
 		})
 	}
 	wg.Wait()
-	r := result{ops: int64(len(times)), took: time.Since(started)}
-	if failed != nil || len(times) == 0 {
-		return r, errors.Join(failed, ctx.Err())
+	r := result{ops: int64(len(times)), took: time.Since(started), refused: refused.Load()}
+	if len(times) == 0 {
+		failed = errors.Join(failed, fmt.Errorf("nothing was answered within %s, and %d times it was told to come again", d, r.refused))
+	}
+	if err := errors.Join(failed, ctx.Err()); err != nil {
+		return r, err
 	}
 	after, err := b.cpu()
 	if err != nil {
@@ -171,20 +178,30 @@ func (b *bridge) load(ctx context.Context, host string, conns int, d time.Durati
 	return r, nil
 }
 
-func run(ctx context.Context, w *wire, until time.Time, most int64, next *atomic.Int64, op func(*wire, int64) error) ([]time.Duration, error) {
+func run(ctx context.Context, w *wire, until time.Time, most int64, next, refused *atomic.Int64, op func(*wire, int64) error) ([]time.Duration, error) {
 	var times []time.Duration
-	for {
-		begin := time.Now()
-		if begin.After(until) || ctx.Err() != nil {
-			return times, nil
-		}
+	over := func() bool { return time.Now().After(until) || ctx.Err() != nil }
+	for !over() {
 		n := next.Add(1) - 1
 		if n >= most {
-			return times, nil
+			break
 		}
-		if err := op(w, n); err != nil {
+		begin := time.Now()
+		err := op(w, n)
+		for errors.Is(err, errBusy) && !over() {
+			refused.Add(1)
+			time.Sleep(patience)
+			begin = time.Now()
+			err = op(w, n)
+		}
+		switch {
+		case errors.Is(err, errBusy):
+			refused.Add(1)
+			return times, nil
+		case err != nil:
 			return times, err
 		}
 		times = append(times, time.Since(begin))
 	}
+	return times, nil
 }
