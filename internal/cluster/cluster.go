@@ -59,7 +59,8 @@ type Node struct {
 
 	lease    atomic.Pointer[lease.Lease] // changed under mu
 	draining atomic.Bool
-	mu       sync.Mutex // guards what follows
+	hears    atomic.Pointer[string] // the incarnation of the feed, as far as it is known
+	mu       sync.Mutex             // guards what follows
 	left     bool
 	seen     lease.Sightings
 	waiting  map[string]*waiter // whoever waits for nodes to know, by name
@@ -78,7 +79,8 @@ const (
 
 // Join registers a node, reads the directory and begins to follow it. From then on the store believes
 // what it remembers while the node's lease lasts, and its commits wait for other nodes.
-// fault.Conflict with store.ReasonNodeAlone if another node is there and may not be.
+// fault.Conflict with store.ReasonNodeAlone if another node is there and may not be, and with
+// store.ReasonNodeApart if one is there whose feed is another.
 func Join(ctx context.Context, c Config) (*Node, error) {
 	n := &Node{cfg: c, id: credential.NewID("node"), started: c.Clocks().Wall, now: c.Clocks, out: make(chan hot.Entry, queued), again: make(chan struct{}, 1),
 		waiting: map[string]*waiter{}}
@@ -86,6 +88,7 @@ func Join(ctx context.Context, c Config) (*Node, error) {
 	if n.cfg.Observe == nil {
 		n.cfg.Observe = func(string, error) {}
 	}
+	n.hearing("")
 	if err := n.register(ctx); err != nil {
 		return nil, err
 	}
@@ -104,25 +107,43 @@ func Join(ctx context.Context, c Config) (*Node, error) {
 	return n, nil
 }
 
-// register waits a little for a node that was here before and may not be beside this one: it
-// may just have been stopped.
+// register waits a little for a node that was here before and may not be beside this one: it may
+// just have been stopped, or not have found out yet that the feed has begun anew.
 func (n *Node) register(ctx context.Context) error {
-	err := n.cfg.Store.Register(ctx, n.row())
-	for began := n.now().Mono; fault.ReasonOf(err) == store.ReasonNodeAlone && n.now().Mono-began < store.GoneAfter+time.Second; {
-		if !pause(ctx, lease.Every) {
+	for began := n.now().Mono; ; {
+		n.look(ctx)
+		err := n.cfg.Store.Register(ctx, n.row())
+		reason := fault.ReasonOf(err)
+		waits := reason == store.ReasonNodeAlone || reason == store.ReasonNodeApart
+		if !waits || n.now().Mono-began >= store.GoneAfter+time.Second || !pause(ctx, lease.Every) {
 			return err
 		}
-		err = n.cfg.Store.Register(ctx, n.row())
 	}
-	return err
 }
+
+// look finds out which feed it is that this node hears. If that is not to be known now, nobody is
+// asked whether theirs is another.
+func (n *Node) look(ctx context.Context) {
+	if n.cfg.Feed == nil {
+		return
+	}
+	bounded, cancel := context.WithTimeout(ctx, listenTime)
+	defer cancel()
+	at, err := n.cfg.Feed.End(bounded)
+	if err != nil {
+		n.cfg.Observe("cluster.listen", err)
+	}
+	n.hearing(at.Incarnation)
+}
+
+func (n *Node) hearing(incarnation string) { n.hears.Store(&incarnation) }
 
 // row is how the node stands now.
 func (n *Node) row() store.Node {
 	n.mu.Lock()
 	last := n.last
 	n.mu.Unlock()
-	return store.Node{ID: n.id, Name: n.cfg.Name, Version: n.cfg.Version, Alone: n.cfg.Alone, Started: n.started, Draining: n.draining.Load(),
+	return store.Node{ID: n.id, Name: n.cfg.Name, Version: n.cfg.Version, Alone: n.cfg.Alone, Started: n.started, Draining: n.draining.Load(), Hot: *n.hears.Load(),
 		Applied: last.Last, Lag: last.Lag, Lease: n.lease.Load().Left(n.now())}
 }
 

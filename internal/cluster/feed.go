@@ -92,7 +92,11 @@ func (n *Node) listens(ctx context.Context) {
 	failing := false
 	for ctx.Err() == nil {
 		next, err := n.listen(ctx, at)
-		at = next
+		if at = next; err != nil {
+			n.hearing("")
+		} else if at.Incarnation != "" {
+			n.hearing(at.Incarnation)
+		}
 		if err != nil && !failing && ctx.Err() == nil {
 			n.cfg.Observe("cluster.listen", err)
 		}

@@ -47,7 +47,9 @@ func (n *Node) poll(ctx context.Context) error {
 	owed := n.takeOwed()
 	known, err := n.cfg.Store.Beat(ctx, n.row())
 	if err == nil && !known { // it was away for so long that it was forgotten
-		err = n.cfg.Store.Register(ctx, n.row())
+		again := n.row()
+		again.Hot = "" // whoever is running is refused by nobody
+		err = n.cfg.Store.Register(ctx, again)
 	}
 	var found store.Followed
 	if err == nil {

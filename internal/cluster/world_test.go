@@ -23,10 +23,11 @@ type memory struct {
 	entries []hot.Entry
 	more    chan struct{}
 	cut     bool                          // nothing is taken or given
+	run     string                        // its incarnation
 	hang    atomic.Pointer[chan struct{}] // nothing is taken until it is closed, whoever hangs up
 }
 
-func newFeed() *memory { return &memory{more: make(chan struct{})} }
+func newFeed() *memory { return &memory{more: make(chan struct{}), run: "one"} }
 
 func (m *memory) Publish(_ context.Context, entries ...hot.Entry) error {
 	if hang := m.hang.Load(); hang != nil {
@@ -44,7 +45,7 @@ func (m *memory) Publish(_ context.Context, entries ...hot.Entry) error {
 }
 
 func (m *memory) end() hot.Offset {
-	return hot.Offset{Incarnation: "one", Number: int64(len(m.entries))}
+	return hot.Offset{Incarnation: m.run, Number: int64(len(m.entries))}
 }
 
 func (m *memory) End(context.Context) (hot.Offset, error) {
@@ -58,13 +59,17 @@ func (m *memory) Next(ctx context.Context, after hot.Offset, wait time.Duration)
 	defer t.Stop()
 	for {
 		m.mu.Lock()
+		if after.Incarnation != m.run {
+			m.mu.Unlock()
+			return nil, after, fault.New(fault.Stale, "feed", "it has begun anew")
+		}
 		more, cut, got := m.more, m.cut, m.entries[after.Number:]
 		m.mu.Unlock()
 		if cut {
 			return nil, after, fault.New(fault.Unavailable, "feed", "cut")
 		}
 		if len(got) > 0 {
-			return got, hot.Offset{Incarnation: "one", Number: after.Number + int64(len(got))}, nil
+			return got, hot.Offset{Incarnation: after.Incarnation, Number: after.Number + int64(len(got))}, nil
 		}
 		select {
 		case <-more:
@@ -82,6 +87,13 @@ func (m *memory) sever() {
 	m.cut = true
 	close(m.more)
 	m.more = make(chan struct{})
+}
+
+// restart empties it.
+func (m *memory) restart(run string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.run, m.entries = run, nil
 }
 
 // engine is one node's way to a database that others share. What goes beside is what polls go by.

@@ -15,6 +15,9 @@ type Node struct {
 	Alone    bool // it must be the only one: its hot store is its own
 	Started  time.Time
 	Draining bool // it takes nothing new
+	// Hot is the incarnation of the hot store by which it hears others; "": it does not know, or
+	// is Alone.
+	Hot string
 
 	// As of its last poll:
 	Beat    int64         // rises with every poll, before its news are read
@@ -24,11 +27,11 @@ type Node struct {
 	Lease   time.Duration // how much of its lease was left
 }
 
-const nodeColumns = `id, name, version, alone, started_at, draining, beat, applied, lag, lease, `
+const nodeColumns = `id, name, version, alone, started_at, draining, hot, beat, applied, lag, lease, `
 
 func scanNode(r Row) (n Node, err error) {
 	var started, lag, left, age int64
-	err = r.Scan(&n.ID, &n.Name, &n.Version, &n.Alone, &started, &n.Draining, &n.Beat, &n.Applied, &lag, &left, &age)
+	err = r.Scan(&n.ID, &n.Name, &n.Version, &n.Alone, &started, &n.Draining, &n.Hot, &n.Beat, &n.Applied, &lag, &left, &age)
 	n.Started, n.Lag, n.Lease, n.BeatAge = at(started), time.Duration(lag)*time.Millisecond, time.Duration(left)*time.Millisecond, time.Duration(age)*time.Millisecond
 	return n, err
 }
@@ -37,11 +40,16 @@ func scanNode(r Row) (n Node, err error) {
 // keeps what is short-lived to itself.
 const ReasonNodeAlone = "node_alone"
 
+// ReasonNodeApart is why a node is not registered: another one is there, and the two do not have
+// the same hot store.
+const ReasonNodeApart = "node_apart"
+
 // GoneAfter is how old a beat is of whom nobody reckons with.
 const GoneAfter = 5 * time.Second
 
 // Register puts a node in the registry. fault.Conflict with ReasonNodeAlone if another is there
-// that has polled within 5 seconds, and either must be the only one.
+// that has polled within 5 seconds, and either must be the only one; with ReasonNodeApart if it said then
+// that it has another hot store. It may just not know yet that the one they share has restarted.
 func (s *Store) Register(ctx context.Context, n Node) error {
 	const op = "store.Register"
 	return s.engine.Update(ctx, "", func(q Querier) error {
@@ -51,12 +59,18 @@ func (s *Store) Register(ctx context.Context, n Node) error {
 			return err
 		}
 		for _, o := range others {
-			if o.ID != n.ID && o.BeatAge < GoneAfter && (o.Alone || n.Alone) {
+			if o.ID == n.ID || o.BeatAge >= GoneAfter {
+				continue
+			}
+			if o.Hot != n.Hot && o.Hot != "" && n.Hot != "" {
+				return fault.New(fault.Conflict, op, "another node, %s, is running on this database with another Redis: what one of the two gives out the other would not know: give every node the same hot.url, or stop the other one", o.Name).Because(ReasonNodeApart)
+			}
+			if o.Alone || n.Alone {
 				return fault.New(fault.Conflict, op, "another node, %s, is running on this database, and %s keeps codes and refresh tokens to itself: give every node the same Redis (hot), or stop the other one", o.Name, alone(o, n)).Because(ReasonNodeAlone)
 			}
 		}
-		_, err = v.exec(op, `insert into nodes (id, name, version, alone, started_at, draining, beat, beat_at, applied, lag, lease)
-			values ($1, $2, $3, $4, $5, $6, 1, `+s.engine.Dialect().Now+`, 0, 0, 0)`, n.ID, n.Name, n.Version, n.Alone, ms(n.Started), n.Draining)
+		_, err = v.exec(op, `insert into nodes (id, name, version, alone, started_at, draining, hot, beat, beat_at, applied, lag, lease)
+			values ($1, $2, $3, $4, $5, $6, $7, 1, `+s.engine.Dialect().Now+`, 0, 0, 0)`, n.ID, n.Name, n.Version, n.Alone, ms(n.Started), n.Draining, n.Hot)
 		return err
 	}, func() {})
 }
@@ -75,8 +89,8 @@ func alone(other, self Node) string {
 // of this on. Not known: it was forgotten, and must register again.
 func (s *Store) Beat(ctx context.Context, n Node) (known bool, err error) {
 	err = s.aside(ctx, true, func(q Querier) error {
-		rows, err := q.Exec(`update nodes set beat = beat + 1, beat_at = `+s.engine.Dialect().Now+`, draining = $2, applied = $3, lag = $4, lease = $5 where id = $1`,
-			n.ID, n.Draining, n.Applied, n.Lag.Milliseconds(), n.Lease.Milliseconds())
+		rows, err := q.Exec(`update nodes set beat = beat + 1, beat_at = `+s.engine.Dialect().Now+`, draining = $2, applied = $3, lag = $4, lease = $5, hot = $6 where id = $1`,
+			n.ID, n.Draining, n.Applied, n.Lag.Milliseconds(), n.Lease.Milliseconds(), n.Hot)
 		known = rows == 1
 		return err
 	})

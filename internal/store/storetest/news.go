@@ -306,7 +306,7 @@ func testRegistry(t *testing.T, a, b *store.Store, _ store.Engine) {
 			t.Fatal(err)
 		}
 	}
-	two.Draining, two.Applied, two.Lag, two.Lease = true, 7, 3*time.Millisecond, time.Second
+	two.Draining, two.Hot, two.Applied, two.Lag, two.Lease = true, "inc_2", 7, 3*time.Millisecond, time.Second
 	known, err := b.Beat(ctx, two)
 	if err != nil || !known {
 		t.Errorf("known %t (%v)", known, err)
@@ -326,6 +326,14 @@ func testRegistry(t *testing.T, a, b *store.Store, _ store.Engine) {
 	single := store.Node{ID: "node_3", Name: "three", Alone: true, Started: day}
 	if err := a.Register(ctx, single); !fault.Is(err, fault.Conflict) || fault.ReasonOf(err) != store.ReasonNodeAlone {
 		t.Errorf("a node that must be alone, beside others: %v", err)
+	}
+	for hot, reason := range map[string]string{"inc_3": store.ReasonNodeApart, "inc_2": "", "": ""} {
+		if err := a.Register(ctx, store.Node{ID: "node_" + hot, Name: "four", Hot: hot, Started: day}); fault.ReasonOf(err) != reason {
+			t.Errorf("a node of Redis %q, beside one of inc_2 and one that does not know: %v", hot, err)
+		}
+		if err := a.Leave(ctx, "node_"+hot); err != nil {
+			t.Error(err)
+		}
 	}
 	for beat, stays := range []bool{true, true, false} { // two has beaten since the first
 		if err := a.Forget(ctx, "node_2", int64(beat)); err != nil {
