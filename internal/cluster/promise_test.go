@@ -107,6 +107,7 @@ func TestANodeWithoutALeaseAsks(t *testing.T) {
 		"its wall clock was set back":    func(b *node) { b.engine.deaf.Store(true); b.clocks.jump(-time.Minute) },
 		"its poll takes for ever":        func(b *node) { never := make(chan struct{}); b.engine.stall.Store(&never); time.Sleep(lease.Life) },
 		"it could not read what is wide": func(b *node) { b.engine.deaf.Store(true); b.Lapse() },
+		"it has left":                    func(b *node) { _ = b.Leave(context.Background()) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
