@@ -48,18 +48,12 @@ func TestNothingThatIsSentIsObeyedByATerminal(t *testing.T) {
 	}
 	person := send("/Users", `{"userName":"`+hostile+`","emails":[{"value":"x@tundra.example"}]}`)
 	send("/Groups", `{"displayName":"`+hostile+`","members":[{"value":"`+person+`"},{"value":"`+hostile+`"}]}`)
-	recorded := ""
-	t.Cleanup(func() {
-		if t.Failed() {
-			t.Logf("scim log says:\n%s\nthe demo says:\n%s", recorded, d.log)
-		}
-	})
 	until(t, "what was sent is recorded behind the answer", func() bool {
-		_, recorded = d.command("scim", "log")
+		_, recorded := d.command("scim", "log", "--connection", c.ID) // requests of several connections may be written in another order
 		return strings.Contains(recorded, "FORGED")
 	})
 	for _, args := range [][]string{
-		{"explain", "x@tundra.example"}, {"scim", "log"}, {"scim", "log", "--full"}, {"scim", "log", "--person", "x@tundra.example"},
+		{"explain", "x@tundra.example"}, {"scim", "log", "--connection", c.ID}, {"scim", "log", "--full", "--connection", c.ID}, {"scim", "log", "--person", "x@tundra.example"},
 		{"connection", "drift"}, {"connection", "show", "tundra-okta"}, {"connection", "list"}, {"doctor"},
 	} {
 		for _, args := range [][]string{args, append(args, "--json")} {
