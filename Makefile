@@ -16,19 +16,24 @@ demo:
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/drawbridge ./cmd/drawbridge
 
-# Everything: what needs Go alone, then the lanes that need a browser, Node and Python.
-test: lint unit race fuzz lanes planted crash
+# Everything: what needs Go alone, then what needs a browser, Node, Python, PostgreSQL and Redis.
+# The race lane runs every test of the unit lane. Each part says when it begins.
+test: lint race fuzz lanes planted crash
+	@echo "== everything passed at $$(date +%T)"
 
 unit:
+	@echo "== unit at $$(date +%T)"
 	$(GO) test ./...
 
 # SQLite itself, which is C translated to Go, is not watched: it costs most, and its callers
 # are. No other package may be left out: one that instantiates a generic type of the standard
 # library brings its own copy of that, and by an unwatched sync.Map false races are found.
 race:
+	@echo "== race at $$(date +%T)"
 	$(GO) test -race -gcflags='modernc.org/sqlite/lib=-race=false' -timeout 20m ./...
 
 lint:
+	@echo "== lint at $$(date +%T)"
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "not gofmt-clean:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
 	$(GO) vet ./...
 	$(GO) vet -tags lanes ./...
@@ -38,11 +43,13 @@ lint:
 
 # Two thousand inputs for every fuzz target (FUZZINPUTS=100000 tries more); internal/archtest fails if a parsing package has none.
 fuzz:
+	@echo "== fuzz at $$(date +%T)"
 	@GO="$(GO)" FUZZINPUTS="$(FUZZINPUTS)" sh .ci/fuzz
 
+# Most of it waits for servers, so one package goes beside others.
 lanes: setup-browser setup-axe setup-node setup-oracles setup-samples setup-nginx setup-postgres setup-redis
-	$(GO) test -tags lanes -count=1 -timeout 15m ./cmd/drawbridge ./scim/oracles ./internal/store/postgres ./internal/hot/redis
-	@$(MAKE) --no-print-directory torture-short
+	@echo "== lanes at $$(date +%T)"
+	$(GO) test -tags lanes -count=1 -timeout 15m ./cmd/drawbridge ./scim/oracles ./internal/store/postgres ./internal/hot/redis ./internal/torture
 
 browser: setup-browser setup-axe
 	$(GO) test -tags lanes -count=1 -run 'Browser' ./cmd/drawbridge
@@ -87,10 +94,12 @@ interop:
 # Bugs that stand in the code on purpose are brought to life one by one, and each must be
 # caught by the test that is named for it. BUG=refresh runs those with such a name alone.
 planted: setup-redis
+	@echo "== planted at $$(date +%T)"
 	BUG="$(BUG)" $(GO) test -tags planted -count=1 -timeout 20m -v -run TestEveryPlantedBugIsCaught ./internal/planted
 
 # The program dies or fails at each point between two steps, and is asked what is left.
 crash: setup-postgres setup-redis
+	@echo "== crash at $$(date +%T)"
 	$(GO) test -tags failpoints -count=1 -timeout 20m ./internal/failpoint ./internal/crash
 
 # The same at every point in every way, which takes an hour and a half.
