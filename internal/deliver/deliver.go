@@ -90,8 +90,13 @@ type Config struct {
 	Node string
 }
 
-// claimed is how long a claim lasts, by the database's clock: longer than a turn can take.
-const claimed = 30 * time.Second
+const (
+	// claimed is how long a claim lasts, by the database's clock: longer than a turn can take.
+	claimed = 30 * time.Second
+	// attempt is longer than one delivery can take: none is begun so late in a claim that another
+	// node's could overtake it.
+	attempt = 10 * time.Second
+)
 
 // Worker sends. It is made by New, and Run does the work.
 type Worker struct {
@@ -177,6 +182,7 @@ func (w *Worker) begin(ctx context.Context, under *sync.WaitGroup) error {
 		return err
 	}
 	chosen := w.choose(ready)
+	asked := w.Now()
 	ours, err := w.claim(ctx, chosen)
 	for _, r := range chosen {
 		now, mine := ours[r.Name]
@@ -185,7 +191,7 @@ func (w *Worker) begin(ctx context.Context, under *sync.WaitGroup) error {
 			continue
 		}
 		under.Go(func() {
-			progress, err := w.Serve(ctx, now)
+			progress, err := w.serve(ctx, now, asked)
 			w.done(r, err)
 			if progress {
 				w.Wake() // there may be more

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -108,5 +109,44 @@ func TestAClaimThatWasLostIsNoFailureOfTheReceiver(t *testing.T) {
 	under.Wait()
 	if r := b.receiver("test:a"); r.Sent != 1 || r.Pending != 1 || r.Failures != 0 {
 		t.Errorf("%+v", r)
+	}
+}
+
+// A node that stands still for longer than its claim lasts sends nothing more when it goes on, since
+// another has sent that; and what it was told last of a receiver counts no more.
+func TestAClaimThatLapsedSendsNothing(t *testing.T) {
+	for name, answer := range map[string]error{"it arrived": nil, "the receiver is no more": &Refused{Why: "gone", Gone: true}} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t)
+			b.put("test:a", 3)
+			slow := New(Config{Store: b.s, Node: "slow", Now: b.clock, Senders: map[string]Sender{"test": b}})
+			other := New(Config{Store: b.s, Node: "other", Now: b.clock, Senders: map[string]Sender{"test": b}})
+			turn := func(w *Worker) {
+				var under sync.WaitGroup
+				if err := w.begin(t.Context(), &under); err != nil {
+					t.Error(err)
+				}
+				under.Wait()
+			}
+			var frozen atomic.Bool
+			b.say = func(store.Delivery) error {
+				if !frozen.CompareAndSwap(false, true) {
+					return nil
+				}
+				b.pass(claimed + time.Second)
+				b.update(func(tx *store.Tx) error { _, err := tx.ReleaseReceiver("slow", "test:a"); return err }) // as it were
+				turn(other)
+				b.put("test:a", 5) // as new ones
+				return answer
+			}
+			turn(slow)
+			if got := fmt.Sprint(b.sent()); got != "[test:a j0 test:a j0 test:a j1 test:a j2]" {
+				t.Errorf("sent %s", got)
+			}
+			turn(other)
+			if got := fmt.Sprint(b.sent()); !strings.HasSuffix(got, "test:a j3 test:a j4]") {
+				t.Errorf("then %s", got)
+			}
+		})
 	}
 }

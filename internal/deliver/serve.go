@@ -26,12 +26,17 @@ type sent struct {
 // until something fails or the turn is over. progress says whether anything was
 // attempted.
 func (w *Worker) Serve(ctx context.Context, r store.Receiver) (progress bool, err error) {
+	return w.serve(ctx, r, w.Now())
+}
+
+// serve is Serve by a claim that was asked for at that instant.
+func (w *Worker) serve(ctx context.Context, r store.Receiver, asked time.Time) (progress bool, err error) {
 	var queue []store.Delivery
 	err = w.Store.View(ctx, func(v *store.View) (err error) { queue, err = v.Deliveries(r.Name, 0, batch); return err })
 	if err != nil {
 		return false, err
 	}
-	s := w.send(ctx, queue, time.Now().Add(turn))
+	s := w.send(ctx, queue, time.Now().Add(turn), asked)
 	if s.nothing() {
 		return false, w.release(context.WithoutCancel(ctx), r)
 	}
@@ -53,10 +58,18 @@ func (s sent) nothing() bool {
 	return len(s.arrived)+len(s.refused) == 0 && s.failed == nil && s.gone == ""
 }
 
-// send sends until one fails, ctx ends or the turn is over.
-func (w *Worker) send(ctx context.Context, queue []store.Delivery, until time.Time) (s sent) {
+// lapses reports whether a claim that was asked for then may be over before another delivery has been
+// sent: by both clocks, since that of a machine which was frozen has stood still, and the other may be set.
+func (w *Worker) lapses(asked time.Time) bool {
+	now := w.Now()
+	wall := now.Round(0).Sub(asked.Round(0))
+	return w.Node != "" && (wall < 0 || max(wall, now.Sub(asked)) > claimed-attempt)
+}
+
+// send sends until one fails, ctx ends, the turn is over or the claim may be.
+func (w *Worker) send(ctx context.Context, queue []store.Delivery, until, asked time.Time) (s sent) {
 	for i, d := range queue {
-		if ctx.Err() != nil || i > 0 && time.Now().After(until) {
+		if ctx.Err() != nil || i > 0 && time.Now().After(until) || w.lapses(asked) {
 			return s
 		}
 		sender := w.Senders[d.Kind]
@@ -77,7 +90,7 @@ func (w *Worker) send(ctx context.Context, queue []store.Delivery, until time.Ti
 			return s // we are stopping: that is nobody's failure
 		default:
 			s.failed, s.err = &queue[i], err
-			if s.failed.Attempts+1 >= poison && i+1 < len(queue) {
+			if s.failed.Attempts+1 >= poison && i+1 < len(queue) && !w.lapses(asked) {
 				w.pastPoison(ctx, queue[i+1], &s)
 			}
 			return s
@@ -105,6 +118,9 @@ func (w *Worker) noted(ctx context.Context, r store.Receiver, s sent) error {
 			if held, err = tx.ReleaseReceiver(w.Node, r.Name); err != nil {
 				return err
 			}
+		}
+		if s.gone != "" && !held { // another sends to it by now, and is told so itself
+			s.gone = ""
 		}
 		if s.gone != "" {
 			n, err := tx.DropReceiver(r.Name)
