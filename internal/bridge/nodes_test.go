@@ -67,6 +67,13 @@ func TestAProofIsUsedOnceByTwoNodes(t *testing.T) {
 	if err != nil || !first || again {
 		t.Errorf("used by one: %t, by the other: %t (%v)", first, again, err)
 	}
+	w.clock.Add(time.Hour) // a third one's clock is ahead
+	_, err = b.UseProof(w.ctx, [16]byte{8}, w.clock.Now().Add(time.Minute))
+	w.do(err)
+	w.clock.Add(-time.Hour)
+	if again, err := a.UseProof(w.ctx, [16]byte{7}, until); err != nil || again {
+		t.Errorf("after a node with a clock that is ahead took another: %t (%v)", again, err)
+	}
 }
 
 // A poll that waits at one node is answered soon by what another node writes.

@@ -9,8 +9,8 @@ import (
 
 // UseProof implements oidc.ProofMemory: a proof works once, on whichever node it comes first.
 func (b *Bridge) UseProof(ctx context.Context, id [16]byte, until time.Time) (first bool, err error) {
-	now := b.now()
-	err = b.store.Update(ctx, func(tx *store.Tx) (err error) { first, err = tx.UseProof(id, until, now); return err })
+	life := until.Sub(b.now())
+	err = b.store.Update(ctx, func(tx *store.Tx) (err error) { first, err = tx.UseProof(id, life); return err })
 	return first, err
 }
 

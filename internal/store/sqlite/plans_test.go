@@ -279,7 +279,7 @@ func workRows(tx *store.Tx) error {
 	_, err5 := tx.ReleaseReceiver("a", "logout:app")
 	at, err6 := tx.Reconciled()
 	_, err7 := tx.PeopleBehind(0, 10)
-	_, err8 := tx.UseProof([16]byte{1}, crashDay, crashDay)
+	_, err8 := tx.UseProof([16]byte{1}, time.Minute)
 	_, err9 := tx.ClaimUpstreamTokens(crashDay, crashDay, 10)
 	err = errors.Join(err, err8, err9, tx.ForgetProof([16]byte{1}))
 	return errors.Join(err, err2, err3, err4, err5, err6, err7, tx.MoveReconciled(at, at), tx.EndTurn(t))
