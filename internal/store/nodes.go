@@ -44,7 +44,9 @@ const ReasonNodeAlone = "node_alone"
 // the same hot store.
 const ReasonNodeApart = "node_apart"
 
-// GoneAfter is how old a beat is of whom nobody reckons with.
+// GoneAfter is how old a beat is, by the database's clock, of whom nobody reckons with who starts, or
+// looks at the nodes. It is not what a commit waits by: that is lease.Longest, as lease.Sightings
+// tell it; and who has not polled for NewsKept is forgotten.
 const GoneAfter = 5 * time.Second
 
 // Register puts a node in the registry. fault.Conflict with ReasonNodeAlone if another is there

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"slices"
 	"sync"
 	"time"
 
@@ -81,11 +80,35 @@ func untilLongest(ctx context.Context, committed time.Time) (context.Context, co
 
 // outwait is Await of a Store that is no node: it waits for those who are.
 func (s *Store) outwait(ctx context.Context, committed time.Time) {
+	began := time.Now()
 	nodes, err := s.Nodes(ctx)
-	if err == nil && !slices.ContainsFunc(nodes, func(n Node) bool { return n.BeatAge < lease.Longest }) {
+	if err == nil && !s.sighted.anyLive(nodes, began, time.Now()) {
 		return
 	}
 	time.Sleep(time.Until(committed.Add(lease.Longest)))
+}
+
+// sighted is what a Store that is no node has seen of those who are: whoever is in the registry is
+// waited for until they have been seen to poll no more, also by this machine's clock.
+type sighted struct {
+	mu    sync.Mutex // guards what follows
+	first time.Time  // by which the monotonic clock is read
+	seen  lease.Sightings
+}
+
+// anyLive reports whether somebody may hold a lease of a registry that was read between began
+// and ended.
+func (g *sighted) anyLive(registry []Node, began, ended time.Time) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.first.IsZero() {
+		g.first = began
+	}
+	peers := make([]lease.Peer, len(registry))
+	for i, n := range registry {
+		peers[i] = lease.Peer{Node: n.ID, Beat: n.Beat, Age: n.BeatAge}
+	}
+	return len(g.seen.Live(peers, began.Sub(g.first), ended.Sub(g.first))) > 0
 }
 
 // Received says in a context when the request came that it belongs to.

@@ -198,6 +198,7 @@ type Store struct {
 	peers     atomic.Pointer[Peers]
 	rereading coalesced[*wide]
 	registry  coalesced[[]Node]
+	sighted   sighted
 	latest    coalesced[late] // news
 	known     known
 	measure   atomic.Pointer[func(took time.Duration)]

@@ -24,6 +24,7 @@ func RunNews(t *testing.T, open func(t *testing.T) (a, b *store.Store, raw store
 		"numbers that are given out again":             testNumbersGivenAgain,
 		"ids of news that are given out again":         testIDsGivenAgain,
 		"the registry":                                 testRegistry,
+		"whom who is no node waits for":                testOutwaited,
 	} {
 		t.Run(name, func(t *testing.T) { a, b, raw := open(t); run(t, a, b, raw) })
 	}
