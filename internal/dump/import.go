@@ -96,7 +96,7 @@ func (m *importer) next() ([]byte, error) {
 		case errors.Is(err, bufio.ErrBufferFull):
 			continue
 		case errors.Is(err, io.EOF) && len(line) > 0:
-			return nil, broken("it ends in line %d", m.lines+1)
+			return nil, broken("it was cut short, in line %d", m.lines+1)
 		case err != nil:
 			return nil, err
 		}
@@ -105,8 +105,15 @@ func (m *importer) next() ([]byte, error) {
 	}
 }
 
+// begins is what the first line of every file of ours begins with.
+const begins = `{"drawbridge":"` + magic + `",`
+
 func (m *importer) header(allow func(Header) error) (h Header, err error) {
+	first, _ := m.in.Peek(len(begins)) // what is wrong, next says
 	line, err := m.next()
+	if fault.Is(err, fault.Invalid) && string(first) == begins {
+		return h, err
+	}
 	if err != nil && !fault.Is(err, fault.Invalid) && !errors.Is(err, io.EOF) {
 		return h, fault.Wrap(fault.Unavailable, op+".Import", err)
 	}
@@ -175,7 +182,7 @@ func (m *importer) rest(ctx context.Context) (t Trailer, err error) {
 	for {
 		line, err := m.next()
 		if errors.Is(err, io.EOF) {
-			return t, broken("it ends after line %d, without the line that says what is in it", m.lines)
+			return t, broken("it was cut short after line %d, without the line that says what is in it", m.lines)
 		}
 		if err != nil {
 			return t, err
