@@ -113,7 +113,16 @@ func (c *cli) nodesAsText(nodes []api.Node) error {
 		} else if n.Lease > 0 {
 			lease = fmt.Sprintf("%d ms", n.Lease)
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%d ms ago\t%d ms\t%s\t%d%s\n", legible(n.Name), legible(n.Version), n.Started.Local().Format(time.DateTime), n.BeatAge, n.Lag, lease, n.Applied, notes)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s ago\t%d ms\t%s\t%d%s\n", legible(n.Name), legible(n.Version), n.Started.Local().Format(time.DateTime), beatAge(n), n.Lag, lease, n.Applied, notes)
 	}
 	return w.Flush()
+}
+
+// beatAge is in milliseconds while those matter.
+func beatAge(n api.Node) string {
+	age := time.Duration(n.BeatAge) * time.Millisecond
+	if n.Gone {
+		return age.Round(time.Second).String()
+	}
+	return fmt.Sprintf("%d ms", n.BeatAge)
 }
