@@ -102,11 +102,34 @@ func TestNodesStartAtOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close(context.Background())
-	if _, err := conn.Exec(t.Context(), "insert into goose_db_version (version_id, is_applied) values (99999, true)"); err != nil {
-		t.Fatal(err)
+	do := func(texts ...string) {
+		t.Helper()
+		for _, text := range texts {
+			if _, err := conn.Exec(t.Context(), text); err != nil {
+				t.Fatal(err)
+			}
+		}
 	}
-	if _, err := Open(t.Context(), url, Options{}); !fault.Is(err, fault.Unsupported) {
-		t.Errorf("a newer schema: %v", err)
+	says := "comment on table goose_db_version is '" + oldestSays
+	do("insert into goose_db_version (version_id, is_applied) values (99999, true)", "comment on function fold(text) is 'of a newer program'")
+	for comment, opens := range map[string]bool{says + "51'": true, says + "99999'": false, says + "x'": false, "comment on table goose_db_version is null": false, "comment on table goose_db_version is 'ours'": false} {
+		do(comment)
+		for _, leave := range []bool{false, true} {
+			s, err := Open(t.Context(), url, Options{LeaveSchema: leave})
+			switch {
+			case opens && err == nil:
+				err = s.Close()
+			case !opens && (fault.Is(err, fault.Unsupported) || fault.Is(err, fault.Invalid)):
+				err = nil
+			}
+			if err != nil {
+				t.Errorf("a newer schema, %s: %v", comment, err)
+			}
+		}
+	}
+	var functions string
+	if err := conn.QueryRow(t.Context(), functionsThere).Scan(&functions); err != nil || functions != "of a newer program" {
+		t.Errorf("the functions are now %q (%v)", functions, err)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io/fs"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/jackc/pgx/v5/stdlib"
@@ -18,9 +19,16 @@ import (
 //go:embed migrations/*.sql
 var migrations embed.FS
 
+// opensFrom is the newest migration of the oldest program that may open a database which this one has
+// migrated. While migrations only add, and a program of before goes on on what they make, it stays; whoever
+// writes one that takes away, or functions that work otherwise, puts here the migration of the first program
+// that can do without what is gone: at least a release after that.
+const opensFrom = 51
+
 // Migrate brings a database to the newest schema that this program knows, however many
-// nodes start at once. fault.Unsupported where it is newer still: an older program would
-// misread it.
+// nodes start at once. One that is newer still is left as it is, if the program that made it so says that
+// this one may open it, as when a node of before is started again in the middle of an upgrade;
+// fault.Unsupported if it does not: this one would misread it.
 func Migrate(ctx context.Context, url string) (err error) {
 	const where = op + ".Migrate"
 	db, p, err := provider(url)
@@ -40,7 +48,8 @@ func Migrate(ctx context.Context, url string) (err error) {
 		_, unlock := conn.ExecContext(context.WithoutCancel(ctx), "select pg_advisory_unlock("+migrateLock+")")
 		err = errors.Join(err, fault.Wrap(fault.Unavailable, where, unlock))
 	}()
-	if err := up(ctx, p); err != nil {
+	newer, err := up(ctx, conn, p)
+	if err != nil || newer { // what a newer program has put in stays
 		return err
 	}
 	if err := putFunctions(ctx, conn); err != nil {
@@ -62,7 +71,13 @@ func Pending(ctx context.Context, url string) (names []string, err error) {
 	if err != nil {
 		return nil, fault.Wrap(fault.Unavailable, where, err)
 	}
-	for _, m := range p.ListSources() {
+	sources := p.ListSources()
+	if len(applied) > 0 {
+		if newer, err := ahead(ctx, db, slices.Max(applied), sources[len(sources)-1].Version); newer || err != nil {
+			return nil, err
+		}
+	}
+	for _, m := range sources {
 		if !slices.Contains(applied, m.Version) {
 			names = append(names, m.Path)
 		}
@@ -105,22 +120,14 @@ func versions(ctx context.Context, db *sql.DB) (applied []int64, err error) {
 	return applied, rows.Err()
 }
 
-// upToDate refuses a database that Migrate would change, and one that a newer version made.
-func upToDate(ctx context.Context, url string) (err error) {
-	const where = op + ".Open"
+// upToDate refuses a database that Migrate would change, and one that a newer version made which
+// does not let this one in.
+func upToDate(ctx context.Context, url string) error {
 	pending, err := Pending(ctx, url)
-	if err != nil {
-		return err
+	if err == nil && len(pending) > 0 {
+		err = fault.New(fault.Invalid, op+".Open", "the database lacks %s, and database.migrate is false: run drawbridge db migrate first", strings.Join(pending, ", "))
 	}
-	if len(pending) > 0 {
-		return fault.New(fault.Invalid, where, "the database lacks %s, and database.migrate is false: run drawbridge db migrate first", strings.Join(pending, ", "))
-	}
-	db, p, err := provider(url)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, fault.Wrap(fault.Unavailable, where, db.Close())) }()
-	return up(ctx, p) // nothing is left to apply
+	return err
 }
 
 func provider(url string) (*sql.DB, *goose.Provider, error) {
@@ -143,20 +150,68 @@ func provider(url string) (*sql.DB, *goose.Provider, error) {
 	return db, p, nil
 }
 
-func up(ctx context.Context, p *goose.Provider) error {
+// up applies what is pending. Who may open what comes of it is said before. Newer: a newer program has been here,
+// and lets this one in; nothing is changed.
+func up(ctx context.Context, conn *sql.Conn, p *goose.Provider) (newer bool, err error) {
 	const where = op + ".Migrate"
 	current, target, err := p.GetVersions(ctx)
 	if err != nil {
-		return fault.Wrap(fault.Unavailable, where, err)
+		return false, fault.Wrap(fault.Unavailable, where, err)
 	}
-	if current > target {
-		return fault.New(fault.Unsupported, where,
-			"the data was written by a newer version (schema %d, this program knows %d): run that version, or restore a backup", current, target)
+	if newer, err := ahead(ctx, conn, current, target); newer || err != nil {
+		return newer, err
+	}
+	if err := putOldest(ctx, conn); err != nil {
+		return false, err
 	}
 	pending, err := p.HasPending(ctx) // also one with a lower number, which came to the program later
 	if err != nil || !pending {
-		return fault.Wrap(fault.Unavailable, where, err)
+		return false, fault.Wrap(fault.Unavailable, where, err)
 	}
 	_, err = p.Up(ctx)
-	return fault.Wrap(fault.Unavailable, where, err)
+	return false, fault.Wrap(fault.Unavailable, where, err)
+}
+
+// ahead reports whether a newer program has migrated a database, and lets one in that knows migrations up
+// to target. fault.Unsupported if it does not.
+func ahead(ctx context.Context, conn querying, current, target int64) (bool, error) {
+	if current <= target {
+		return false, nil
+	}
+	lowest, err := oldestThere(ctx, conn)
+	if err == nil && (lowest == 0 || lowest > target) {
+		err = fault.New(fault.Unsupported, op+".Migrate",
+			"the data was written by a newer version (schema %d, this program knows %d): run that version, or restore a backup", current, target)
+	}
+	return true, err
+}
+
+// querying is a *sql.DB, or one connection of it.
+type querying interface {
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}
+
+// oldestSays is the comment of goose's table: the number of a migration stands behind it.
+const oldestSays = "programs may open this that know migration "
+
+// oldestThere is what a newer program says of who may open the database; 0: nothing.
+func oldestThere(ctx context.Context, conn querying) (lowest int64, err error) {
+	var said sql.NullString
+	if err := conn.QueryRowContext(ctx, "select obj_description(to_regclass('"+goose.DefaultTablename+"'))").Scan(&said); err != nil {
+		return 0, fault.Wrap(fault.Unavailable, op+".Migrate", err)
+	}
+	if number, ours := strings.CutPrefix(said.String, oldestSays); ours {
+		lowest, err = strconv.ParseInt(number, 10, 64)
+	}
+	return lowest, fault.Wrap(fault.Invalid, op+".Migrate", err)
+}
+
+// putOldest says who may open the database from now on.
+func putOldest(ctx context.Context, conn *sql.Conn) error {
+	there, err := oldestThere(ctx, conn)
+	if err != nil || there == opensFrom {
+		return err
+	}
+	_, err = conn.ExecContext(ctx, "comment on table "+goose.DefaultTablename+" is '"+oldestSays+strconv.Itoa(opensFrom)+"'")
+	return fault.Wrap(fault.Unavailable, op+".Migrate", err)
 }
