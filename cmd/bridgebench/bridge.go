@@ -19,6 +19,7 @@ import (
 type bridge struct {
 	program, dir string
 	engines      []string // flags that say where the demo keeps its state, if not in its folder
+	beside       beside
 	cmd          *exec.Cmd
 	firstStart   time.Duration
 	demo         demo
@@ -34,11 +35,14 @@ type demo struct {
 		SCIMToken string   `json:"scim_token"`
 		People    []string `json:"people"`
 	} `json:"connections"`
-	Clients []struct {
-		ClientID     string `json:"client_id"`
-		ClientSecret string `json:"client_secret"`
-		RedirectURI  string `json:"redirect_uri"`
-	} `json:"clients"`
+	Clients []client `json:"clients"`
+}
+
+// client is an application at the bridge.
+type client struct {
+	ClientID     string `json:"client_id"`
+	ClientSecret string `json:"client_secret"`
+	RedirectURI  string `json:"redirect_uri"`
 }
 
 func start(ctx context.Context, program string, engines ...string) (*bridge, error) {
@@ -122,28 +126,4 @@ func (b *bridge) rss() (int64, error) {
 		}
 	}
 	return 0, errors.New("no VmRSS")
-}
-
-// cpu is the time that the program has spent on any core: a figure that other work
-// on the machine disturbs less than a rate.
-func (b *bridge) cpu() (time.Duration, error) {
-	body, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", b.cmd.Process.Pid))
-	if err != nil {
-		return 0, err
-	}
-	_, rest, _ := strings.Cut(string(body), ") ")
-	fields := strings.Fields(rest)
-	if len(fields) < 13 {
-		return 0, errors.New("/proc/stat is short")
-	}
-	const ticksPerSecond = 100 // USER_HZ, the same on every Linux
-	var sum int64
-	for _, f := range fields[11:13] {
-		ticks, err := strconv.ParseInt(f, 10, 64)
-		if err != nil {
-			return 0, err
-		}
-		sum += ticks
-	}
-	return time.Duration(sum) * time.Second / ticksPerSecond, nil
 }

@@ -65,7 +65,7 @@ func walk(b *bridge, t *table) error {
 	fifth := max(1, len(people)/aPage/5)
 	cursor := ""
 	for part := range 5 {
-		cpu, err := b.cpu()
+		before, err := b.spent()
 		if err != nil {
 			return err
 		}
@@ -80,12 +80,12 @@ func walk(b *bridge, t *table) error {
 			}
 		}
 		took := time.Since(began)
-		after, err := b.cpu()
+		after, err := b.spent()
 		if err != nil {
 			return err
 		}
 		each := time.Duration(fifth)
-		t.rows = append(t.rows, []string{fmt.Sprintf("walk over %d people by cursors, a page of %d, fifth %d of 5", len(people), aPage, part+1), "", short(took / each), "", short((after - cpu) / each)})
+		t.rows = append(t.rows, []string{fmt.Sprintf("walk over %d people by cursors, a page of %d, fifth %d of 5", len(people), aPage, part+1), "", short(took / each), "", short((after.bridge - before.bridge) / each)})
 	}
 	return nil
 }

@@ -21,6 +21,8 @@ type size struct {
 	memberships int
 	perRun      time.Duration
 	conns       int
+	browsers    int           // that fetch codes
+	provision   time.Duration // at most, for all people
 	only        string
 }
 
@@ -31,11 +33,14 @@ func main() {
 	flag.IntVar(&s.memberships, "memberships", 500_000, "memberships to provision")
 	flag.DurationVar(&s.perRun, "per-run", 5*time.Second, "how long each load lasts")
 	flag.IntVar(&s.conns, "connections", 16, "connections of each load")
+	flag.IntVar(&s.browsers, "browsers", 200, "browsers that fetch codes: no more than a minute allows, after which none is good")
+	flag.DurationVar(&s.provision, "provision", 10*time.Minute, "how long people are provisioned at most")
 	flag.StringVar(&s.only, "only", "", "these steps beside provisioning, of yardstick, read, members, lookups, fairness, codes, sessions, leavers, restart; all if empty")
 	var n deployment
 	flag.StringVar(&n.postgres, "nodes", "", "measure nodes on this PostgreSQL instead, with {} for the name of a database")
 	flag.StringVar(&n.redis, "redis", "", "address of the nodes' Redis")
 	flag.StringVar(&n.folder, "folder", "", "folder of the nodes")
+	flag.StringVar(&n.docs, "docs", "", "folder of the documents into which the figures of the nodes go")
 	nothing := flag.Bool("serve-nothing", false, "be the server that the step yardstick measures")
 	flag.Parse()
 	if *nothing {

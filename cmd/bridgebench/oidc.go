@@ -17,10 +17,6 @@ import (
 	"github.com/drawbridge-id/drawbridge/oidc/oidctest"
 )
 
-// browsers is how many browsers fetch codes before they are redeemed, each as many as a
-// session may have at one application: few enough that none is a minute old by then.
-const browsers = 200
-
 // relyingParty is a browser and an application of its own.
 func (b *bridge) relyingParty() *oidctest.Client {
 	c := b.demo.Clients[0]
@@ -46,14 +42,14 @@ func (b *bridge) clientAuth() string {
 }
 
 // codes measures what redeeming a code costs: browsers that have a session fetch them
-// first, which is the row before.
+// first, which is the row before, each as many as a session may have at one application.
 func codes(ctx context.Context, b *bridge, s size, t *table) error {
 	host, err := b.host()
 	if err != nil {
 		return err
 	}
-	signedIn := make(chan *oidctest.Client, browsers)
-	if err := each(browsers, s.conns, func() error {
+	signedIn := make(chan *oidctest.Client, s.browsers)
+	if err := each(s.browsers, s.conns, func() error {
 		c := b.relyingParty()
 		signedIn <- c
 		_, err := c.SignIn(ctx, b.demo.Connections[0].People[0])
@@ -61,24 +57,14 @@ func codes(ctx context.Context, b *bridge, s size, t *table) error {
 	}); err != nil {
 		return err
 	}
-	began := time.Now()
-	granted := make(chan oidctest.Granted, browsers*hot.MaxLiveCodes)
-	if err := each(browsers, s.conns, func() error {
-		c := <-signedIn
-		for range hot.MaxLiveCodes {
-			g, err := c.Code(ctx, nil)
-			if err != nil {
-				return err
-			}
-			granted <- g
-		}
-		return nil
-	}); err != nil {
+	granted := make(chan oidctest.Granted, s.browsers*hot.MaxLiveCodes)
+	fetched, err := b.during(s.browsers*hot.MaxLiveCodes, func() error { return b.fetchCodes(ctx, s, signedIn, granted) })
+	if err != nil {
 		return err
 	}
-	t.say("authorization in a browser that is signed in, up to the code", fmt.Sprintf("%.0f/s", browsers*hot.MaxLiveCodes/time.Since(began).Seconds()))
+	t.add("authorization in a browser that is signed in, up to the code", fetched)
 	redirect := "&redirect_uri=" + url.QueryEscape(b.demo.Clients[0].RedirectURI)
-	r, err := b.load(ctx, host, s.conns, time.Minute, browsers*hot.MaxLiveCodes, func(w *wire, _ int64) error {
+	r, err := b.load(ctx, host, s.conns, time.Minute, int64(s.browsers*hot.MaxLiveCodes), func(w *wire, _ int64) error {
 		g := <-granted
 		status, answer, err := w.do("POST", "/oauth2/token", "", formType, "grant_type=authorization_code&code="+g.Code+"&code_verifier="+g.Verifier+redirect+b.clientAuth())
 		return expect(200, status, answer, err)
@@ -88,6 +74,37 @@ func codes(ctx context.Context, b *bridge, s size, t *table) error {
 	}
 	t.add("token by code, ES256, access and ID token, a refresh family", r)
 	return nil
+}
+
+// fetchCodes has each browser fetch as many as it may have.
+func (b *bridge) fetchCodes(ctx context.Context, s size, signedIn <-chan *oidctest.Client, granted chan<- oidctest.Granted) error {
+	return each(s.browsers, s.conns, func() error {
+		c := <-signedIn
+		for range hot.MaxLiveCodes {
+			g, err := c.Code(ctx, nil)
+			if err != nil {
+				return err
+			}
+			granted <- g
+		}
+		return nil
+	})
+}
+
+// during measures what is done so many times by do, as a whole.
+func (b *bridge) during(times int, do func() error) (r result, err error) {
+	before, err := b.spent()
+	if err != nil {
+		return r, err
+	}
+	began := time.Now()
+	if err := do(); err != nil {
+		return r, err
+	}
+	r.ops, r.took = int64(times), time.Since(began)
+	after, err := b.spent()
+	r.cpu = after.less(before)
+	return r, err
 }
 
 // each runs do n times, at most so many at once.
@@ -121,8 +138,17 @@ func sessions(ctx context.Context, b *bridge, s size, t *table) error {
 		return err
 	}
 	t.add("introspection of repeated tokens", r)
-	r, err = b.load(ctx, host, s.conns, s.perRun, anyCount, func(w *wire, n int64) error {
-		status, answer, err := w.do("GET", "/oauth2/userinfo", "Bearer "+minted[len(minted)-1-int(n%100)], "", "")
+	return b.userinfo(ctx, s, t, minted[max(0, len(minted)-100):])
+}
+
+// userinfo measures it with tokens that are alive.
+func (b *bridge) userinfo(ctx context.Context, s size, t *table, tokens []string) error {
+	host, err := b.host()
+	if err != nil {
+		return err
+	}
+	r, err := b.load(ctx, host, s.conns, s.perRun, anyCount, func(w *wire, n int64) error {
+		status, answer, err := w.do("GET", "/oauth2/userinfo", "Bearer "+tokens[n%int64(len(tokens))], "", "")
 		return expect(200, status, answer, err)
 	})
 	if err != nil {

@@ -2,42 +2,46 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
-	"syscall"
 	"text/template"
 	"time"
 )
 
-// serving is one `drawbridge serve` among others.
+// serving is one node among others.
 type serving struct {
 	Name, Public, Operations, Data string
+	Database, Redis                string // where it finds them
+	links                          []*link
 	bridge                         // its process
 }
 
 // deployed is what a configuration of nodes is made from.
 type deployed struct {
 	*serving
-	Issuer, RootKey, Database, Redis string
-	Connections                      []string
+	Issuer, RootKey string
+	Provider        string // the identity provider of each; "": one that is never asked
+	Connections     []string
 }
 
 var configuration = template.Must(template.New("").Parse(`version: 1
 vendor: { name: Lantern Fleet Safety, support: { name: Lantern Support, email: support@lantern.example } }
-server: { listen: "{{.Public}}", public_url: "http://{{.Issuer}}", metrics_listen: "{{.Operations}}", data: "{{.Data}}", node: {{.Name}}, leave: 1s, log: { level: warn } }
+server: { listen: "{{.Public}}", public_url: "http://{{.Issuer}}", metrics_listen: "{{.Operations}}", data: "{{.Data}}", node: {{.Name}}, drain: 1s, log: { level: warn } }
 keys: { root: { file: "{{.RootKey}}" } }
 database: { url: "{{.Database}}" }
-hot: { redis: "redis://{{.Redis}}" }
+hot: { url: "redis://{{.Redis}}" }
+clients:
+  - { id: fleet-web, name: Fleet Web, secret: sample-secret-for-loopback-only, redirect_uris: [ "http://127.0.0.1:8080/callback" ], grants: [ standard ] }
 scopes:
   southern:
     name: Southern Telematics
@@ -48,7 +52,7 @@ scopes:
 connections:
 {{- range .Connections}}
   {{.}}: { idp: okta, name: Customer {{.}}, domains: [ {{.}}.example ], root: southern/{{.}}, contact: it@{{.}}.example, ceiling: { scope: southern/{{.}}, grants: [ standard ] },
-    sign_in: { issuer: "https://login.example/{{.}}", client_id: bridge, client_secret: sample-secret-for-loopback-only } }
+    sign_in: { issuer: "{{or $.Provider "https://login.example"}}", client_id: bridge, client_secret: sample-secret-for-loopback-only } }
 {{- end}}
 rules:
 {{- range .Connections}}
@@ -64,40 +68,74 @@ func names(n int) []string {
 	return all
 }
 
-// serve starts so many nodes on a database of their own, one after the other, and waits for each.
-func (d *deployment) serve(ctx context.Context, database string, nodes, connections int) (all []*serving, took time.Duration, err error) {
+// wanted is what is to be started.
+type wanted struct {
+	database           string // of their own
+	nodes, connections int
+	provider           string // the connections' identity provider, on loopback
+	front              string // the first node's address, which is the issuer; "": a free one
+	linked             bool   // each node reaches the servers by links that can be cut
+}
+
+// serve starts nodes one after the other, and waits for each. took is how long the last one was on its way.
+func (d *deployment) serve(ctx context.Context, want wanted) (all []*serving, took time.Duration, err error) {
 	defer func() {
 		if err != nil {
 			err, all = errors.Join(err, end(all)), nil
 		}
 	}()
-	address, err := d.database(ctx, database)
-	if err != nil {
+	if _, err := d.database(ctx, want.database); err != nil {
 		return nil, 0, err
 	}
-	in := deployed{RootKey: filepath.Join(d.folder, database+".key"), Database: address, Redis: d.redis, Connections: names(connections)}
-	for i := range nodes {
-		s := &serving{Name: fmt.Sprintf("n%d", i+1), Data: filepath.Join(d.folder, fmt.Sprintf("%s-n%d", database, i+1))}
-		if s.Public, err = freeAddress(); err == nil {
-			s.Operations, err = freeAddress()
+	in := deployed{RootKey: filepath.Join(d.folder, want.database+".key"), Provider: want.provider, Connections: names(want.connections)}
+	for i := range want.nodes {
+		s, err := d.place(want, i)
+		if s != nil {
+			all = append(all, s)
 		}
 		if err != nil {
 			return all, 0, err
 		}
-		if in.serving = s; i == 0 {
-			in.Issuer = s.Public
-		}
-		if took, err = s.start(ctx, d.program, in); s.cmd != nil {
-			all = append(all, s)
-		}
-		if err != nil {
+		in.serving, in.Issuer = s, cmp.Or(in.Issuer, s.Public)
+		if took, err = s.start(ctx, in); err != nil {
 			return all, 0, err
 		}
 	}
 	return all, took, nil
 }
 
-func (s *serving) start(ctx context.Context, program string, in deployed) (time.Duration, error) {
+// place gives a node its name, its addresses and its ways to the servers.
+func (d *deployment) place(want wanted, i int) (s *serving, err error) {
+	s = &serving{Name: fmt.Sprintf("n%d", i+1), Data: filepath.Join(d.folder, fmt.Sprintf("%s-n%d", want.database, i+1)), Redis: d.redis}
+	s.program, s.bridge.beside = d.program, d.beside
+	if s.Public = want.front; i > 0 || s.Public == "" {
+		if s.Public, err = freeAddress(); err != nil {
+			return s, err
+		}
+	}
+	if s.Operations, err = freeAddress(); err != nil {
+		return s, err
+	}
+	at, err := url.Parse(strings.Replace(d.postgres, "{}", want.database, 1))
+	if err != nil {
+		return s, err
+	}
+	for _, to := range []*string{&at.Host, &s.Redis} {
+		if !want.linked {
+			break
+		}
+		k, err := newLink(*to)
+		if err != nil {
+			return s, err
+		}
+		s.links = append(s.links, k)
+		*to = k.address()
+	}
+	s.Database = at.String()
+	return s, nil
+}
+
+func (s *serving) start(ctx context.Context, in deployed) (time.Duration, error) {
 	if err := os.MkdirAll(s.Data, 0o700); err != nil {
 		return 0, err
 	}
@@ -110,33 +148,42 @@ func (s *serving) start(ctx context.Context, program string, in deployed) (time.
 		return 0, err
 	}
 	said := &bytes.Buffer{}
-	cmd := exec.CommandContext(ctx, program, "serve", "--config", file)
+	cmd := exec.CommandContext(ctx, s.program, "demo", "bridge", "--config", file) // serve, with an identity provider on loopback
 	cmd.Stderr = said
 	began := time.Now()
 	if err := cmd.Start(); err != nil {
 		return 0, err
 	}
 	s.cmd = cmd
-	for {
-		resp, err := http.Get("http://" + s.Operations + "/readyz")
+	for end := began.Add(3 * time.Minute); ; time.Sleep(10 * time.Millisecond) {
+		err := s.ready()
 		if err == nil {
-			if err := resp.Body.Close(); err != nil {
-				return 0, err
-			}
-			if resp.StatusCode == http.StatusOK {
-				return time.Since(began), nil
-			}
+			return time.Since(began), nil
 		}
-		if ctx.Err() != nil || time.Since(began) > 2*time.Minute {
+		if state, gone := fieldsOf(cmd.Process.Pid); gone != nil || state[0] == "Z" || ctx.Err() != nil || time.Now().After(end) {
 			return 0, fmt.Errorf("%s is not ready: %w", s.Name, errors.Join(err, s.halt(), errors.New(said.String())))
 		}
-		time.Sleep(10 * time.Millisecond)
 	}
+}
+
+// ready is an error until the node may be sent people.
+func (s *serving) ready() error {
+	resp, err := http.Get("http://" + s.Operations + "/readyz")
+	if err != nil {
+		return err
+	}
+	if resp.StatusCode != http.StatusOK {
+		err = errors.New(resp.Status)
+	}
+	return errors.Join(err, resp.Body.Close())
 }
 
 func end(all []*serving) (err error) {
 	for _, s := range all {
 		err = errors.Join(err, s.halt())
+		for _, k := range s.links {
+			err = errors.Join(err, k.close())
+		}
 	}
 	return err
 }
@@ -149,93 +196,45 @@ func freeAddress() (string, error) {
 	return l.Addr().String(), l.Close()
 }
 
-// token makes a SCIM token of a connection, by the admin API.
-func (s *serving) token(connection string) (string, error) {
+// operator is where a node's admin API is, and what opens it.
+func (s *serving) operator() (host, prefix, auth string, err error) {
 	said, err := os.ReadFile(filepath.Join(s.Data, "server.json"))
 	if err != nil {
-		return "", err
+		return "", "", "", err
 	}
 	var a struct {
 		APIURL     string `json:"api_url"`
 		AdminToken string `json:"admin_token"`
 	}
 	if err := json.Unmarshal(said, &a); err != nil {
-		return "", err
+		return "", "", "", err
 	}
-	req, err := http.NewRequest(http.MethodPost, a.APIURL+"/connections/"+connection+"/tokens", strings.NewReader(`{"note":"bridgebench","days":1}`))
+	u, err := url.Parse(a.APIURL)
 	if err != nil {
-		return "", err
+		return "", "", "", err
 	}
-	req.Header.Set("Authorization", "Bearer "+a.AdminToken)
-	req.Header.Set("Content-Type", "application/json")
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return "", err
-	}
-	answer, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
-	if err := errors.Join(err, resp.Body.Close()); err != nil {
-		return "", err
-	}
-	var made struct{ Secret string }
-	return made.Secret, errors.Join(json.Unmarshal(answer, &made), func() error {
-		if resp.StatusCode/100 != 2 {
-			return fmt.Errorf("a token of %s: %s %.300s", connection, resp.Status, answer)
-		}
-		return nil
-	}())
+	return u.Host, u.Path, "Bearer " + a.AdminToken, nil
 }
 
-// left is what bench deprovision prints.
-type left struct {
-	P50 float64 `json:"p50_ms"`
-	P99 float64 `json:"p99_ms"`
-	Max float64 `json:"max_ms"`
+// token makes a SCIM token of a connection.
+func (s *serving) token(connection string) (string, error) {
+	host, prefix, auth, err := s.operator()
+	if err != nil {
+		return "", err
+	}
+	w, err := dial(host)
+	if err != nil {
+		return "", err
+	}
+	defer w.close()
+	return newToken(w, prefix, auth, connection)
 }
 
-func (s *serving) deprovision(ctx context.Context, people int) (l left, err error) {
-	said, err := exec.CommandContext(ctx, s.program, "bench", "deprovision", names(1)[0], "--people", strconv.Itoa(people), "--json", "--data", s.Data).Output()
-	if err != nil {
-		return l, fmt.Errorf("bench deprovision: %w", err)
+// newToken does so over a connection that is there.
+func newToken(w *wire, prefix, auth, connection string) (string, error) {
+	status, answer, err := w.do("POST", prefix+"/connections/"+connection+"/tokens", auth, "application/json", `{"note":"bridgebench","days":1}`)
+	if err := expect(http.StatusCreated, status, answer, err); err != nil {
+		return "", err
 	}
-	return l, json.Unmarshal(said, &l)
-}
-
-// leavers measures how long it takes until no node accepts a person: with three that run, and
-// with one of them stopped where it stands.
-func (d *deployment) leavers(ctx context.Context, t *table) (err error) {
-	all, _, err := d.serve(ctx, "three", 3, 1)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, end(all)) }()
-	first, third := all[0], all[2]
-	first.program = d.program
-	l, err := first.deprovision(ctx, d.left)
-	if err != nil {
-		return err
-	}
-	ms := func(f float64) string { return short(time.Duration(f * float64(time.Millisecond))) }
-	t.row(fmt.Sprintf("deactivation until none of three nodes accepts the person, %d people", d.left), "max "+ms(l.Max), ms(l.P50), ms(l.P99))
-	worst := 0.0
-	for range d.cuts {
-		if err := third.signal(ctx, "STOP"); err != nil {
-			return err
-		}
-		l, err := first.deprovision(ctx, 1)
-		if err := errors.Join(err, third.signal(ctx, "CONT")); err != nil {
-			return err
-		}
-		worst = max(worst, l.Max)
-		time.Sleep(2 * time.Second) // it takes its lease again
-	}
-	t.row(fmt.Sprintf("the same with one node stopped, right after that, %d times", d.cuts), "max "+ms(worst), "", "")
-	return nil
-}
-
-// signal is by kill, whose names every Unix has.
-func (s *serving) signal(ctx context.Context, name string) error {
-	if s.cmd == nil || s.cmd.Process == nil {
-		return syscall.ESRCH
-	}
-	return exec.CommandContext(ctx, "kill", "-"+name, strconv.Itoa(s.cmd.Process.Pid)).Run()
+	return field(answer, "secret")
 }

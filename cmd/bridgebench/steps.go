@@ -68,11 +68,11 @@ func provision(ctx context.Context, b *bridge, s size, t *table) error {
 		people = append(people, id)
 		return err
 	}
-	r, err := b.load(ctx, host, s.conns, 10*time.Minute, int64(s.people), create)
+	r, err := b.load(ctx, host, s.conns, s.provision, int64(s.people), create)
 	if err != nil {
 		return err
 	}
-	t.add(fmt.Sprintf("POST /Users, durable, %d of them", s.people), r)
+	t.add(fmt.Sprintf("POST /Users, durable, %d of them", r.ops), r)
 	return nil
 }
 

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"fmt"
 	"io"
 	"os"
@@ -13,25 +12,60 @@ import (
 
 // table is what is printed at the end: one row a measurement.
 type table struct {
-	rows    [][]string
-	engines string // what a node stands on, if not on SQLite alone
+	rows  [][]string
+	last  result
+	nodes bool // with the CPU time of the servers and the load, and what was promised
 }
 
 func (t *table) add(what string, r result) {
-	t.rows = append(t.rows, []string{what, fmt.Sprintf("%.0f/s", r.rate()), short(r.p50), short(r.p99), short(r.cpu / time.Duration(r.ops))})
-	fmt.Fprintf(os.Stderr, "%-60s %8.0f/s  p50 %s  p99 %s  cpu %s\n", what, r.rate(), short(r.p50), short(r.p99), short(r.cpu/time.Duration(r.ops)))
+	each := r.cpu.each(r.ops)
+	t.last = r
+	if r.refused > 0 {
+		what += fmt.Sprintf("; %d times told to come again", r.refused)
+	}
+	row := []string{what, fmt.Sprintf("%.0f/s", r.rate()), timed(r.p50), timed(r.p99), timed(each.bridge)}
+	if t.nodes {
+		row = append(row, timed(each.postgres), timed(each.redis), timed(each.load), "")
+	}
+	t.put(row)
 }
 
 func (t *table) note(what string, d time.Duration) { t.say(what, short(d)) }
 
-func (t *table) say(what, value string) {
-	t.rows = append(t.rows, []string{what, value, "", "", ""})
-	fmt.Fprintf(os.Stderr, "%-60s %s\n", what, value)
-}
+func (t *table) say(what, value string) { t.row(what, value, "", "") }
 
 func (t *table) row(what, value, p50, p99 string) {
-	t.rows = append(t.rows, []string{what, value, p50, p99, ""})
-	fmt.Fprintf(os.Stderr, "%-60s %s  p50 %s  p99 %s\n", what, value, p50, p99)
+	row := []string{what, value, p50, p99, ""}
+	if t.nodes {
+		row = append(row, "", "", "", "")
+	}
+	t.put(row)
+}
+
+// put adds a row, and shows whoever waits that it goes on.
+func (t *table) put(row []string) {
+	t.rows = append(t.rows, row)
+	fmt.Fprintln(os.Stderr, strings.TrimRight(strings.Join(row, "  "), " "))
+}
+
+// promised says beside the last row what was promised of it, and whether it was kept.
+func (t *table) promised(what string, kept bool) {
+	if kept {
+		what += ": kept"
+	} else {
+		what += ": **not kept**"
+	}
+	last := t.rows[len(t.rows)-1]
+	last[len(last)-1] = what
+	fmt.Fprintln(os.Stderr, "    promised:", what)
+}
+
+// timed is nothing for what was not timed one by one.
+func timed(d time.Duration) string {
+	if d == 0 {
+		return ""
+	}
+	return short(d)
 }
 
 func short(d time.Duration) string {
@@ -45,17 +79,25 @@ func short(d time.Duration) string {
 }
 
 func (t *table) print(w io.Writer) {
-	fmt.Fprintf(w, "%d cores, %s RAM, %s, %s/%s, %s; load and bridge share the cores.\n\n",
-		runtime.NumCPU(), memory(), runtime.Version(), runtime.GOOS, runtime.GOARCH, cmp.Or(t.engines, "SQLite with synchronous=FULL"))
-	tw := tabwriter.NewWriter(w, 0, 4, 1, ' ', 0)
-	fmt.Fprintln(tw, "| what\t| rate or value\t| p50\t| p99\t| bridge CPU each\t|")
-	fmt.Fprintln(tw, "|---\t|---\t|---\t|---\t|---\t|")
-	for _, r := range t.rows {
-		fmt.Fprintf(tw, "| %s\t| %s\t| %s\t| %s\t| %s\t|\n", r[0], r[1], r[2], r[3], r[4])
-	}
-	if err := tw.Flush(); err != nil {
+	fmt.Fprintf(w, "%s, SQLite with synchronous=FULL; load and bridge share the cores.\n\n", machine())
+	if err := aligned(w, []string{"what", "rate or value", "p50", "p99", "bridge CPU each"}, t.rows); err != nil {
 		fmt.Fprintln(os.Stderr, "bridgebench:", err)
 	}
+}
+
+// aligned writes a table of Markdown that is one for whoever reads it as it is, too.
+func aligned(w io.Writer, head []string, rows [][]string) error {
+	tw := tabwriter.NewWriter(w, 0, 4, 1, ' ', 0)
+	fmt.Fprintf(tw, "| %s\t|\n", strings.Join(head, "\t| "))
+	fmt.Fprintln(tw, "|"+strings.Repeat("---\t|", len(head)))
+	for _, r := range rows {
+		fmt.Fprintf(tw, "| %s\t|\n", strings.Join(r, "\t| "))
+	}
+	return tw.Flush()
+}
+
+func machine() string {
+	return fmt.Sprintf("%d cores, %s RAM, %s, %s/%s", runtime.NumCPU(), memory(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }
 
 // memory is the machine's, from the kernel.

@@ -27,7 +27,11 @@ type wire struct {
 	until  time.Time // the connection's deadline
 }
 
+// dial connects; what asks nobody over HTTP has no host.
 func dial(host string) (*wire, error) {
+	if host == "" {
+		return &wire{}, nil
+	}
 	if h, _, err := net.SplitHostPort(host); err != nil || !net.ParseIP(h).IsLoopback() {
 		return nil, fmt.Errorf("%s is not a loopback address: this program loads its own machine only", host)
 	}
@@ -36,6 +40,12 @@ func dial(host string) (*wire, error) {
 		return nil, err
 	}
 	return &wire{host: host, c: c, r: bufio.NewReaderSize(c, 64<<10)}, nil
+}
+
+func (w *wire) close() {
+	if w.c != nil {
+		_ = w.c.Close() // nothing is lost
+	}
 }
 
 // do sends one request and reads the whole answer, which is good until the next.
@@ -123,8 +133,8 @@ func (w *wire) chunks() ([]byte, error) {
 type result struct {
 	ops      int64
 	took     time.Duration
-	refused  int64         // told to come again later, which is not in the times
-	cpu      time.Duration // of the bridge's process, all of them together
+	refused  int64 // told to come again later, which is not in the times
+	cpu      spent // by all of them together
 	p50, p99 time.Duration
 }
 
@@ -141,7 +151,7 @@ func (b *bridge) load(ctx context.Context, host string, conns int, d time.Durati
 	var times []time.Duration
 	var failed error
 	var wg sync.WaitGroup
-	before, err := b.cpu()
+	before, err := b.spent()
 	if err != nil {
 		return result{}, err
 	}
@@ -152,7 +162,7 @@ func (b *bridge) load(ctx context.Context, host string, conns int, d time.Durati
 			return result{}, err
 		}
 		wg.Go(func() {
-			defer w.c.Close()
+			defer w.close()
 			mine, err := run(ctx, w, started.Add(d), most, &next, &refused, op)
 			mu.Lock()
 			defer mu.Unlock()
@@ -168,11 +178,11 @@ func (b *bridge) load(ctx context.Context, host string, conns int, d time.Durati
 	if err := errors.Join(failed, ctx.Err()); err != nil {
 		return r, err
 	}
-	after, err := b.cpu()
+	after, err := b.spent()
 	if err != nil {
 		return r, err
 	}
-	r.cpu = after - before
+	r.cpu = after.less(before)
 	slices.Sort(times)
 	r.p50, r.p99 = times[len(times)/2], times[len(times)*99/100]
 	return r, nil
