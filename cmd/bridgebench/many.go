@@ -46,13 +46,22 @@ func (d *deployment) manyConnections(ctx context.Context, r *report) error {
 
 // spread measures with n connections.
 func (d *deployment) spread(ctx context.Context, r *report, n int) (s *spread, err error) {
+	servers := &bridge{beside: d.beside}
+	before, err := servers.spent()
+	if err != nil {
+		return nil, err
+	}
 	all, took, err := d.serve(ctx, wanted{database: fmt.Sprintf("of%d", n), nodes: 1, connections: n})
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, end(all)) }()
 	s = &spread{serving: all[0], n: n, ids: names(n)}
-	r.note(fmt.Sprintf("%d connections: the first start, with all of them in the file, until ready", n), took)
+	after, err := s.spent()
+	if err != nil {
+		return s, err
+	}
+	r.whole(fmt.Sprintf("%d connections: the first start, with all of them in the file, until ready; CPU in all", n), took, after.less(before))
 	if s.rss, err = s.serving.rss(); err != nil {
 		return s, err
 	}
@@ -69,14 +78,14 @@ func (d *deployment) spread(ctx context.Context, r *report, n int) (s *spread, e
 	return s, nil
 }
 
-// open makes a SCIM token for each connection, for a minute at most.
+// open makes a SCIM token for each connection, for nine loads' time at most.
 func (s *spread) open(ctx context.Context, d *deployment, r *report) error {
 	host, prefix, auth, err := s.operator()
 	if err != nil {
 		return err
 	}
 	made := make([]string, s.n)
-	tokens, err := s.load(ctx, host, d.size.conns, 6*d.size.perRun, int64(s.n), func(w *wire, i int64) error {
+	tokens, err := s.load(ctx, host, d.size.conns, 9*d.size.perRun, int64(s.n), func(w *wire, i int64) error {
 		token, err := newToken(w, prefix, auth, s.ids[i])
 		made[i] = "Bearer " + token
 		return err
@@ -86,7 +95,7 @@ func (s *spread) open(ctx context.Context, d *deployment, r *report) error {
 	}
 	what := fmt.Sprintf("%d connections: SCIM tokens made, %d of them, each a change of what all nodes know", s.n, tokens.ops)
 	if int(tokens.ops) < s.n {
-		what += fmt.Sprintf(" (**not all**: %s had passed, so the rows below are of those alone)", 6*d.size.perRun)
+		what += fmt.Sprintf(" (**not all**: %s had passed, so the rows below are of those alone)", 9*d.size.perRun)
 	}
 	r.add(what, tokens)
 	var open []string

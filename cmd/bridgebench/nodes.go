@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -64,8 +65,8 @@ func (d *deployment) measure(ctx context.Context) error {
 			continue
 		}
 		r.begin(part.name)
-		if err := part.run(ctx, r); err != nil {
-			return fmt.Errorf("%s: %w", part.name, err)
+		if err := part.run(ctx, r); err != nil { // what there is by now is shown all the same
+			return errors.Join(fmt.Errorf("%s: %w", part.name, err), r.print(os.Stdout))
 		}
 	}
 	if err := r.print(os.Stdout); err != nil || d.docs == "" {

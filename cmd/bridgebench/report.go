@@ -45,6 +45,11 @@ func (r *report) cost(operation string) {
 	r.costs = append(r.costs, []string{operation, timed(each.bridge), timed(each.postgres), timed(each.redis)})
 }
 
+// whole adds something that was done once, with what all of it cost.
+func (r *report) whole(what string, took time.Duration, cpu spent) {
+	r.put([]string{what, short(took), "", "", timed(cpu.bridge), timed(cpu.postgres), timed(cpu.redis), timed(cpu.load), ""})
+}
+
 // print writes both blocks, as they stand in the documents.
 func (r *report) print(w io.Writer) error {
 	for _, block := range r.blocks() {

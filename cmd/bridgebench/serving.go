@@ -155,7 +155,7 @@ func (s *serving) start(ctx context.Context, in deployed) (time.Duration, error)
 		return 0, err
 	}
 	s.cmd = cmd
-	for end := began.Add(3 * time.Minute); ; time.Sleep(10 * time.Millisecond) {
+	for end := began.Add(5 * time.Minute); ; time.Sleep(50 * time.Millisecond) {
 		err := s.ready()
 		if err == nil {
 			return time.Since(began), nil
