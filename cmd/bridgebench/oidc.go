@@ -41,6 +41,9 @@ func (b *bridge) clientAuth() string {
 	return "&client_id=" + url.QueryEscape(c.ClientID) + "&client_secret=" + url.QueryEscape(c.ClientSecret)
 }
 
+// authorized is the name of a row.
+const authorized = "authorization in a browser that is signed in, up to the code"
+
 // codes measures what redeeming a code costs: browsers that have a session fetch them
 // first, which is the row before, each as many as a session may have at one application.
 func codes(ctx context.Context, b *bridge, s size, t *table) error {
@@ -62,7 +65,7 @@ func codes(ctx context.Context, b *bridge, s size, t *table) error {
 	if err != nil {
 		return err
 	}
-	t.add("authorization in a browser that is signed in, up to the code", fetched)
+	t.add(authorized, fetched)
 	redirect := "&redirect_uri=" + url.QueryEscape(b.demo.Clients[0].RedirectURI)
 	r, err := b.load(ctx, host, s.conns, time.Minute, int64(s.browsers*hot.MaxLiveCodes), func(w *wire, _ int64) error {
 		g := <-granted

@@ -45,6 +45,15 @@ func (r *report) cost(operation string) {
 	r.costs = append(r.costs, []string{operation, timed(each.bridge), timed(each.postgres), timed(each.redis)})
 }
 
+// costOf notes what the row of that name has cost.
+func (r *report) costOf(operation, what string) {
+	for _, row := range r.rows {
+		if row[0] == what {
+			r.costs = append(r.costs, []string{operation, row[4], row[5], row[6]})
+		}
+	}
+}
+
 // whole adds something that was done once, with what all of it cost.
 func (r *report) whole(what string, took time.Duration, cpu spent) {
 	r.put([]string{what, short(took), "", "", timed(cpu.bridge), timed(cpu.postgres), timed(cpu.redis), timed(cpu.load), ""})
