@@ -51,7 +51,7 @@ const (
 )
 
 // RunProbes asks identity providers about sessions until ctx ends. Whatever it has not
-// done when the process dies is due at the next start.
+// done when the process dies is due ten minutes after it was claimed.
 func (b *Bridge) RunProbes(ctx context.Context) {
 	if b.probes.Voucher == nil {
 		return
@@ -79,14 +79,11 @@ func (b *Bridge) Probe(ctx context.Context) (int, error) {
 	now := b.now()
 	var due []store.UpstreamToken
 	err := b.store.Update(ctx, func(tx *store.Tx) (err error) {
-		if _, err = tx.DropUpstreamTokens(now, probeChunk); err == nil && b.store.Shared() {
+		if _, err = tx.DropUpstreamTokens(now, probeChunk); err == nil {
 			due, err = tx.ClaimUpstreamTokens(now, now.Add(probeClaimed), probeChunk)
 		}
 		return err
 	})
-	if err == nil && !b.store.Shared() {
-		err = b.store.View(ctx, func(v *store.View) (err error) { due, err = v.DueUpstreamTokens(now, probeChunk); return err })
-	}
 	if err != nil {
 		return 0, err
 	}
@@ -141,7 +138,7 @@ func (r *probeRound) ask(ctx context.Context, t store.UpstreamToken) error {
 	answer, err := r.renew(ctx, t)
 	switch {
 	case ctx.Err() != nil:
-		return nil // it is due at the next start
+		return nil // it is due when its claim is over
 	case err == nil:
 		b.probed(t.Connection, probeStands)
 		return b.vouched(ctx, t, every, answer.Until)

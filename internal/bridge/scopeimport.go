@@ -60,8 +60,8 @@ func (b *Bridge) BeginImport(ctx context.Context, digest string) (ImportState, e
 	if err != nil {
 		return ImportState{}, err
 	}
-	var open store.ScopeBatch
-	if err := b.store.View(ctx, func(v *store.View) (err error) { open, err = v.OpenScopeBatch(); return err }); err != nil {
+	open, err := b.openImport(ctx)
+	if err != nil {
 		return ImportState{}, err
 	}
 	if open.ID != 0 && (open.Digest != digest || open.Base != was.version) {
@@ -93,6 +93,11 @@ func (b *Bridge) treeInStore(ctx context.Context) (*activePolicy, error) {
 			"the scope tree stands in the configuration file: change it there, or write \"scopes: store\" instead of it and start the bridge anew, which changes nobody's access").Because(ReasonTreeInFile)
 	}
 	return was, nil
+}
+
+func (b *Bridge) openImport(ctx context.Context) (open store.ScopeBatch, err error) {
+	err = b.store.View(ctx, func(v *store.View) (err error) { open, err = v.OpenScopeBatch(); return err })
+	return open, err
 }
 
 func (b *Bridge) dropImport(ctx context.Context, open store.ScopeBatch) error {
@@ -173,35 +178,28 @@ func (b *Bridge) StageImport(ctx context.Context, id, from int64, rows []ImportR
 		scopes = append(scopes, s)
 	}
 	state, err := im.write(ctx, b.store, rows, scopes)
-	if err != nil && b.store.Shared() {
-		b.importing = nil // it may have come to another node before
+	if err != nil {
+		b.importing = nil // the part may have come to another node before, or be there although this one failed
 	}
 	return state, err
 }
 
-// importOf is the import that is being written, as far as it has come: of several nodes, each
-// may have written some of its parts, and this one knows those up to from at least.
+// importOf is the import that is being written, as far as it has come, and up to from at least. What
+// is remembered of it may be less: parts may have been written by another node, or before a start.
 func (b *Bridge) importOf(ctx context.Context, id, from int64) (*treeImport, error) {
-	gone := fault.New(fault.Stale, "bridge.importOf", "this import is not being written any more; begin it again").Because(ReasonImport)
-	im := b.importing
-	switch {
-	case im != nil && im.ID == id && from <= im.Staged:
-		return im, nil
-	case !b.store.Shared() && (im == nil || im.ID != id):
-		return nil, gone
-	case !b.store.Shared():
+	if im := b.importing; im != nil && im.ID == id && from <= im.Staged {
 		return im, nil
 	}
 	was, err := b.treeInStore(ctx)
 	if err != nil {
 		return nil, err
 	}
-	var open store.ScopeBatch
-	if err := b.store.View(ctx, func(v *store.View) (err error) { open, err = v.OpenScopeBatch(); return err }); err != nil {
+	open, err := b.openImport(ctx)
+	if err != nil {
 		return nil, err
 	}
 	if open.ID != id || open.Base != was.version {
-		return nil, gone
+		return nil, fault.New(fault.Stale, "bridge.importOf", "this import is not being written any more; begin it again").Because(ReasonImport)
 	}
 	err = b.loadImport(ctx, was, open)
 	return b.importing, err
@@ -212,10 +210,11 @@ func (b *Bridge) wholeImport(ctx context.Context, id int64) (*treeImport, error)
 	if id == 0 {
 		return nil, nil
 	}
-	if b.store.Shared() {
-		b.importing = nil // another node may have written its last parts
+	open, err := b.openImport(ctx)
+	if err != nil {
+		return nil, err
 	}
-	return b.importOf(ctx, id, 0)
+	return b.importOf(ctx, id, open.Staged)
 }
 
 // ReasonImport is the reason of a refusal of a part of an import that is over.
@@ -233,11 +232,7 @@ func (im *treeImport) write(ctx context.Context, s *store.Store, rows []ImportRo
 		return tx.StageScopes(im.ScopeBatch, scopes, above)
 	})
 	if err != nil {
-		for i, sc := range scopes {
-			delete(im.staged, rows[i].Path)
-			delete(im.above, sc.ID)
-		}
-		return ImportState{}, err
+		return ImportState{}, err // im is forgotten
 	}
 	im.Staged += int64(len(scopes))
 	return ImportState{Import: im.ID, Staged: im.Staged}, nil

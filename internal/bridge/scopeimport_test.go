@@ -37,11 +37,12 @@ func TestAnImportIsWholeOrNotThere(t *testing.T) {
 	_, err := w.bridge.StageImport(w.ctx, id, 0, rows[:2])
 	w.do(err)
 	w.restart()
-	if _, err := w.bridge.StageImport(w.ctx, id, 2, rows[2:]); fault.ReasonOf(err) != bridge.ReasonImport {
-		t.Errorf("went on without being begun again: %v", err)
+	if _, err := w.bridge.StageImport(w.ctx, id+1, 2, rows[2:]); fault.ReasonOf(err) != bridge.ReasonImport {
+		t.Errorf("went on with what was never begun: %v", err)
 	}
 	id = begin("one", 2)
-	s, err := w.bridge.StageImport(w.ctx, id, 0, rows) // from the beginning: two are there already
+	w.restart()
+	s, err := w.bridge.StageImport(w.ctx, id, 0, rows) // without being begun again, and from the beginning: two are there already
 	w.do(err)
 	if s.Staged != 3 || total() != before {
 		t.Errorf("%+v are written, %d in force", s, total())

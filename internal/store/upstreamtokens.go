@@ -47,35 +47,25 @@ func (tx *Tx) DropUpstreamTokens(now time.Time, limit int) (int64, error) {
 		where s.state = $1 or s.expires_at <= $2 limit $3)`, int64(session.Ended), ms(now), limit)
 }
 
-// DueUpstreamTokens lists tokens of live sessions by which a provider is to be asked
-// now, the one that waits longest first.
-func (v *View) DueUpstreamTokens(now time.Time, limit int) ([]UpstreamToken, error) {
-	return v.dueUpstreamTokens(now, limit, "")
-}
-
-func (v *View) dueUpstreamTokens(now time.Time, limit int, as string) ([]UpstreamToken, error) {
-	return list(v, "store.DueUpstreamTokens", func(r Row) (t UpstreamToken, err error) {
+// ClaimUpstreamTokens gives tokens of live sessions by which a provider is to be asked now, the one
+// that waits longest first. Until until they are due to nobody else; what another node is claiming is
+// passed over.
+func (tx *Tx) ClaimUpstreamTokens(now, until time.Time, limit int) ([]UpstreamToken, error) {
+	const op = "store.ClaimUpstreamTokens"
+	claimed, err := list(&tx.View, op, func(r Row) (t UpstreamToken, err error) {
 		var proved, due int64
 		err = r.Scan(&t.Session, &t.Connection, &t.Sealed, &proved, &due)
 		t.Proved, t.Due = at(proved), at(due)
 		return t, err
 	}, `select u.session, c.id, u.sealed, u.proved_at, u.due_at
 		from upstream_tokens u join sessions s on s.id = u.session join connections c on c.key = u.conn
-		where u.due_at <= $1 and s.state <> $2 and s.expires_at > $1 order by u.due_at limit $3`+as, ms(now), int64(session.Ended), limit)
-}
-
-// ClaimUpstreamTokens is DueUpstreamTokens for one of several nodes: until then they are due
-// to nobody else. What another is claiming is passed over.
-func (tx *Tx) ClaimUpstreamTokens(now, until time.Time, limit int) (claimed []UpstreamToken, err error) {
-	if claimed, err = tx.dueUpstreamTokens(now, limit, tx.mine(tx.engine.Dialect().Free, "u")); err != nil {
-		return nil, err
-	}
+		where u.due_at <= $1 and s.state <> $2 and s.expires_at > $1 order by u.due_at limit $3`+tx.mine(tx.engine.Dialect().Free, "u"), ms(now), int64(session.Ended), limit)
 	for _, t := range claimed {
-		if _, err := tx.exec("store.ClaimUpstreamTokens", `update upstream_tokens set due_at = $2 where session = $1`, string(t.Session), ms(until)); err != nil {
+		if _, err := tx.exec(op, `update upstream_tokens set due_at = $2 where session = $1`, string(t.Session), ms(until)); err != nil {
 			return nil, err
 		}
 	}
-	return claimed, nil
+	return claimed, err
 }
 
 // Unproved is how many sessions of a connection its identity provider is asked about,

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -29,7 +30,16 @@ func testUpstreamTokens(t *testing.T, f *fixture) {
 	}
 	due := func(now time.Time, limit int) (all []store.UpstreamToken) {
 		t.Helper()
-		f.view(func(v *store.View) (err error) { all, err = v.DueUpstreamTokens(now, limit); return err })
+		looked := errors.New("it was only looked")
+		err := f.Store.Update(t.Context(), func(tx *store.Tx) (err error) {
+			if all, err = tx.ClaimUpstreamTokens(now, now.Add(time.Hour), limit); err == nil {
+				err = looked
+			}
+			return err
+		})
+		if !errors.Is(err, looked) {
+			t.Fatal(err)
+		}
 		return all
 	}
 	if all := due(day, 2); len(all) != 2 || all[0].Session != "ses_3" || all[1].Session != "ses_2" || all[0].Connection != north ||
