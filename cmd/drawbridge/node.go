@@ -22,8 +22,8 @@ const feedOfNews = "news"
 
 // joinNodes makes this process a node among those on the same database, if others may be there.
 func (a *app) joinNodes(ctx context.Context) (err error) {
-	a.nodes = newNodeMetrics()
-	a.store.Measure(a.nodes.deprovisioned)
+	a.nodeMetrics = newNodeMetrics()
+	a.store.Measure(a.nodeMetrics.deprovisioned)
 	if !a.store.Shared() {
 		return nil
 	}
@@ -33,7 +33,7 @@ func (a *app) joinNodes(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	c := cluster.Config{Store: a.store, Name: name, Version: version(), Alone: true, Clocks: clocks(), Waited: a.nodes.waited, Polled: a.nodes.polled,
+	c := cluster.Config{Store: a.store, Name: name, Version: version(), Alone: true, Clocks: clocks(), Waited: a.nodeMetrics.waited, Polled: a.nodeMetrics.polled,
 		Observe: func(op string, err error) { a.log.Warn("node", zap.String("op", op), zap.Error(err)) }}
 	if shared, ok := a.hot.(*redis.Engine); ok {
 		c.Alone, c.Feed = false, hot.Feed(shared.Feed(feedOfNews))

@@ -51,34 +51,34 @@ import (
 
 // app is a bridge put together: the only place where concrete types meet.
 type app struct {
-	cfg        *config.Config
-	log        *zap.Logger
-	store      *store.Store
-	hot        hot.Engine
-	ring       *keys.Ring
-	bridge     *bridge.Bridge
-	steward    *steward.Steward
-	upstreams  *upstream.Upstreams
-	inbound    *inbound.Front
-	receiver   *inbound.Receiver
-	assertions *assertion.Verifier
-	sealer     *audit.Sealer
-	recorder   *recorder.Recorder
-	relay      *outbox.Relay
-	deliver    *deliver.Worker
-	webhooks   deliver.Webhooks
-	signals    *ssf.Front
-	outside    egress.Options // of whatever calls places that others named
-	metrics    *metrics
-	node       *cluster.Node // nil: this is no node among others
-	nodes      *nodeMetrics
-	works      cluster.Works
-	drain      httpserver.Drain
-	takings    takings
-	beside     []func(context.Context) // what goes on beside the bridge's own background work
-	admin      secret.String
-	public     http.Handler
-	operations http.Handler
+	cfg         *config.Config
+	log         *zap.Logger
+	store       *store.Store
+	hot         hot.Engine
+	ring        *keys.Ring
+	bridge      *bridge.Bridge
+	steward     *steward.Steward
+	upstreams   *upstream.Upstreams
+	inbound     *inbound.Front
+	receiver    *inbound.Receiver
+	assertions  *assertion.Verifier
+	sealer      *audit.Sealer
+	recorder    *recorder.Recorder
+	relay       *outbox.Relay
+	deliver     *deliver.Worker
+	webhooks    deliver.Webhooks
+	signals     *ssf.Front
+	outside     egress.Options // of whatever calls places that others named
+	metrics     *metrics
+	node        *cluster.Node // nil: this is no node among others
+	nodeMetrics *nodeMetrics
+	works       cluster.Works
+	drain       httpserver.Drain
+	takings     takings
+	beside      []func(context.Context) // what goes on beside the bridge's own background work
+	admin       secret.String
+	public      http.Handler
+	operations  http.Handler
 }
 
 // sealEvery is how far the audit chain may lag behind commits.
@@ -192,7 +192,7 @@ func (a *app) route(ring *keys.Ring) error {
 	a.metrics = metrics
 	reg.MustRegister(newEnds(a.bridge), newRuleMetrics(a.bridge), newUnproved(a.bridge), newKeyAges(ring), newDeliveryMetrics(a.bridge))
 	reg.MustRegister(newReconcileMetrics(a.bridge), newStreamMetrics(a.store), newStreamsHeard(a.bridge))
-	reg.MustRegister(a.nodes.collectors(a)...)
+	reg.MustRegister(a.nodeMetrics.collectors(a)...)
 	reg.MustRegister(reloadMetrics(&a.takings)...)
 	if shared, ok := a.hot.(*redis.Engine); ok {
 		reg.MustRegister(newHotMetrics(shared)...)

@@ -308,12 +308,12 @@ func (l *lane) commit(batch []*request) error {
 	if err := failpoint.Hit(context.Background(), failpoint.BeforeCommit); err != nil {
 		return l.s.lose(err)
 	}
-	turn := l.e.turns.take()
+	place := l.e.order.take()
 	was := kept
 	if err = l.s.command(context.Background(), "commit"); err != nil {
 		was, err = l.fateOf(token, err)
 	}
-	l.e.turns.wait(turn)
+	l.e.order.wait(place)
 	if was != lost {
 		for _, r := range batch {
 			if r.committed != nil && r.refusal == nil {
@@ -321,7 +321,7 @@ func (l *lane) commit(batch []*request) error {
 			}
 		}
 	}
-	l.e.turns.done()
+	l.e.order.done()
 	switch was {
 	case lost:
 		return err

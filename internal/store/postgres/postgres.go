@@ -84,7 +84,7 @@ func OpenEngine(ctx context.Context, url string, o Options) (store.Engine, error
 }
 
 func open(ctx context.Context, lanes int, writing, reading, beside *pgxpool.Config) (_ *engine, err error) {
-	e := &engine{queue: newQueue(), turns: newTurns(), closed: make(chan struct{}), patience: statementTime + grace, batchTime: maxBatchTime}
+	e := &engine{queue: newQueue(), order: newOrder(), closed: make(chan struct{}), patience: statementTime + grace, batchTime: maxBatchTime}
 	if e.writers, err = pgxpool.NewWithConfig(ctx, writing); err != nil {
 		return nil, fault.Wrap(fault.Unavailable, op+".Open", err)
 	}
@@ -113,7 +113,7 @@ type engine struct {
 	beside           *pgxpool.Pool // of Aside
 	names            *names
 	queue            *queue
-	turns            *turns
+	order            *order
 	patience         time.Duration // with a server that does not answer
 	batchTime        time.Duration // a commit takes no more in after it
 	lanes            sync.WaitGroup
