@@ -117,7 +117,11 @@ func (d *deployment) oneNode(ctx context.Context, r *report) error {
 	}
 	r.costOf("authorization of who is signed in, up to the code", authorized)
 	r.cost("token by code")
-	return nil
+	size, n, err := d.familySize(ctx)
+	if err == nil {
+		r.say(fmt.Sprintf("what Redis keeps a refresh family in, mean of %d", n), fmt.Sprintf("%d bytes", size))
+	}
+	return err
 }
 
 // hotGroup adds members to one group that feeds a rule, 64 at a time, and does the same

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"time"
 )
 
 // holder is a bridge whose access tokens are asked about.
@@ -35,6 +36,11 @@ func (d *deployment) tokens(ctx context.Context, r *report) error {
 	}
 	r.cost("refresh")
 	r.promised("2,000/s", r.last.rate() >= 2000)
+	counted := d.size
+	counted.perRun = max(time.Second, d.size.perRun/4)
+	if err := d.statements(ctx, address, r, "refreshes", func() (result, error) { again, _, err := b.refresh(ctx, counted); return again, err }); err != nil {
+		return err
+	}
 	distinct := min(len(both[0].minted), len(both[1].minted), 5000)
 	for _, n := range []int{min(100, distinct), distinct} {
 		if err := d.compare(ctx, both, n, address, r); err != nil {
