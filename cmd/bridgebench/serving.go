@@ -47,7 +47,7 @@ scopes:
     name: Southern Telematics
     accounts:
 {{- range .Connections}}
-      {{.}}: { name: Customer {{.}}, fleets: { depot: { name: Depot, timezone: Australia/Melbourne, location: Geelong } } }
+      {{.}}: { name: Customer {{.}} }
 {{- end}}
 connections:
 {{- range .Connections}}
@@ -56,7 +56,7 @@ connections:
 {{- end}}
 rules:
 {{- range .Connections}}
-  - { id: {{.}}, from: {{.}}, group: Drivers, give: standard @ southern/{{.}}/depot }
+  - { id: {{.}}, from: {{.}}, group: Drivers, give: standard @ southern/{{.}} }
 {{- end}}
 `))
 
@@ -155,7 +155,7 @@ func (s *serving) start(ctx context.Context, in deployed) (time.Duration, error)
 		return 0, err
 	}
 	s.cmd = cmd
-	for end := began.Add(5 * time.Minute); ; time.Sleep(50 * time.Millisecond) {
+	for end := began.Add(8 * time.Minute); ; time.Sleep(50 * time.Millisecond) {
 		err := s.ready()
 		if err == nil {
 			return time.Since(began), nil
