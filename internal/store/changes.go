@@ -197,11 +197,7 @@ func (s *Store) changesInNews(ctx context.Context, after string, limit int) (Cha
 	if len(told) == 0 {
 		return c, nil
 	}
-	w, err := s.rereading.do(ctx) // what is remembered may not know of these news yet
-	if err != nil {
-		return Changes{}, err
-	}
-	c.List, err = s.changesOf(ctx, w, told)
+	c.List, err = s.changesOf(ctx, nil, told) // what is remembered may not know of these news yet
 	return c, err
 }
 
@@ -220,7 +216,7 @@ func some(all []News, limit int, now Position, more bool) (refs []ref, to Positi
 	return refs, now, more, nil
 }
 
-// changesOf reads each thing once.
+// changesOf reads each thing once; what is wide as the directory has it, if w is nil.
 func (s *Store) changesOf(ctx context.Context, w *wide, refs []changeRef) (list []Change, err error) {
 	if len(refs) == 0 {
 		return nil, nil
@@ -229,6 +225,13 @@ func (s *Store) changesOf(ctx context.Context, w *wide, refs []changeRef) (list 
 	err = s.View(ctx, func(v *View) error { // begun after the commits it tells of
 		list = list[:0]
 		clear(seen)
+		w := w
+		if w == nil {
+			w = &wide{}
+			if err := v.readWide(w, rowsAbout(refs)); err != nil {
+				return err
+			}
+		}
 		for _, ref := range refs {
 			if seen[ref] {
 				continue
@@ -254,10 +257,10 @@ func (v *View) changeOf(w *wide, ref changeRef) (Change, error) {
 	case ChangedHost:
 		c.Epoch = w.host
 	case ChangedConnection:
-		conn, there := w.connections[c.Connection]
+		conn, there := w.connections.get(c.Connection)
 		c.Epoch, c.Ended = conn.epoch, !there || !conn.active
 	case ChangedClient:
-		client, there := w.clients[c.Client]
+		client, there := w.clients.get(c.Client)
 		c.Epoch, c.Ended = client.epoch, !there || !client.active
 	case ChangedPerson:
 		p, err := v.personState(ref.person)
@@ -265,7 +268,8 @@ func (v *View) changeOf(w *wide, ref changeRef) (Change, error) {
 			return c, err
 		}
 		c.Epoch, c.Ended, c.Until = p.epoch, !p.exists || !p.active, p.validUntil
-		c.Undecided = p.fenced || p.policy <= 0 || p.policy < w.connections[c.Connection].since.from
+		conn, _ := w.connections.get(c.Connection)
+		c.Undecided = p.fenced || p.policy <= 0 || p.policy < conn.since.from
 	case ChangedSession:
 		s, err := v.sessionState(c.Session)
 		if err != nil {
@@ -278,27 +282,46 @@ func (v *View) changeOf(w *wide, ref changeRef) (Change, error) {
 	return c, nil
 }
 
-// wideRefs is what changed of what concerns many people at once. A policy may open
-// less, and a fence leaves people to be decided anew: neither raises an integer.
-func wideRefs(was, is *wide) (refs []changeRef) {
+// rowsAbout are the rows of what is wide that tell in which state refs are.
+func rowsAbout(refs []changeRef) (r wideRows) {
+	for _, one := range refs {
+		switch one.kind {
+		case ChangedHost:
+			r.host = true
+		case ChangedConnection, ChangedPerson:
+			r.connections = append(r.connections, one.person.connection)
+		case ChangedClient:
+			r.clients = append(r.clients, one.client)
+		}
+	}
+	return r
+}
+
+// wideRefs is what changed of what concerns many people at once and was touched. A policy may
+// open less, and a fence leaves people to be decided anew: neither raises an integer.
+func wideRefs(was, is *wide, touched []ref) (refs []changeRef) {
 	if was.host != is.host || was.policy != is.policy {
 		refs = append(refs, changeRef{kind: ChangedHost, undecided: was.policy != is.policy})
 	}
-	for id, now := range is.connections {
-		before, there := was.connections[id]
-		undecided := before.since != now.since || before.fence != now.fence
-		if there && (undecided || before.epoch != now.epoch || before.active != now.active) {
-			refs = append(refs, changeRef{kind: ChangedConnection, person: personRef{connection: id}, undecided: undecided})
+	seen := make(map[changeRef]bool, len(touched))
+	for _, r := range touched {
+		c := changeRef{kind: ChangedConnection, person: personRef{connection: r.Connection}, client: r.Client}
+		changed := false
+		switch r.Kind {
+		case refConnection, refVoid, refFence:
+			before, there := was.connections.get(r.Connection)
+			now, _ := is.connections.get(r.Connection)
+			c.undecided = before.since != now.since || before.fence != now.fence
+			changed = there && (c.undecided || before.epoch != now.epoch || before.active != now.active)
+		case refClient:
+			c.kind = ChangedClient
+			before, there := was.clients.get(r.Client)
+			now, _ := is.clients.get(r.Client)
+			changed = there && before != now
 		}
-	}
-	for id := range was.connections {
-		if _, there := is.connections[id]; !there {
-			refs = append(refs, changeRef{kind: ChangedConnection, person: personRef{connection: id}})
-		}
-	}
-	for id, before := range was.clients {
-		if now := is.clients[id]; now != before {
-			refs = append(refs, changeRef{kind: ChangedClient, client: id})
+		if changed && !seen[c] {
+			seen[c] = true
+			refs = append(refs, c)
 		}
 	}
 	return refs

@@ -17,11 +17,13 @@ func (v *View) Clients() ([]access.ClientID, error) {
 // ClientNow is what an application's own tokens are held against: the host's epoch and
 // its own, from the window; false unless it is active. Errors are Door's.
 func (s *Store) ClientNow(ctx context.Context, id access.ClientID) (host, epoch int64, active bool, err error) {
-	w, err := s.wideNow(ctx)
+	w, err := s.wideNow(ctx, func(v *View, w *wide) error {
+		return v.readWide(w, wideRows{host: true, clients: []access.ClientID{id}})
+	})
 	if err != nil {
 		return 0, 0, false, err
 	}
-	c := w.clients[id]
+	c, _ := w.clients.get(id)
 	return w.host, c.epoch, c.active, nil
 }
 

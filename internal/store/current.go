@@ -30,44 +30,19 @@ const (
 // window is this node's memory of epochs. Commits change it before they are
 // acknowledged, so it is never older than the last acknowledged commit.
 //
-// What is small (host, policy, connections, clients) is one value, replaced as a
-// whole. People and sessions are filled from the directory at first use; a commit
+// What is wide (host, policy, connections, clients) is one value, of which each change
+// puts another in its place. People and sessions are filled from the directory at first use; a commit
 // that touches one drops it and raises its shard's turn, and a load that began in
 // an earlier turn is used once but not kept.
 type window struct {
 	wide     atomic.Pointer[wide]
+	wanted   wanted
 	people   *shards[personRef, personState]
 	sessions *shards[session.ID, sessionState]
 	families families
 	changes  *changes
-	fences   fences
 	place    Position   // up to which the news of all nodes are applied
 	follows  sync.Mutex // guards place: news are followed by one at a time
-}
-
-// wide is what concerns many people at once.
-type wide struct {
-	host        int64
-	policy      int64
-	connections map[access.ConnectionID]connectionState
-	clients     map[access.ClientID]clientState
-	tokens      map[string]SCIMToken  // by public id; LastUsed is not kept up
-	scimClients map[string]SCIMClient // likewise
-}
-
-type connectionState struct {
-	key     int64
-	fence   int64 // the last fence laid
-	since   since // from which decisions count
-	defined definition
-	active  bool
-	epoch   int64
-	fences  int64 // rises with every fence laid or lifted; people remembered under another number are read again
-}
-
-type clientState struct {
-	active bool
-	epoch  int64
 }
 
 type personRef struct {
@@ -103,24 +78,8 @@ type touch struct {
 
 func newWindow(entries int) *window {
 	seed := maphash.MakeSeed()
-	return &window{fences: fences{laid: map[access.ConnectionID]int64{}}, people: newShards[personRef, personState](seed, entries), sessions: newShards[session.ID, sessionState](seed, entries),
+	return &window{people: newShards[personRef, personState](seed, entries), sessions: newShards[session.ID, sessionState](seed, entries),
 		families: families{ended: map[string]access.ClientID{}}, changes: newChanges()}
-}
-
-// prime loads what is wide, and the families that ended; afterwards commits and news keep them.
-func (w *window) prime(v *View) error {
-	laid := w.fences.now()
-	loaded, err := v.wide()
-	if err != nil {
-		return err
-	}
-	ended, err := v.endedFamilies()
-	if err != nil {
-		return err
-	}
-	w.wide.Store(loaded.under(laid))
-	w.families.replace(ended)
-	return nil
 }
 
 // apply runs in commit order, after the commit and before it is acknowledged, where no
@@ -131,6 +90,7 @@ func (w *window) apply(touched []touch) {
 	}
 	var changed *wide
 	refs := make([]changeRef, 0, len(touched))
+	var named []ref
 	for _, t := range touched {
 		if t.wide == nil {
 			w.drop(t.ref)
@@ -141,9 +101,10 @@ func (w *window) apply(touched []touch) {
 			changed = w.wide.Load().clone()
 		}
 		t.wide(changed)
+		named = append(named, t.ref)
 	}
 	if changed != nil {
-		refs = append(refs, wideRefs(w.wide.Load(), changed)...)
+		refs = append(refs, wideRefs(w.wide.Load(), changed, named)...)
 		w.wide.Store(changed)
 	}
 	w.changes.add(refs)
@@ -161,35 +122,6 @@ func (w *window) drop(r ref) {
 	case refForget:
 		w.families.forget(r.ID)
 	}
-}
-
-// under gives connections the numbers of their fences.
-func (w *wide) under(laid map[access.ConnectionID]int64) *wide {
-	for id, c := range w.connections {
-		c.fences = laid[id]
-		w.connections[id] = c
-	}
-	return w
-}
-
-func (w *wide) clone() *wide {
-	c := &wide{host: w.host, policy: w.policy,
-		connections: make(map[access.ConnectionID]connectionState, len(w.connections)+1),
-		clients:     make(map[access.ClientID]clientState, len(w.clients)+1), tokens: make(map[string]SCIMToken, len(w.tokens)+1),
-		scimClients: make(map[string]SCIMClient, len(w.scimClients)+1)}
-	for id, s := range w.connections {
-		c.connections[id] = s
-	}
-	for id, s := range w.clients {
-		c.clients[id] = s
-	}
-	for id, t := range w.tokens {
-		c.tokens[id] = t
-	}
-	for id, k := range w.scimClients {
-		c.scimClients[id] = k
-	}
-	return c
 }
 
 // Current is the directory's say now about a subject: from memory where nothing has
@@ -220,7 +152,7 @@ func (s *Store) remembered(ctx context.Context, sub credential.Subject) (credent
 	w := s.window.wide.Load() // before the rest: a fence laid later only makes us read again
 	ref := personRef{sub.Connection, sub.Person}
 	person, known := s.window.people.get(ref)
-	if !known || person.fences != w.connections[sub.Connection].fences {
+	if !known || person.fences != w.fencesOf(sub.Connection) {
 		var err error
 		if person, err = s.loadPerson(ctx, ref); err != nil {
 			return credential.Current{}, err
@@ -235,12 +167,12 @@ func (s *Store) remembered(ctx context.Context, sub credential.Subject) (credent
 			}
 		}
 	}
-	return judge(sub, s.window.wide.Load(), person, live, s.window.families.has(sub.Family)), nil
+	return judge(sub, s.window.wide.Load().around(sub), person, live, s.window.families.has(sub.Family)), nil
 }
 
 func (s *Store) loadPerson(ctx context.Context, ref personRef) (personState, error) {
 	turn := s.window.people.turn(ref)
-	fences := s.window.wide.Load().connections[ref.connection].fences
+	fences := s.window.wide.Load().fencesOf(ref.connection)
 	var p personState
 	err := s.View(ctx, func(v *View) (err error) { p, err = v.personState(ref); return err })
 	if err != nil {
@@ -271,7 +203,7 @@ func refused(err error) error { return fault.Wrap(fault.Unavailable, "store.Curr
 
 // Current is the say of this transaction's snapshot: what a mint reads.
 func (v *View) Current(sub credential.Subject) (credential.Current, error) {
-	w, err := v.wideOf(sub)
+	a, err := v.around(sub)
 	if err != nil {
 		return credential.Current{}, refused(err)
 	}
@@ -289,32 +221,29 @@ func (v *View) Current(sub credential.Subject) (credential.Current, error) {
 	if err != nil {
 		return credential.Current{}, refused(err)
 	}
-	return judge(sub, w, person, live, ended), nil
+	return judge(sub, a, person, live, ended), nil
 }
 
 // judge puts the parts together. The first reason from the outside in is the one told.
-func judge(sub credential.Subject, w *wide, p personState, s sessionState, familyEnded bool) credential.Current {
+func judge(sub credential.Subject, a around, p personState, s sessionState, familyEnded bool) credential.Current {
 	c := credential.Current{Subject: sub}
-	conn, client := w.connections[sub.Connection], w.clients[sub.Client]
-	c.Epochs = credential.Epochs{Host: w.host, Connection: conn.epoch, Client: client.epoch, Person: p.epoch, Session: s.version}
+	c.Epochs = credential.Epochs{Host: a.host, Connection: a.connection.epoch, Client: a.client.epoch, Person: p.epoch, Session: s.version}
 	c.ValidUntil, c.SessionExpires = p.validUntil, s.expires
-	c.Decided = w.policy > 0 && p.exists && p.policy > 0 && p.policy >= conn.since.from && !p.fenced
-	if c.Why = why(sub, w, p, s); c.Why == "" && familyEnded {
+	c.Decided = a.policy > 0 && p.exists && p.policy > 0 && p.policy >= a.connection.since.from && !p.fenced
+	if c.Why = why(sub, a, p, s); c.Why == "" && familyEnded {
 		c.Why = WhyFamilyEnded
 	}
 	c.Alive = c.Why == ""
 	return c
 }
 
-func why(sub credential.Subject, w *wide, p personState, s sessionState) string {
-	conn, known := w.connections[sub.Connection]
-	client := w.clients[sub.Client]
+func why(sub credential.Subject, a around, p personState, s sessionState) string {
 	switch {
-	case w.host < 1 || !known:
+	case a.host < 1 || !a.known:
 		return WhyNotFound
-	case !conn.active:
+	case !a.connection.active:
 		return WhyConnectionEnded
-	case sub.Client != "" && !client.active:
+	case sub.Client != "" && !a.client.active:
 		return WhyClientDisabled
 	case !p.exists:
 		return WhyNotFound
@@ -334,7 +263,7 @@ func why(sub credential.Subject, w *wide, p personState, s sessionState) string 
 
 // HasConnection reports whether there is a connection of this id, from the window.
 func (s *Store) HasConnection(id access.ConnectionID) bool {
-	_, known := s.window.wide.Load().connections[id]
+	_, known := s.window.wide.Load().connections.get(id)
 	return known
 }
 

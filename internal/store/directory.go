@@ -35,8 +35,10 @@ func (v *View) In(id access.ConnectionID) (*Directory, error) {
 // of; a transaction that has changed what the window holds reads its own rows, and so does
 // everybody while the window may not be believed.
 func (v *View) in(id access.ConnectionID) (Directory, error) {
-	if c, known := v.window.wide.Load().connections[id]; known && v.fresh && (v.changed == nil || !*v.changed) {
-		return c.directory(v), nil
+	if v.fresh && (v.changed == nil || !*v.changed) {
+		if c, known := v.window.wide.Load().connections.get(id); known {
+			return c.directory(v), nil
+		}
 	}
 	return v.connection(v.q.Steady, id)
 }
@@ -72,8 +74,8 @@ func (tx *Tx) In(id access.ConnectionID) (*DirectoryTx, error) {
 }
 
 // state is what the window keeps of a connection.
-func (d Directory) state(fences int64) connectionState {
-	return connectionState{key: d.conn, fence: d.fence, since: d.since, defined: definition{d.row.Connection, d.row.Types}, active: d.row.State == ConnectionActive, epoch: d.row.Epoch, fences: fences}
+func (d Directory) state() connectionState {
+	return connectionState{key: d.conn, fence: d.fence, since: d.since, defined: &definition{d.row.Connection, d.row.Types}, active: d.row.State == ConnectionActive, epoch: d.row.Epoch}
 }
 
 func (c connectionState) directory(v *View) Directory {
@@ -82,7 +84,10 @@ func (c connectionState) directory(v *View) Directory {
 
 // row is the connection without its counters and times.
 func (c connectionState) row() ConnectionRow {
-	r := ConnectionRow{Connection: c.defined.Connection, Types: c.defined.types, State: ConnectionEnded, Epoch: c.epoch}
+	r := ConnectionRow{State: ConnectionEnded, Epoch: c.epoch}
+	if c.defined != nil {
+		r.Connection, r.Types = c.defined.Connection, c.defined.types
+	}
 	if c.active {
 		r.State = ConnectionActive
 	}
@@ -132,10 +137,10 @@ func (d *Directory) ByPolicy(p Person) bool {
 func (d *DirectoryTx) touchFences() {
 	id, fence, partly := d.row.ID, d.fence, d.since.partly
 	d.tx.touchWide(ref{Kind: refFence, Connection: id}, func(w *wide) {
-		c := w.connections[id]
-		c.fences++
+		c, _ := w.connections.get(id)
 		c.fence, c.since.partly = max(c.fence, fence), max(c.since.partly, partly)
-		w.connections[id] = c
+		w.connections.put(id, c)
+		w.fenced(id)
 	})
 }
 

@@ -59,7 +59,7 @@ func (tx *Tx) BumpClient(id access.ClientID) error {
 	if err != nil {
 		return tx.found(err, "store.BumpClient", "application")
 	}
-	tx.touchWide(ref{Kind: refClient, Client: id}, func(w *wide) { w.clients[id] = clientState{active: active, epoch: epoch} })
+	tx.touchWide(ref{Kind: refClient, Client: id}, func(w *wide) { w.clients.put(id, clientState{active: active, epoch: epoch}) })
 	return nil
 }
 
@@ -90,8 +90,8 @@ func (tx *Tx) TrimSessions(before time.Time) (removed int64, err error) {
 // than the last commit acknowledged on this node.
 func (s *Store) Epochs() (host int64, connections map[access.ConnectionID]int64) {
 	w := s.window.wide.Load()
-	connections = make(map[access.ConnectionID]int64, len(w.connections))
-	for id, c := range w.connections {
+	connections = map[access.ConnectionID]int64{}
+	for id, c := range w.connections.all() {
 		connections[id] = c.epoch
 	}
 	return w.host, connections

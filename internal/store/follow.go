@@ -40,6 +40,7 @@ func (s *Store) Follow(ctx context.Context) (f Followed, err error) {
 			w.people.clear()
 			w.sessions.clear()
 			w.changes.wake()
+			w.wanted.add(ref{Kind: refAll})
 			if _, err := s.rereading.do(ctx); err != nil {
 				return f, err
 			}

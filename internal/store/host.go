@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
-	"github.com/drawbridge-id/drawbridge/internal/credential"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
 	"github.com/drawbridge-id/drawbridge/mapping"
 	"github.com/drawbridge-id/drawbridge/scim/schema"
@@ -146,72 +145,6 @@ func (v *View) policyVersion(ask func(string, ...any) Row) (version int64, err e
 	return version, v.failed(err, "store.PolicyVersion")
 }
 
-// wide reads what the window keeps as one value.
-func (v *View) wide() (*wide, error) {
-	const op = "store.Current"
-	w := &wide{connections: map[access.ConnectionID]connectionState{}, clients: map[access.ClientID]clientState{}, tokens: map[string]SCIMToken{}}
-	var err error
-	if w.host, err = v.Host(); err != nil {
-		return nil, err
-	}
-	if w.policy, err = v.storedPolicyVersion(); err != nil {
-		return nil, err
-	}
-	err = v.each(op, func(r Row) error {
-		d, err := v.scanConnection(r)
-		w.connections[d.row.ID] = d.state(0)
-		return err
-	}, `select `+connectionColumns+` from connections`)
-	if err != nil {
-		return nil, err
-	}
-	err = v.each(op, func(r Row) error {
-		t, err := scanToken(r)
-		w.tokens[t.PublicID] = t
-		return err
-	}, `select `+tokenColumns)
-	if err != nil {
-		return nil, err
-	}
-	if w.scimClients, err = v.scimClients(op); err != nil {
-		return nil, err
-	}
-	return w, v.each(op, func(r Row) error {
-		var id access.ClientID
-		var c clientState
-		err := r.Scan(&id, &c.active, &c.epoch)
-		w.clients[id] = c
-		return err
-	}, `select id, active, epoch from clients`)
-}
-
-// wideOf reads only what concerns one subject.
-func (v *View) wideOf(sub credential.Subject) (*wide, error) {
-	w := &wide{connections: map[access.ConnectionID]connectionState{}, clients: map[access.ClientID]clientState{}}
-	var err error
-	if w.host, err = v.Host(); err != nil {
-		return nil, err
-	}
-	if w.policy, err = v.storedPolicyVersion(); err != nil {
-		return nil, err
-	}
-	var c connectionState
-	err = v.q.QueryRow(`select active, epoch, decided_from from connections where id = $1`, string(sub.Connection)).Scan(&c.active, &c.epoch, &c.since.from)
-	if err == nil {
-		w.connections[sub.Connection] = c
-	} else if !errors.Is(err, sql.ErrNoRows) {
-		return nil, err
-	}
-	var cl clientState
-	err = v.q.QueryRow(`select active, epoch from clients where id = $1`, string(sub.Client)).Scan(&cl.active, &cl.epoch)
-	if err == nil {
-		w.clients[sub.Client] = cl
-	} else if !errors.Is(err, sql.ErrNoRows) {
-		return nil, err
-	}
-	return w, nil
-}
-
 func (tx *Tx) touchWide(r ref, fn func(*wide)) {
 	tx.q.Unsteady()
 	tx.wideChanged = true
@@ -224,7 +157,7 @@ func (tx *Tx) touchConnection(id access.ConnectionID) error {
 	if err != nil {
 		return err
 	}
-	tx.touchWide(ref{Kind: refConnection, Connection: id}, func(w *wide) { w.connections[id] = d.state(w.connections[id].fences) })
+	tx.touchWide(ref{Kind: refConnection, Connection: id}, func(w *wide) { w.connections.put(id, d.state()) })
 	return nil
 }
 
@@ -287,9 +220,9 @@ func (tx *Tx) voidBefore(op string, version int64, stand []access.ConnectionID) 
 	tx.touchWide(ref{Kind: refPolicy}, func(w *wide) {
 		w.policy = version
 		for _, id := range void {
-			c := w.connections[id]
+			c, _ := w.connections.get(id)
 			c.since = since{from: version, before: c.since.from, partly: c.since.partly}
-			w.connections[id] = c
+			w.connections.put(id, c)
 		}
 	})
 	return nil
@@ -380,7 +313,7 @@ func (tx *Tx) PutClient(id access.ClientID, active bool) error {
 	if err != nil {
 		return tx.failed(err, "store.PutClient")
 	}
-	tx.touchWide(ref{Kind: refClient, Client: id}, func(w *wide) { w.clients[id] = clientState{active: active, epoch: epoch} })
+	tx.touchWide(ref{Kind: refClient, Client: id}, func(w *wide) { w.clients.put(id, clientState{active: active, epoch: epoch}) })
 	return nil
 }
 

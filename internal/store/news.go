@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
@@ -234,45 +233,23 @@ func (tx *Tx) trimWitnesses() (more bool, err error) {
 	return n == newsPage, err
 }
 
-// fences counts what was laid and lifted in each connection, by which the window knows whose
-// people are to be read again.
-type fences struct {
-	mu   sync.Mutex // guards laid
-	laid map[access.ConnectionID]int64
-}
-
-func (f *fences) add(id access.ConnectionID) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.laid[id]++
-}
-
-func (f *fences) now() map[access.ConnectionID]int64 {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	laid := make(map[access.ConnectionID]int64, len(f.laid))
-	for id, n := range f.laid {
-		laid[id] = n
-	}
-	return laid
-}
-
-// hear drops what news name, and says whether something wide is to be read again.
+// hear drops what news name. It says whether something wide is to be read again, which is wanted then.
 func (w *window) hear(refs []ref) (wide bool) {
 	if len(refs) == 0 {
 		return false
 	}
 	for _, r := range refs {
 		switch r.Kind {
-		case refFence:
-			w.fences.add(r.Connection)
 		case refAll:
 			w.people.clear()
 			w.sessions.clear()
 		default:
 			w.drop(r)
 		}
-		wide = wide || r.wide()
+		if r.wide() {
+			w.wanted.add(r)
+			wide = true
+		}
 	}
 	w.changes.wake()
 	return wide
@@ -280,24 +257,6 @@ func (w *window) hear(refs []ref) (wide bool) {
 
 // Hear applies news that other nodes told of. What is wide is read again before it returns.
 func (s *Store) Hear(ctx context.Context, news ...News) error { return s.apply(ctx, news) }
-
-// reread reads what is wide, and the families, from a view that begins now.
-func (s *Store) reread(ctx context.Context) (*wide, error) {
-	prime := func(v *View) error {
-		if _, _, err := v.primary(); err != nil {
-			return err
-		}
-		return s.window.prime(v)
-	}
-	err := s.aside(ctx, false, func(q Querier) error { return prime(s.over(ctx, q)) })
-	if err != nil { // that way may be cut alone
-		err = s.View(ctx, prime)
-	}
-	if err != nil {
-		return nil, refused(err)
-	}
-	return s.window.wide.Load(), nil
-}
 
 func refsOf(touched []touch) []ref {
 	refs := make([]ref, len(touched))

@@ -37,14 +37,6 @@ func (s *Store) fresh() bool {
 	return p != nil && (*p).Fresh()
 }
 
-// wideNow is what is wide: what is remembered if that may be believed, else the directory's say.
-func (s *Store) wideNow(ctx context.Context) (*wide, error) {
-	if s.fresh() {
-		return s.window.wide.Load(), nil
-	}
-	return s.rereading.do(ctx)
-}
-
 // await makes what a commit has changed known, here and elsewhere, before it returns: at the latest
 // lease.Longest after the commit, whoever does not answer. History is that of its news.
 func (s *Store) await(ctx context.Context, tx *Tx, committed time.Time, history string) {

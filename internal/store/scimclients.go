@@ -118,7 +118,7 @@ func (v *View) withSecrets(op string, c SCIMClient) (SCIMClient, error) {
 
 // AllSCIMClients lists every connection's clients with their secrets, oldest first.
 func (v *View) AllSCIMClients() (map[access.ConnectionID][]SCIMClient, error) {
-	all, err := v.scimClients("store.AllSCIMClients")
+	all, err := v.scimClients("store.AllSCIMClients", true, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -132,24 +132,26 @@ func (v *View) AllSCIMClients() (map[access.ConnectionID][]SCIMClient, error) {
 	return by, nil
 }
 
-// scimClients reads all clients.
-func (v *View) scimClients(op string) (map[string]SCIMClient, error) {
-	all := map[string]SCIMClient{}
+// scimClients reads all clients, or those of some ids.
+func (v *View) scimClients(op string, all bool, ids []string) (map[string]SCIMClient, error) {
+	found := map[string]SCIMClient{}
+	where, args := among(v, `k.id`, all, ids)
 	err := v.each(op, func(r Row) error {
 		c, err := scanSCIMClient(r)
-		all[c.ID] = c
+		found[c.ID] = c
 		return err
-	}, `select `+scimClientColumns)
+	}, `select `+scimClientColumns+where, args...)
 	if err != nil {
 		return nil, err
 	}
-	return all, v.each(op, func(r Row) error {
+	where, args = among(v, `client`, all, ids)
+	return found, v.each(op, func(r Row) error {
 		s, err := scanClientSecret(r)
-		c := all[s.client]
+		c := found[s.client]
 		c.Secrets = append(c.Secrets, s.ClientSecret)
-		all[s.client] = c
+		found[s.client] = c
 		return err
-	}, `select `+clientSecretColumns+` order by created_at, public_id`)
+	}, `select `+clientSecretColumns+where+` order by created_at, public_id`, args...)
 }
 
 // PutSCIMClient adds a client, without secrets.
@@ -208,7 +210,7 @@ func (tx *Tx) touchSCIMClient(id string) error {
 	if err != nil {
 		return err
 	}
-	tx.touchWide(ref{Kind: refSCIMClient, ID: id}, func(w *wide) { w.scimClients[id] = c })
+	tx.touchWide(ref{Kind: refSCIMClient, ID: id}, func(w *wide) { w.scimClients.put(id, c) })
 	return nil
 }
 
@@ -266,31 +268,38 @@ func (tx *Tx) UseAssertion(client string, assertion credential.Digest, ends, now
 // ClientDoor is a SCIM client, the connection it belongs to and the host's epoch,
 // from the window. Uses and the connection's counters are not kept up there. Errors are Door's.
 func (s *Store) ClientDoor(ctx context.Context, id string) (c SCIMClient, conn ConnectionRow, host int64, known bool, err error) {
-	w, err := s.wideNow(ctx)
+	w, err := s.wideNow(ctx, func(v *View, w *wide) error {
+		if err := v.readWide(w, wideRows{host: true, scimClients: []string{id}}); err != nil {
+			return err
+		}
+		c, _ := w.scimClients.get(id)
+		return v.readWide(w, wideRows{connections: []access.ConnectionID{c.Connection}})
+	})
 	if err != nil {
 		return SCIMClient{}, ConnectionRow{}, 0, false, err
 	}
-	c, known = w.scimClients[id]
-	return c, w.connections[c.Connection].row(), w.host, known, nil
+	c, known = w.scimClients.get(id)
+	of, _ := w.connections.get(c.Connection)
+	return c, of.row(), w.host, known, nil
 }
 
 // Doors is what opens each live connection now, from the window: its tokens and its
 // clients, live or not. Uses are not kept up there.
 func (s *Store) Doors() map[access.ConnectionID]Door {
 	w := s.window.wide.Load()
-	doors := make(map[access.ConnectionID]Door, len(w.connections))
-	for id, c := range w.connections {
+	doors := map[access.ConnectionID]Door{}
+	for id, c := range w.connections.all() {
 		if c.active {
 			doors[id] = Door{}
 		}
 	}
-	for _, t := range w.tokens {
+	for _, t := range w.tokens.all() {
 		if d, live := doors[t.Connection]; live {
 			d.Tokens = append(d.Tokens, t)
 			doors[t.Connection] = d
 		}
 	}
-	for _, c := range w.scimClients {
+	for _, c := range w.scimClients.all() {
 		if d, live := doors[c.Connection]; live {
 			d.Clients = append(d.Clients, c)
 			doors[c.Connection] = d

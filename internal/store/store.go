@@ -196,7 +196,7 @@ type Store struct {
 	run     string // names this run in cursors of changes
 
 	peers     atomic.Pointer[Peers]
-	rereading coalesced[*wide]
+	rereading coalesced[struct{}]
 	registry  coalesced[[]Node]
 	sighted   sighted
 	latest    coalesced[late] // news
@@ -213,7 +213,7 @@ const (
 // New makes a Store over an engine whose schema is in place.
 func New(ctx context.Context, e Engine) (*Store, error) {
 	s := &Store{engine: withCrowd(e), shared: e.Dialect().Shared, run: credential.NewID("run"), window: newWindow(windowEntries), defined: &definitions{}, scans: admission.NewTurnstile(wideScans, wideScansOfOne, scansInLine)}
-	s.rereading = coalesced[*wide]{run: s.reread, life: rereadTime}
+	s.rereading = coalesced[struct{}]{run: s.reread, life: rereadTime}
 	s.registry = coalesced[[]Node]{run: s.readNodes, life: registryTime}
 	s.latest = coalesced[late]{run: s.readLate, life: registryTime}
 	s.window.wide.Store(&wide{})
@@ -221,7 +221,7 @@ func New(ctx context.Context, e Engine) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.View(ctx, func(v *View) error { return s.window.prime(v) }); err != nil {
+	if err := s.View(ctx, func(v *View) error { return s.window.read(v, []ref{{Kind: refAll}}) }); err != nil {
 		return nil, err
 	}
 	return s, nil

@@ -56,7 +56,7 @@ func (tx *Tx) touchToken(publicID string) error {
 	if err != nil {
 		return err
 	}
-	tx.touchWide(ref{Kind: refToken, ID: publicID}, func(w *wide) { w.tokens[publicID] = t })
+	tx.touchWide(ref{Kind: refToken, ID: publicID}, func(w *wide) { w.tokens.put(publicID, t) })
 	return nil
 }
 
@@ -65,14 +65,21 @@ func (tx *Tx) touchToken(publicID string) error {
 // counters and times are not kept up there. fault.Unavailable if the window may not be
 // believed and the directory does not answer.
 func (s *Store) Door(ctx context.Context, publicID string) (t SCIMToken, conn ConnectionRow, known bool, err error) {
-	w, err := s.wideNow(ctx)
+	w, err := s.wideNow(ctx, func(v *View, w *wide) error {
+		if err := v.readWide(w, wideRows{tokens: []string{publicID}}); err != nil {
+			return err
+		}
+		t, _ := w.tokens.get(publicID)
+		return v.readWide(w, wideRows{connections: []access.ConnectionID{t.Connection}})
+	})
 	if err != nil {
 		return SCIMToken{}, ConnectionRow{}, false, err
 	}
-	if t, known = w.tokens[publicID]; !known {
+	if t, known = w.tokens.get(publicID); !known {
 		return SCIMToken{}, ConnectionRow{}, false, nil
 	}
-	return t, w.connections[t.Connection].row(), true, nil
+	of, _ := w.connections.get(t.Connection)
+	return t, of.row(), true, nil
 }
 
 // RevokeSCIMToken ends a token; the first time counts.
