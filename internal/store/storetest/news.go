@@ -21,6 +21,7 @@ func RunNews(t *testing.T, open func(t *testing.T) (a, b *store.Store, raw store
 		"news are read once, in pages":                 testNewsInPages,
 		"who has missed what is kept no longer begins": testMissedNews,
 		"any node understands a cursor":                testCursors,
+		"news of what is wide":                         testWideNews,
 		"numbers that are given out again":             testNumbersGivenAgain,
 		"ids of news that are given out again":         testIDsGivenAgain,
 		"the registry":                                 testRegistry,
