@@ -3,6 +3,7 @@ package store_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"reflect"
 	"sync"
@@ -12,6 +13,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
 	"github.com/drawbridge-id/drawbridge/internal/store"
 	"github.com/drawbridge-id/drawbridge/internal/store/sqlite"
@@ -180,7 +182,7 @@ func compare(t rapid.TB, s *store.Store) {
 	}
 }
 
-func engine(t *testing.T) store.Engine {
+func engine(t testing.TB) store.Engine {
 	t.Helper()
 	e, err := sqlite.OpenEngine(t.Context(), filepath.Join(t.TempDir(), "data.db"))
 	if err != nil {
@@ -190,7 +192,7 @@ func engine(t *testing.T) store.Engine {
 	return e
 }
 
-func open(t *testing.T, e store.Engine) *store.Store {
+func open(t testing.TB, e store.Engine) *store.Store {
 	t.Helper()
 	s, err := store.New(t.Context(), e)
 	if err != nil {
@@ -209,7 +211,7 @@ type node struct {
 	news     []store.News
 }
 
-func join(t *testing.T, e store.Engine) *node {
+func join(t testing.TB, e store.Engine) *node {
 	t.Helper()
 	n := &node{}
 	n.Store = open(t, reader{e, n})
@@ -275,15 +277,15 @@ func (h heldRow) Scan(dest ...any) error {
 // Fresh implements store.Peers.
 func (n *node) Fresh() bool { return true }
 
-// Settle implements store.Peers.
-func (n *node) Settle(news ...store.News) {
+// Await implements store.Peers.
+func (n *node) Await(_ time.Time, news ...store.News) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.news = append(n.news, news...)
 }
 
 // Outwait implements store.Peers.
-func (n *node) Outwait() {}
+func (n *node) Outwait(time.Time) {}
 
 // Lapse implements store.Peers.
 func (n *node) Lapse() {}
@@ -292,4 +294,36 @@ func (n *node) told() []store.News {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return append([]store.News(nil), n.news...)
+}
+
+// What a node reads again for one token that has changed, and for everything, as at its start
+// (docs/scaling.md): with 10,000 connections, each with a token.
+func BenchmarkWideRead(b *testing.B) {
+	const connections = 10_000
+	n := join(b, storetest.Share(engine(b)))
+	err := n.Update(b.Context(), func(tx *store.Tx) error {
+		for i := range connections {
+			id := access.ConnectionID(fmt.Sprint("connection-", i))
+			if _, err := tx.PutConnection(access.Connection{ID: id, Name: "Customer", IdP: "other"}, time.Unix(1, 0)); err != nil {
+				return err
+			}
+			if err := tx.PutSCIMToken(store.SCIMToken{PublicID: string(id), Connection: id}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	for name, refs := range map[string]string{"one": `[{"k":"token","i":"connection-7"}]`, "all": `[{"k":"all"}]`} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := n.Hear(b.Context(), store.News{Refs: []byte(refs)}); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
 }
