@@ -210,6 +210,75 @@ func TestACrashGivesNumbersAgainAndNobodyMissesAnything(t *testing.T) {
 	}
 }
 
+// standby is a copy of c that follows it while both run.
+func (c *crashing) standby() *crashing {
+	c.t.Helper()
+	dir, err := os.MkdirTemp(place(), "drawbridge-standby-")
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	s := &crashing{t: c.t, bin: c.bin, dir: dir}
+	if s.as, err = somebody(dir); err != nil {
+		c.t.Fatal(err)
+	}
+	copying := exec.CommandContext(c.t.Context(), filepath.Join(c.bin, "pg_basebackup"), "-h", c.dir, "-U", "postgres", "-D", filepath.Join(dir, "data"), "-R", "-c", "fast") //nolint:gosec // our own server
+	copying.SysProcAttr, copying.Dir = s.as, dir
+	if out, err := copying.CombinedOutput(); err != nil {
+		c.t.Fatalf("pg_basebackup: %v\n%s", err, out)
+	}
+	return s
+}
+
+// A standby takes over that has not received the latest: it gives the numbers of those transactions, and
+// the ids of their news, out again. What is lost is lost; what is ended afterwards every node refuses.
+func TestAStandbyThatTakesOverGivesNumbersAgain(t *testing.T) {
+	c := newCrashing(t)
+	var primary atomic.Pointer[crashing]
+	primary.Store(c)
+	dir := before(t, func() string { return primary.Load().dir }, func([]byte) bool { return true })
+	url := strings.Replace(c.url(), c.dir, dir, 1)
+	a, b := node(t, url), node(t, url)
+	storetest.Prepare(t, a)
+	a.JoinPeers(alone{})
+	b.JoinPeers(alone{})
+	touch := storetest.Touches()[4] // a family
+	if found, err := b.Follow(t.Context()); err != nil || !found.Begun {
+		t.Fatalf("%+v (%v)", found, err)
+	}
+	s := c.standby()
+	c.others(100) // which it does not receive
+	if found, err := b.Follow(t.Context()); err != nil || found.Begun {
+		t.Fatalf("%+v (%v)", found, err)
+	}
+	if known, err := touch.Known(t.Context(), b); known || err != nil {
+		t.Fatal(known, err)
+	}
+	lost := c.next()
+	c.kill()
+	s.start()
+	t.Cleanup(s.kill)
+	if _, err := s.connect("postgres", "postgres").Exec(t.Context(), "select pg_promote()"); err != nil {
+		t.Fatal(err)
+	}
+	primary.Store(s)
+	if now := s.next(); now >= lost {
+		t.Fatalf("the next number was %d and is %d: this test shows nothing", lost, now)
+	}
+	eventually(t, func() error { return a.Update(t.Context(), touch.Do) })
+	s.others(200)
+	var found store.Followed
+	eventually(t, func() (err error) { found, err = b.Follow(t.Context()); return err })
+	if !found.Begun {
+		t.Errorf("it goes on where it was: %+v", found)
+	}
+	var known bool
+	eventually(t, func() (err error) { known, err = touch.Known(t.Context(), b); return err })
+	if !known {
+		t.Error("a node accepts what another has ended after the failover")
+	}
+}
+
 // eventually tries again while the server's connections of before are found to be gone.
 func eventually(t *testing.T, try func() error) {
 	t.Helper()
@@ -231,7 +300,7 @@ func TestACommitThatACrashLostIsNotAnswered(t *testing.T) {
 	c := newCrashing(t)
 	killed, cut := make(chan bool, 1), make(chan bool)
 	var armed atomic.Bool
-	dir := before(t, c.dir, func(text []byte) bool {
+	dir := before(t, func() string { return c.dir }, func(text []byte) bool {
 		if !bytes.HasPrefix(text, []byte("Q")) || !bytes.Contains(text, []byte("commit\x00")) || !armed.CompareAndSwap(true, false) {
 			return true
 		}
@@ -275,7 +344,7 @@ func TestACommitThatACrashLostIsNotAnswered(t *testing.T) {
 }
 
 // before stands before a server: what is sent to it goes on while pass allows it.
-func before(t *testing.T, server string, pass func([]byte) bool) (dir string) {
+func before(t *testing.T, server func() string, pass func([]byte) bool) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
 	l, err := net.Listen("unix", filepath.Join(dir, ".s.PGSQL.5432"))
@@ -303,7 +372,7 @@ func before(t *testing.T, server string, pass func([]byte) bool) (dir string) {
 			if err != nil {
 				return
 			}
-			behind, err := net.Dial("unix", filepath.Join(server, ".s.PGSQL.5432"))
+			behind, err := net.Dial("unix", filepath.Join(server(), ".s.PGSQL.5432"))
 			if err != nil {
 				_ = client.Close()
 				continue
