@@ -60,9 +60,9 @@ func (t *table) promised(what string, kept bool) {
 	fmt.Fprintln(os.Stderr, "    promised:", what)
 }
 
-// timed is nothing for what was not timed one by one.
+// timed is nothing for what was not timed, or cost next to nothing.
 func timed(d time.Duration) string {
-	if d == 0 {
+	if d < time.Microsecond {
 		return ""
 	}
 	return short(d)
