@@ -135,6 +135,9 @@ func (d *deployment) place(want wanted, i int) (s *serving, err error) {
 	return s, nil
 }
 
+// readyEvery is how often a node that starts is asked whether it is ready: each answer is some work to it.
+const readyEvery = 200 * time.Millisecond
+
 func (s *serving) start(ctx context.Context, in deployed) (time.Duration, error) {
 	if err := os.MkdirAll(s.Data, 0o700); err != nil {
 		return 0, err
@@ -155,7 +158,7 @@ func (s *serving) start(ctx context.Context, in deployed) (time.Duration, error)
 		return 0, err
 	}
 	s.cmd = cmd
-	for end := began.Add(8 * time.Minute); ; time.Sleep(50 * time.Millisecond) {
+	for end := began.Add(8 * time.Minute); ; time.Sleep(readyEvery) {
 		err := s.ready()
 		if err == nil {
 			return time.Since(began), nil
