@@ -101,4 +101,6 @@ const (
 	RetryUnawaited Name = "retry-unawaited"
 	// HistoryForgotten: a place in the news counts after the database has given its numbers out again.
 	HistoryForgotten Name = "history-forgotten"
+	// ReadingForgotten: what one reading of what is wide could not read, the next does not read either.
+	ReadingForgotten Name = "reading-forgotten"
 )
