@@ -306,3 +306,17 @@ func TestKeysRiseWithinAConnection(t *testing.T) {
 		t.Errorf("of %d people, %d have a lower key than one inserted before (%v)", people, fell, err)
 	}
 }
+
+// What a server has planned for a directory that was empty is forgotten while it grows.
+func TestPlansAreForgottenAsADirectoryGrows(t *testing.T) {
+	s := newSession(nil, nil, true)
+	var anew []int
+	for s.ran = range 1000 {
+		if s.beginWrite(); slices.ContainsFunc(s.ahead, func(p piece) bool { return p.text == "discard plans" }) {
+			anew = append(anew, s.ran)
+		}
+	}
+	if want := []int{64, 128, 256, 512}; !slices.Equal(anew, want) {
+		t.Errorf("they are forgotten after %v statements, not %v", anew, want)
+	}
+}

@@ -31,6 +31,8 @@ type session struct {
 	writer bool
 	// patience is how long the server may take to answer; 0: whoever runs the session sees to that.
 	patience time.Duration
+	ran      int // statements, ever
+	planned  int // how many it is to have run when the server plans them anew
 
 	// Of the transaction that is under way:
 	lost      error // why nothing can be done in it any more
@@ -72,6 +74,11 @@ type statement struct {
 	wary    int     // so often it is not sent later: it has not done what was expected
 }
 
+// The server plans a statement by how large its tables are then, and knows only after a minute that they
+// have grown: in a new directory it may look for one of some thousand people among all of them. So what
+// is planned is forgotten after so many statements, and again whenever they have doubled.
+const plannedAnew = 64
+
 // maxStatements bounds the prepared statements of one connection.
 const maxStatements = 1024
 
@@ -81,7 +88,7 @@ var harmless = regexp.MustCompile(`(?i)^\s*(select|explain|show)\b`)
 func newSession(pg *pgconn.PgConn, n *names, writer bool) *session {
 	return &session{
 		pg: pg, names: n, stmts: map[string]*statement{}, writer: writer, watch: &watch{},
-		steady: map[string]*pgconn.Result{}, blocks: map[string]*block{},
+		steady: map[string]*pgconn.Result{}, blocks: map[string]*block{}, planned: plannedAnew,
 	}
 }
 
@@ -94,6 +101,10 @@ func (s *session) begin(open string) {
 	s.watch, s.before = &watch{}, s.written
 	clear(s.steady)
 	clear(s.blocks)
+	if s.ran >= s.planned {
+		s.planned = 2 * s.ran
+		s.first("discard plans")
+	}
 }
 
 // beginWrite begins a transaction among others that write.
