@@ -1,8 +1,10 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -66,7 +68,8 @@ func (s *session) put(rows int64, query string, args []any) error {
 		return err
 	}
 	s.written++
-	s.ahead = append(s.ahead, piece{st: st, values: values, formats: formats, rows: rows})
+	p := piece{st: st, values: values, formats: formats, rows: rows}
+	s.ahead = slices.Insert(s.ahead, s.place(p), p)
 	if len(s.ahead) >= maxAhead {
 		return s.flush()
 	}
@@ -183,8 +186,15 @@ func (s *session) delayed() bool {
 // exchange sends what stands ahead, and what put adds, in one round trip. It gives the answers to
 // what put has added.
 func (s *session) exchange(put func(*pgconn.Batch)) (results []*pgconn.Result, err error) {
+	delayed := s.delayed()
+	sent, err := s.merged(s.ahead)
+	s.ahead = s.ahead[:0]
+	if err != nil {
+		s.late = true
+		return nil, err
+	}
 	batch := &pgconn.Batch{}
-	for _, p := range s.ahead {
+	for _, p := range sent {
 		if p.st == nil {
 			batch.ExecParams(p.text, nil, nil, nil, nil)
 		} else {
@@ -192,9 +202,6 @@ func (s *session) exchange(put func(*pgconn.Batch)) (results []*pgconn.Result, e
 		}
 	}
 	put(batch)
-	delayed := s.delayed()
-	sent := s.ahead
-	s.ahead = s.ahead[:0]
 	err = s.ask(func() (err error) {
 		results, err = s.pg.ExecBatch(context.Background(), batch).ReadAll() // ask bounds it
 		return err
@@ -205,7 +212,8 @@ func (s *session) exchange(put func(*pgconn.Batch)) (results []*pgconn.Result, e
 	}
 	for i, p := range sent {
 		if n := results[i].CommandTag.RowsAffected(); p.st != nil && p.rows != store.AnyRows && n != p.rows {
-			s.late, p.st.wary = true, waryTimes
+			s.late = true
+			cmp.Or(p.st.each, p.st).wary = waryTimes
 			return nil, fmt.Errorf("a statement has changed %d rows, not %d", n, p.rows)
 		}
 	}

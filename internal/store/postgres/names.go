@@ -17,11 +17,12 @@ import (
 // names are what the engine knows of the schema: of each table its first column, of each
 // unique index its last.
 type names struct {
-	first map[string]string
-	last  map[string]string
-	keys  map[string]string // by table, the sequence that its first column is from
-	texts sync.Map          // inserts, with what they return
-	keyed sync.Map          // inserts, with the key as their last parameter
+	first  map[string]string
+	last   map[string]string
+	keys   map[string]string  // by table, the sequence that its first column is from
+	refers map[[2]string]bool // a table's rows, to another's
+	texts  sync.Map           // inserts, with what they return
+	keyed  sync.Map           // inserts, with the key as their last parameter
 }
 
 const namesSQL = `select 't', c.relname, a.attname from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum = 1
@@ -31,15 +32,21 @@ const namesSQL = `select 't', c.relname, a.attname from pg_class c join pg_attri
 	where c.relnamespace = current_schema()::regnamespace and i.indisunique
 	union all select 's', c.relname, pg_get_serial_sequence(quote_ident(c.relname), a.attname) from pg_class c
 	join pg_attribute a on a.attrelid = c.oid and a.attnum = 1 and a.attidentity <> ''
-	where c.relnamespace = current_schema()::regnamespace and c.relkind = 'r'`
+	where c.relnamespace = current_schema()::regnamespace and c.relkind = 'r'
+	union all select 'f', c.relname, r.relname from pg_constraint f join pg_class c on c.oid = f.conrelid join pg_class r on r.oid = f.confrelid
+	where f.contype = 'f' and c.relnamespace = current_schema()::regnamespace`
 
 func readNames(ctx context.Context, pg *pgconn.PgConn) (*names, error) {
-	n := &names{first: map[string]string{}, last: map[string]string{}, keys: map[string]string{}}
+	n := &names{first: map[string]string{}, last: map[string]string{}, keys: map[string]string{}, refers: map[[2]string]bool{}}
 	results, err := pg.Exec(ctx, namesSQL).ReadAll()
 	if err != nil {
 		return nil, classify(err, n.lastColumn)
 	}
 	for _, values := range results[0].Rows {
+		if string(values[0]) == "f" {
+			n.refers[[2]string{string(values[1]), string(values[2])}] = true
+			continue
+		}
 		of := map[string]map[string]string{"t": n.first, "i": n.last, "s": n.keys}[string(values[0])]
 		of[string(values[1])] = string(values[2])
 	}

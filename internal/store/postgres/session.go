@@ -69,9 +69,11 @@ type savepoint struct {
 // statement is a prepared text.
 type statement struct {
 	*pgconn.StatementDescription
-	formats []int16 // of its columns
-	writes  bool    // it may
-	wary    int     // so often it is not sent later: it has not done what was expected
+	formats []int16    // of its columns
+	writes  bool       // it may
+	wary    int        // so often it is not sent later: it has not done what was expected
+	many    *many      // how many of it are sent as one; nil: one by one
+	each    *statement // of one that does what others do one by one: those
 }
 
 // The server plans a statement by how large its tables are then, and knows only after a minute that they
@@ -147,13 +149,25 @@ func (s *session) prepare(query string) (*statement, error) {
 			return nil, err
 		}
 	}
+	st, err := s.describe(query)
+	if err != nil {
+		return nil, s.lose(err)
+	}
+	if s.writer {
+		st.many = s.names.manyOf(query, st.ParamOIDs)
+	}
+	return st, nil
+}
+
+// describe has the server prepare a statement.
+func (s *session) describe(query string) (*statement, error) {
 	var described *pgconn.StatementDescription
 	err := s.ask(func() (err error) {
 		described, err = s.pg.Prepare(context.Background(), fmt.Sprintf("s%d", len(s.stmts)), query, nil)
 		return err
 	})
 	if err != nil {
-		return nil, s.lose(err)
+		return nil, err
 	}
 	st := &statement{StatementDescription: described, writes: !harmless.MatchString(query)}
 	st.formats = make([]int16, len(described.Fields))
