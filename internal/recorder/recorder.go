@@ -8,7 +8,9 @@ package recorder
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -192,7 +194,8 @@ func (r *Recorder) flush(ctx context.Context, last bool) {
 		q, more = r.take(last)
 		var batch []part
 		n := 0
-		for conn, requests := range q.requests {
+		for _, conn := range slices.Sorted(maps.Keys(q.requests)) { // whoever waits for several connections does so in one order
+			requests := q.requests[conn]
 			if n > 0 && n+len(requests) > writtenAtOnce {
 				r.write(ctx, batch)
 				batch, n = nil, 0

@@ -1,7 +1,9 @@
 package store
 
 import (
+	"cmp"
 	"encoding/json"
+	"maps"
 	"slices"
 	"time"
 
@@ -252,8 +254,16 @@ type AssignmentUse struct {
 // TouchAssignments records when assignments were last used. One that is no longer held
 // is passed over.
 func (tx *Tx) TouchAssignments(used map[AssignmentUse]time.Time) error {
-	for use, when := range used {
-		_, err := tx.expect("store.TouchAssignments", AnyRows, `update assignments set last_used_at = $1
+	const op = "store.TouchAssignments"
+	inOrder := slices.SortedFunc(maps.Keys(used), func(x, y AssignmentUse) int {
+		return cmp.Or(cmp.Compare(x.Connection, y.Connection), cmp.Compare(x.Assignment, y.Assignment))
+	})
+	for _, use := range inOrder { // whoever else waits for several connections does so in this order
+		if err := tx.q.Enter(use.Connection); err != nil {
+			return tx.failed(err, op)
+		}
+		when := used[use]
+		_, err := tx.expect(op, AnyRows, `update assignments set last_used_at = $1
 			where conn = (select key from connections where id = $2) and id = $3 and last_used_at < $1`, ms(when), string(use.Connection), string(use.Assignment))
 		if err != nil {
 			return err

@@ -3,6 +3,7 @@ package store
 import (
 	"cmp"
 	"context"
+	"maps"
 	"slices"
 	"time"
 
@@ -225,7 +226,11 @@ type ClientUse struct {
 // connections with them.
 func (tx *Tx) TouchSCIMClients(used map[ClientUse]time.Time) error {
 	const op = "store.TouchSCIMClients"
-	for u, when := range used {
+	inOrder := slices.SortedFunc(maps.Keys(used), func(x, y ClientUse) int {
+		return cmp.Or(cmp.Compare(x.Client, y.Client), cmp.Compare(x.Kind, y.Kind), cmp.Compare(x.Secret, y.Secret))
+	})
+	for _, u := range inOrder {
+		when := used[u]
 		if _, err := tx.exec(op, `update scim_clients set last_used_at = $1, last_used_by = $2 where id = $3 and last_used_at < $1`, ms(when), u.Kind, u.Client); err != nil {
 			return err
 		}

@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
@@ -98,7 +100,8 @@ func (tx *Tx) RevokeSCIMToken(publicID string, now time.Time) error {
 // TouchSCIMTokens records when tokens were last used, and their connections with them.
 func (tx *Tx) TouchSCIMTokens(used map[string]time.Time) error {
 	const op = "store.TouchSCIMTokens"
-	for publicID, when := range used {
+	for _, publicID := range slices.Sorted(maps.Keys(used)) {
+		when := used[publicID]
 		_, err := tx.exec(op, `update scim_tokens set last_used_at = $1 where public_id = $2 and last_used_at < $1`, ms(when), publicID)
 		if err != nil {
 			return err

@@ -164,6 +164,99 @@ func TestConnectionsWriteAtTheSameTime(t *testing.T) {
 	}
 }
 
+// Whoever wants the lock of a connection does not wait for it with what others have written in the
+// same transaction: who has the lock may wait for just that.
+func TestNobodyWaitsForALockWithWhatOthersWrote(t *testing.T) {
+	e, err := OpenEngine(t.Context(), deadlocked(t), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = e.Close() }) //nolint:errcheck // a test
+	s, err := store.New(t.Context(), e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	populated(t, s, "c1")
+	e.(*engine).batchTime = time.Minute // before anybody else writes
+	for _, kind := range []string{"it has written nothing", "it has written"} {
+		t.Run(kind, func(t *testing.T) {
+			began := time.Now()
+			var all sync.WaitGroup
+			update := func(conn access.ConnectionID, fn func(store.Querier) error) {
+				all.Go(func() {
+					if err := e.Update(t.Context(), conn, fn, func() {}); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			entered, wrote, queued := make(chan struct{}), make(chan struct{}), make(chan struct{})
+			var enteredOnce, wroteOnce sync.Once
+			update("c1", func(q store.Querier) error {
+				if _, err := q.Exec("update clients set epoch = epoch + 1 where id = 'nobody'"); err != nil { // the lock is sent with it
+					return err
+				}
+				enteredOnce.Do(func() { close(entered) })
+				<-wrote
+				time.Sleep(100 * time.Millisecond) // the other has asked for the lock
+				_, err := q.Exec("update connections set people = people + 0 where id = 'c1'")
+				return err
+			})
+			<-entered
+			update("", func(q store.Querier) error {
+				_, err := q.Exec("update connections set last_scim_at = last_scim_at + 1 where id = 'c1'")
+				wroteOnce.Do(func() { <-queued; close(wrote) })
+				return err
+			})
+			time.Sleep(50 * time.Millisecond) // it is in line before the next
+			update("", func(q store.Querier) error {
+				if kind == "it has written" {
+					if _, err := q.Exec("update clients set epoch = epoch + 1 where id = 'nobody'"); err != nil {
+						return err
+					}
+				}
+				if err := q.Enter("c1"); err != nil {
+					return err
+				}
+				_, err := q.Exec("update connections set last_scim_at = last_scim_at + 1 where id = 'c1'")
+				return err
+			})
+			time.Sleep(50 * time.Millisecond)
+			close(queued)
+			all.Wait()
+			if took := time.Since(began); took > lockTime/2 {
+				t.Errorf("they waited for each other: %s", took)
+			}
+		})
+	}
+	if err := e.View(t.Context(), func(q store.Querier) error {
+		var n int64
+		err := q.QueryRow("select last_scim_at from connections where id = 'c1'").Scan(&n)
+		if n != 4 {
+			t.Errorf("%d of four updates are there", n)
+		}
+		return err
+	}); err != nil {
+		t.Error(err)
+	}
+}
+
+// deadlocked is a database whose server does not look for deadlocks: whoever waits for each other waits
+// as long as one waits for a lock.
+func deadlocked(t testing.TB) string {
+	t.Helper()
+	url := migrated(t)
+	_, database, _ := strings.Cut(url, "dbname=")
+	if err := admin(database, "alter database "+database+" set deadlock_timeout = '1h'"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := admin(database, "alter database "+database+" reset deadlock_timeout"); err != nil {
+			t.Error(err)
+		}
+	})
+	return url
+}
+
 // What is refused by something that another has changed in the same commit is told so when that has
 // been committed, and everybody knows.
 func TestWhoeverIsRefusedIsAnsweredWithTheCommitThatRefused(t *testing.T) {

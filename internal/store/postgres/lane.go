@@ -91,8 +91,12 @@ func (l *lane) transaction(r *request) {
 	start := time.Now()
 	for ; r != nil; r = l.another(start) {
 		before := l.s.written
+		l.s.others = len(l.batch) > 0
 		err := l.run(r)
 		switch {
+		case l.s.taken:
+			l.apart(r, l.s.lost == nil && l.s.written == before)
+			return
 		case l.s.lost == nil && err == nil:
 			l.batch = append(l.batch, r)
 		case l.s.lost == nil && l.s.written == before: // there is nothing to undo
@@ -118,6 +122,20 @@ func (l *lane) transaction(r *request) {
 	if err := l.commit(l.batch); err != nil {
 		l.again(l.batch)
 	}
+}
+
+// apart commits those who ran before r, then runs r by itself: it wants the lock of a connection in
+// which somebody else writes, who may wait for a row that those before r have written. clean: r has
+// written nothing yet.
+func (l *lane) apart(r *request, clean bool) {
+	if clean {
+		l.s.recorded = l.s.recorded[:r.recorded]
+		clean = l.commit(l.batch) == nil
+	}
+	if !clean {
+		l.again(l.batch)
+	}
+	l.again([]*request{r})
 }
 
 // run runs one request in the transaction that is open.

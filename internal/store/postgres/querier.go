@@ -213,8 +213,15 @@ func (q querier) Enter(conn access.ConnectionID) error {
 	if s.locks.entered[conn] {
 		return nil
 	}
-	s.enter(conn)
-	return nil
+	if !s.others {
+		s.enter(conn)
+		return nil
+	}
+	free, err := s.tryEnter(conn)
+	if err == nil && !free {
+		s.taken, err = true, fault.New(fault.Unavailable, op, "somebody else writes in connection %s", conn)
+	}
+	return err
 }
 
 // Alone implements store.Querier.

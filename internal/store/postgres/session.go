@@ -43,6 +43,8 @@ type session struct {
 	written   int64
 	before    int64 // written, as it began
 	locks     locks
+	others    bool  // have run in it before who runs now: locks are not waited for
+	taken     bool  // somebody else had one of those
 	acting    int64 // whose rows there are: a connection's, everybody or nobody
 	recorded  []store.Recorded
 	saved     []savepoint
@@ -97,7 +99,7 @@ func newSession(pg *pgconn.PgConn, n *names, writer bool) *session {
 // begin forgets the last transaction; open is what begins the next, with its first statement.
 func (s *session) begin(open string) {
 	s.ahead = append(s.ahead[:0], piece{text: open})
-	s.lost, s.cause, s.careful, s.lazy, s.late = nil, nil, false, false, false
+	s.lost, s.cause, s.careful, s.lazy, s.late, s.others, s.taken = nil, nil, false, false, false, false, false
 	s.locks, s.recorded, s.saved = locks{entered: map[access.ConnectionID]bool{}}, nil, nil
 	s.acting = nobody
 	s.watch, s.before = &watch{}, s.written
