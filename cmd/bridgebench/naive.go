@@ -14,13 +14,6 @@ func (d *deployment) naively(ctx context.Context, during time.Duration) (result,
 	if err != nil {
 		return result{}, err
 	}
-	if err := d.sql(ctx, "naive", nil, `create table memberships (grp bigint, person bigint, since bigint, primary key (grp, person));
-		create table groups (key bigint primary key, member_count bigint, version bigint);
-		create table audit (id bigint generated always as identity primary key, body text);
-		create table outbox (id bigint primary key, at bigint);
-		insert into groups (key, member_count, version) values (1, 0, 1)`); err != nil {
-		return result{}, err
-	}
 	cfg, err := pgxpool.ParseConfig(address)
 	if err != nil {
 		return result{}, err
@@ -32,6 +25,13 @@ func (d *deployment) naively(ctx context.Context, during time.Duration) (result,
 		return result{}, err
 	}
 	defer pool.Close()
+	if _, err := pool.Exec(ctx, `create table memberships (grp bigint, person bigint, since bigint, primary key (grp, person));
+		create table groups (key bigint primary key, member_count bigint, version bigint);
+		create table audit (id bigint generated always as identity primary key, body text);
+		create table outbox (id bigint primary key, at bigint);
+		insert into groups (key, member_count, version) values (1, 0, 1)`); err != nil {
+		return result{}, err
+	}
 	noBridge := &bridge{beside: d.beside}
 	return noBridge.load(ctx, "", clients, during, anyCount, func(_ *wire, n int64) error {
 		return pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error { return naive(ctx, tx, n) })

@@ -70,9 +70,24 @@ func (d *deployment) versions(ctx context.Context) string {
 	return fmt.Sprintf("PostgreSQL %s with fsync=%s and synchronous_commit=%s, Redis %s", pg, fsync, flush, version)
 }
 
-// database makes a database, and gives its address.
+// bound is who owns what the bridge writes in, and is bound by row-level security as in a deployment.
+const bound = "drawbridge"
+
+// database makes a database, and gives its owner's address.
 func (d *deployment) database(ctx context.Context, name string) (string, error) {
-	return strings.Replace(d.postgres, "{}", name, 1), d.sql(ctx, "postgres", nil, "create database "+name)
+	err := d.sql(ctx, "postgres", nil, `do $$ begin
+		if not exists (select from pg_roles where rolname = '`+bound+`') then create role `+bound+` login; end if;
+	end $$`)
+	if err != nil {
+		return "", err
+	}
+	return d.owned(name), d.sql(ctx, "postgres", nil, "create database "+name+" owner "+bound)
+}
+
+// owned is a database's address for its owner.
+func (d *deployment) owned(database string) string {
+	_, place, _ := strings.Cut(strings.Replace(d.postgres, "{}", database, 1), "@")
+	return "postgres://" + bound + "@" + place
 }
 
 // asked counts what the servers have been asked since they began.

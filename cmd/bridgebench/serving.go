@@ -13,7 +13,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"text/template"
 	"time"
 )
@@ -116,7 +115,7 @@ func (d *deployment) place(want wanted, i int) (s *serving, err error) {
 	if s.Operations, err = freeAddress(); err != nil {
 		return s, err
 	}
-	at, err := url.Parse(strings.Replace(d.postgres, "{}", want.database, 1))
+	at, err := url.Parse(d.owned(want.database))
 	if err != nil {
 		return s, err
 	}
