@@ -54,10 +54,11 @@ func (d *DirectoryTx) dropEmails(op string, p PersonKey) error {
 }
 
 // WithoutEmails lists people whose addresses no index knows, because a program wrote
-// them that had none. Searches by address look at each of them.
+// them that had none. Searches by address look at each of them. Without the order, which is that of
+// an index of them alone, PostgreSQL would look at everybody.
 func (v *View) WithoutEmails(limit int) ([]DueKey, error) {
-	return list(v, "store.WithoutEmails", scanDue, `select c.id, p.id from connections c
-		join people p on p.conn = cast(c.key as bigint) and p.emails_at <> p.version limit $1`, limit)
+	return list(v, "store.WithoutEmails", scanDue, `select c.id, p.id from people p
+		join connections c on c.key = p.conn where p.emails_at <> p.version order by p.conn, p.key limit $1`, limit)
 }
 
 // IndexEmails writes down the addresses of such people; whoever has gone is left out.

@@ -434,10 +434,26 @@ func (v *View) Due(now time.Time, limit int) ([]DueKey, error) {
 }
 
 // Undecided lists people of active connections whose last decision was made under
-// an older policy than counts. The cast, of what is one already, keeps SQLite from starting with the people.
+// an older policy than counts. PostgreSQL, which does not know that hardly ever anybody is, would look at
+// everybody; so the connections are asked for first, one by one for that offset.
 func (v *View) Undecided(limit int) ([]DueKey, error) {
-	return list(v, "store.Undecided", scanDue, `select c.id, p.id from connections c
-		join people p on p.conn = cast(c.key as bigint) and p.policy < c.decided_from where c.active limit $1`, limit)
+	const op = "store.Undecided"
+	type behind struct {
+		id        access.ConnectionID
+		key, from int64
+	}
+	scan := func(r Row) (c behind, err error) { return c, r.Scan(&c.id, &c.key, &c.from) }
+	connections, err := list(v, op, scan, `select c.id, c.key, c.decided_from from connections c
+		where c.active and exists (select 1 from people p where p.conn = c.key and p.policy < c.decided_from limit 1 offset 0) order by c.key limit $1`, limit)
+	var all []DueKey
+	for _, c := range connections {
+		if err != nil || len(all) == limit {
+			break
+		}
+		scan := func(r Row) (DueKey, error) { k := DueKey{Connection: c.id}; return k, r.Scan(&k.Person) }
+		err = v.each(op, into(&all, scan), `select id from people where conn = $1 and policy < $2 order by policy limit $3`, c.key, c.from, limit-len(all))
+	}
+	return all, err
 }
 
 // CountWaiting counts the people of active connections who are to be decided anew: all

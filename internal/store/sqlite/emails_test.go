@@ -162,7 +162,7 @@ func TestListsAreFoundByTheirIndexes(t *testing.T) {
 		t.Fatal(err)
 	}
 	for query, plan := range looking.plans {
-		if strings.Contains(query, "emails_at") && !strings.Contains(query, "update") && !strings.Contains(query, "insert") && !strings.Contains(plan, "people_emails_unknown (conn=?)") {
+		if strings.Contains(query, "emails_at") && !strings.Contains(query, "update") && !strings.Contains(query, "insert") && !strings.Contains(plan, "people_emails_unknown") {
 			t.Errorf("%s\nreads everybody:\n%s", query, plan)
 		}
 	}
