@@ -20,7 +20,6 @@ type deployment struct {
 	docs            string // folder of the documents that get the figures; "": none
 	beside          beside
 	size            size
-	members         int // added to one group, at most
 	left            int // people who leave, with all nodes running
 	cuts            int // times a node is cut off
 	connections     int // that are many
