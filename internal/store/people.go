@@ -445,15 +445,20 @@ func (v *View) Undecided(limit int) ([]DueKey, error) {
 	scan := func(r Row) (c behind, err error) { return c, r.Scan(&c.id, &c.key, &c.from) }
 	connections, err := list(v, op, scan, `select c.id, c.key, c.decided_from from connections c
 		where c.active and exists (select 1 from people p where p.conn = c.key and p.policy < c.decided_from limit 1 offset 0) order by c.key limit $1`, limit)
+	if err != nil {
+		return nil, err
+	}
 	var all []DueKey
 	for _, c := range connections {
-		if err != nil || len(all) == limit {
+		person := func(r Row) (k DueKey, err error) { k.Connection = c.id; return k, r.Scan(&k.Person) }
+		if err := v.each(op, into(&all, person), `select id from people where conn = $1 and policy < $2 order by policy limit $3`, c.key, c.from, limit-len(all)); err != nil {
+			return nil, err
+		}
+		if len(all) == limit {
 			break
 		}
-		scan := func(r Row) (DueKey, error) { k := DueKey{Connection: c.id}; return k, r.Scan(&k.Person) }
-		err = v.each(op, into(&all, scan), `select id from people where conn = $1 and policy < $2 order by policy limit $3`, c.key, c.from, limit-len(all))
 	}
-	return all, err
+	return all, nil
 }
 
 // CountWaiting counts the people of active connections who are to be decided anew: all

@@ -59,16 +59,17 @@ func (s *session) later(rows int64, query string, args []any) (int64, error) {
 
 // put puts a statement ahead of the next.
 func (s *session) put(rows int64, query string, args []any) error {
-	st, err := s.prepare(query)
-	if err != nil {
+	return s.putPiece(piece{rows: rows}, query, args)
+}
+
+func (s *session) putPiece(p piece, query string, args []any) (err error) {
+	if p.st, err = s.prepare(query); err != nil {
 		return err
 	}
-	values, formats, err := s.bound(st, args)
-	if err != nil {
+	if p.values, p.formats, err = s.bound(p.st, args); err != nil {
 		return err
 	}
 	s.written++
-	p := piece{st: st, values: values, formats: formats, rows: rows}
 	s.ahead = slices.Insert(s.ahead, s.place(p), p)
 	if len(s.ahead) >= maxAhead {
 		return s.flush()
@@ -94,13 +95,7 @@ func (s *session) count(conn, by int64, query string, args []any) error {
 			break // whoever goes back to it takes back what came behind it, and no more
 		}
 	}
-	if err := s.put(1, query, append([]any{by}, args...)); err != nil {
-		return err
-	}
-	if n := len(s.ahead); n > 0 {
-		s.ahead[n-1].sum, s.ahead[n-1].of = by, of
-	}
-	return nil
+	return s.putPiece(piece{rows: 1, sum: by, of: of}, query, append([]any{by}, args...))
 }
 
 // block is keys that nobody else is given.
