@@ -8,7 +8,7 @@ AXE_DIR := testdata/axe
 ORACLES_DIR := testdata/scim-oracles
 FUZZINPUTS ?= 2000
 
-.PHONY: demo build test unit race lint fuzz lanes browser conformance openid-client samples scim-oracles interop planted crash crash-whole bench bench-nodes setup-browser setup-axe setup-node setup-oracles setup-samples setup-nginx setup-postgres postgres setup-redis redis torture torture-short clean
+.PHONY: demo build test unit race lint fuzz lanes browser conformance openid-client samples scim-oracles interop planted crash crash-whole bench bench-nodes setup setup-browser setup-axe setup-node setup-oracles setup-samples setup-nginx setup-postgres postgres setup-redis redis torture torture-short clean
 
 demo:
 	$(GO) run ./cmd/drawbridge demo
@@ -16,9 +16,11 @@ demo:
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/drawbridge ./cmd/drawbridge
 
-# Everything: what needs Go alone, then what needs a browser, Node, Python, PostgreSQL and Redis.
-# Lint and race run every test of the unit lane. Each part says when it begins.
-test: lint race fuzz lanes planted crash
+# Everything: what needs Go alone, then what needs a browser, Node, Python, PostgreSQL and Redis,
+# two parts at a time, because each waits for servers and programs most of its time. Lint and race
+# run every test of the unit lane. Each part says when it begins.
+test: lint race fuzz setup
+	@$(MAKE) -j2 lanes planted crash
 	@echo "== everything passed at $$(date +%T)"
 
 unit:
@@ -50,7 +52,7 @@ fuzz:
 	@GO="$(GO)" FUZZINPUTS="$(FUZZINPUTS)" sh .ci/fuzz
 
 # Most of it waits for servers, so one package goes beside others.
-lanes: setup-browser setup-axe setup-node setup-oracles setup-samples setup-nginx setup-postgres setup-redis
+lanes: setup
 	@echo "== lanes at $$(date +%T)"
 	$(GO) test -tags lanes -count=1 -timeout 15m ./cmd/drawbridge ./scim/oracles ./internal/store/postgres ./internal/hot/redis ./internal/torture
 
@@ -115,6 +117,8 @@ bench:
 # Nodes on PostgreSQL and Redis of its own; BENCH_SMALL=1 is a small run that shows it works.
 bench-nodes: setup-postgres setup-redis
 	@sh .ci/bench-nodes
+
+setup: setup-browser setup-axe setup-node setup-oracles setup-samples setup-nginx setup-postgres setup-redis
 
 setup-browser:
 	@sh .ci/setup chromium chromium

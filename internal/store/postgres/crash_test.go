@@ -120,6 +120,23 @@ func (c *crashing) kill() {
 	time.Sleep(200 * time.Millisecond) // the children have let go of its memory
 }
 
+// keepUnwritten stops the process that writes what no commit asked for, which it also does early,
+// where a page of the log is full.
+func (c *crashing) keepUnwritten() {
+	c.t.Helper()
+	out, err := exec.CommandContext(c.t.Context(), "pgrep", "-P", strconv.Itoa(c.cmd.Process.Pid), "-f", "walwriter").Output() //nolint:gosec // our own server
+	if err != nil {
+		c.t.Fatalf("no process writes the log: %v", err)
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(out)))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
 // others are nodes that beat and polls that need numbers: each commits one transaction.
 func (c *crashing) others(n int) {
 	c.t.Helper()
@@ -169,6 +186,7 @@ func TestACrashGivesNumbersAgainAndNobodyMissesAnything(t *testing.T) {
 			if known, err := touch.Known(t.Context(), b); known || err != nil {
 				t.Fatal(known, err)
 			}
+			c.keepUnwritten()
 			unwritten := c.connect("drawbridge", "drawbridge")
 			for range 60 { // requests that are refused, and roll back
 				if _, err := unwritten.Exec(t.Context(), "begin; select pg_current_xact_id(); rollback"); err != nil {
