@@ -184,26 +184,18 @@ func (b *Bridge) noteClient(ctx context.Context, id session.ID, client access.Cl
 func (b *Bridge) Refresh(ctx context.Context, x oidc.RefreshExchange) (oidc.TokenSet, error) {
 	const op = "bridge.Refresh"
 	now := b.now()
-	f, r, err := b.family(ctx, x.RefreshToken, now)
+	r, err := credential.ParseRefresh(x.RefreshToken)
 	if err != nil {
-		return oidc.TokenSet{}, err
+		return oidc.TokenSet{}, notOurs(op)
 	}
-	if f.Bound.Subject.Client != x.Client.ID {
-		return oidc.TokenSet{}, notGranted(op, "this refresh token was given to another application")
-	}
-	if err := provesKey(f, x); err != nil {
-		return oidc.TokenSet{}, err
-	}
-	scopes, err := narrowed(x.Client, f.OAuthScopes, x.OAuthScopes)
-	if err != nil {
-		return oidc.TokenSet{}, err
-	}
-	aud, err := target(x.Client, f.Resources, x.Resource)
-	if err != nil {
-		return oidc.TokenSet{}, err
+	var scopes []string
+	var aud string
+	fits := func(f hot.Family) (err error) {
+		scopes, aud, err = b.allowed(f, r, x)
+		return err
 	}
 	ctx = context.WithoutCancel(ctx) // a theft that was seen is dealt with, also when the caller hangs up
-	f, outcome, err := b.hot.Rotate(ctx, hot.Rotation{Family: f.ID, Client: x.Client.ID, N: r.N, Now: now, Grace: b.lives.RefreshGrace, DPoPKey: x.DPoPKey, Verified: true})
+	f, outcome, err := b.hot.Rotate(ctx, hot.Rotation{Family: r.Family, Client: x.Client.ID, N: r.N, Now: now, Grace: b.lives.RefreshGrace, DPoPKey: x.DPoPKey, Verified: true, Fits: fits})
 	if err != nil {
 		return oidc.TokenSet{}, err
 	}
@@ -212,7 +204,7 @@ func (b *Bridge) Refresh(ctx context.Context, x oidc.RefreshExchange) (oidc.Toke
 	case hot.Replayed:
 		return oidc.TokenSet{}, b.reused(ctx, f)
 	default:
-		return oidc.TokenSet{}, notGranted(op, "this refresh token has ended; sign in again")
+		return oidc.TokenSet{}, hasEnded(op)
 	}
 	if planted.Bug(planted.EpochKeptOnRefresh) {
 		if cur, err := b.store.Current(ctx, f.Bound.Subject); err == nil {
@@ -227,22 +219,45 @@ func (b *Bridge) Refresh(ctx context.Context, x oidc.RefreshExchange) (oidc.Toke
 	return b.mint(w, f, x.Client, aud, "", now)
 }
 
+// allowed is what a refresh may ask for of its family: OAuth scopes, and whom its access token is for.
+func (b *Bridge) allowed(f hot.Family, r credential.Refresh, x oidc.RefreshExchange) (scopes []string, aud string, err error) {
+	const op = "bridge.Refresh"
+	if !b.refresh.Verify(r, f.Salt) {
+		return nil, "", notOurs(op)
+	}
+	if f.Bound.Subject.Client != x.Client.ID {
+		return nil, "", notGranted(op, "this refresh token was given to another application")
+	}
+	if err := provesKey(f, x); err != nil {
+		return nil, "", err
+	}
+	if scopes, err = narrowed(x.Client, f.OAuthScopes, x.OAuthScopes); err != nil {
+		return nil, "", err
+	}
+	aud, err = target(x.Client, f.Resources, x.Resource)
+	return scopes, aud, err
+}
+
+func notOurs(op string) error { return notGranted(op, "this refresh token is not one of ours") }
+
+func hasEnded(op string) error { return notGranted(op, "this refresh token has ended; sign in again") }
+
 // family finds the family of a refresh token that this bridge sealed.
 func (b *Bridge) family(ctx context.Context, token string, now time.Time) (hot.Family, credential.Refresh, error) {
 	const op = "bridge.Refresh"
 	r, err := credential.ParseRefresh(token)
 	if err != nil {
-		return hot.Family{}, r, notGranted(op, "this refresh token is not one of ours")
+		return hot.Family{}, r, notOurs(op)
 	}
 	f, err := b.hot.Family(ctx, r.Family, now)
 	if fault.Is(err, fault.NotFound) {
-		return hot.Family{}, r, notGranted(op, "this refresh token has ended; sign in again")
+		return hot.Family{}, r, hasEnded(op)
 	}
 	if err != nil {
 		return hot.Family{}, r, err
 	}
 	if !b.refresh.Verify(r, f.Salt) {
-		return hot.Family{}, r, notGranted(op, "this refresh token is not one of ours")
+		return hot.Family{}, r, notOurs(op)
 	}
 	return f, r, nil
 }

@@ -10,6 +10,7 @@ import (
 	"context"
 	"crypto/subtle"
 	"encoding/json"
+	"slices"
 	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
@@ -174,6 +175,24 @@ type Rotation struct {
 	// rotations (a power cut): the family moves forward to N+1. Unverified, such a
 	// number is Unknown. Numbers at or below the live one do not need it.
 	Verified bool
+	// Fits holds the family against what else the request shows, before anything is decided
+	// and where others wait: it computes, and asks nobody. Its error is Rotate's, and nothing
+	// changes. nil: the number alone counts.
+	Fits func(Family) error
+}
+
+// Allowed asks Fits, about a copy.
+func (r Rotation) Allowed(f Family) error {
+	if r.Fits == nil {
+		return nil
+	}
+	return r.Fits(f.Own())
+}
+
+// Own is a copy that has nothing in common with f.
+func (f Family) Own() Family {
+	f.OAuthScopes, f.Resources, f.Claims = slices.Clone(f.OAuthScopes), slices.Clone(f.Resources), slices.Clone(f.Claims)
+	return f
 }
 
 // Judge says what a rotation of a live family is, and changes nothing.

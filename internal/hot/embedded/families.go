@@ -3,7 +3,6 @@ package embedded
 import (
 	"context"
 	"hash/maphash"
-	"slices"
 	"sync"
 	"time"
 
@@ -55,7 +54,7 @@ func (f *families) PutFamily(ctx context.Context, x hot.Family) error {
 	if f.codes.isDoomed(x.ID) {
 		return hot.CodeReplayed(op)
 	}
-	x = ownFamily(x)
+	x = x.Own()
 	if err := f.db.Update(ctx, func(q sqlitedb.Querier) error { return insert(q, x) }, nil); err != nil {
 		return err
 	}
@@ -76,7 +75,7 @@ func (f *families) Family(ctx context.Context, id string, now time.Time) (hot.Fa
 	if !found {
 		return hot.Family{}, hot.NoFamily(op)
 	}
-	return ownFamily(x), nil
+	return x.Own(), nil
 }
 
 // Rotate implements hot.Engine.
@@ -85,6 +84,9 @@ func (f *families) Rotate(ctx context.Context, r hot.Rotation) (hot.Family, hot.
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	x, found, err := f.liveLocked(ctx, s, r.Family, r.Now)
+	if err == nil && found {
+		err = r.Allowed(x)
+	}
 	if err != nil || !found {
 		return hot.Family{}, hot.Unknown, err
 	}
@@ -92,12 +94,12 @@ func (f *families) Rotate(ctx context.Context, r hot.Rotation) (hot.Family, hot.
 	case hot.OK:
 		return f.advanceLocked(ctx, s, x, r)
 	case hot.Retried:
-		return ownFamily(x), hot.Retried, nil
+		return x.Own(), hot.Retried, nil
 	case hot.Replayed:
 		if err := f.endLocked(ctx, s, x.ID); err != nil {
 			return hot.Family{}, hot.Unknown, err
 		}
-		return ownFamily(x), hot.Replayed, nil
+		return x.Own(), hot.Replayed, nil
 	}
 	return hot.Family{}, hot.Unknown, nil
 }
@@ -117,7 +119,7 @@ func (f *families) advanceLocked(ctx context.Context, s *stripe, x hot.Family, r
 		return hot.Family{}, hot.Unknown, err
 	}
 	s.keepLocked(x)
-	return ownFamily(x), hot.OK, nil
+	return x.Own(), hot.OK, nil
 }
 
 // EndFamily implements hot.Engine.
@@ -181,9 +183,4 @@ func (s *stripe) keepLocked(x hot.Family) {
 		}
 	}
 	s.known[x.ID] = x
-}
-
-func ownFamily(x hot.Family) hot.Family {
-	x.OAuthScopes, x.Resources, x.Claims = slices.Clone(x.OAuthScopes), slices.Clone(x.Resources), slices.Clone(x.Claims)
-	return x
 }

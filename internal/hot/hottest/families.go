@@ -172,6 +172,43 @@ func otherClient(t *testing.T, e hot.Engine) {
 	}
 }
 
+func unfit(t *testing.T, e hot.Engine) {
+	must(t, e.PutFamily(t.Context(), family("fam_1")))
+	var shown []hot.Family
+	r := rotation("fam_1", 1)
+	r.Fits = func(f hot.Family) error {
+		shown = append(shown, f)
+		return fault.New(fault.Invalid, "test", "it does not fit")
+	}
+	refused := func(n int64) {
+		t.Helper()
+		r.N = n
+		f, outcome, err := e.Rotate(t.Context(), r)
+		wantKind(t, fmt.Sprint("#", n), err, fault.Invalid)
+		if outcome != hot.Unknown || f.ID != "" {
+			t.Errorf("what does not fit gives %d, %+v", outcome, f)
+		}
+	}
+	refused(1)
+	if !reflect.DeepEqual(shown, []hot.Family{family("fam_1")}) {
+		t.Errorf("it was held against %+v", shown)
+	}
+	rotate(t, e, rotation("fam_1", 1), hot.OK)
+	rotate(t, e, rotation("fam_1", 2), hot.OK)
+	refused(1) // nor does it end the family
+	rotate(t, e, rotation("fam_1", 3), hot.OK)
+	r.Family = "fam_never"
+	rotate(t, e, r, hot.Unknown)
+	fits := rotation("fam_1", 4)
+	fits.Fits = func(f hot.Family) error {
+		f.OAuthScopes[0] = "users.manage" // it is a copy
+		return nil
+	}
+	if f := rotate(t, e, fits, hot.OK); f.OAuthScopes[0] != family("fam_1").OAuthScopes[0] {
+		t.Errorf("a family was changed from outside: %+v", f)
+	}
+}
+
 func forward(t *testing.T, e hot.Engine) {
 	must(t, e.PutFamily(t.Context(), family("fam_1")))
 	r := rotation("fam_1", 5)

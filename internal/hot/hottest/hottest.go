@@ -52,6 +52,7 @@ func Run(t *testing.T, open func(t *testing.T) hot.Engine) {
 		{"a retry is by the same key, and a key is never given up", keys},
 		{"reuse ends the family", reuseEnds},
 		{"another client changes nothing", otherClient},
+		{"a request that does not fit its family changes nothing", unfit},
 		{"a number from the future needs its proof", forward},
 		{"ending a session ends its families only", sessionEnds},
 		{"64 rotations with one token inside the grace: one OK", graceRaced},

@@ -17,8 +17,7 @@ func benched(b *testing.B) *Engine {
 	return engine(b, start(b).where(), Limits{})
 }
 
-// BenchmarkRefresh is what a refresh asks of the engine: the family, and its rotation; each
-// worker has a family of its own.
+// BenchmarkRefresh is what a refresh asks of the engine, a rotation; each worker has a family of its own.
 func BenchmarkRefresh(b *testing.B) {
 	e := benched(b)
 	var workers atomic.Int64
@@ -30,11 +29,6 @@ func BenchmarkRefresh(b *testing.B) {
 			return
 		}
 		for n := int64(1); pb.Next(); n++ {
-			f, err := e.Family(b.Context(), id, at(0))
-			if err != nil || f.N != n {
-				b.Error(f.N, err)
-				return
-			}
 			if _, outcome, err := e.Rotate(b.Context(), rotationOf(id, n)); outcome != hot.OK || err != nil {
 				b.Error(outcome, err)
 				return

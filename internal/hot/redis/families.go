@@ -104,6 +104,9 @@ func (e *Engine) Rotate(ctx context.Context, r hot.Rotation) (f hot.Family, outc
 		if f, outcome = was, hot.Unknown; err != nil || sealed == "" {
 			return err
 		}
+		if err := r.Allowed(was); err != nil {
+			return err
+		}
 		switch outcome = was.Judge(r); outcome {
 		case hot.OK:
 			f = was.Rotate(r)

@@ -1,0 +1,29 @@
+package bridge_test
+
+import (
+	"slices"
+	"testing"
+)
+
+// TestWhatARefreshAsks: each is a round trip on several nodes.
+func TestWhatARefreshAsks(t *testing.T) {
+	s := &steps{}
+	w := newWorld(t, stepping(s))
+	w.kim()
+	v := w.session(southern, "oid-kim")
+	next, err := w.refresh(v.tokens.RefreshToken) // what the node remembers is remembered
+	w.do(err)
+	var verbs []string
+	s.reach = func(kind, what string) error {
+		if kind == stepHot {
+			verbs = append(verbs, what)
+		}
+		return nil
+	}
+	_, err = w.refresh(next.RefreshToken)
+	s.reach = nil
+	w.do(err)
+	if !slices.Equal(verbs, []string{"Rotate"}) {
+		t.Errorf("a refresh asks the hot store for %v", verbs)
+	}
+}
