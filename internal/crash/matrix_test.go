@@ -73,11 +73,26 @@ var atServers = []failpoint.Point{failpoint.BeforeCommit, failpoint.AfterCommit,
 
 // TestCrashMatrixOnServers is the same on PostgreSQL and Redis.
 func TestCrashMatrixOnServers(t *testing.T) {
+	onServers(t, func(t *testing.T) engine { return freshServers(t) }, atServers...)
+}
+
+// TestCrashMatrixOnPostgreSQL is the same on PostgreSQL, without Redis.
+func TestCrashMatrixOnPostgreSQL(t *testing.T) {
+	onServers(t, func(t *testing.T) engine { return onlyPostgres{freshServers(t)} }, failpoint.BeforePurge)
+}
+
+// TestCrashMatrixOnRedis is the same on SQLite beside a Redis.
+func TestCrashMatrixOnRedis(t *testing.T) {
+	onServers(t, func(t *testing.T) engine { return freshRedis(t) }, failpoint.BeforePurge)
+}
+
+// onServers leaves nothing out in the long form; in the short one it kills at some points.
+func onServers(t *testing.T, fresh func(*testing.T) engine, inShort ...failpoint.Point) {
 	if long {
-		every(t, ways(), func(t *testing.T) engine { return freshServers(t) })
+		every(t, ways(), fresh)
 		return
 	}
-	every(t, []string{"kill"}, func(t *testing.T) engine { return freshServers(t) }, atServers...)
+	every(t, []string{"kill"}, fresh, inShort...)
 }
 
 // every strikes at the points, or at all of them if none is named.
@@ -139,14 +154,35 @@ func pass(t *testing.T, e engine, p failpoint.Point, how string, a act) {
 // TestCrashDuringMigration: a process that dies while it makes the schema goes on at the
 // next start.
 func TestCrashDuringMigration(t *testing.T) {
-	hows, steps := ways(), []int{2, 20}
+	steps := []int{2, 20}
 	if long {
 		steps = []int{1, 2, 3, 5, 8, 13, 21, 34, 46}
 	}
-	for _, how := range slices.DeleteFunc(hows, func(how string) bool { return how == "stall" }) {
+	migrations(t, steps, func(t *testing.T) engine { return folder{t.TempDir()} })
+}
+
+// TestCrashDuringMigrationOnServers is the same on PostgreSQL, where functions follow the
+// last migration, and row-level security them.
+func TestCrashDuringMigrationOnServers(t *testing.T) {
+	files, err := filepath.Glob("../store/postgres/migrations/*.sql")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no migrations: %v", err)
+	}
+	steps := []int{2, len(files) + 2}
+	if long {
+		steps = nil
+		for n := range len(files) + 2 {
+			steps = append(steps, n+1)
+		}
+	}
+	migrations(t, steps, func(t *testing.T) engine { return newServers(t, "template1") })
+}
+
+func migrations(t *testing.T, steps []int, empty func(*testing.T) engine) {
+	for _, how := range slices.DeleteFunc(ways(), func(how string) bool { return how == "stall" }) {
 		for _, nth := range steps {
 			t.Run(how+"/step "+strconv.Itoa(nth), func(t *testing.T) {
-				e := folder{t.TempDir()}
+				e := empty(t)
 				if b, err := start(t, e, "BRIDGE_FAILPOINT="+string(failpoint.DuringMigration)+":"+how+":"+strconv.Itoa(nth)); err == nil {
 					b.kill()
 					t.Fatal("it started, though its schema could not be made")

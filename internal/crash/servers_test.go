@@ -28,7 +28,26 @@ type servers struct {
 	admin     string // of the same database, past its row-level security
 }
 
-func (s servers) args() []string { return []string{"--data", s.dir, "--store", s.pg, "--hot", s.redis} }
+func (s servers) args() []string { return append(s.folder.args(), "--store", s.pg, "--hot", s.redis) }
+
+// onlyPostgres is one node on PostgreSQL: what is short-lived is in its folder.
+type onlyPostgres struct{ servers }
+
+func (o onlyPostgres) args() []string { return append(o.folder.args(), "--store", o.pg) }
+
+// onlyRedis is one node on SQLite beside a Redis.
+type onlyRedis struct {
+	folder
+	redis string
+}
+
+func freshRedis(t *testing.T) onlyRedis {
+	t.Helper()
+	run(t)
+	return onlyRedis{freshFolder(t), serversOf("").redis}
+}
+
+func (o onlyRedis) args() []string { return append(o.folder.args(), "--hot", o.redis) }
 
 func (s servers) events(t *testing.T, kind, person string) (n int) {
 	t.Helper()
@@ -65,15 +84,29 @@ const template = "prepared"
 // freshServers is a copy of a database in which the sample organisation is provisioned.
 func freshServers(t *testing.T) servers {
 	t.Helper()
+	s := newServers(t, template)
+	copied(t, started.dir, s.dir)
+	return s
+}
+
+// run starts the servers, once.
+func run(t *testing.T) {
+	t.Helper()
 	started.once.Do(func() { startServers(t) })
 	if started.dir == "" {
 		t.Fatal("there are no servers: the test that started them failed")
 	}
+}
+
+// newServers is a copy of a database, and an empty folder.
+func newServers(t *testing.T, of string) servers {
+	t.Helper()
+	run(t)
 	started.num++
-	s := serversOf("pass" + strconv.Itoa(started.num))
+	database := "pass" + strconv.Itoa(started.num)
+	administer(t, "create database "+database+" template "+of+" owner drawbridge")
+	s := serversOf(database)
 	s.dir = t.TempDir()
-	copied(t, started.dir, s.dir)
-	administer(t, "create database pass"+strconv.Itoa(started.num)+" template "+template+" owner drawbridge")
 	return s
 }
 

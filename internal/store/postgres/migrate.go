@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 
+	"github.com/drawbridge-id/drawbridge/internal/failpoint"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
 )
 
@@ -53,6 +54,9 @@ func Migrate(ctx context.Context, url string) (err error) {
 		return err
 	}
 	if err := putFunctions(ctx, conn); err != nil {
+		return err
+	}
+	if err := failpoint.Hit(ctx, failpoint.DuringMigration); err != nil {
 		return err
 	}
 	return putPolicies(ctx, conn)
@@ -164,11 +168,14 @@ func up(ctx context.Context, conn *sql.Conn, p *goose.Provider) (newer bool, err
 	if err := putOldest(ctx, conn); err != nil {
 		return false, err
 	}
-	pending, err := p.HasPending(ctx) // also one with a lower number, which came to the program later
-	if err != nil || !pending {
-		return false, fault.Wrap(fault.Unavailable, where, err)
+	for err == nil { // also one with a lower number, which came to the program later
+		if err = failpoint.Hit(ctx, failpoint.DuringMigration); err == nil {
+			_, err = p.UpByOne(ctx)
+		}
 	}
-	_, err = p.Up(ctx)
+	if errors.Is(err, goose.ErrNoNextVersion) {
+		return false, nil
+	}
 	return false, fault.Wrap(fault.Unavailable, where, err)
 }
 
