@@ -5,6 +5,7 @@ package torture
 import (
 	"fmt"
 	"math/rand/v2"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -104,12 +105,14 @@ func processes() []nemesis {
 			r.pass(time.Second)
 			v.again()
 		}},
-		{name: "node that collects garbage all the time", hurt: func(r *run) {
+		{name: "node that stands still to collect garbage", hurt: func(r *run) {
 			v := r.victim()
 			v.kill()
-			v.env = []string{"GOGC=1", "GODEBUG=gcstoptheworld=2", "GOMAXPROCS=1"}
+			v.env = []string{"GODEBUG=gcstoptheworld=2", "LANES_GARBAGE=" + filepath.Join(v.dir, garbage)}
 			v.again()
-			r.pass(hurting())
+			v.collect(2 * time.Second)
+			r.pass(pick(6*time.Second, 20*time.Second))
+			v.collected()
 			v.kill()
 			v.env = nil
 			v.again()

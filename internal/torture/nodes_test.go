@@ -138,8 +138,41 @@ func (d *node) proceed() {
 // set puts the node's wall clock so much before or behind the machine's.
 func (d *node) set(off time.Duration) {
 	d.t.Helper()
-	path := filepath.Join(d.dir, "clock")
-	err := os.WriteFile(path+".new", []byte(fmt.Sprint(int64(off/time.Second))), 0o600)
+	d.put("clock", fmt.Sprint(int64(off/time.Second)))
+}
+
+// garbage is the file that says how long a node stands still for each collection of it.
+const garbage = "garbage"
+
+// collect lets the node stand still for so long again and again, and waits until it has.
+func (d *node) collect(each time.Duration) {
+	d.t.Helper()
+	d.put(garbage, each.String())
+	within(d.t, patience, d.name+" stands still", func() error {
+		b, err := os.ReadFile(filepath.Join(d.dir, garbage+".stood"))
+		if err != nil {
+			return err
+		}
+		if stood, err := time.ParseDuration(string(b)); err != nil || stood < each {
+			return fmt.Errorf("%q at most, want %s (%v)", b, each, err)
+		}
+		return nil
+	})
+}
+
+// collected is the end of that.
+func (d *node) collected() {
+	d.t.Helper()
+	if err := os.Remove(filepath.Join(d.dir, garbage)); err != nil {
+		d.t.Fatal(err)
+	}
+}
+
+// put gives the node a file, whole.
+func (d *node) put(name, text string) {
+	d.t.Helper()
+	path := filepath.Join(d.dir, name)
+	err := os.WriteFile(path+".new", []byte(text), 0o600)
 	if err == nil {
 		err = os.Rename(path+".new", path)
 	}
