@@ -281,6 +281,9 @@ func (tx *Tx) PutConnection(c access.Connection, now time.Time) (created bool, e
 // fault.NotFound if there is none; nothing changes if it has ended already.
 func (tx *Tx) EndConnection(id access.ConnectionID, now time.Time) error {
 	const op = "store.EndConnection"
+	if err := tx.alone(op); err != nil {
+		return err
+	}
 	if _, err := tx.exec(op, `update connections set permits_from = $1 where id = $2 and active`, ms(now)+1, string(id)); err != nil {
 		return err
 	}
