@@ -109,11 +109,10 @@ type Bridge struct {
 	planning  chan struct{}        // buffered 1: a plan is being made
 	heavy     *admission.Turnstile // a chunk of a large change holds the writer: one at a time, and of each connection in turn
 
-	started      time.Time
-	raisedAlarm  func(conn access.ConnectionID, kind string)
-	watching     watch
-	swept        swept
-	decidedUnder int64 // a policy that everybody was once found decided under; only Recompute uses it
+	started     time.Time
+	raisedAlarm func(conn access.ConnectionID, kind string)
+	watching    watch
+	swept       swept
 
 	refusals   refusals
 	attempts   attempts
@@ -122,10 +121,7 @@ type Bridge struct {
 	handovers  handovers
 	shadow     shadowCount
 	ruleErrors ruleErrors
-
-	mu          sync.Mutex           // guards what follows
-	used        map[string]time.Time // SCIM token public id → last use, not yet written
-	usedClients map[store.ClientUse]time.Time
+	touches    touches
 }
 
 // activePolicy is the compiled form of the active policy row.
@@ -150,7 +146,7 @@ func New(c Config) (*Bridge, error) {
 	}
 	b := &Bridge{store: c.Store, hot: c.Hot, issuer: c.Issuer, refresh: c.Refresh, cursors: c.Cursors, marks: c.Marks, cookies: c.Cookies, scimAccess: c.SCIMAccess, services: c.Services, names: c.Names, assertions: c.Assertions, trust: c.Trust, probes: c.Probes, url: c.URL, lives: l, now: c.Now,
 		observe: c.Observe, started: c.Now(), raisedAlarm: c.Alarmed, clients: make(map[access.ClientID]oidc.Client, len(c.Clients)), origins: map[string]bool{},
-		wake: make(chan struct{}, 1), planning: make(chan struct{}, 1), heavy: admission.NewTurnstile(1, 1, math.MaxInt), used: map[string]time.Time{}, usedClients: map[store.ClientUse]time.Time{}}
+		wake: make(chan struct{}, 1), planning: make(chan struct{}, 1), heavy: admission.NewTurnstile(1, 1, math.MaxInt)}
 	b.streams = c.Streams
 	if b.observe == nil {
 		b.observe = func(string, error) {}

@@ -79,7 +79,7 @@ func (b *Bridge) sealAccess(client store.SCIMClient, conn store.ConnectionRow, h
 	if err != nil {
 		return oidc.TokenSet{}, err
 	}
-	b.touchClient(p.use, now)
+	b.touches.client(conn.ID, p.use, now)
 	return oidc.TokenSet{AccessToken: token.Reveal(), ExpiresIn: end.Sub(now), OAuthScopes: []string{oidc.ScopeSCIM}}, nil
 }
 
@@ -192,11 +192,4 @@ func (b *Bridge) stands(client store.SCIMClient, name string, now time.Time) (st
 	}
 	use := store.ClientUse{Client: client.ID, Kind: assertion.KindOf(name)}
 	return use, b.trust[client.Connection].Stands(name)
-}
-
-// touchClient remembers that a client was used; Run writes it down every few seconds.
-func (b *Bridge) touchClient(u store.ClientUse, now time.Time) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.usedClients[u] = now
 }

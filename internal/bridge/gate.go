@@ -2,8 +2,6 @@ package bridge
 
 import (
 	"context"
-	"errors"
-	"maps"
 	"net/http"
 	"net/netip"
 	"slices"
@@ -60,7 +58,7 @@ type entry struct {
 func (b *Bridge) opened(ctx context.Context, bearer string, now time.Time) (entry, error) {
 	if credential.IsSCIMAccess(bearer) {
 		conn, use, err := b.openAccess(ctx, bearer, now)
-		return entry{conn, use.Client, func() { b.touchClient(use, now) }}, err
+		return entry{conn, use.Client, func() { b.touches.client(conn.ID, use, now) }}, err
 	}
 	publicID, digest, err := credential.ParseSCIMToken(bearer)
 	if err != nil {
@@ -70,7 +68,7 @@ func (b *Bridge) opened(ctx context.Context, bearer string, now time.Time) (entr
 	if err != nil {
 		return entry{}, err
 	}
-	return entry{conn, publicID, func() { b.touch(publicID, now) }}, admitted(token, conn, known, digest, now)
+	return entry{conn, publicID, func() { b.touches.token(conn.ID, publicID, now) }}, admitted(token, conn, known, digest, now)
 }
 
 // admitted says why a token opens nothing. An unknown one costs the same comparison.
@@ -120,20 +118,18 @@ func (b *Bridge) directoryWith(c store.ConnectionRow, change changer, shared boo
 
 		Cursors: cursors{key: b.cursors, conn: c.ID},
 		Offers:  func() []scim.Offer { return offers(b.catalogue(), c.Ceiling.Grants) },
-		OAuth:   func(ctx context.Context) (bool, error) { return b.hasClients(ctx, c.ID) },
+		OAuth:   func() bool { return b.hasClients(c.ID) },
 		Results: results{b: b, conn: c.ID},
 		Signals: ssf.SCIMEvents(),
 	}
 }
 
 // hasClients reports whether a connection may be opened by OAuth now.
-func (b *Bridge) hasClients(ctx context.Context, id access.ConnectionID) (bool, error) {
-	var clients []store.SCIMClient
-	err := b.store.View(ctx, func(v *store.View) (err error) { clients, err = v.SCIMClients(id); return err })
+func (b *Bridge) hasClients(id access.ConnectionID) bool {
 	now, trust := b.now(), b.trust[id]
-	return slices.ContainsFunc(clients, func(c store.SCIMClient) bool {
+	return slices.ContainsFunc(b.store.Doors()[id].Clients, func(c store.SCIMClient) bool {
 		return c.Live() && (!trust.Empty() || slices.ContainsFunc(c.Secrets, func(s store.ClientSecret) bool { return s.LiveAt(now) }))
-	}), err
+	})
 }
 
 // offers are the grants under a connection's ceiling, for its identity provider to
@@ -171,41 +167,4 @@ func patchStatus(e access.Echo) int {
 		return http.StatusNoContent
 	}
 	return 0
-}
-
-// touch remembers that a token was used; Run writes it down every few seconds.
-func (b *Bridge) touch(publicID string, now time.Time) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.used[publicID] = now
-}
-
-// writeTouches stores when tokens, clients and assignments were last used. What it
-// could not write waits for the next time.
-func (b *Bridge) writeTouches(ctx context.Context) error {
-	return errors.Join(b.writeCredentialTouches(ctx), b.writeUses(ctx))
-}
-
-func (b *Bridge) writeCredentialTouches(ctx context.Context) error {
-	b.mu.Lock()
-	used, clients := b.used, b.usedClients
-	b.used, b.usedClients = map[string]time.Time{}, map[store.ClientUse]time.Time{}
-	b.mu.Unlock()
-	if len(used)+len(clients) == 0 {
-		return nil
-	}
-	err := b.store.Update(ctx, func(tx *store.Tx) error {
-		if err := tx.TouchSCIMTokens(used); err != nil {
-			return err
-		}
-		return tx.TouchSCIMClients(clients)
-	})
-	if err != nil {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		maps.Copy(used, b.used) // later uses count
-		maps.Copy(clients, b.usedClients)
-		b.used, b.usedClients = used, clients
-	}
-	return err
 }

@@ -2,7 +2,6 @@ package bridge
 
 import (
 	"context"
-	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/event"
@@ -82,13 +81,9 @@ func (b *Bridge) TidyPermits(ctx context.Context) (int, error) {
 		return 0, err
 	}
 	if len(void) > 0 { // those that are over may be among them
-		return len(void), b.endVoid(ctx, void, now)
+		return len(void), b.endVoid(ctx, void)
 	}
-	byConnection := map[access.ConnectionID][]store.PermitRow{}
-	for _, t := range over {
-		byConnection[t.Connection] = append(byConnection[t.Connection], t)
-	}
-	for conn, some := range byConnection {
+	for conn, some := range byConnection(over) {
 		err := b.inTurn(ctx, conn, func() error {
 			return b.change(ctx, conn, event.ByRules, func(c *change) error { return c.tidyOver(some) })
 		})
@@ -122,27 +117,30 @@ func (c *change) tidyOver(some []store.PermitRow) error {
 	return nil
 }
 
+func byConnection(all []store.PermitRow) map[access.ConnectionID][]store.PermitRow {
+	of := map[access.ConnectionID][]store.PermitRow{}
+	for _, t := range all {
+		of[t.Connection] = append(of[t.Connection], t)
+	}
+	return of
+}
+
 // endVoid ends permits of connections that have ended, which nobody can be decided in.
-func (b *Bridge) endVoid(ctx context.Context, void []store.PermitRow, now time.Time) error {
-	return b.store.Update(ctx, func(tx *store.Tx) error {
-		for _, t := range void {
-			dir, err := tx.In(t.Connection)
-			if err != nil {
-				return err
+func (b *Bridge) endVoid(ctx context.Context, void []store.PermitRow) error {
+	for conn, some := range byConnection(void) {
+		err := b.ending(ctx, conn, why{by: event.ByRules}, func(c *change) error {
+			for _, t := range some {
+				if _, err := c.endPermit(t.ID, access.EndPermitConnection); err != nil && !fault.Is(err, fault.Stale) {
+					return err
+				}
 			}
-			ended, err := dir.EndPermit(t.ID, access.EndPermitConnection, now)
-			if fault.Is(err, fault.Stale) {
-				continue
-			}
-			if err != nil {
-				return err
-			}
-			if err := tx.Append(fact(event.PermitEnded, event.ByRules, t.Connection, t.Person, now, PermitFact(ended))); err != nil {
-				return err
-			}
+			return nil
+		})
+		if err != nil {
+			return err
 		}
-		return nil
-	})
+	}
+	return nil
 }
 
 // EndPermit ends a permit of a person of the connection, says permit.ended, and makes

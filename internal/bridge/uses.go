@@ -2,6 +2,8 @@ package bridge
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -14,7 +16,7 @@ import (
 // the first use is written.
 const useWithin = time.Minute
 
-// usesAtOnce is how many uses one transaction writes: some milliseconds of the writer.
+// usesAtOnce is how many uses one transaction writes: some milliseconds of its connection.
 const usesAtOnce = 200
 
 // uses are the assignments that sessions stood on lately. A use costs whoever makes it
@@ -22,24 +24,37 @@ const usesAtOnce = 200
 type uses struct {
 	mu      sync.Mutex // guards the rest
 	minute  time.Time
-	seen    map[store.AssignmentUse]bool // noted within the minute
-	waiting map[store.AssignmentUse]time.Time
+	seen    map[assignmentUse]bool // noted within the minute
+	waiting map[access.ConnectionID]lastUses[access.AssignmentID]
+}
+
+// assignmentUse names an assignment that somebody uses.
+type assignmentUse struct {
+	conn access.ConnectionID
+	id   access.AssignmentID
 }
 
 func (u *uses) note(conn access.ConnectionID, a access.AssignmentID, now time.Time) {
-	use := store.AssignmentUse{Connection: conn, Assignment: a}
+	use := assignmentUse{conn, a}
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if minute := now.Truncate(useWithin); !minute.Equal(u.minute) {
-		u.minute, u.seen = minute, map[store.AssignmentUse]bool{}
+		u.minute, u.seen = minute, map[assignmentUse]bool{}
 	}
 	if u.seen[use] {
 		return
 	}
+	u.seen[use] = true
+	u.waitLocked(conn, lastUses[access.AssignmentID]{a: now})
+}
+
+func (u *uses) waitLocked(conn access.ConnectionID, some lastUses[access.AssignmentID]) {
 	if u.waiting == nil {
-		u.waiting = map[store.AssignmentUse]time.Time{}
+		u.waiting = map[access.ConnectionID]lastUses[access.AssignmentID]{}
 	}
-	u.seen[use], u.waiting[use] = true, now
+	all := u.waiting[conn]
+	all.noteAll(some)
+	u.waiting[conn] = all
 }
 
 // stoodOn notes the assignment that a session has come to stand on, if it has.
@@ -49,30 +64,32 @@ func (b *Bridge) stoodOn(s session.Session) {
 	}
 }
 
-// take takes some of the uses that wait to be written.
-func (u *uses) take() map[store.AssignmentUse]time.Time {
+// take takes some of each connection's uses that wait to be written.
+func (u *uses) take() map[access.ConnectionID]lastUses[access.AssignmentID] {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	some := map[store.AssignmentUse]time.Time{}
-	for use, when := range u.waiting {
-		if len(some) == usesAtOnce {
-			break
+	taken := map[access.ConnectionID]lastUses[access.AssignmentID]{}
+	for conn, all := range u.waiting {
+		some := lastUses[access.AssignmentID]{}
+		for id, when := range all {
+			if len(some) == usesAtOnce {
+				break
+			}
+			some[id] = when
+			delete(all, id)
 		}
-		some[use] = when
-		delete(u.waiting, use)
+		if taken[conn] = some; len(all) == 0 {
+			delete(u.waiting, conn)
+		}
 	}
-	return some
+	return taken
 }
 
-// putBack lets uses wait that could not be written. A later use counts.
-func (u *uses) putBack(some map[store.AssignmentUse]time.Time) {
+// putBack lets uses wait that could not be written.
+func (u *uses) putBack(conn access.ConnectionID, some lastUses[access.AssignmentID]) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	for use, when := range some {
-		if when.After(u.waiting[use]) {
-			u.waiting[use] = when
-		}
-	}
+	u.waitLocked(conn, some)
 }
 
 func (b *Bridge) writeUses(ctx context.Context) error {
@@ -81,8 +98,13 @@ func (b *Bridge) writeUses(ctx context.Context) error {
 		if len(some) == 0 {
 			return nil
 		}
-		if err := b.store.Update(ctx, func(tx *store.Tx) error { return tx.TouchAssignments(some) }); err != nil {
-			b.uses.putBack(some)
+		failed, err := b.store.UpdateEach(ctx, slices.Collect(maps.Keys(some)), func(d *store.DirectoryTx) error {
+			return d.TouchAssignments(some[d.Row().ID])
+		})
+		for _, conn := range failed {
+			b.uses.putBack(conn, some[conn])
+		}
+		if err != nil {
 			return err
 		}
 	}

@@ -1,9 +1,7 @@
 package store
 
 import (
-	"cmp"
 	"encoding/json"
-	"maps"
 	"slices"
 	"time"
 
@@ -245,26 +243,11 @@ func (d *DirectoryTx) refused(a access.Assignment, err error) error {
 	return denied
 }
 
-// AssignmentUse names an assignment that somebody uses.
-type AssignmentUse struct {
-	Connection access.ConnectionID
-	Assignment access.AssignmentID
-}
-
 // TouchAssignments records when assignments were last used. One that is no longer held
 // is passed over.
-func (tx *Tx) TouchAssignments(used map[AssignmentUse]time.Time) error {
-	const op = "store.TouchAssignments"
-	inOrder := slices.SortedFunc(maps.Keys(used), func(x, y AssignmentUse) int {
-		return cmp.Or(cmp.Compare(x.Connection, y.Connection), cmp.Compare(x.Assignment, y.Assignment))
-	})
-	for _, use := range inOrder { // whoever else waits for several connections does so in this order
-		if err := tx.q.Enter(use.Connection); err != nil {
-			return tx.failed(err, op)
-		}
-		when := used[use]
-		_, err := tx.expect(op, AnyRows, `update assignments set last_used_at = $1
-			where conn = (select key from connections where id = $2) and id = $3 and last_used_at < $1`, ms(when), string(use.Connection), string(use.Assignment))
+func (d *DirectoryTx) TouchAssignments(used map[access.AssignmentID]time.Time) error {
+	for id, when := range used {
+		_, err := d.tx.expect("store.TouchAssignments", AnyRows, `update assignments set last_used_at = $1 where conn = $2 and id = $3 and last_used_at < $1`, ms(when), d.conn, string(id))
 		if err != nil {
 			return err
 		}

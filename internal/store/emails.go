@@ -62,13 +62,9 @@ func (v *View) WithoutEmails(limit int) ([]DueKey, error) {
 }
 
 // IndexEmails writes down the addresses of such people; whoever has gone is left out.
-func (tx *Tx) IndexEmails(people []DueKey) error {
-	for _, k := range people {
-		d, err := tx.In(k.Connection)
-		if err == nil {
-			err = d.indexEmails(k.Person)
-		}
-		if err != nil && !fault.Is(err, fault.NotFound) {
+func (d *DirectoryTx) IndexEmails(people []access.PersonID) error {
+	for _, id := range people {
+		if err := d.indexEmails(id); err != nil && !fault.Is(err, fault.NotFound) {
 			return err
 		}
 	}

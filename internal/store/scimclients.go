@@ -3,7 +3,6 @@ package store
 import (
 	"cmp"
 	"context"
-	"maps"
 	"slices"
 	"time"
 
@@ -222,26 +221,17 @@ type ClientUse struct {
 	Secret string // its public id, or ""
 }
 
-// TouchSCIMClients records when clients and their secrets were last used, and their
-// connections with them.
+// TouchSCIMClients records when clients and their secrets were last used.
 func (tx *Tx) TouchSCIMClients(used map[ClientUse]time.Time) error {
 	const op = "store.TouchSCIMClients"
-	inOrder := slices.SortedFunc(maps.Keys(used), func(x, y ClientUse) int {
-		return cmp.Or(cmp.Compare(x.Client, y.Client), cmp.Compare(x.Kind, y.Kind), cmp.Compare(x.Secret, y.Secret))
-	})
-	for _, u := range inOrder {
-		when := used[u]
-		if _, err := tx.exec(op, `update scim_clients set last_used_at = $1, last_used_by = $2 where id = $3 and last_used_at < $1`, ms(when), u.Kind, u.Client); err != nil {
+	for u, when := range used {
+		if _, err := tx.expect(op, AnyRows, `update scim_clients set last_used_at = $1, last_used_by = $2 where id = $3 and last_used_at < $1`, ms(when), u.Kind, u.Client); err != nil {
 			return err
 		}
-		if u.Secret != "" {
-			if _, err := tx.exec(op, `update scim_client_secrets set last_used_at = $1 where public_id = $2 and client = $3 and last_used_at < $1`, ms(when), u.Secret, u.Client); err != nil {
-				return err
-			}
+		if u.Secret == "" {
+			continue
 		}
-		_, err := tx.exec(op, `update connections set last_scim_at = $1
-			where key = (select conn from scim_clients where id = $2) and last_scim_at < $1`, ms(when), u.Client)
-		if err != nil {
+		if _, err := tx.expect(op, AnyRows, `update scim_client_secrets set last_used_at = $1 where public_id = $2 and client = $3 and last_used_at < $1`, ms(when), u.Secret, u.Client); err != nil {
 			return err
 		}
 	}

@@ -2,8 +2,6 @@ package store
 
 import (
 	"context"
-	"maps"
-	"slices"
 	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
@@ -97,20 +95,20 @@ func (tx *Tx) RevokeSCIMToken(publicID string, now time.Time) error {
 	return tx.touchToken(publicID)
 }
 
-// TouchSCIMTokens records when tokens were last used, and their connections with them.
+// TouchSCIMTokens records when tokens were last used.
 func (tx *Tx) TouchSCIMTokens(used map[string]time.Time) error {
-	const op = "store.TouchSCIMTokens"
-	for _, publicID := range slices.Sorted(maps.Keys(used)) {
-		when := used[publicID]
-		_, err := tx.exec(op, `update scim_tokens set last_used_at = $1 where public_id = $2 and last_used_at < $1`, ms(when), publicID)
-		if err != nil {
-			return err
-		}
-		_, err = tx.exec(op, `update connections set last_scim_at = $1
-			where key = (select conn from scim_tokens where public_id = $2) and last_scim_at < $1`, ms(when), publicID)
+	for publicID, when := range used {
+		_, err := tx.expect("store.TouchSCIMTokens", AnyRows, `update scim_tokens set last_used_at = $1 where public_id = $2 and last_used_at < $1`, ms(when), publicID)
 		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// TouchSCIM records when the connection was last asked for something with a good credential. Whoever
+// writes in it writes its row, too, so this waits in its lane.
+func (d *DirectoryTx) TouchSCIM(when time.Time) error {
+	_, err := d.tx.expect("store.TouchSCIM", AnyRows, `update connections set last_scim_at = $1 where key = $2 and last_scim_at < $1`, ms(when), d.conn)
+	return err
 }

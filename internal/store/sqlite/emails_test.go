@@ -127,10 +127,12 @@ func TestPeopleWrittenWithoutTheIndexAreFound(t *testing.T) {
 	if n := len(waiting()); n != 3 {
 		t.Errorf("%d people wait for the index, want 3", n)
 	}
-	must(s.Update(t.Context(), func(tx *store.Tx) error {
-		again := append(waiting(), store.DueKey{Connection: crashConn, Person: "per_3"}, store.DueKey{Connection: crashConn, Person: "per_gone"})
-		return tx.IndexEmails(again)
-	}))
+	again := []access.PersonID{"per_3", "per_gone"}
+	for _, k := range waiting() {
+		again = append(again, k.Person)
+	}
+	_, err = s.UpdateEach(t.Context(), []access.ConnectionID{crashConn}, func(d *store.DirectoryTx) error { return d.IndexEmails(again) })
+	must(err)
 	if got := found(t, s, `emails.value eq "SECOND@x.example"`); len(got) != 1 || len(waiting()) != 0 {
 		t.Errorf("found %v; %d wait", got, len(waiting()))
 	}

@@ -177,7 +177,7 @@ func walk(t *testing.T, s *store.Store) {
 		a := access.Assignment{ID: "asg_1", Grant: access.Standard, Scope: "s", Standing: access.Primary, Sources: []access.Source{{Kind: access.SourceRule}}}
 		did.add(d.ApplyPlan(p, mapping.Plan{Give: []access.Assignment{a}}), d.ApplyPlan(p, mapping.Plan{Change: []mapping.Change{{From: a, To: a}}}))
 		did.add(tx.IndexAudit(0, 1, []store.AuditMark{{Row: 1, Connection: crashConn, Subject: event.Subject{Kind: event.KindPerson, ID: "per_1"}}}))
-		did.add(tx.TouchAssignments(map[store.AssignmentUse]time.Time{{Connection: crashConn, Assignment: "asg_1"}: crashDay}))
+		did.add(d.TouchAssignments(map[access.AssignmentID]time.Time{"asg_1": crashDay}), d.TouchSCIM(crashDay))
 		row := store.SessionRow{Session: session.Session{ID: "ses_1", Connection: crashConn, Person: p.ID, State: session.Active, Version: 1}, Cookie: credential.Digest{1}}
 		did.add(tx.InsertSession(row), tx.ForgetEarlierCookie("ses_1"), tx.UpdateSession(row.Session, &store.NewCookie{Cookie: credential.Digest{2}, EarlierUntil: crashDay.Add(time.Hour)}), tx.AddSessionClient("ses_1", "app"),
 			tx.Append(event.Event{Connection: crashConn, Person: p.ID, At: crashDay}), read(&tx.View, &d.Directory, p, g))

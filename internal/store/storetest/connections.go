@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"bytes"
+	"errors"
 	"reflect"
 	"slices"
 	"testing"
@@ -151,6 +152,9 @@ func testTokens(t *testing.T, f *fixture) {
 	used, revoked := day.AddDate(0, 0, 1), day.AddDate(0, 0, 2)
 	f.update(func(tx *store.Tx) error {
 		return tx.TouchSCIMTokens(map[string]time.Time{"tok1": used, "gone": used})
+	})
+	f.write(north, func(d *store.DirectoryTx) error {
+		return errors.Join(d.TouchSCIM(used), d.TouchSCIM(used.AddDate(0, 0, -1)))
 	})
 	f.update(func(tx *store.Tx) error { return tx.RevokeSCIMToken("tok1", revoked) })
 	f.update(func(tx *store.Tx) error { return tx.RevokeSCIMToken("tok1", revoked.AddDate(1, 0, 0)) })

@@ -55,11 +55,12 @@ func testPlans(t *testing.T, f *fixture) {
 	if got := f.held(p); fmt.Sprint(got) != fmt.Sprint([]access.Assignment{a, b}) {
 		t.Errorf("held %v", got)
 	}
-	used := map[store.AssignmentUse]time.Time{{Connection: north, Assignment: "asg_1"}: day, {Connection: south, Assignment: "asg_2"}: day, {Connection: north, Assignment: "asg_9"}: day}
-	f.update(func(tx *store.Tx) error { return tx.TouchAssignments(used) })
-	f.update(func(tx *store.Tx) error {
-		return tx.TouchAssignments(map[store.AssignmentUse]time.Time{{Connection: north, Assignment: "asg_1"}: day.Add(-time.Hour)})
-	})
+	use := func(c access.ConnectionID, used map[access.AssignmentID]time.Time) {
+		f.write(c, func(d *store.DirectoryTx) error { return d.TouchAssignments(used) })
+	}
+	use(north, map[access.AssignmentID]time.Time{"asg_1": day, "asg_9": day})
+	use(north, map[access.AssignmentID]time.Time{"asg_1": day.Add(-time.Hour)})
+	use(south, map[access.AssignmentID]time.Time{"asg_2": day})
 	a.LastUsed = day
 	a2, b2 := a, b
 	a2.Standing, b2.Standing, b2.Until = access.Guest, access.Primary, time.Time{}

@@ -88,6 +88,7 @@ func Run(t *testing.T, open func(t *testing.T) *store.Store) {
 		{"what is under review moves with its scope", testReviewMoves},
 		{"schedules of reviews", testReviewSchedules},
 		{"permits that reviews look at", testPermitsForReviews},
+		{"each connection is written by itself", testEach},
 		{"I-5: the database holds the ceiling", testCeiling},
 		{"I-5: a move does not carry anybody out of a ceiling", testMovedScope},
 		{"what retires is given to nobody", testRetiredScope},
