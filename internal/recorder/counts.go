@@ -47,7 +47,7 @@ func (r *Recorder) writeCounts(ctx context.Context, last bool) error {
 		if err != nil {
 			return err
 		}
-		if err := r.add(ctx, []part{r.partOf(conn, []store.TrafficRow{row})}); err != nil {
+		if err := r.addOne(ctx, conn, []store.TrafficRow{row}); err != nil {
 			return err
 		}
 		g.lost, g.told = 0, now
@@ -58,6 +58,11 @@ func (r *Recorder) writeCounts(ctx context.Context, last bool) error {
 		}
 	}
 	return nil
+}
+
+func (r *Recorder) addOne(ctx context.Context, conn access.ConnectionID, rows []store.TrafficRow) error {
+	_, err := r.add(ctx, map[access.ConnectionID]*part{conn: r.partOf(conn, rows)})
+	return err
 }
 
 func counted(at time.Time, failed bool, record traffic.Record) (store.TrafficRow, error) {
@@ -90,16 +95,10 @@ func (r *Recorder) writeTurned(ctx context.Context, at turnedKey, d turned, now 
 	}
 	over := d.row != 0 && now.Sub(d.begun) >= countedFor
 	if d.row != 0 {
-		err = r.Store.Update(ctx, func(tx *store.Tx) error {
-			dir, err := tx.In(at.conn)
-			if err != nil {
-				return err
-			}
-			return dir.SetTraffic(d.row, row.Body)
-		})
+		_, err = r.Store.UpdateEach(ctx, []access.ConnectionID{at.conn}, func(dir *store.DirectoryTx) error { return dir.SetTraffic(d.row, row.Body) })
 	} else {
 		rows := []store.TrafficRow{row}
-		err = r.add(ctx, []part{r.partOf(at.conn, rows)})
+		err = r.addOne(ctx, at.conn, rows)
 		d.row, d.begun = rows[0].ID, now
 	}
 	r.mu.Lock()

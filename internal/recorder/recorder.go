@@ -192,17 +192,11 @@ func (r *Recorder) flush(ctx context.Context, last bool) {
 	for more := true; more; {
 		var q waiting
 		q, more = r.take(last)
-		var batch []part
-		n := 0
-		for _, conn := range slices.Sorted(maps.Keys(q.requests)) { // whoever waits for several connections does so in one order
-			requests := q.requests[conn]
-			if n > 0 && n+len(requests) > writtenAtOnce {
-				r.write(ctx, batch)
-				batch, n = nil, 0
-			}
-			batch, n = append(batch, r.part(conn, requests)), n+len(requests)
+		parts := map[access.ConnectionID]*part{}
+		for conn, requests := range q.requests {
+			parts[conn] = r.part(conn, requests)
 		}
-		r.write(ctx, batch)
+		r.write(ctx, parts)
 		for conn, n := range q.lost {
 			r.ring(conn).lost += n
 		}
@@ -238,14 +232,13 @@ func (r *Recorder) take(all bool) (now waiting, more bool) {
 // part is what one transaction appends to one connection's ring.
 type part struct {
 	*ring
-	conn    access.ConnectionID
 	rows    []store.TrafficRow
 	due     [2]bool // to be trimmed
 	removed [2]int64
 }
 
 // part makes rows of requests.
-func (r *Recorder) part(conn access.ConnectionID, requests []traffic.Request) part {
+func (r *Recorder) part(conn access.ConnectionID, requests []traffic.Request) *part {
 	var rows []store.TrafficRow
 	for _, t := range requests {
 		row, err := r.row(conn, t)
@@ -258,61 +251,42 @@ func (r *Recorder) part(conn access.ConnectionID, requests []traffic.Request) pa
 	return r.partOf(conn, rows)
 }
 
-func (r *Recorder) partOf(conn access.ConnectionID, rows []store.TrafficRow) part {
+func (r *Recorder) partOf(conn access.ConnectionID, rows []store.TrafficRow) *part {
 	g := r.ring(conn)
-	return part{ring: g, conn: conn, rows: rows, due: g.overlong(rows, r.Keep)}
+	return &part{ring: g, rows: rows, due: g.overlong(rows, r.Keep)}
 }
 
 // write appends what it can. What could not be written is lost, and is told as that.
-func (r *Recorder) write(ctx context.Context, parts []part) {
-	err := r.add(ctx, parts)
-	if err == nil {
-		return
-	}
+func (r *Recorder) write(ctx context.Context, parts map[access.ConnectionID]*part) {
+	failed, err := r.add(ctx, parts)
 	r.note(err)
-	for _, p := range parts {
-		p.lost += int64(len(p.rows))
-		r.Dropped(p.conn, len(p.rows))
+	for _, conn := range failed {
+		parts[conn].lost += int64(len(parts[conn].rows))
+		r.Dropped(conn, len(parts[conn].rows))
 	}
 }
 
-func (r *Recorder) add(ctx context.Context, parts []part) error {
-	if len(parts) == 0 {
-		return nil
-	}
-	err := r.Store.Update(ctx, func(tx *store.Tx) error {
-		for i := range parts {
-			if err := parts[i].add(tx, r.Keep); err != nil {
-				return err
-			}
-		}
-		return nil
+// add appends to each connection's ring in a transaction of its own, and says where it could not.
+func (r *Recorder) add(ctx context.Context, parts map[access.ConnectionID]*part) (failed []access.ConnectionID, err error) {
+	failed, err = r.Store.UpdateEach(ctx, slices.Collect(maps.Keys(parts)), func(d *store.DirectoryTx) error {
+		return parts[d.Row().ID].add(d, r.Keep)
 	})
-	if err == nil {
-		for _, p := range parts {
+	for conn, p := range parts {
+		if !slices.Contains(failed, conn) {
 			p.wrote(p.rows, p.due, p.removed)
 		}
 	}
-	return err
+	return failed, err
 }
 
-func (p *part) add(tx *store.Tx, keep int) error {
-	d, err := tx.In(p.conn)
-	if err != nil {
-		return err
-	}
-	if err := d.AddTraffic(p.rows); err != nil {
-		return err
-	}
+func (p *part) add(d *store.DirectoryTx, keep int) error {
+	err := d.AddTraffic(p.rows)
 	for which, trim := range p.due {
-		if !trim {
-			continue
-		}
-		if p.removed[which], err = d.TrimTraffic(which == refusedPart, keep); err != nil {
-			return err
+		if err == nil && trim {
+			p.removed[which], err = d.TrimTraffic(which == refusedPart, keep)
 		}
 	}
-	return nil
+	return err
 }
 
 // row is what is kept of a request.

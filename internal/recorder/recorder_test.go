@@ -17,6 +17,7 @@ import (
 	"github.com/drawbridge-id/drawbridge/internal/recorder"
 	"github.com/drawbridge-id/drawbridge/internal/store"
 	"github.com/drawbridge-id/drawbridge/internal/store/sqlite"
+	"github.com/drawbridge-id/drawbridge/internal/store/storetest"
 	"github.com/drawbridge-id/drawbridge/scim"
 	"github.com/drawbridge-id/drawbridge/scim/schema"
 	"github.com/drawbridge-id/drawbridge/scim/traffic"
@@ -43,7 +44,11 @@ type desk struct {
 
 func newDesk(t *testing.T, keep int) *desk {
 	t.Helper()
-	s, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "data.db"))
+	e, err := sqlite.OpenEngine(t.Context(), filepath.Join(t.TempDir(), "data.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := store.New(t.Context(), e)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,6 +68,9 @@ func newDesk(t *testing.T, keep int) *desk {
 		return errors.Join(err, err2)
 	})
 	if err != nil {
+		t.Fatal(err)
+	}
+	if d.store, err = store.New(t.Context(), storetest.OwnLanes(t, e)); err != nil { // which all tests watch
 		t.Fatal(err)
 	}
 	d.open(keep)
