@@ -111,6 +111,11 @@ type Match struct {
 	UnlessAny bool    // "*": no version at all
 }
 
+// Unconditional reports whether a resource may be changed at any version.
+func (m Match) Unconditional() bool {
+	return len(m.Versions)+len(m.Unless) == 0 && !m.UnlessAny
+}
+
 // Allows reports whether a resource at that version may be changed.
 func (m Match) Allows(version int64) bool {
 	if m.UnlessAny || slices.Contains(m.Unless, version) {

@@ -103,10 +103,11 @@ type Bridge struct {
 
 	policy    atomic.Pointer[activePolicy]
 	coming    atomic.Pointer[comingPolicy]
-	turning   sync.Mutex           // one change of the scope tree is worked out at a time
-	importing *treeImport          // guarded by turning
-	wake      chan struct{}        // buffered 1: background work is waiting
-	planning  chan struct{}        // buffered 1: a plan is being made
+	turning   sync.Mutex    // one change of the scope tree is worked out at a time
+	importing *treeImport   // guarded by turning
+	wake      chan struct{} // buffered 1: background work is waiting
+	planning  chan struct{} // buffered 1: a plan is being made
+	lines     lines
 	heavy     *admission.Turnstile // a chunk of a large change holds the writer: one at a time, and of each connection in turn
 
 	started     time.Time
@@ -147,7 +148,7 @@ func New(c Config) (*Bridge, error) {
 	b := &Bridge{store: c.Store, hot: c.Hot, issuer: c.Issuer, refresh: c.Refresh, cursors: c.Cursors, marks: c.Marks, cookies: c.Cookies, scimAccess: c.SCIMAccess, services: c.Services, names: c.Names, assertions: c.Assertions, trust: c.Trust, probes: c.Probes, url: c.URL, lives: l, now: c.Now,
 		observe: c.Observe, started: c.Now(), raisedAlarm: c.Alarmed, clients: make(map[access.ClientID]oidc.Client, len(c.Clients)), origins: map[string]bool{},
 		wake: make(chan struct{}, 1), planning: make(chan struct{}, 1), heavy: admission.NewTurnstile(1, 1, math.MaxInt)}
-	b.streams = c.Streams
+	b.streams, b.lines.all = c.Streams, map[line][]*asking{}
 	if b.observe == nil {
 		b.observe = func(string, error) {}
 	}

@@ -79,6 +79,17 @@ func (b *Bridge) change(ctx context.Context, conn access.ConnectionID, by event.
 
 // within is a use case inside a transaction.
 func (b *Bridge) within(ctx context.Context, tx *store.Tx, conn access.ConnectionID, by event.Actor, now time.Time, fn func(*change) error) (*change, error) {
+	c, err := b.begin(ctx, tx, conn, by, now)
+	if err != nil {
+		return nil, err
+	}
+	if err := fn(c); err != nil {
+		return nil, err
+	}
+	return c, b.end(ctx, c)
+}
+
+func (b *Bridge) begin(ctx context.Context, tx *store.Tx, conn access.ConnectionID, by event.Actor, now time.Time) (*change, error) {
 	dir, err := tx.In(conn)
 	if err != nil {
 		return nil, err
@@ -90,23 +101,24 @@ func (b *Bridge) within(ctx context.Context, tx *store.Tx, conn access.Connectio
 	if err != nil {
 		return nil, err
 	}
-	c := &change{tx: tx, dir: dir, policy: policy, conn: conn, by: by, now: now, request: RequestID(ctx)}
-	if err := fn(c); err != nil {
-		return nil, err
-	}
+	return &change{tx: tx, dir: dir, policy: policy, conn: conn, by: by, now: now, request: RequestID(ctx)}, nil
+}
+
+// end records what a change said.
+func (b *Bridge) end(ctx context.Context, c *change) error {
 	if len(c.events) == 0 { // whoever asks again, perhaps because a node died before it answered
-		tx.Confirm()
+		c.tx.Confirm()
 	}
 	if planted.Bug(planted.PurgeBeforeCommit) {
 		b.tidy(ctx, c)
 	}
 	if planted.Bug(planted.AuditAfterCommit) {
-		return c, nil
+		return nil
 	}
 	for i := range c.events {
 		c.events[i].Request = c.request
 	}
-	return c, tx.Append(c.events...)
+	return c.tx.Append(c.events...)
 }
 
 // follow does what waits for the commit.

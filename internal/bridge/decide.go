@@ -51,13 +51,17 @@ func (c *change) decideAll(people []store.Person) error {
 		return err
 	}
 	for i, p := range people {
-		b := bases[i]
-		live := func() ([]store.SessionRow, error) { return b.Sessions, nil }
-		if err := c.settleWith(p, b.Held, live, c.wanted(b.Facts), b.Decided); err != nil {
+		if err := c.decideBy(p, bases[i]); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// decideBy is decide for a person of whom everything has been read.
+func (c *change) decideBy(p store.Person, b store.Basis) error {
+	live := func() ([]store.SessionRow, error) { return b.Sessions, nil }
+	return c.settleWith(p, b.Held, live, c.wanted(b.Facts), b.Decided)
 }
 
 // decideNew is decide for a person inserted in this transaction, who holds

@@ -36,3 +36,13 @@ func (b *Bridge) PolicyOf(v *store.View) (*mapping.Policy, error) {
 	}
 	return p.Policy, nil
 }
+
+// InLine is how many requests wait to change a group's members behind one whose turn it is.
+func (b *Bridge) InLine() (n int) {
+	b.lines.mu.Lock()
+	defer b.lines.mu.Unlock()
+	for _, waiting := range b.lines.all {
+		n += len(waiting)
+	}
+	return n
+}

@@ -94,11 +94,12 @@ func (g groups) Replace(ctx context.Context, id string, m scim.Match, in scim.In
 	if in.HasMembers {
 		edits = []patch.MemberEdit{{Kind: patch.ReplaceMembers, IDs: in.Members, Index: wholeBody}}
 	}
-	return g.update(ctx, id, m, in.Want, edits, func(was store.Group) (schema.Object, error) { return replaced(g.rt, was.Doc, in.Doc) })
+	return g.update(ctx, id, m, in.Want, memberChange{edits: edits}, func(was store.Group) (schema.Object, error) { return replaced(g.rt, was.Doc, in.Doc) })
 }
 
 func (g groups) Patch(ctx context.Context, id string, m scim.Match, plan patch.Plan, w scim.Want) (scim.Resource, error) {
-	return g.update(ctx, id, m, w, plan.Members, func(was store.Group) (schema.Object, error) {
+	members := memberChange{edits: plan.Members, only: len(plan.Edits) == 0 && m.Unconditional()}
+	return g.update(ctx, id, m, w, members, func(was store.Group) (schema.Object, error) {
 		if len(plan.Edits) == 0 {
 			return nil, nil
 		}
@@ -112,11 +113,10 @@ func (g groups) Patch(ctx context.Context, id string, m scim.Match, plan patch.P
 
 // update is every write to an existing group. edit returns nil when the document
 // stays as it is.
-func (g groups) update(ctx context.Context, id string, m scim.Match, w scim.Want, edits []patch.MemberEdit, edit func(store.Group) (schema.Object, error)) (scim.Resource, error) {
+func (g groups) update(ctx context.Context, id string, m scim.Match, w scim.Want, members memberChange, edit func(store.Group) (schema.Object, error)) (scim.Resource, error) {
 	var now store.Group
 	var did *change
-	g.change = noted(g.change, &did)
-	members := memberChange{edits: edits}
+	g.change = noted(g.joined(access.GroupID(id), &members, &now, &did), &did)
 	err := g.insist(ctx, store.Group{ID: access.GroupID(id)}, &members, func(c *change) error {
 		was, err := c.groupToChange(id, m)
 		if err != nil {

@@ -144,18 +144,19 @@ func (c *change) moveMembers(g *store.Group, at int64, members *memberChange) er
 
 // exchange moves the rows of settled people, says so, and gives those it moved.
 func (c *change) exchange(g *store.Group, m moves, since time.Time) ([]store.PersonKey, error) {
-	removed, err := c.dir.RemoveMembers(g, m.remove, since)
+	done, err := c.dir.MoveMembers(g, []store.Move{{Add: m.add, Remove: m.remove}}, since)
 	if err != nil {
 		return nil, err
 	}
-	added, err := c.dir.AddMembers(g, m.add, since)
-	if err != nil {
-		return nil, err
+	return done[0].Keys(), c.tellMoved(g.ID, done[0], since)
+}
+
+// tellMoved says who left a group, and who came and is a member since an instant.
+func (c *change) tellMoved(group access.GroupID, done store.Moved, since time.Time) error {
+	if err := c.sayLeft(group, done.Removed, c.now); err != nil {
+		return err
 	}
-	if err := c.sayLeft(g.ID, removed, c.now); err != nil {
-		return nil, err
-	}
-	return append(store.KeysOf(removed), added...), c.sayJoined(g.ID, added, moved{since: since})
+	return c.sayJoined(group, done.Added, moved{since: since})
 }
 
 // decideKeys decides settled people whom a change has just touched. Too many for one

@@ -17,6 +17,7 @@ const wholeBody = -1
 // or may touch many, is worked out before the writer is asked for (prepared).
 type memberChange struct {
 	edits    []patch.MemberEdit
+	only     bool // it changes nothing else, whatever the group's version is
 	prepared *moves
 	tries    int
 }
@@ -37,15 +38,24 @@ func (m *memberChange) none() bool {
 	return !slices.ContainsFunc(m.edits, func(e patch.MemberEdit) bool { return e.Kind != patch.AddMembers || len(e.IDs) > 0 })
 }
 
+// people are those whom the request names.
+func (m *memberChange) people() (named []access.PersonID) {
+	for _, e := range m.edits {
+		for _, id := range e.IDs {
+			named = append(named, access.PersonID(id))
+		}
+	}
+	return named
+}
+
 // large reports whether the edits name or may touch more people than one transaction
 // decides.
 func (m *memberChange) large(g store.Group) bool {
-	named, empties := 0, false
+	empties := false
 	for _, e := range m.edits {
-		named += len(e.IDs)
 		empties = empties || e.Kind == patch.ReplaceMembers || e.Kind == patch.RemoveAllMembers
 	}
-	return named > inlinePeople || empties && g.MemberCount > inlinePeople
+	return len(m.people()) > inlinePeople || empties && g.MemberCount > inlinePeople
 }
 
 // moves works out a small change, and gives what was prepared of a large one.
@@ -65,16 +75,15 @@ func (m *memberChange) moves(dir *store.Directory, g store.Group, version int64)
 // membersAfter turns edits into who must be there and who must not. Ids that name
 // nobody in this connection are left out and told of.
 func membersAfter(dir *store.Directory, g store.Group, edits []patch.MemberEdit) (moves, error) {
-	var named []access.PersonID
-	for _, e := range edits {
-		for _, id := range e.IDs {
-			named = append(named, access.PersonID(id))
-		}
-	}
-	known, err := dir.Keys(named)
+	known, err := dir.Keys((&memberChange{edits: edits}).people())
 	if err != nil {
 		return moves{}, err
 	}
+	return movesAfter(dir, g, edits, known)
+}
+
+// movesAfter is membersAfter where the people are known whom the edits name.
+func movesAfter(dir *store.Directory, g store.Group, edits []patch.MemberEdit, known map[access.PersonID]store.PersonKey) (moves, error) {
 	m := moves{version: g.Version, unknown: unknownIn(edits, known)}
 	want := map[store.PersonKey]bool{}
 	for _, e := range edits {

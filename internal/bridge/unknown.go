@@ -24,6 +24,8 @@ type unknown struct {
 	whole   bool     // the request says who all the members are
 }
 
+func (u unknown) any() bool { return len(u.wanted)+len(u.unnamed) > 0 }
+
 // unknownIn finds the ids in edits that name nobody.
 func unknownIn(edits []patch.MemberEdit, known map[access.PersonID]store.PersonKey) unknown {
 	var u unknown

@@ -62,13 +62,15 @@ func (d *DirectoryTx) RestoreMembers(g *Group, all []Joined, now time.Time) (wer
 	if were, err = d.RemoveMembers(g, KeysOf(all), now); err != nil {
 		return nil, err
 	}
+	was := *g
 	for _, j := range all {
 		_, err := d.tx.exec(op, `insert into memberships (conn, grp, person, since) values ($1, $2, $3, $4)`, d.conn, int64(g.Key), int64(j.Key), ms(j.Since))
 		if err != nil {
 			return nil, err
 		}
 	}
-	return were, d.countMembers(op, g, int64(len(all)), len(all), now)
+	g.moved(len(all), now)
+	return were, d.countMembers(op, was, *g)
 }
 
 // JoinedAmong is Among with the instant each joined.

@@ -2,7 +2,6 @@ package store
 
 import (
 	"database/sql"
-	"errors"
 	"time"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
@@ -175,56 +174,6 @@ func (d *Directory) changed(n int64, op string) error {
 		return fault.New(fault.NotFound, op, "there is no such group")
 	}
 	return nil
-}
-
-// AddMembers adds those who are not members yet and returns them. Version, count
-// and time move once, in the row and in g, if anybody was added.
-func (d *DirectoryTx) AddMembers(g *Group, keys []PersonKey, now time.Time) (added []PersonKey, err error) {
-	const op = "store.AddMembers"
-	for _, key := range keys {
-		n, err := d.tx.expect(op, 1, `insert into memberships (conn, grp, person, since) values ($1, $2, $3, $4) on conflict (grp, person) do nothing`,
-			d.conn, int64(g.Key), int64(key), ms(now))
-		if err != nil {
-			return nil, err
-		}
-		if n > 0 {
-			added = append(added, key)
-		}
-	}
-	return added, d.countMembers(op, g, int64(len(added)), len(added), now)
-}
-
-// RemoveMembers removes those who are members and returns them, with the instant each
-// had joined; g moves as in AddMembers.
-func (d *DirectoryTx) RemoveMembers(g *Group, keys []PersonKey, now time.Time) (removed []Joined, err error) {
-	const op = "store.RemoveMembers"
-	for _, key := range keys {
-		var since int64
-		err := d.v.q.QueryRow(`delete from memberships where grp = $1 and person = $2 and conn = $3 returning since`, int64(g.Key), int64(key), d.conn).Scan(&since)
-		switch {
-		case errors.Is(err, sql.ErrNoRows):
-		case err != nil:
-			return nil, d.v.failed(err, op)
-		default:
-			removed = append(removed, Joined{key, at(since)})
-		}
-	}
-	return removed, d.countMembers(op, g, -int64(len(removed)), len(removed), now)
-}
-
-func (d *DirectoryTx) countMembers(op string, g *Group, by int64, moved int, now time.Time) error {
-	if moved == 0 {
-		return nil
-	}
-	g.MemberCount += by
-	g.Version++
-	g.Updated = at(ms(now))
-	n, err := d.tx.expect(op, 1, `update groups set member_count = member_count + $1, version = version + 1, updated_at = $2
-		where conn = $3 and key = $4 and not dissolving`, by, ms(now), d.conn, int64(g.Key))
-	if err != nil {
-		return err
-	}
-	return d.changed(n, op)
 }
 
 // DeleteGroup removes a group with its memberships. The caller decides its members
