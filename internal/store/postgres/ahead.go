@@ -139,7 +139,7 @@ func (s *session) nextKey(table string) (key int64, err error) {
 }
 
 func (s *session) bound(st *statement, args []any) (values [][]byte, formats []int16, err error) {
-	s.ran++
+	s.used(st)
 	if len(args) != len(st.ParamOIDs) {
 		return nil, nil, fault.New(fault.Internal, op, "a statement of %d arguments got %d", len(st.ParamOIDs), len(args))
 	}

@@ -307,16 +307,22 @@ func TestKeysRiseWithinAConnection(t *testing.T) {
 	}
 }
 
-// What a server has planned for a directory that was empty is forgotten while it grows.
+// What a server has planned for a directory that was empty is forgotten while it grows, also where
+// something is asked only once it is large.
 func TestPlansAreForgottenAsADirectoryGrows(t *testing.T) {
 	s := newSession(nil, nil, true)
-	var anew []int
-	for s.ran = range 1000 {
-		if s.beginWrite(); slices.ContainsFunc(s.ahead, func(p piece) bool { return p.text == "discard plans" }) {
-			anew = append(anew, s.ran)
+	often, later := &statement{planned: plannedAnew}, &statement{planned: plannedAnew}
+	s.stmts["often"], s.stmts["later"] = often, later
+	for _, st := range []*statement{often, later} {
+		var anew []int
+		for range 1000 {
+			if s.beginWrite(); slices.ContainsFunc(s.ahead, func(p piece) bool { return p.text == "discard plans" }) {
+				anew = append(anew, st.ran)
+			}
+			s.used(st)
 		}
-	}
-	if want := []int{64, 128, 256, 512}; !slices.Equal(anew, want) {
-		t.Errorf("they are forgotten after %v statements, not %v", anew, want)
+		if want := []int{64, 128, 256, 512}; !slices.Equal(anew, want) {
+			t.Errorf("they are forgotten when it has run %v times, not %v", anew, want)
+		}
 	}
 }

@@ -142,6 +142,7 @@ func (s *session) merged(ahead []piece) ([]piece, error) {
 				return nil, err
 			}
 			if one != nil {
+				s.used(one)
 				out, n = append(out, one.of(ahead[:size])), size
 			}
 			break

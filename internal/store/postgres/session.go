@@ -31,8 +31,7 @@ type session struct {
 	writer bool
 	// patience is how long the server may take to answer; 0: whoever runs the session sees to that.
 	patience time.Duration
-	ran      int // statements, ever
-	planned  int // how many it is to have run when the server plans them anew
+	stale    bool // what is planned may be for a directory that has grown since
 
 	// Of the transaction that is under way:
 	lost      error // why nothing can be done in it any more
@@ -73,6 +72,8 @@ type statement struct {
 	*pgconn.StatementDescription
 	formats []int16    // of its columns
 	writes  bool       // it may
+	ran     int        // so often, ever
+	planned int        // how often it is to have run when the server plans anew
 	wary    int        // so often it is not sent later: it has not done what was expected
 	many    *many      // how many of it are sent as one; nil: one by one
 	each    *statement // of one that does what others do one by one: those
@@ -80,7 +81,7 @@ type statement struct {
 
 // The server plans a statement by how large its tables are then, and knows only after a minute that they
 // have grown: in a new directory it may look for one of some thousand people among all of them. So what
-// is planned is forgotten after so many statements, and again whenever they have doubled.
+// is planned is forgotten when a statement has run so often, and again whenever that has doubled.
 const plannedAnew = 64
 
 // maxStatements bounds the prepared statements of one connection.
@@ -92,7 +93,7 @@ var harmless = regexp.MustCompile(`(?i)^\s*(select|explain|show)\b`)
 func newSession(pg *pgconn.PgConn, n *names, writer bool) *session {
 	return &session{
 		pg: pg, names: n, stmts: map[string]*statement{}, writer: writer, watch: &watch{},
-		steady: map[string]*pgconn.Result{}, blocks: map[string]*block{}, planned: plannedAnew,
+		steady: map[string]*pgconn.Result{}, blocks: map[string]*block{},
 	}
 }
 
@@ -105,10 +106,19 @@ func (s *session) begin(open string) {
 	s.watch, s.before = &watch{}, s.written
 	clear(s.steady)
 	clear(s.blocks)
-	if s.ran >= s.planned {
-		s.planned = 2 * s.ran
+	if s.stale {
+		s.stale = false
+		for _, st := range s.stmts {
+			st.planned = max(plannedAnew, 2*st.ran)
+		}
 		s.first("discard plans")
 	}
+}
+
+// used counts that a statement runs.
+func (s *session) used(st *statement) {
+	st.ran++
+	s.stale = s.stale || st.ran >= st.planned
 }
 
 // beginWrite begins a transaction among others that write.
@@ -171,7 +181,7 @@ func (s *session) describe(query string) (*statement, error) {
 	if err != nil {
 		return nil, err
 	}
-	st := &statement{StatementDescription: described, writes: !harmless.MatchString(query)}
+	st := &statement{StatementDescription: described, writes: !harmless.MatchString(query), planned: plannedAnew}
 	st.formats = make([]int16, len(described.Fields))
 	for i, f := range described.Fields {
 		if f.DataTypeOID == pgtype.ByteaOID {
