@@ -137,9 +137,11 @@ func bySuccessor(m moves) (edits []store.MemberEdit) {
 }
 
 // finish carries out the rest of the large change that was under way in g, if there
-// was one, and gives the group as it left it. If the caller goes, the background work
-// takes over.
+// was one, and gives the group as it left it. Other nodes are told of each chunk, and waited for
+// at the end. If the caller goes, the background work takes over.
 func (b *Bridge) finish(ctx context.Context, g store.Group) (store.Group, error) {
+	ctx, wait := store.Later(ctx)
+	defer wait()
 	for under := g.Changing; !g.Changing.IsZero() && g.Changing.Equal(under); {
 		now, err := b.carryOn(ctx, g)
 		if fault.Is(err, fault.NotFound) {

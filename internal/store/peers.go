@@ -49,11 +49,7 @@ func (s *Store) await(ctx context.Context, tx *Tx, committed time.Time, history 
 	var here sync.WaitGroup
 	defer here.Wait()
 	if tx.wideTouched() {
-		here.Go(func() {
-			if _, err := s.rereading.do(ctx); err != nil && known != nil {
-				(*known).Lapse()
-			}
-		})
+		here.Go(func() { s.rereadHere(ctx) })
 	}
 	if known == nil {
 		s.outwait(ctx, committed)
@@ -62,6 +58,14 @@ func (s *Store) await(ctx context.Context, tx *Tx, committed time.Time, history 
 	(*known).Await(committed, tx.news)
 	here.Wait()
 	s.known.tell(history, tx.news)
+}
+
+// rereadHere makes this node know what is wide, or believe nothing.
+func (s *Store) rereadHere(ctx context.Context) {
+	_, err := s.rereading.do(ctx)
+	if known := s.peers.Load(); err != nil && known != nil {
+		(*known).Lapse()
+	}
 }
 
 // untilLongest is a context for what is done after a commit, or an answer: it has happened, whoever

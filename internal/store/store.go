@@ -280,15 +280,16 @@ func (s *Store) update(ctx context.Context, lane access.ConnectionID, fn func(*T
 		return tx.lost
 	}
 	ended := time.Now()
-	if tx != nil && tx.mayHaveSeen(err) {
-		s.awaitSeen(ctx, lane, tx, ended)
-	}
-	if err != nil {
-		return err
-	}
-	s.await(ctx, tx, ended, history)
-	s.measured(ctx, tx, began)
-	return nil
+	s.orLater(ctx, err == nil && tx.wideTouched(), func() {
+		if tx != nil && tx.mayHaveSeen(err) {
+			s.awaitSeen(ctx, lane, tx, ended)
+		}
+		if err == nil {
+			s.await(ctx, tx, ended, history)
+			s.measured(ctx, tx, began)
+		}
+	})
+	return err
 }
 
 // committed runs in commit order, before the commit is acknowledged.
