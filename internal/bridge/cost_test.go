@@ -2,6 +2,7 @@ package bridge_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -13,10 +14,15 @@ func TestWhatARefreshAsks(t *testing.T) {
 	v := w.session(southern, "oid-kim")
 	next, err := w.refresh(v.tokens.RefreshToken) // what the node remembers is remembered
 	w.do(err)
-	var verbs []string
+	var verbs, transactions []string
 	s.reach = func(kind, what string) error {
-		if kind == stepHot {
+		switch {
+		case kind == stepHot:
 			verbs = append(verbs, what)
+		case kind == stepBoundary && strings.HasPrefix(what, "before"):
+			transactions = append(transactions, what)
+		case kind == stepStatement && what != lastStep:
+			transactions = append(transactions, "asks by itself: "+what)
 		}
 		return nil
 	}
@@ -25,5 +31,8 @@ func TestWhatARefreshAsks(t *testing.T) {
 	w.do(err)
 	if !slices.Equal(verbs, []string{"Rotate"}) {
 		t.Errorf("a refresh asks the hot store for %v", verbs)
+	}
+	if !slices.Equal(transactions, []string{"before view"}) {
+		t.Errorf("a refresh asks the directory more than once: %q", transactions)
 	}
 }

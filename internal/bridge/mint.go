@@ -35,31 +35,22 @@ func (b *Bridge) warrant(ctx context.Context, bd credential.Bound, active access
 	// Whatever has moved since also moved an integer that was read before, and what
 	// is minted is dead with it.
 	err = b.store.View(ctx, func(v *store.View) error {
-		row, err := v.Session(bd.Subject.Session)
-		if err != nil {
-			return err
-		}
-		w.session = row.Session
-		w.policy, err = b.active(v)
-		if err != nil {
+		if w.policy, err = b.active(v); err != nil {
 			return err
 		}
 		dir, err := v.In(bd.Subject.Connection)
 		if err != nil {
 			return err
 		}
-		p, err := dir.Person(bd.Subject.Person)
+		if err := b.stillAgreed(ctx, dir, bd.Subject.Person, bd.Subject.Client); err != nil {
+			return err
+		}
+		on, err := dir.Standing(bd.Subject.Session, bd.Subject.Person)
 		if err != nil {
 			return err
 		}
-		w.profile = profile(p)
-		if err := b.stillAgreed(ctx, dir, p.ID, bd.Subject.Client); err != nil {
-			return err
-		}
-		held, err := dir.Assignments(p)
-		if err != nil {
-			return err
-		}
+		row, held := on.Session, on.Held
+		w.session, w.profile = row.Session, profile(on.Person)
 		at := slices.IndexFunc(held, func(a access.Assignment) bool { return a.ID == active })
 		if at < 0 || row.Active != active || !held[at].MaySignIn(b.now()) {
 			return notGranted("bridge.warrant", "the grant this was given for is no longer active; sign in again")

@@ -116,6 +116,16 @@ func (q stepQuerier) QueryRow(query string, args ...any) store.Row {
 	return q.Querier.QueryRow(query, args...)
 }
 
+// lastStep is what is asked at once, at the end of a view.
+const lastStep = "last"
+
+func (q stepQuerier) Last(questions ...store.Question) error {
+	if err := q.s.at(stepStatement, lastStep); err != nil {
+		return err
+	}
+	return q.Querier.Last(questions...)
+}
+
 func (q stepQuerier) Search(ctx context.Context, scan func(store.Row) error, query string, args ...any) error {
 	if err := q.s.at(stepStatement, query); err != nil {
 		return err

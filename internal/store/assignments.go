@@ -90,10 +90,15 @@ func looked(p Person, look []mapping.Attribute) (map[string]any, error) {
 // access.CompareAssignments. What neither a rule nor a living permit gives is not held,
 // whatever its row says: every use of an assignment begins here.
 func (d *Directory) Assignments(p Person) ([]access.Assignment, error) {
+	return d.assignments(p, backed())
+}
+
+// backed leaves of assignments those that something gives.
+func backed() string {
 	if planted.Bug(planted.GuestWithoutPermit) {
-		return d.Stored(p)
+		return ``
 	}
-	return d.assignments(p, ` and `+backedSQL)
+	return ` and ` + backedSQL
 }
 
 // Stored is Assignments with what nothing stands behind any more, for whoever writes them

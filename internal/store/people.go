@@ -16,6 +16,9 @@ import (
 // personColumns end with the document, which lean leaves out.
 const personColumns = personFields + `, p.doc`
 
+// personSQL finds one of a connection.
+const personSQL = `select ` + personColumns + ` from people p where p.conn = $1 and `
+
 const personFields = `p.key, p.id, p.user_name, p.external_id, p.display_name, p.email, p.active, p.epoch, p.version, p.policy,
 	p.valid_until, p.claimed_level, p.claimed_until, p.asserted, p.asserted_level, p.asserted_until, p.decided, p.created_at, p.updated_at`
 
@@ -58,7 +61,7 @@ func (d *Directory) ownPerson(p Person) Person {
 }
 
 func (d *Directory) onePerson(op, where string, args ...any) (Person, error) {
-	p, err := d.scanPerson(d.v.q.QueryRow(`select `+personColumns+` from people p where p.conn = $1 and `+where, append([]any{d.conn}, args...)...))
+	p, err := d.scanPerson(d.v.q.QueryRow(personSQL+where, append([]any{d.conn}, args...)...))
 	if err != nil {
 		return Person{}, d.v.found(err, op, "person")
 	}

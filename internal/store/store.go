@@ -45,6 +45,9 @@ type Querier interface {
 	Unsteady()
 	// Each runs scan for every row.
 	Each(scan func(Row) error, query string, args ...any) error
+	// Last asks several things at once, and is the last to ask: a transaction that only reads may
+	// end with the answers. None is scanned before all are there.
+	Last(questions ...Question) error
 	// Search is Each for filters: interrupted when ctx ends, never kept. Not inside
 	// an Each or another Search.
 	Search(ctx context.Context, scan func(Row) error, query string, args ...any) error
@@ -66,6 +69,23 @@ type Querier interface {
 	// reads on from the last id it has seen misses nothing. Rows may be written at the commit
 	// only, so no transaction sees its own.
 	Record(r Recorded) error
+}
+
+// Question is a statement whose rows Scan is run for.
+type Question struct {
+	Scan  func(Row) error
+	Query string
+	Args  []any
+}
+
+// OneByOne asks questions by Each: what an engine does to which asking costs next to nothing.
+func OneByOne(q Querier, questions []Question) error {
+	for _, a := range questions {
+		if err := q.Each(a.Scan, a.Query, a.Args...); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // AnyRows is for Querier.Expect.

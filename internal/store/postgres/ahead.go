@@ -193,7 +193,7 @@ func (s *session) exchange(put func(*pgconn.Batch)) (results []*pgconn.Result, e
 		if p.st == nil {
 			batch.ExecParams(p.text, nil, nil, nil, nil)
 		} else {
-			batch.ExecPrepared(p.st.Name, p.values, p.formats, nil)
+			batch.ExecStatement(p.st.StatementDescription, p.values, p.formats, nil)
 		}
 	}
 	put(batch)

@@ -72,6 +72,22 @@ func (w *wire) watch(c *pgxpool.Config) {
 // watched is a store of which it is counted what its lanes send.
 func watched(t testing.TB, url string, lanes int, batchTime time.Duration) (*store.Store, *wire) {
 	t.Helper()
+	e, w := watchedEngine(t, url, lanes, batchTime, writers)
+	s, err := store.New(t.Context(), e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s, w
+}
+
+// The pools that can be watched.
+const (
+	writers = iota
+	readers
+)
+
+func watchedEngine(t testing.TB, url string, lanes int, batchTime time.Duration, which int) (*engine, *wire) {
+	t.Helper()
 	w := &wire{}
 	var pools []*pgxpool.Config
 	for _, n := range []int{lanes, 8, besideConns} {
@@ -81,22 +97,18 @@ func watched(t testing.TB, url string, lanes int, batchTime time.Duration) (*sto
 		}
 		pools = append(pools, c)
 	}
-	w.watch(pools[0])
+	w.watch(pools[which])
 	e, err := open(t.Context(), lanes, pools[0], pools[1], pools[2])
 	if err != nil {
 		t.Fatal(err)
 	}
 	e.batchTime = batchTime // before anybody writes
-	s, err := store.New(t.Context(), e)
-	if err != nil {
-		t.Fatal(err)
-	}
 	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
+		if err := e.Close(); err != nil {
 			t.Error(err)
 		}
 	})
-	return s, w
+	return e, w
 }
 
 // queued runs fn from so many callers whose requests all wait for the same commit: the lane is

@@ -161,6 +161,13 @@ func (q explainer) Each(scan func(store.Row) error, query string, args ...any) e
 	return q.Querier.Each(scan, query, args...)
 }
 
+func (q explainer) Last(questions ...store.Question) error {
+	for _, a := range questions {
+		q.look(a.Query, a.Args)
+	}
+	return q.Querier.Last(questions...)
+}
+
 func (q explainer) Search(ctx context.Context, scan func(store.Row) error, query string, args ...any) error {
 	if q.e.looked.lists {
 		q.look(query, args)

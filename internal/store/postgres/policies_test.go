@@ -211,6 +211,13 @@ func (q forgetting) Each(scan func(store.Row) error, query string, args ...any) 
 	return q.Querier.Each(scan, forget(query), args...)
 }
 
+func (q forgetting) Last(questions ...store.Question) error {
+	for i := range questions {
+		questions[i].Query = forget(questions[i].Query)
+	}
+	return q.Querier.Last(questions...)
+}
+
 func (q forgetting) Search(ctx context.Context, scan func(store.Row) error, query string, args ...any) error {
 	return q.Querier.Search(ctx, scan, forget(query), args...)
 }

@@ -170,6 +170,46 @@ func (q querier) Each(scan func(store.Row) error, query string, args ...any) err
 	return scanAll(result, scan)
 }
 
+// Last implements store.Querier: in one round trip, which ends a view. What is asked in it afterwards
+// is an error.
+func (q querier) Last(questions ...store.Question) error {
+	s := q.s
+	if s.lost != nil {
+		return s.lost
+	}
+	pieces := make([]piece, len(questions))
+	for i, a := range questions {
+		var err error
+		if pieces[i].st, err = s.prepare(a.Query); err == nil {
+			pieces[i].values, pieces[i].formats, err = s.bound(pieces[i].st, a.Args)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	s.act(q.conn)
+	results, err := s.exchange(func(b *pgconn.Batch) {
+		for _, p := range pieces {
+			b.ExecStatement(p.st.StatementDescription, p.values, p.formats, p.st.formats)
+		}
+		if !s.writer {
+			b.ExecParams("rollback", nil, nil, nil, nil)
+		}
+	})
+	if err != nil {
+		return s.lose(err)
+	}
+	if !s.writer {
+		s.lost = fault.New(fault.Internal, op, "something is asked after what was said to be the last")
+	}
+	for i, a := range questions {
+		if err := scanAll(results[i], a.Scan); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func scanAll(result *pgconn.Result, scan func(store.Row) error) error {
 	for _, values := range result.Rows {
 		if err := scan(row{result.FieldDescriptions, values}); err != nil {

@@ -256,12 +256,12 @@ func (s *session) failed(err error, guarded bool) error {
 func (s *session) send(st *statement, values [][]byte, formats []int16) (result *pgconn.Result, err error) {
 	if len(s.ahead) == 0 {
 		err := s.ask(func() error { // which bounds it
-			result = s.pg.ExecPrepared(context.Background(), st.Name, values, formats, st.formats).Read()
+			result = s.pg.ExecStatement(context.Background(), st.StatementDescription, values, formats, st.formats).Read()
 			return result.Err
 		})
 		return result, err
 	}
-	results, err := s.exchange(func(b *pgconn.Batch) { b.ExecPrepared(st.Name, values, formats, st.formats) })
+	results, err := s.exchange(func(b *pgconn.Batch) { b.ExecStatement(st.StatementDescription, values, formats, st.formats) })
 	if err != nil {
 		return nil, err
 	}

@@ -115,6 +115,13 @@ func (q explainer) Each(scan func(store.Row) error, query string, args ...any) e
 	return q.Querier.Each(scan, query, args...)
 }
 
+func (q explainer) Last(questions ...store.Question) error {
+	for _, a := range questions {
+		q.look(a.Query, a.Args)
+	}
+	return q.Querier.Last(questions...)
+}
+
 func (q explainer) Search(ctx context.Context, scan func(store.Row) error, query string, args ...any) error {
 	q.look(query, args)
 	return q.Querier.Search(ctx, scan, query, args...)

@@ -122,6 +122,9 @@ func (querier) Enter(access.ConnectionID) error { return nil }
 // Steady implements store.Querier: asking again costs next to nothing.
 func (q querier) Steady(query string, args ...any) store.Row { return q.QueryRow(query, args...) }
 
+// Last implements store.Querier.
+func (q querier) Last(questions ...store.Question) error { return store.OneByOne(q, questions) }
+
 // Unsteady implements store.Querier.
 func (querier) Unsteady() {}
 

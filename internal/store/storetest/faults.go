@@ -197,6 +197,13 @@ func (q faultyQuerier) Each(scan func(store.Row) error, query string, args ...an
 	return q.Querier.Each(scan, query, args...)
 }
 
+func (q faultyQuerier) Last(questions ...store.Question) error {
+	if q.e.fails() {
+		return errInjected
+	}
+	return q.Querier.Last(questions...)
+}
+
 func (q faultyQuerier) Search(ctx context.Context, scan func(store.Row) error, query string, args ...any) error {
 	if q.e.fails() {
 		return errInjected

@@ -58,6 +58,7 @@ func Run(t *testing.T, open func(t *testing.T) *store.Store) {
 		{"a session is one node's to ask about", testClaimedTokens},
 		{"what a group was is known", testFormer},
 		{"members are restored", testRestoreMembers},
+		{"what tokens stand on is read at once", testTokensStandOn},
 		{"what happened since is found", testAuditOf},
 		{"signing keys", testKeys},
 		{"the envelope of the data key", testEnvelope},
