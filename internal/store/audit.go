@@ -177,8 +177,8 @@ func (v *View) Outbox(after int64, limit int) ([]OutboxRow, error) {
 		err := r.Scan(&o.ID, &o.Connection, &when, &body)
 		o.At, o.Body = at(when), []byte(body)
 		return o, err
-	}, `select o.id, coalesce(c.id, ''), o.at, a.body from (select id, at from outbox where id > $1 order by id limit $2) o
-		join audit a on a.id = o.id left join connections c on c.key = a.conn order by o.id`, after, limit)
+	}, `select o.id, coalesce(c.id, ''), o.at, o.body from (select id, at, (select conn from audit a where a.id = outbox.id) as conn,
+		(select body from audit a where a.id = outbox.id) as body from outbox where id > $1 order by id limit $2) o left join connections c on c.key = o.conn order by o.id`, after, limit)
 }
 
 // trimAtOnce is how many outbox rows one transaction removes: some milliseconds.
