@@ -107,7 +107,7 @@ crash: setup-postgres setup-redis
 	@echo "== crash at $$(date +%T)"
 	$(GO) test -tags failpoints -count=1 -timeout 20m ./internal/failpoint ./internal/crash
 
-# The same at every point in every way, which takes an hour and a half.
+# The same at every point in every way on each kind of engines, which takes some two hours.
 crash-whole: setup-postgres setup-redis
 	CRASH_WHOLE=1 $(GO) test -tags failpoints -count=1 -timeout 4h -v ./internal/crash
 
