@@ -22,6 +22,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/drawbridge-id/drawbridge/internal/lanes"
 	"github.com/drawbridge-id/drawbridge/internal/secret"
 	"github.com/drawbridge-id/drawbridge/oidc/oidctest"
 )
@@ -225,7 +226,10 @@ func (p *topology) command(s service, words []string) *exec.Cmd {
 	for _, w := range words {
 		mapped = append(mapped, p.mapped(w))
 	}
-	bin := postgresPrograms(p.t)
+	bin, err := lanes.PostgresPrograms()
+	if err != nil {
+		p.t.Fatal(err)
+	}
 	program := mapped[0]
 	if there, err := os.Stat(filepath.Join(bin, program)); err == nil && !there.IsDir() {
 		program = filepath.Join(bin, program)
@@ -275,13 +279,21 @@ const postgresData = "/var/lib/postgresql/data"
 // initialise makes the cluster as the image does at its first start.
 func (p *topology) initialise(s service, cmd *exec.Cmd) {
 	p.t.Helper()
-	as := unprivileged(p.t, p.folders[postgresData])
+	who, err := lanes.Unprivileged(p.folders[postgresData])
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	as := &syscall.SysProcAttr{Pdeathsig: syscall.SIGINT, Credential: who}
 	password := filepath.Join(p.dir, "superuser")
 	if err := os.WriteFile(password, []byte(s.Environment["POSTGRES_PASSWORD"]+"\n"), 0o644); err != nil { //nolint:gosec // the demo's
 		p.t.Fatal(err)
 	}
 	args := append(strings.Fields(s.Environment["POSTGRES_INITDB_ARGS"]), "-D", p.folders[postgresData], "-U", "postgres", "-A", "scram-sha-256", "--pwfile", password, "--no-sync")
-	initdb := exec.Command(filepath.Join(postgresPrograms(p.t), "initdb"), args...) //nolint:gosec,noctx // Debian's
+	bin, err := lanes.PostgresPrograms()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	initdb := exec.Command(filepath.Join(bin, "initdb"), args...) //nolint:gosec,noctx // Debian's
 	initdb.SysProcAttr, initdb.Dir = as, p.dir
 	if out, err := initdb.CombinedOutput(); err != nil {
 		p.t.Fatalf("initdb: %v\n%s", err, out)

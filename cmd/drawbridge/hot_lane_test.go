@@ -4,12 +4,11 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"testing"
-	"time"
+
+	"github.com/drawbridge-id/drawbridge/internal/lanes"
 )
 
 // The demo with Redis and no PostgreSQL: people sign in. All else is asked of both together. Without redis-server this fails; it is never
@@ -29,38 +28,13 @@ func TestTheDemoOnRedisLane(t *testing.T) {
 	t.Run("people of both vendors sign in", TestPeopleOfBothVendorsSignIn)
 }
 
-// startRedis starts a Redis on loopback, in a folder of its own, and ends it by its process.
-func startRedis(t *testing.T) string {
+// startRedis starts a Redis on loopback, in a folder of its own.
+func startRedis(t *testing.T) (address string) {
 	t.Helper()
-	program, err := exec.LookPath("redis-server")
-	if err != nil {
-		t.Fatalf("this lane needs Redis (make setup-redis): %v", err)
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // a test
-	if err != nil {
+	s := &lanes.Redis{Dir: t.TempDir(), Port: freePort(t)}
+	t.Cleanup(func() { s.Kill() })
+	if err := s.Start(); err != nil {
 		t.Fatal(err)
 	}
-	address := l.Addr().String()
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
-	_, port, _ := net.SplitHostPort(address)                                                                                         //nolint:errcheck // it is one
-	cmd := exec.Command(program, "--port", port, "--bind", "127.0.0.1", "--dir", t.TempDir(), "--save", "", "--loglevel", "warning") //nolint:gosec,noctx // Debian's, ended below
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill() //nolint:errcheck // it may be gone
-		_ = cmd.Wait()         //nolint:errcheck // it was killed
-	})
-	for range 200 {
-		var d net.Dialer
-		if c, err := d.DialContext(context.Background(), "tcp", address); err == nil {
-			_ = c.Close() //nolint:errcheck // it answered
-			return address
-		}
-		time.Sleep(25 * time.Millisecond)
-	}
-	t.Fatal(fmt.Errorf("Redis does not answer at %s", address))
-	return ""
+	return s.Address()
 }

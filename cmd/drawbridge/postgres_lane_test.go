@@ -4,20 +4,15 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"os"
-	"os/exec"
-	"os/user"
 	"path/filepath"
-	"strconv"
 	"strings"
-	"syscall"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/drawbridge-id/drawbridge/config"
+	"github.com/drawbridge-id/drawbridge/internal/lanes"
 	"github.com/drawbridge-id/drawbridge/internal/store"
 )
 
@@ -67,85 +62,21 @@ func databasesOf(t *testing.T, server string) (n int) {
 	return n
 }
 
-// startPostgres starts a PostgreSQL on a socket in a folder of its own, and ends it by its
-// process. The address has {} for the name of a database, and is of a user whom row-level
-// security binds.
+// startPostgres starts a PostgreSQL on a socket in a folder of its own. The address has {} for
+// the name of a database, and is of a user whom row-level security binds.
 func startPostgres(t *testing.T) (address string) {
 	t.Helper()
-	bin := postgresPrograms(t)
 	dir, err := os.MkdirTemp("", "drawbridge-pg-") // a socket's path is short
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) }) //nolint:errcheck // a temporary folder
-	as := unprivileged(t, dir)
-	data := filepath.Join(dir, "data")
-	initdb := exec.Command(filepath.Join(bin, "initdb"), "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync") //nolint:gosec,noctx // Debian's
-	initdb.SysProcAttr, initdb.Dir = as, dir
-	if out, err := initdb.CombinedOutput(); err != nil {
-		t.Fatalf("initdb: %v\n%s", err, out)
-	}
-	cmd := exec.Command(filepath.Join(bin, "postgres"), "-D", data, "-k", dir, "-c", "listen_addresses=", "-c", "max_connections=300", "-c", "shared_buffers=64MB") //nolint:gosec,noctx // ended below
-	log := &journal{}
-	cmd.SysProcAttr, cmd.Dir, cmd.Stdout, cmd.Stderr = as, dir, log, log
-	if err := cmd.Start(); err != nil {
+	s := &lanes.Postgres{Dir: dir, Settings: []string{"max_connections=300", "shared_buffers=64MB"}}
+	t.Cleanup(func() { _ = s.Stop() }) //nolint:errcheck // the test has said what it saw
+	if err := s.Make(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Signal(syscall.SIGINT) //nolint:errcheck // it may be gone
-		_ = cmd.Wait()                         //nolint:errcheck // it was told to end
-	})
-	address = "postgres:///{}?user=drawbridge&host=" + dir
-	for end := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
-		conn, err := pgx.Connect(context.Background(), "postgres:///postgres?user=postgres&host="+dir)
-		if err == nil {
-			_, err = conn.Exec(context.Background(), "create role drawbridge login createdb")
-			_ = conn.Close(context.Background()) //nolint:errcheck // it answered
-		}
-		if err == nil {
-			return address
-		}
-		if time.Now().After(end) {
-			t.Fatalf("PostgreSQL does not answer: %v\n%s", err, log)
-		}
-	}
-}
-
-// postgresPrograms is where Debian, or whoever, keeps initdb and postgres.
-func postgresPrograms(t *testing.T) string {
-	t.Helper()
-	found, err := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
-	if err == nil && len(found) > 0 {
-		return filepath.Dir(found[len(found)-1])
-	}
-	path, err := exec.LookPath("initdb")
-	if err != nil {
-		t.Fatal(fmt.Errorf("this lane needs PostgreSQL (make setup-postgres): %w", err))
-	}
-	return filepath.Dir(path)
-}
-
-// unprivileged is whom PostgreSQL runs as: it refuses root.
-func unprivileged(t *testing.T, dir string) *syscall.SysProcAttr {
-	t.Helper()
-	as := &syscall.SysProcAttr{Pdeathsig: syscall.SIGINT}
-	if os.Getuid() != 0 {
-		return as
-	}
-	u, err := user.Lookup("postgres")
-	if err != nil {
-		t.Fatal(err)
-	}
-	uid, err1 := strconv.Atoi(u.Uid)
-	gid, err2 := strconv.Atoi(u.Gid)
-	if err1 != nil || err2 != nil {
-		t.Fatal(err1, err2)
-	}
-	as.Credential = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)} //nolint:gosec // of the system
-	if err := os.Chown(dir, uid, gid); err != nil {
-		t.Fatal(err)
-	}
-	return as
+	return s.Address("drawbridge", "{}")
 }
 
 // A vendor moves from one machine to many, and back: nothing is lost on the way.

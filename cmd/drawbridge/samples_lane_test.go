@@ -5,7 +5,6 @@ package main
 import (
 	"bufio"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -15,6 +14,7 @@ import (
 	"time"
 
 	"github.com/drawbridge-id/drawbridge/examples"
+	"github.com/drawbridge-id/drawbridge/internal/lanes"
 )
 
 // The sample applications in TypeScript sign a person in, show in the title bar what
@@ -67,12 +67,11 @@ clients:
 
 func freePort(t *testing.T) int {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := lanes.FreePort()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close() //nolint:errcheck // nobody came
-	return l.Addr().(*net.TCPAddr).Port
+	return port
 }
 
 // sample runs a sample application until the test ends, and waits until it says that it

@@ -101,7 +101,7 @@ var layers = []struct {
 var everywhere = []string{"internal/failpoint", "internal/planted"}
 
 // suites are contract suites and test helpers: only tests import them.
-var suites = []string{"internal/rsakey/rsakeytest", "internal/store/storetest", "internal/hot/hottest", "internal/history", "internal/history/models", "internal/protocol"}
+var suites = []string{"internal/rsakey/rsakeytest", "internal/store/storetest", "internal/hot/hottest", "internal/history", "internal/history/models", "internal/lanes", "internal/protocol"}
 
 // pure packages take the instant as an argument and reach for nothing.
 var pure = []string{"internal/access", "internal/suggest", "internal/jwtclaims", "internal/event", "internal/planted", "internal/fault", "internal/session", "mapping", "internal/request", "internal/review", "internal/exception", "internal/handover", "internal/register", "internal/history", "internal/lease", "scim/schema", "scim/filter", "scim/patch", "scim/dialect", "scim/traffic"}

@@ -48,9 +48,7 @@ func program(t *testing.T) string {
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	for _, end := range started.end {
-		end()
-	}
+	endServers()
 	if built.path != "" {
 		_ = os.RemoveAll(filepath.Dir(built.path)) //nolint:errcheck // a folder for the time of the test
 	}

@@ -4,20 +4,15 @@ package crash
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"net"
 	"os"
-	"os/exec"
-	"os/user"
 	"path/filepath"
 	"strconv"
 	"sync"
-	"syscall"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/drawbridge-id/drawbridge/internal/lanes"
 	"github.com/drawbridge-id/drawbridge/internal/store/postgres"
 )
 
@@ -71,12 +66,13 @@ func (s servers) verify(t *testing.T) {
 	verified(t, st)
 }
 
-// started are the servers that all passes share, each with a database of its own.
+// started are the servers that all passes share, each with a database of its own. TestMain ends them.
 var started struct {
-	once             sync.Once
-	port, redis, num int
-	dir              string   // the node's own folder, prepared
-	end              []func() // run by TestMain
+	once     sync.Once
+	postgres *lanes.Postgres
+	redis    *lanes.Redis
+	num      int
+	dir      string // the node's own folder, prepared
 }
 
 const template = "prepared"
@@ -111,21 +107,18 @@ func newServers(t *testing.T, of string) servers {
 }
 
 func serversOf(database string) servers {
-	at := func(who string) string {
-		return fmt.Sprintf("postgres://%s@127.0.0.1:%d/%s?sslmode=disable", who, started.port, database)
-	}
-	return servers{pg: at("drawbridge"), admin: at("postgres"), redis: fmt.Sprintf("redis://127.0.0.1:%d", started.redis)}
+	return servers{pg: started.postgres.Address("drawbridge", database), admin: started.postgres.Address("postgres", database), redis: "redis://" + started.redis.Address()}
 }
 
 func administer(t *testing.T, text string) {
 	t.Helper()
-	conn, err := pgx.Connect(t.Context(), serversOf("postgres").admin)
+	must(t, started.postgres.Exec("postgres", text))
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
 	if err != nil {
 		t.Fatal(err)
-	}
-	defer conn.Close(context.WithoutCancel(t.Context())) //nolint:errcheck // of the test
-	if _, err := conn.Exec(t.Context(), text); err != nil {
-		t.Fatalf("%s: %v", text, err)
 	}
 }
 
@@ -138,10 +131,9 @@ func startServers(t *testing.T) {
 	if err := os.Chmod(filepath.Dir(dir), 0o755); err != nil { //nolint:gosec // likewise
 		t.Fatal(err)
 	}
-	started.port, started.redis = freePort(t), freePort(t)
-	startPostgres(t, dir)
-	startRedis(t, dir)
-	administer(t, "create role drawbridge login")
+	started.postgres, started.redis = &lanes.Postgres{Dir: dir, Port: freePort(t), Settings: []string{"shared_buffers=32MB"}}, &lanes.Redis{Dir: filepath.Dir(dir), Port: freePort(t)}
+	must(t, started.postgres.Make())
+	must(t, started.redis.Start())
 	administer(t, "create database "+template+" owner drawbridge")
 	s := serversOf(template)
 	s.dir = t.TempDir()
@@ -155,91 +147,19 @@ func startServers(t *testing.T) {
 	started.dir = kept
 }
 
-func startPostgres(t *testing.T, dir string) {
-	t.Helper()
-	found, err := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
-	if err != nil || len(found) == 0 {
-		t.Fatalf("this lane needs PostgreSQL (make setup-postgres): %v", err)
+// endServers ends what was started.
+func endServers() {
+	if started.postgres != nil {
+		_ = started.postgres.Stop() //nolint:errcheck // the tests have said what they saw
 	}
-	bin, data, as := filepath.Dir(found[len(found)-1]), filepath.Join(dir, "pg"), unprivileged(t, dir)
-	initdb := exec.Command(filepath.Join(bin, "initdb"), "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync") //nolint:gosec // found above
-	initdb.SysProcAttr, initdb.Dir = as, dir
-	if out, err := initdb.CombinedOutput(); err != nil {
-		t.Fatalf("initdb: %v\n%s", err, out)
-	}
-	background(t, dir, as, filepath.Join(bin, "postgres"), "-D", data, "-k", dir, "-c", "listen_addresses=127.0.0.1", "-c", fmt.Sprint("port=", started.port), "-c", "shared_buffers=32MB")
-	answered(t, "PostgreSQL", func() error {
-		conn, err := pgx.Connect(t.Context(), serversOf("postgres").admin)
-		if err != nil {
-			return err
-		}
-		return conn.Close(t.Context())
-	})
-}
-
-func startRedis(t *testing.T, dir string) {
-	t.Helper()
-	path, err := exec.LookPath("redis-server")
-	if err != nil {
-		t.Fatalf("this lane needs Redis (make setup-redis): %v", err)
-	}
-	at := strconv.Itoa(started.redis)
-	background(t, dir, nil, path, "--port", at, "--bind", "127.0.0.1", "--dir", filepath.Dir(dir), "--save", "")
-	answered(t, "Redis", func() error {
-		conn, err := net.Dial("tcp", "127.0.0.1:"+at)
-		if err != nil {
-			return err
-		}
-		return conn.Close()
-	})
-}
-
-// background runs a server until the tests end.
-func background(t *testing.T, dir string, as *syscall.SysProcAttr, program string, args ...string) {
-	t.Helper()
-	cmd := exec.Command(program, args...) //nolint:gosec // a server of ours
-	cmd.Dir, cmd.SysProcAttr = dir, as
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	started.end = append(started.end, func() {
-		_ = cmd.Process.Signal(syscall.SIGINT) //nolint:errcheck // it may be gone
-		_ = cmd.Wait()                         //nolint:errcheck // it was ended
-	})
-}
-
-func answered(t *testing.T, who string, try func() error) {
-	t.Helper()
-	var err error
-	if !waited(t.Context(), func() bool { err = try(); return err == nil }) {
-		t.Fatalf("%s does not answer: %v", who, err)
+	if started.redis != nil {
+		started.redis.Kill()
 	}
 }
 
 func freePort(t *testing.T) int {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close() //nolint:errcheck // it was never used
-	return l.Addr().(*net.TCPAddr).Port
-}
-
-// unprivileged is whom PostgreSQL runs as, which refuses to be root's.
-func unprivileged(t *testing.T, dir string) *syscall.SysProcAttr {
-	t.Helper()
-	if os.Getuid() != 0 {
-		return nil
-	}
-	u, err := user.Lookup("postgres")
-	if err != nil {
-		t.Fatalf("this lane needs PostgreSQL (make setup-postgres): %v", err)
-	}
-	uid, err1 := strconv.Atoi(u.Uid)
-	gid, err2 := strconv.Atoi(u.Gid)
-	if err := errors.Join(err1, err2, os.Chown(dir, uid, gid)); err != nil {
-		t.Fatal(err)
-	}
-	return &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}} //nolint:gosec // of the system
+	port, err := lanes.FreePort()
+	must(t, err)
+	return port
 }

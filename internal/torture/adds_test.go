@@ -113,7 +113,7 @@ func (w *world) database() (*sql.DB, error) {
 	if w.postgres == nil {
 		return sql.Open("sqlite", "file:"+filepath.Join(w.nodes[0].Data(), "drawbridge.db")+"?mode=ro")
 	}
-	return sql.Open("pgx", w.postgres.address("postgres", "drawbridge")) // its owner: row-level security binds the nodes
+	return sql.Open("pgx", w.postgres.Address("postgres", "drawbridge")) // its owner: row-level security binds the nodes
 }
 
 // rows reads everything in one transaction.

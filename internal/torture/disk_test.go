@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/drawbridge-id/drawbridge/internal/lanes"
 )
 
 // The disk of PostgreSQL is full for a while. With root, that is a small disk in a namespace
@@ -25,10 +27,10 @@ func TestTheDiskOfPostgreSQLIsFull(t *testing.T) {
 		full()
 		r.pass(pick(4*time.Second, 15*time.Second))
 		free()
-		if p.gone() {
+		if p.Gone() {
 			p.start()
 		}
-		within(t, patience, "PostgreSQL writes again", func() error { return p.try("drawbridge", "create temporary table t (i int)") })
+		within(t, patience, "PostgreSQL writes again", func() error { return p.Exec("drawbridge", "create temporary table t (i int)") })
 	}})
 }
 
@@ -41,8 +43,11 @@ func smallPostgres(t *testing.T) (p *pgServer, full, free func()) {
 		return p, func() { p.grow(t, 1<<20) }, func() { p.grow(t, unix.RLIM_INFINITY) }
 	}
 	dir := memory(t, "postgres")
-	p = &pgServer{t: t, bin: pgBinaries(t), dir: dir, port: freePort(t), as: nil, more: []string{"min_wal_size=32MB", "max_wal_size=48MB"}}
-	who := unprivileged(t, dir).Credential
+	p = notYetPostgres(t, dir, "min_wal_size=32MB", "max_wal_size=48MB")
+	who, err := lanes.Unprivileged(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
 	holder := exec.Command("unshare", "-m", "sh", "-c", fmt.Sprintf("mount -t tmpfs -o size=180m,mode=0700,uid=%d,gid=%d tmpfs %s && echo there && exec sleep infinity", who.Uid, who.Gid, dir))
 	holder.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	said, err := holder.StdoutPipe()
@@ -60,7 +65,7 @@ func smallPostgres(t *testing.T) (p *pgServer, full, free func()) {
 		_ = holder.Wait()         //nolint:errcheck // it was killed
 	})
 	pid := strconv.Itoa(holder.Process.Pid)
-	p.in = []string{"nsenter", "-t", pid, "-m", "setpriv", "--reuid", fmt.Sprint(who.Uid), "--regid", fmt.Sprint(who.Gid), "--clear-groups"}
+	p.In = []string{"nsenter", "-t", pid, "-m", "setpriv", "--reuid", fmt.Sprint(who.Uid), "--regid", fmt.Sprint(who.Gid), "--clear-groups"}
 	p.make()
 	junk := filepath.Join("/proc", pid, "root", dir, "junk")
 	return p, func() { stuff(t, junk) }, func() {
@@ -94,7 +99,7 @@ func (s *pgServer) grow(t *testing.T, most uint64) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	of := strconv.Itoa(s.cmd.Process.Pid)
+	of := strconv.Itoa(s.PID())
 	for _, e := range all {
 		pid, err := strconv.Atoi(e.Name())
 		if err != nil {

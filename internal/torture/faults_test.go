@@ -101,19 +101,19 @@ func processes() []nemesis {
 		}},
 		{name: "node killed", inShort: true, hurt: func(r *run) {
 			v := r.victim()
-			v.kill()
+			v.Kill()
 			r.pass(time.Second)
 			v.again()
 		}},
 		{name: "node that stands still to collect garbage", hurt: func(r *run) {
 			v := r.victim()
-			v.kill()
+			v.Kill()
 			v.env = []string{"GODEBUG=gcstoptheworld=2", "LANES_GARBAGE=" + filepath.Join(v.dir, garbage)}
 			v.again()
 			v.collect(2 * time.Second)
 			r.pass(pick(6*time.Second, 20*time.Second))
 			v.collected()
-			v.kill()
+			v.Kill()
 			v.env = nil
 			v.again()
 		}},
@@ -129,7 +129,7 @@ func processes() []nemesis {
 func caches() []nemesis {
 	return []nemesis{
 		{name: "Redis killed and empty", inShort: true, loses: true, hurt: func(r *run) {
-			r.redis.kill()
+			r.redis.Kill()
 			r.pass(pick(700*time.Millisecond, 5*time.Second))
 			r.redis.anew()
 		}},
@@ -142,10 +142,10 @@ func caches() []nemesis {
 			stale := r.redis.replica(memory(r.world.t, "replica"))
 			stale.do("REPLICAOF", "NO", "ONE")
 			r.pass(pick(1500*time.Millisecond, 8*time.Second))
-			r.redis.kill()
+			r.redis.Kill()
 			r.redis = stale
 			for _, d := range r.nodes {
-				d.hot.to(fmt.Sprint("127.0.0.1:", stale.port))
+				d.hot.to(fmt.Sprint("127.0.0.1:", stale.Port))
 			}
 		}},
 		{name: "Redis evicts", loses: true, hurt: func(r *run) {
@@ -173,11 +173,11 @@ func databases() []nemesis {
 		{name: "PostgreSQL fails over", hurt: func(r *run) {
 			next := r.postgres.standby(memory(r.world.t, "standby"))
 			r.pass(time.Second)
-			r.postgres.kill()
+			r.postgres.Kill()
 			next.promote()
 			r.postgres = next
 			for _, d := range r.nodes {
-				d.database.to(fmt.Sprint("127.0.0.1:", next.port))
+				d.database.to(fmt.Sprint("127.0.0.1:", next.Port))
 			}
 		}},
 	}

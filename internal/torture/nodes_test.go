@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/drawbridge-id/drawbridge/internal/lanes"
 )
 
 // node is one process of the built program, with its own links to the servers.
@@ -29,7 +31,7 @@ type node struct {
 	hot        *link
 	env        []string
 	http       *http.Client // whose every connection is to this node
-	*process
+	*lanes.Process
 }
 
 // built is the program, made once for all tests.
@@ -79,29 +81,28 @@ func (d *node) start() {
 	d.t.Helper()
 	var err error
 	env := append([]string{"LANES_LOOPBACK=1", "LANES_CLOCK=" + filepath.Join(d.dir, "clock")}, d.env...)
-	d.process, err = launch(d.dir, d.name, nil, env, d.program, "serve", "--config", filepath.Join(d.dir, "drawbridge.yaml"))
+	d.Process, err = lanes.Launch(d.dir, d.name, nil, env, d.program, "serve", "--config", filepath.Join(d.dir, "drawbridge.yaml"))
 	if err != nil {
 		d.t.Fatal(err)
 	}
-	d.t.Cleanup(d.process.kill)
+	d.t.Cleanup(d.Process.Kill)
 }
 
 // One that gives up because nothing answers is started again, as whoever runs it does.
 func (d *node) ready() {
 	d.t.Helper()
-	err := awaited(patience, func() error {
-		if d.gone() {
+	err := lanes.Until(patience, func() error {
+		if d.Gone() {
 			d.start()
 		}
 		return d.isReady(context.Background())
 	})
 	if err != nil {
-		d.t.Fatalf("after %s %s is not ready: %v\n%s", patience, d.name, err, d.said())
+		d.t.Fatalf("after %s %s is not ready: %v\n%s", patience, d.name, err, d.Said())
 	}
 }
 
-// patience is how long what must come is waited for, on a machine that has much else to do.
-const patience = 90 * time.Second
+const patience = lanes.Patience
 
 func (d *node) isReady(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
@@ -124,13 +125,13 @@ func (d *node) isReady(ctx context.Context) error {
 // pause stops the process where it stands, as a long collection of garbage, a frozen
 // machine or a stolen processor do.
 func (d *node) pause() {
-	if err := d.signal(syscall.SIGSTOP); err != nil {
+	if err := d.Signal(syscall.SIGSTOP); err != nil {
 		d.t.Error(err)
 	}
 }
 
 func (d *node) proceed() {
-	if err := d.signal(syscall.SIGCONT); err != nil {
+	if err := d.Signal(syscall.SIGCONT); err != nil {
 		d.t.Error(err)
 	}
 }

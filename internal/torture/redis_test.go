@@ -3,66 +3,43 @@
 package torture
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
-	"time"
 
-	goredis "github.com/redis/go-redis/v9"
+	"github.com/drawbridge-id/drawbridge/internal/lanes"
 )
 
-// redisServer is a Redis of the lane's own, which saves nothing unless it is told to.
+// redisServer is a Redis of the lane's own.
 type redisServer struct {
-	t    testing.TB
-	dir  string
-	port int
-	more []string
-	*process
+	t testing.TB
+	*lanes.Redis
 }
 
-func newRedis(t testing.TB, dir string, more ...string) *redisServer {
+func newRedis(t testing.TB, dir string, settings ...string) *redisServer {
 	t.Helper()
-	s := &redisServer{t: t, dir: dir, port: freePort(t), more: more}
+	settings = append(settings, "--repl-diskless-sync-delay", "0")
+	s := &redisServer{t, &lanes.Redis{Dir: dir, Port: freePort(t), Settings: settings}}
+	t.Cleanup(func() { s.Kill() })
 	s.start()
 	return s
 }
 
 func (s *redisServer) start() {
 	s.t.Helper()
-	program, err := exec.LookPath("redis-server") // without it the lane fails; it is never skipped
-	if err != nil {
-		s.t.Fatalf("this lane needs Redis (make setup-redis): %v", err)
-	}
-	args := append([]string{"--port", strconv.Itoa(s.port), "--bind", "127.0.0.1", "--dir", s.dir, "--save", "", "--loglevel", "notice", "--repl-diskless-sync-delay", "0"}, s.more...)
-	if s.process, err = launch(s.dir, "redis", nil, nil, program, args...); err != nil {
+	if err := s.Start(); err != nil {
 		s.t.Fatal(err)
 	}
-	s.t.Cleanup(s.process.kill)
-	if err := awaited(patience, func() error { _, err := s.try("PING"); return err }); err != nil {
-		s.t.Fatalf("Redis does not answer: %v\n%s", err, s.said())
-	}
-}
-
-// try runs a command beside the nodes.
-func (s *redisServer) try(args ...any) (any, error) {
-	c := goredis.NewClient(&goredis.Options{Addr: fmt.Sprint("127.0.0.1:", s.port), MaxRetries: -1, DialerRetries: 1})
-	defer c.Close() //nolint:errcheck // of the test
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-	defer cancel()
-	return c.Do(ctx, args...).Result()
 }
 
 func (s *redisServer) do(args ...any) any {
 	s.t.Helper()
-	answer, err := s.try(args...)
+	answer, err := s.Do(args...)
 	if err != nil {
-		s.t.Fatalf("%v: %v\n%s", args, err, s.said())
+		s.t.Fatalf("%v: %v\n%s", args, err, s.Said())
 	}
 	return answer
 }
@@ -76,7 +53,7 @@ func (s *redisServer) keep() {
 
 func (s *redisServer) back() {
 	s.t.Helper()
-	s.kill()
+	s.Kill()
 	s.copy("kept.rdb", "dump.rdb")
 	s.start()
 }
@@ -84,8 +61,8 @@ func (s *redisServer) back() {
 // anew starts with nothing.
 func (s *redisServer) anew() {
 	s.t.Helper()
-	s.kill()
-	if err := os.Remove(filepath.Join(s.dir, "dump.rdb")); err != nil && !errors.Is(err, os.ErrNotExist) {
+	s.Kill()
+	if err := os.Remove(filepath.Join(s.Dir, "dump.rdb")); err != nil && !errors.Is(err, os.ErrNotExist) {
 		s.t.Fatal(err)
 	}
 	s.start()
@@ -93,9 +70,9 @@ func (s *redisServer) anew() {
 
 func (s *redisServer) copy(from, to string) {
 	s.t.Helper()
-	b, err := os.ReadFile(filepath.Join(s.dir, from))
+	b, err := os.ReadFile(filepath.Join(s.Dir, from))
 	if err == nil {
-		err = os.WriteFile(filepath.Join(s.dir, to), b, 0o600)
+		err = os.WriteFile(filepath.Join(s.Dir, to), b, 0o600)
 	}
 	if err != nil {
 		s.t.Fatal(err)
@@ -105,9 +82,9 @@ func (s *redisServer) copy(from, to string) {
 // replica starts a server that follows this one.
 func (s *redisServer) replica(dir string) *redisServer {
 	s.t.Helper()
-	other := newRedis(s.t, dir, "--replicaof", fmt.Sprintf("127.0.0.1 %d", s.port))
+	other := newRedis(s.t, dir, "--replicaof", fmt.Sprintf("127.0.0.1 %d", s.Port))
 	within(s.t, patience, "the replica follows", func() error {
-		said, err := other.try("INFO", "replication")
+		said, err := other.Do("INFO", "replication")
 		if err == nil && !strings.Contains(fmt.Sprint(said), "master_link_status:up") {
 			err = errors.New("not yet")
 		}

@@ -40,8 +40,8 @@ func TestNodesLeaveAndJoinWithoutAFailedRequest(t *testing.T) {
 	for range pick(1, 4) {
 		for _, d := range w.nodes {
 			r.pass(500 * time.Millisecond)
-			if err := d.end(syscall.SIGTERM, 20*time.Second); err != nil {
-				t.Errorf("%v\n%s", err, d.said())
+			if err := d.End(syscall.SIGTERM, 20*time.Second); err != nil {
+				t.Errorf("%v\n%s", err, d.Said())
 			}
 			r.pass(300 * time.Millisecond)
 			d.again()

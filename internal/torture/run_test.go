@@ -16,6 +16,7 @@ import (
 
 	"github.com/drawbridge-id/drawbridge/internal/history"
 	"github.com/drawbridge-id/drawbridge/internal/idp"
+	"github.com/drawbridge-id/drawbridge/internal/lanes"
 )
 
 // seedVariable repeats the choices of a run; longVariable makes the runs long.
@@ -129,7 +130,7 @@ func (r *run) pass(d time.Duration) {
 func (r *run) goes(verb string, more int, patience time.Duration) {
 	r.t.Helper()
 	before := r.rec.count(verb)
-	if err := awaited(patience, func() error {
+	if err := lanes.Until(patience, func() error {
 		if r.rec.count(verb) < before+more {
 			return errors.New("it does not go on")
 		}

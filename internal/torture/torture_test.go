@@ -73,7 +73,7 @@ func TestOneNode(t *testing.T) {
 			only.proceed()
 		}},
 		{name: "killed", inShort: true, hurt: func(r *run) {
-			only.kill()
+			only.Kill()
 			only.again()
 		}},
 	} {

@@ -80,7 +80,7 @@ func newWorldOn(t testing.TB, n int, p *pgServer, r *redisServer) *world {
 	t.Cleanup(func() {
 		if t.Failed() {
 			for _, d := range w.nodes {
-				t.Logf("%s said at last:\n%s", d.name, d.said())
+				t.Logf("%s said at last:\n%s", d.name, d.Said())
 			}
 		}
 	})
@@ -92,7 +92,7 @@ func (w *world) add(i int) {
 	w.t.Helper()
 	d := newNode(w.t, i, w.dir)
 	if w.postgres != nil {
-		d.database, d.hot = newLink(w.t, d.name+"-postgres", w.postgres.port), newLink(w.t, d.name+"-redis", w.redis.port)
+		d.database, d.hot = newLink(w.t, d.name+"-postgres", w.postgres.Port), newLink(w.t, d.name+"-redis", w.redis.Port)
 	}
 	w.nodes = append(w.nodes, d)
 	w.front.add(d)

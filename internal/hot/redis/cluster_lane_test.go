@@ -45,8 +45,8 @@ func clustered(t *testing.T) *server {
 
 func (s *server) meet(o *server) {
 	s.t.Helper()
-	host, number, _ := strings.Cut(o.address, ":")
-	bus := o.with[3]
+	host, number, _ := strings.Cut(o.Address(), ":")
+	bus := o.Settings[3]
 	s.do("CLUSTER", "MEET", host, number, bus)
 }
 
@@ -58,7 +58,7 @@ func (s *server) knows(what string) bool {
 func whereAll(nodes []*server) Server {
 	w := Server{Cluster: true, Password: secret.New(password), Timeout: 2 * time.Second}
 	for _, s := range nodes {
-		w.Addresses = append(w.Addresses, s.address)
+		w.Addresses = append(w.Addresses, s.Address())
 	}
 	return w
 }
@@ -66,7 +66,7 @@ func whereAll(nodes []*server) Server {
 // What one script touches lies in one slot: a Cluster refuses anything else (CROSSSLOT).
 func TestContractOnACluster(t *testing.T) {
 	nodes := cluster(t)
-	c := nodes[0].client()
+	c := nodes[0].Client()
 	defer c.Close() //nolint:errcheck // a client of the test
 	if err := c.MGet(t.Context(), "{a}", "{b}", "{c}", "{d}").Err(); err == nil || !strings.Contains(err.Error(), "CROSSSLOT") {
 		t.Fatalf("this is no Cluster: %v", err)
@@ -91,7 +91,7 @@ func TestAPrimaryThatComesBackEmptyTakesItsPartAlone(t *testing.T) {
 			t.Fatalf("%d, %v", outcome, err)
 		}
 	}
-	nodes[1].kill()
+	nodes[1].Kill()
 	nodes[1].launch()
 	eventually(t, "the primary is back", func() bool { return nodes[0].knows("cluster_size:3") && nodes[1].knows("cluster_size:3") })
 	kept, lost := 0, 0
@@ -151,7 +151,7 @@ func TestASilentPrimaryLeavesTheOthers(t *testing.T) {
 			t.Errorf("round %d: %d answered, %d refused, in %s, one in %s", n, good, refused, took, worst)
 		}
 	}
-	if err := nodes[1].cmd.Process.Signal(syscall.SIGCONT); err != nil {
+	if err := nodes[1].Signal(syscall.SIGCONT); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "all is there again", func() bool { good, _, _ := round(); return good == 60 })
@@ -180,9 +180,9 @@ func TestAStaleReplicaOfAClusterRevivesNothing(t *testing.T) {
 			t.Fatalf("%d, %v", outcome, err)
 		}
 	}
-	nodes[0].kill()
+	nodes[0].Kill()
 	eventually(t, "the replica is a primary", func() bool {
-		c := replica.client()
+		c := replica.Client()
 		defer c.Close() //nolint:errcheck // a client of the test
 		_ = c.Do(t.Context(), "CLUSTER", "FAILOVER", "TAKEOVER").Err()
 		return strings.Contains(fmt.Sprint(replica.do("INFO", "replication")), "role:master")

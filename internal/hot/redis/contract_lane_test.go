@@ -54,7 +54,7 @@ func TestI4_OneLiveLeafPerFamily(t *testing.T) {
 // everythingGoesByItself: but for the marks, whose number is fixed, every key has an end.
 func everythingGoesByItself(t *testing.T, s *server) {
 	t.Helper()
-	c := s.client()
+	c := s.Client()
 	defer c.Close() //nolint:errcheck // a client of the test
 	seen := 0
 	for all := c.Scan(t.Context(), 0, "*", 1000).Iterator(); all.Next(t.Context()); seen++ {
@@ -76,7 +76,7 @@ func everythingGoesByItself(t *testing.T, s *server) {
 // what is sealed does not spell them by chance.
 func namesOnly(t *testing.T, s *server) {
 	t.Helper()
-	c := s.client()
+	c := s.Client()
 	defer c.Close() //nolint:errcheck // a client of the test
 	for all := c.Scan(t.Context(), 0, "*", 1000).Iterator(); all.Next(t.Context()); {
 		key := all.Val()

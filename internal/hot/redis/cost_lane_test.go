@@ -42,7 +42,7 @@ func TestARotationAsksTwice(t *testing.T) {
 		}
 	}
 	rotate(1) // its scripts are loaded
-	c := s.client()
+	c := s.Client()
 	defer c.Close() //nolint:errcheck // a client of the test
 	asked, before := e.Counts().Answered, calls(t, c)
 	const times = 10

@@ -149,7 +149,7 @@ func TestKilledAndEmptyIsUnknown(t *testing.T) {
 	e := engine(t, where, Limits{})
 	world(t, e)
 	change(t, e)
-	s.kill()
+	s.Kill()
 	d, _ := codeOf(1)
 	if _, outcome, err := e.ConsumeCode(t.Context(), d, owner, at(time.Second)); outcome != hot.Unknown || !fault.Is(err, fault.Unavailable) {
 		t.Errorf("without Redis: %d, %v", outcome, err)
@@ -172,7 +172,7 @@ func TestARestartFromAnAppendOnlyFileIsUnknown(t *testing.T) {
 	e := engine(t, s.where(), Limits{})
 	world(t, e)
 	change(t, e)
-	s.kill()
+	s.Kill()
 	s.launch()
 	nothingTwice(t, e)
 	answers(t, e)
@@ -192,7 +192,7 @@ func TestFlushedIsUnknown(t *testing.T) {
 // and the family, the memory of the replay is lost.
 func TestAReplayThatWasForgottenStillForbidsTheFamily(t *testing.T) {
 	s := start(t)
-	for name, forget := range map[string]func(){"flushed": func() { s.do("FLUSHALL") }, "restarted": func() { s.kill(); s.launch() }} {
+	for name, forget := range map[string]func(){"flushed": func() { s.do("FLUSHALL") }, "restarted": func() { s.Kill(); s.launch() }} {
 		t.Run(name, func(t *testing.T) {
 			e, other := engine(t, s.where(), Limits{}), engine(t, s.where(), Limits{})
 			d, g := codeOf(7)
@@ -222,7 +222,7 @@ func TestWhoBeginsAfterARestartIsSignedIn(t *testing.T) {
 		_, err := e.markOf(t.Context(), "test", p)
 		ok(t, err)
 	}
-	s.kill()
+	s.Kill()
 	s.launch()
 	eventually(t, "the server is asked again", func() bool { _, err := e.renew(t.Context(), "test", feedPartition); return err == nil })
 	for n := range partitions {
@@ -352,7 +352,7 @@ func TestNothingTwiceWhileTheServerDies(t *testing.T) {
 	}
 	for range 4 {
 		time.Sleep(700 * time.Millisecond)
-		s.kill()
+		s.Kill()
 		s.launch()
 	}
 	time.Sleep(500 * time.Millisecond)

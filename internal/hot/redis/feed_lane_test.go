@@ -159,7 +159,7 @@ func TestWhatTheFeedHasLostIsSaid(t *testing.T) {
 			s.do("XADD", at.key, fmt.Sprintf("%d-0", p.Number+1), "c", "not ours")
 		},
 		"flushed":   func(t *testing.T, s *server, f *Feed) { s.do("FLUSHALL"); publish(t, f, 0, 50) },
-		"restarted": func(_ *testing.T, s *server, _ *Feed) { s.kill(); s.launch() },
+		"restarted": func(_ *testing.T, s *server, _ *Feed) { s.Kill(); s.launch() },
 		"restored": func(t *testing.T, s *server, f *Feed) {
 			s.keep()
 			publish(t, f, 0, 50)
@@ -203,7 +203,7 @@ func TestTheFeedOfADeadServerIsUnavailable(t *testing.T) {
 	if _, _, err := f.Next(t.Context(), p, time.Second); !fault.Is(err, fault.Unavailable) || time.Since(began) > 5*time.Second {
 		t.Errorf("a frozen server: %v after %s", err, time.Since(began))
 	}
-	s.kill()
+	s.Kill()
 	if err := f.Publish(t.Context(), changeOf(1)); !fault.Is(err, fault.Unavailable) {
 		t.Errorf("a dead server: %v", err)
 	}

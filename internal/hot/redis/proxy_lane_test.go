@@ -40,7 +40,7 @@ func wayTo(t *testing.T, s *server) *way {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // a test
 	ok(t, err)
-	w := &way{t: t, to: s.address, listener: l, over: make(chan struct{}), open: map[*net.TCPConn]bool{}}
+	w := &way{t: t, to: s.Address(), listener: l, over: make(chan struct{}), open: map[*net.TCPConn]bool{}}
 	w.all.Go(w.accept)
 	t.Cleanup(func() {
 		close(w.over)

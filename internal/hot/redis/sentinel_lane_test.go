@@ -3,7 +3,6 @@
 package redis
 
 import (
-	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/drawbridge-id/drawbridge/internal/fault"
 	"github.com/drawbridge-id/drawbridge/internal/hot"
+	"github.com/drawbridge-id/drawbridge/internal/lanes"
 	"github.com/drawbridge-id/drawbridge/internal/secret"
 )
 
@@ -27,7 +27,7 @@ func (s *server) linked() bool {
 // freeze stops the process where it is: what is sent to it waits.
 func (s *server) freeze(t *testing.T) {
 	t.Helper()
-	if err := s.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+	if err := s.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -51,7 +51,7 @@ func (s *server) has(t *testing.T, e *Engine, kind, id string) string {
 func sentinel(t *testing.T, primary *server) string {
 	t.Helper()
 	dir, number := t.TempDir(), port(t)
-	host, at, _ := strings.Cut(primary.address, ":")
+	host, at, _ := strings.Cut(primary.Address(), ":")
 	conf := fmt.Sprintf("port %d\nbind 127.0.0.1\nrequirepass \"of the Sentinel\"\ndir %s\nsentinel monitor lane %s %s 1\nsentinel auth-pass lane %s\nsentinel down-after-milliseconds lane 500\nsentinel failover-timeout lane 4000\n",
 		number, dir, host, at, strings.ReplaceAll(password, " ", "_"))
 	conf = strings.ReplaceAll(conf, strings.ReplaceAll(password, " ", "_"), `"`+password+`"`)
@@ -59,13 +59,18 @@ func sentinel(t *testing.T, primary *server) string {
 	if err := os.WriteFile(file, []byte(conf), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	var said bytes.Buffer
-	cmd := running(t, &said, file, "--sentinel")
+	program, err := lanes.RedisProgram()
+	if err != nil {
+		t.Fatal(err)
+	}
+	watcher, err := lanes.Launch(dir, "sentinel", nil, nil, program, file, "--sentinel")
+	if err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(func() {
-		_ = cmd.Process.Kill() //nolint:errcheck // it may be gone
-		_ = cmd.Wait()         //nolint:errcheck // it was killed
+		watcher.Kill()
 		if t.Failed() {
-			t.Logf("%s", said.String())
+			t.Log(watcher.Said())
 		}
 	})
 	return fmt.Sprintf("127.0.0.1:%d", number)
@@ -75,7 +80,7 @@ func sentinel(t *testing.T, primary *server) string {
 // becomes one.
 func TestAStaleReplicaBehindSentinelsRevivesNothing(t *testing.T) {
 	primary := start(t)
-	host, number, _ := strings.Cut(primary.address, ":")
+	host, number, _ := strings.Cut(primary.Address(), ":")
 	replica := start(t, "--replicaof", host+" "+number)
 	eventually(t, "the replica has all", replica.linked)
 	watch := sentinel(t, primary)
@@ -93,7 +98,7 @@ func TestAStaleReplicaBehindSentinelsRevivesNothing(t *testing.T) {
 	before := primary.has(t, e, kindCode, codeID(d))
 	cut(primary, replica)
 	change(t, e)
-	primary.kill()
+	primary.Kill()
 	eventually(t, "the replica is a primary", func() bool {
 		return strings.Contains(fmt.Sprint(replica.do("INFO", "replication")), "role:master")
 	})
@@ -110,7 +115,7 @@ func TestAStaleReplicaBehindSentinelsRevivesNothing(t *testing.T) {
 func pair(t *testing.T) (primary, replica *server) {
 	t.Helper()
 	primary = start(t)
-	host, number, _ := strings.Cut(primary.address, ":")
+	host, number, _ := strings.Cut(primary.Address(), ":")
 	replica = start(t, "--replicaof", host+" "+number)
 	eventually(t, "the replica has all", replica.linked)
 	return primary, replica
@@ -150,7 +155,7 @@ func TestAPrimaryThatWasAReplicaMeanwhileRevivesNothing(t *testing.T) {
 	cut(primary, replica)
 	change(t, e)
 	replica.do("REPLICAOF", "NO", "ONE")
-	host, number, _ := strings.Cut(replica.address, ":")
+	host, number, _ := strings.Cut(replica.Address(), ":")
 	primary.do("REPLICAOF", host, number)
 	eventually(t, "it has what the other has", primary.linked)
 	primary.do("REPLICAOF", "NO", "ONE")
@@ -167,7 +172,7 @@ func TestAReplicaThatComesLosesNothing(t *testing.T) {
 	e := engine(t, primary.where(), Limits{})
 	world(t, e)
 	before := fmt.Sprint(primary.do("INFO", "replication"))
-	host, number, _ := strings.Cut(primary.address, ":")
+	host, number, _ := strings.Cut(primary.Address(), ":")
 	replica := start(t, "--replicaof", host+" "+number)
 	eventually(t, "the replica has all", replica.linked)
 	if id := "master_replid:"; strings.SplitN(before, id, 2)[1][:40] == strings.SplitN(fmt.Sprint(primary.do("INFO", "replication")), id, 2)[1][:40] {

@@ -294,7 +294,7 @@ func TestNothingIsNeverAYes(t *testing.T) {
 // evict does by hand what a server does that throws keys away: everything but the marks.
 func (s *server) evict(t *testing.T) {
 	t.Helper()
-	c := s.client()
+	c := s.Client()
 	defer c.Close() //nolint:errcheck // a client of the test
 	for all := c.Scan(t.Context(), 0, "*:r:*", 1000).Iterator(); all.Next(t.Context()); {
 		ok(t, c.Del(t.Context(), all.Val()).Err())
@@ -305,13 +305,13 @@ func (s *server) evict(t *testing.T) {
 // and when it is there again, so is the engine.
 func TestAnAbsentServerIsAnsweredForEarly(t *testing.T) {
 	turn := func(is int32) func(*server, *way) { return func(_ *server, w *way) { w.turns(is) } }
-	for name, goes := range map[string]func(*server, *way){"cut": turn(cuts), "halted": turn(halts), "no answers": turn(swallows), "dead": func(s *server, _ *way) { s.kill() }} {
+	for name, goes := range map[string]func(*server, *way){"cut": turn(cuts), "halted": turn(halts), "no answers": turn(swallows), "dead": func(s *server, _ *way) { s.Kill() }} {
 		t.Run(name, func(t *testing.T) {
 			s := start(t)
 			w := wayTo(t, s)
 			where := w.where()
 			if name == "dead" {
-				where.Addresses = []string{s.address}
+				where.Addresses = []string{s.Address()}
 			}
 			e := engine(t, where, Limits{})
 			putFamily(t, e, "still")
@@ -355,7 +355,7 @@ func back(t *testing.T, e *Engine) {
 // of that name in is another matter.
 func TestANodeStartsWithoutAServer(t *testing.T) {
 	s := start(t)
-	s.kill()
+	s.Kill()
 	e := engine(t, s.where(), Limits{})
 	if err := e.Answers(t.Context()); !fault.Is(err, fault.Unavailable) {
 		t.Errorf("its health is %v", err)

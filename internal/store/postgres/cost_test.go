@@ -159,7 +159,7 @@ func ownTime() time.Duration {
 // serverTime is the processor time of the server and of all its processes, in ticks of 10 ms.
 func serverTime(t testing.TB) (sum time.Duration) {
 	t.Helper()
-	own := strconv.Itoa(server.pid)
+	own := strconv.Itoa(server.PID())
 	all, err := filepath.Glob("/proc/[0-9]*/stat")
 	if err != nil {
 		t.Fatal(err)

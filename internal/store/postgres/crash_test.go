@@ -5,7 +5,6 @@ package postgres
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"net"
 	"os"
 	"os/exec"
@@ -20,59 +19,47 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/drawbridge-id/drawbridge/internal/fault"
+	"github.com/drawbridge-id/drawbridge/internal/lanes"
 	"github.com/drawbridge-id/drawbridge/internal/store"
 	"github.com/drawbridge-id/drawbridge/internal/store/storetest"
 )
 
 // crashing is a PostgreSQL of one test's own, which loses what is not on the disk.
 type crashing struct {
-	t   *testing.T
-	bin string
-	dir string
-	as  *syscall.SysProcAttr
-	cmd *exec.Cmd
+	t *testing.T
+	*lanes.Postgres
 }
 
 func newCrashing(t *testing.T) *crashing {
 	t.Helper()
-	dir, err := os.MkdirTemp(place(), "drawbridge-crash-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	c := &crashing{t: t, dir: dir}
-	if c.bin, err = binaries(); err != nil {
-		t.Fatal(err)
-	}
-	if c.as, err = somebody(dir); err != nil {
-		t.Fatal(err)
-	}
-	initdb := exec.CommandContext(t.Context(), filepath.Join(c.bin, "initdb"), "-D", filepath.Join(dir, "data"), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C") //nolint:gosec // our own server
-	initdb.SysProcAttr, initdb.Dir = c.as, dir
-	if out, err := initdb.CombinedOutput(); err != nil {
-		t.Fatalf("initdb: %v\n%s", err, out)
-	}
-	c.start()
+	c := notYetCrashing(t)
 	t.Cleanup(c.kill)
-	conn := c.connect("postgres", "postgres")
-	for _, text := range []string{"create role drawbridge login", "create database drawbridge owner drawbridge"} {
-		if _, err := conn.Exec(t.Context(), text); err != nil {
-			t.Fatal(err)
-		}
+	if err := c.Make(); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Exec("postgres", "create database drawbridge owner drawbridge"); err != nil {
+		t.Fatal(err)
 	}
 	return c
 }
 
-func (c *crashing) url() string { return c.address("drawbridge", "drawbridge") }
-
-func (c *crashing) address(user, database string) string {
-	return fmt.Sprintf("host=%s user=%s dbname=%s", c.dir, user, database)
+// notYetCrashing is one that has no data.
+func notYetCrashing(t *testing.T) *crashing {
+	t.Helper()
+	dir, err := place("crash")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return &crashing{t, &lanes.Postgres{Dir: dir, Settings: []string{"autovacuum=off", "wal_writer_delay=10s"}}}
 }
+
+func (c *crashing) url() string { return c.Address("drawbridge", "drawbridge") }
 
 // connect connects, and closes with the test.
 func (c *crashing) connect(user, database string) *pgx.Conn {
 	c.t.Helper()
-	conn, err := pgx.Connect(c.t.Context(), c.address(user, database))
+	conn, err := pgx.Connect(c.t.Context(), c.Address(user, database))
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -84,39 +71,25 @@ func (c *crashing) connect(user, database string) *pgx.Conn {
 func (c *crashing) start() {
 	c.t.Helper()
 	for _, left := range []string{"data/postmaster.pid", ".s.PGSQL.5432", ".s.PGSQL.5432.lock"} {
-		_ = os.Remove(filepath.Join(c.dir, left))
+		_ = os.Remove(filepath.Join(c.Dir, left))
 	}
-	log, err := os.OpenFile(filepath.Join(c.dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
+	if err := c.Start(); err != nil {
 		c.t.Fatal(err)
 	}
-	defer log.Close()
-	c.cmd = exec.Command(filepath.Join(c.bin, "postgres"), "-D", filepath.Join(c.dir, "data"), "-k", c.dir, "-c", "listen_addresses=", "-c", "autovacuum=off", "-c", "wal_writer_delay=10s") //nolint:gosec // our own server
-	c.cmd.SysProcAttr, c.cmd.Dir, c.cmd.Stdout, c.cmd.Stderr = c.as, c.dir, log, log
-	if err := c.cmd.Start(); err != nil {
-		c.t.Fatal(err)
-	}
-	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
-		conn, err := pgx.Connect(c.t.Context(), c.address("postgres", "postgres"))
-		if err == nil {
-			_ = conn.Close(c.t.Context())
-			return
-		}
-	}
-	text, _ := os.ReadFile(log.Name())
-	c.t.Fatalf("it does not start:\n%s", text)
 }
 
 // kill is kill -9 of the server and all its processes.
 func (c *crashing) kill() {
-	children, _ := exec.Command("pgrep", "-P", strconv.Itoa(c.cmd.Process.Pid)).Output() //nolint:gosec // our own server
-	_ = c.cmd.Process.Kill()
+	if c.Process == nil {
+		return
+	}
+	children, _ := exec.Command("pgrep", "-P", strconv.Itoa(c.PID())).Output() //nolint:gosec // our own server
+	c.Kill()
 	for _, pid := range strings.Fields(string(children)) {
 		if n, err := strconv.Atoi(pid); err == nil {
 			_ = syscall.Kill(n, syscall.SIGKILL)
 		}
 	}
-	_ = c.cmd.Wait()
 	time.Sleep(200 * time.Millisecond) // the children have let go of its memory
 }
 
@@ -124,7 +97,7 @@ func (c *crashing) kill() {
 // where a page of the log is full.
 func (c *crashing) keepUnwritten() {
 	c.t.Helper()
-	out, err := exec.CommandContext(c.t.Context(), "pgrep", "-P", strconv.Itoa(c.cmd.Process.Pid), "-f", "walwriter").Output() //nolint:gosec // our own server
+	out, err := exec.CommandContext(c.t.Context(), "pgrep", "-P", strconv.Itoa(c.PID()), "-f", "walwriter").Output() //nolint:gosec // our own server
 	if err != nil {
 		c.t.Fatalf("no process writes the log: %v", err)
 	}
@@ -231,19 +204,9 @@ func TestACrashGivesNumbersAgainAndNobodyMissesAnything(t *testing.T) {
 // standby is a copy of c that follows it while both run.
 func (c *crashing) standby() *crashing {
 	c.t.Helper()
-	dir, err := os.MkdirTemp(place(), "drawbridge-standby-")
-	if err != nil {
+	s := notYetCrashing(c.t)
+	if err := s.Run("pg_basebackup", "-h", c.Dir, "-U", "postgres", "-D", s.Data(), "-R", "-c", "fast"); err != nil {
 		c.t.Fatal(err)
-	}
-	c.t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	s := &crashing{t: c.t, bin: c.bin, dir: dir}
-	if s.as, err = somebody(dir); err != nil {
-		c.t.Fatal(err)
-	}
-	copying := exec.CommandContext(c.t.Context(), filepath.Join(c.bin, "pg_basebackup"), "-h", c.dir, "-U", "postgres", "-D", filepath.Join(dir, "data"), "-R", "-c", "fast") //nolint:gosec // our own server
-	copying.SysProcAttr, copying.Dir = s.as, dir
-	if out, err := copying.CombinedOutput(); err != nil {
-		c.t.Fatalf("pg_basebackup: %v\n%s", err, out)
 	}
 	return s
 }
@@ -254,8 +217,8 @@ func TestAStandbyThatTakesOverGivesNumbersAgain(t *testing.T) {
 	c := newCrashing(t)
 	var primary atomic.Pointer[crashing]
 	primary.Store(c)
-	dir := before(t, func() string { return primary.Load().dir }, func([]byte) bool { return true })
-	url := strings.Replace(c.url(), c.dir, dir, 1)
+	dir := before(t, func() string { return primary.Load().Dir }, func([]byte) bool { return true })
+	url := strings.Replace(c.url(), c.Dir, dir, 1)
 	a, b := node(t, url), node(t, url)
 	storetest.Prepare(t, a)
 	a.JoinPeers(alone{})
@@ -318,7 +281,7 @@ func TestACommitThatACrashLostIsNotAnswered(t *testing.T) {
 	c := newCrashing(t)
 	killed, cut := make(chan bool, 1), make(chan bool)
 	var armed atomic.Bool
-	dir := before(t, func() string { return c.dir }, func(text []byte) bool {
+	dir := before(t, func() string { return c.Dir }, func(text []byte) bool {
 		if !bytes.HasPrefix(text, []byte("Q")) || !bytes.Contains(text, []byte("commit\x00")) || !armed.CompareAndSwap(true, false) {
 			return true
 		}
@@ -329,7 +292,7 @@ func TestACommitThatACrashLostIsNotAnswered(t *testing.T) {
 	if err := Migrate(t.Context(), c.url()); err != nil {
 		t.Fatal(err)
 	}
-	e, err := OpenEngine(t.Context(), strings.Replace(c.url(), c.dir, dir, 1), Options{})
+	e, err := OpenEngine(t.Context(), strings.Replace(c.url(), c.Dir, dir, 1), Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

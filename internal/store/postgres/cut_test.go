@@ -59,7 +59,7 @@ func (c *cutter) accept() {
 		if err != nil {
 			return
 		}
-		server, err := net.Dial("unix", filepath.Join(server.dir, ".s.PGSQL.5432"))
+		server, err := net.Dial("unix", filepath.Join(server.Dir, ".s.PGSQL.5432"))
 		if err != nil {
 			_ = client.Close()
 			continue
@@ -125,7 +125,7 @@ func (c *cutter) back(server, client net.Conn, deaf *atomic.Bool) {
 // it succeeded, when it is not so; and what follows it runs.
 func TestALostAnswerIsLookedUp(t *testing.T) {
 	c, dir := newCutter(t)
-	url := strings.Replace(migrated(t), server.dir, dir, 1)
+	url := strings.Replace(migrated(t), server.Dir, dir, 1)
 	e, err := OpenEngine(t.Context(), url, Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -165,7 +165,7 @@ func throughCutter(t *testing.T) (*cutter, *engine, *pgx.Conn) {
 	t.Helper()
 	c, dir := newCutter(t)
 	url := migrated(t)
-	opened, err := OpenEngine(t.Context(), strings.Replace(url, server.dir, dir, 1), Options{})
+	opened, err := OpenEngine(t.Context(), strings.Replace(url, server.Dir, dir, 1), Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
+	"github.com/drawbridge-id/drawbridge/internal/lanes"
 	"github.com/drawbridge-id/drawbridge/internal/store"
 )
 
@@ -259,7 +260,7 @@ func TestAForgetfulStoreKeepsConnectionsApart(t *testing.T) {
 func TestAnOwnerDumps(t *testing.T) {
 	url := migrated(t)
 	peopled(t, node(t, url))
-	bin, err := binaries()
+	bin, err := lanes.PostgresPrograms()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,158 +3,51 @@
 package postgres
 
 import (
-	"context"
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
-	"os/user"
-	"path/filepath"
-	"strconv"
-	"strings"
 	"sync"
-	"syscall"
 	"testing"
-	"time"
 
-	"github.com/jackc/pgx/v5"
+	"github.com/drawbridge-id/drawbridge/internal/lanes"
 )
 
-// server is a PostgreSQL of our own: in a temporary folder, on a socket in it.
-var server struct {
-	dir string
-	pid int
-}
+// server is a PostgreSQL of our own, on a socket.
+var server *lanes.Postgres
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
 func run(m *testing.M) int {
 	flag.Parse()
-	stop, err := start()
+	dir, err := place("pg")
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "this lane needs PostgreSQL (make setup-postgres):", err)
+		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	defer stop()
+	defer func() { _ = os.RemoveAll(dir) }()
+	server = &lanes.Postgres{Dir: dir, Settings: []string{"max_connections=200", "autovacuum=off", "shared_buffers=128MB", "deadlock_timeout=100ms"}}
+	if err := server.Make(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer func() { _ = server.Stop() }()
 	return m.Run()
 }
 
-// start starts the server as somebody who is not root, whom it refuses.
-func start() (stop func(), err error) {
-	bin, err := binaries()
-	if err != nil {
-		return nil, err
-	}
-	if server.dir, err = os.MkdirTemp(place(), "drawbridge-pg-"); err != nil {
-		return nil, err
-	}
-	remove := func() { _ = os.RemoveAll(server.dir) }
-	as, err := somebody(server.dir)
-	if err != nil {
-		remove()
-		return nil, err
-	}
-	data := filepath.Join(server.dir, "data")
-	initdb := exec.Command(filepath.Join(bin, "initdb"), "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C") //nolint:gosec // our own server
-	initdb.SysProcAttr, initdb.Dir = as, server.dir
-	if out, err := initdb.CombinedOutput(); err != nil {
-		remove()
-		return nil, fmt.Errorf("initdb: %w\n%s", err, out)
-	}
-	log, err := os.Create(filepath.Join(server.dir, "log"))
-	if err != nil {
-		remove()
-		return nil, err
-	}
-	cmd := exec.Command(filepath.Join(bin, "postgres"), "-D", data, "-k", server.dir, "-c", "listen_addresses=", "-c", "max_connections=200", "-c", "autovacuum=off", //nolint:gosec // our own server
-		"-c", "shared_buffers=128MB", "-c", "deadlock_timeout=100ms")
-	cmd.SysProcAttr, cmd.Dir, cmd.Stdout, cmd.Stderr = as, server.dir, log, log
-	if err := cmd.Start(); err != nil {
-		remove()
-		return nil, err
-	}
-	server.pid = cmd.Process.Pid
-	stop = func() {
-		_ = cmd.Process.Signal(syscall.SIGINT) // fast shutdown
-		_ = cmd.Wait()
-		_ = log.Close()
-		remove()
-	}
-	if err := ready(); err != nil {
-		text, _ := os.ReadFile(log.Name())
-		stop()
-		return nil, fmt.Errorf("%w\n%s", err, text)
-	}
-	return stop, nil
-}
-
-// place is where the server's data lies: in memory, but for benchmarks. Tests do not ask
-// what survives a power cut, and every commit would wait for the disk.
-func place() string {
+// place is a folder for a server: in memory, but for benchmarks. Tests do not ask what
+// survives a power cut, and every commit would wait for the disk.
+func place(name string) (string, error) {
 	if f := flag.Lookup("test.bench"); f != nil && f.Value.String() != "" {
-		return ""
+		return os.MkdirTemp("", "drawbridge-"+name+"-")
 	}
-	if info, err := os.Stat("/dev/shm"); err == nil && info.IsDir() {
-		return "/dev/shm"
-	}
-	return ""
-}
-
-func binaries() (string, error) {
-	found, err := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
-	if err == nil && len(found) > 0 {
-		return filepath.Dir(found[len(found)-1]), nil
-	}
-	path, err := exec.LookPath("initdb")
-	return filepath.Dir(path), err
-}
-
-func somebody(dir string) (*syscall.SysProcAttr, error) {
-	as := &syscall.SysProcAttr{Pdeathsig: syscall.SIGINT}
-	if os.Getuid() != 0 {
-		return as, nil
-	}
-	u, err := user.Lookup("postgres")
-	if err != nil {
-		return nil, err
-	}
-	uid, err := strconv.Atoi(u.Uid)
-	if err != nil {
-		return nil, err
-	}
-	gid, err := strconv.Atoi(u.Gid)
-	if err != nil {
-		return nil, err
-	}
-	as.Credential = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)} //nolint:gosec // of the system
-	return as, os.Chown(dir, uid, gid)
+	return lanes.InMemory(name)
 }
 
 func address(user, database string) string {
-	return fmt.Sprintf("host=%s user=%s dbname=%s", server.dir, user, database)
+	return fmt.Sprintf("host=%s user=%s dbname=%s", server.Dir, user, database)
 }
 
-// ready waits for the server and makes the user, who owns databases and no more.
-func ready() (err error) {
-	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
-		if err = admin("postgres", "create role drawbridge login createdb"); err == nil || strings.Contains(err.Error(), "already exists") {
-			return nil
-		}
-	}
-	return err
-}
-
-func admin(database, text string) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
-	conn, err := pgx.Connect(ctx, address("postgres", database))
-	if err != nil {
-		return err
-	}
-	defer conn.Close(ctx)
-	_, err = conn.Exec(ctx, text)
-	return err
-}
+func admin(database, text string) error { return server.Exec(database, text) }
 
 // databases that nobody uses, each with the schema and nothing else in it.
 var databases struct {
