@@ -81,7 +81,7 @@ func (d *Directory) look(people []Person, look []mapping.Attribute, bases map[Pe
 // membershipsOf reads the memberships of people, and then each of their groups once.
 func (d *Directory) membershipsOf(keys []PersonKey, bases map[PersonKey]*Basis) error {
 	const op = "store.Bases"
-	rows, named, err := d.memberships(op, `m.person, m.grp, m.since from memberships m where m.conn = $2 and`, keys, d.conn)
+	rows, named, err := d.memberships(op, `m.person, m.grp, m.since`, `m.conn = $2 and `, keys, d.conn)
 	if err != nil {
 		return err
 	}
@@ -110,7 +110,7 @@ func (d *Directory) membershipsOf(keys []PersonKey, bases map[PersonKey]*Basis) 
 func (d *Directory) GroupNamesOf(people []PersonKey) (map[PersonKey][]GroupName, error) {
 	const op = "store.GroupNamesOf"
 	// The index alone answers this: whose group it is, the next question asks.
-	rows, named, err := d.memberships(op, `m.person, m.grp, 0 from memberships m where`, people)
+	rows, named, err := d.memberships(op, `m.person, m.grp, 0`, ``, people)
 	if err != nil {
 		return nil, err
 	}
@@ -142,14 +142,14 @@ type membership struct {
 }
 
 // memberships reads those of people, in the order of their groups, and which groups these are.
-func (d *Directory) memberships(op, what string, people []PersonKey, args ...any) (rows []membership, groups []GroupKey, err error) {
+func (d *Directory) memberships(op, what, where string, people []PersonKey, args ...any) (rows []membership, groups []GroupKey, err error) {
 	var m membership
 	into := []any{&m.person, &m.group, &m.since} // once: there may be thousands of rows
 	err = d.v.each(op, func(r Row) error {
 		err := r.Scan(into...)
 		rows = append(rows, m)
 		return err
-	}, `select `+what+` m.person in (`+d.dialect().Keys("$1")+`) order by m.person, m.grp`, append([]any{jsonList(people)}, args...)...)
+	}, `select `+what+` from `+d.dialect().Probed("$1", "memberships", "m", where+`m.person = k.value`)+` order by m.person, m.grp`, append([]any{jsonList(people)}, args...)...)
 	seen := map[GroupKey]bool{}
 	for _, m := range rows {
 		if !seen[m.group] {
@@ -172,7 +172,7 @@ func (d *Directory) assignmentsOf(keys []PersonKey, bases map[PersonKey]*Basis) 
 		a.Person = b.Facts.Person
 		b.Held = append(b.Held, a)
 		return nil
-	}, `select `+assignmentColumns+`, person from assignments where conn = $1 and person in (`+d.dialect().Keys("$2")+`)`, d.conn, jsonList(keys))
+	}, `select `+assignmentColumns+`, person from `+d.dialect().Probed("$2", "assignments", "a", `a.conn = $1 and a.person = k.value`), d.conn, jsonList(keys))
 	for _, b := range bases {
 		slices.SortFunc(b.Held, access.CompareAssignments)
 	}

@@ -144,6 +144,10 @@ type Dialect struct {
 	Keys func(param string) string
 	// Texts is the same for strings.
 	Texts func(param string) string
+	// Probed is a table expression, k and alias, of the rows of a table for which where holds of one
+	// of those integers, k.value: the rows of each are looked for by themselves, however many the
+	// engine believes there are in the table.
+	Probed func(param, table, alias, where string) string
 	// JSON is the value at a path of a document expression: text, number, or 1 and 0;
 	// NULL where there is none.
 	JSON func(doc string, path ...string) string

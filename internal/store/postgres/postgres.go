@@ -238,11 +238,12 @@ var dialect = store.Dialect{
 	Run:         "to_hex((extract(epoch from pg_postmaster_start_time()) * 1000000)::bigint)",
 	Standby:     "pg_is_in_recovery()",
 	Catalog:     catalog,
-	Keys: func(param string) string {
-		return "select unnest(array(select value::bigint from json_array_elements_text(" + param + "::json))) as value"
-	},
+	Keys:        keys,
 	Texts: func(param string) string {
 		return "select unnest(array(select value from json_array_elements_text(" + param + "::json))) as value"
+	},
+	Probed: func(param, table, alias, where string) string {
+		return "(" + keys(param) + ") k cross join lateral (select * from " + table + " " + alias + " where " + where + " offset 0) " + alias
 	},
 	JSON: func(doc string, path ...string) string {
 		return "(" + document(doc) + " #> " + jsonPath(path) + ")"
@@ -254,6 +255,10 @@ var dialect = store.Dialect{
 	Own:   func(alias string) string { return " for update of " + alias },
 	Now:   "(extract(epoch from clock_timestamp()) * 1000)::bigint",
 	Free:  func(alias string) string { return " for update of " + alias + " skip locked" },
+}
+
+func keys(param string) string {
+	return "select unnest(array(select value::bigint from json_array_elements_text(" + param + "::json))) as value"
 }
 
 // document is a JSON expression: a table's text, or an element of an array.

@@ -152,6 +152,9 @@ func (e engine) Dialect() store.Dialect {
 		Catalog: catalog,
 		Keys:    func(param string) string { return "select value from json_each(" + param + ")" },
 		Texts:   func(param string) string { return "select value from json_each(" + param + ")" },
+		Probed: func(param, table, alias, where string) string {
+			return "(select value from json_each(" + param + ")) k cross join " + table + " " + alias + " on " + where
+		},
 		JSON: func(doc string, path ...string) string {
 			return fmt.Sprintf("json_extract(%s, '%s')", doc, jsonPath(path))
 		},
