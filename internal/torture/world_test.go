@@ -10,7 +10,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -108,19 +107,18 @@ func (w *world) add(i int) {
 func (w *world) RootKey() string { return filepath.Join(w.dir, "root.key") }
 
 // Issuer and the rest are for the configuration.
-func (w *world) Issuer() string                   { return w.issuer }
-func (w *world) Customer(id string) *customer     { return w.customers[id] }
-func (c *customer) UpstreamIssuer() string        { return c.idp.Issuer() }
-func (d *node) Name() string                      { return d.name }
-func (d *node) Public() string                    { return d.public }
-func (d *node) Operations() string                { return d.operations }
-func (d *node) Data() string                      { return filepath.Join(d.dir, "data") }
-func (d *node) Alone() bool                       { return d.database == nil }
-func (d *node) Database() string                  { return d.database.address() }
-func (d *node) Hot() string                       { return d.hot.address() }
-func group(fleet string) string                   { return "GL " + fleet }
-func (w *world) Redirect() string                 { return "http://127.0.0.1:8080/callback" }
-func (w *world) scim(c *customer, d *node) string { return "http://" + d.public + "/scim/v2/" + c.id }
+func (w *world) Issuer() string               { return w.issuer }
+func (w *world) Customer(id string) *customer { return w.customers[id] }
+func (c *customer) UpstreamIssuer() string    { return c.idp.Issuer() }
+func (d *node) Name() string                  { return d.name }
+func (d *node) Public() string                { return d.public }
+func (d *node) Operations() string            { return d.operations }
+func (d *node) Data() string                  { return filepath.Join(d.dir, "data") }
+func (d *node) Alone() bool                   { return d.database == nil }
+func (d *node) Database() string              { return d.database.address() }
+func (d *node) Hot() string                   { return d.hot.address() }
+func group(fleet string) string               { return "GL " + fleet }
+func (w *world) Redirect() string             { return "http://127.0.0.1:8080/callback" }
 
 var configuration = template.Must(template.New("").Parse(`version: 1
 vendor: { name: Lantern Fleet Safety, support: { name: Support, email: support@lantern.example } }
@@ -274,5 +272,3 @@ func brief(r io.Reader) string {
 	}
 	return strings.TrimSpace(string(b))
 }
-
-func withQuery(at string, q url.Values) string { return at + "?" + q.Encode() }
