@@ -134,6 +134,9 @@ func pass(t *testing.T, e engine, p failpoint.Point, how string, a act) {
 	if !waited(t.Context(), func() bool { _, err := os.Stat(armed); return os.IsNotExist(err) }) {
 		t.Fatalf("%s was not passed by a %s", p, a.name)
 	}
+	if how == "stall" {
+		w.busy = time.Now().Add(stall)
+	}
 	patient := 300 * time.Millisecond // a panic may end the process, or one request
 	if how == "kill" {
 		patient = patience

@@ -30,7 +30,7 @@ func (w *walk) judgeDeactivation(acknowledged bool) {
 // leaveForGood deactivates until that is acknowledged, and once more.
 func (w *walk) leaveForGood() {
 	w.t.Helper()
-	if !w.deactivate() {
+	if !w.again(w.deactivate) {
 		w.t.Error("I-16: the deactivation, said again, is refused")
 	}
 	once := w.engine.events(w.t, string(event.PersonDeactivated), w.ids[leaver])
@@ -39,7 +39,7 @@ func (w *walk) leaveForGood() {
 		Meta   struct{ Version string }
 	}
 	w.scim("GET", patchTo+w.ids[leaver], "", &first)
-	if !w.deactivate() {
+	if !w.again(w.deactivate) {
 		w.t.Error("I-16: the deactivation, said a third time, is refused")
 	}
 	if w.scim("GET", patchTo+w.ids[leaver], "", &second) != 200 || second.Active || second != first {
@@ -70,7 +70,7 @@ func (w *walk) judgeJoining(acknowledged bool) {
 		w.t.Errorf("I-10: the member is there: %t; recorded %d times", there, recorded)
 	}
 	for range 2 {
-		if !w.join() {
+		if !w.again(w.join) {
 			w.t.Error("I-16: the member, added again, is refused")
 		}
 	}
@@ -148,7 +148,7 @@ func (w *walk) judgeRotation(bool) {
 	if access, refresh := w.accepts(); !access || !refresh {
 		w.t.Errorf("I-30: after a rotation access token %t, refresh token %t are accepted", access, refresh)
 	}
-	if !w.rotateKeys() {
+	if !w.again(w.rotateKeys) {
 		w.t.Error("I-16: a rotation, asked for again, is refused")
 	}
 	if access, _ := w.accepts(); !access {

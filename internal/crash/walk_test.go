@@ -34,6 +34,8 @@ type walk struct {
 	group  string
 	added  int // how often the other one had joined a group before
 	code   oidctest.Granted
+	busy   time.Time // until when the point may stand still, and hold what others need
+	later  bool      // the last answer was that it is too busy, and when to come again
 }
 
 func (w *walk) client() *oidctest.Client {
@@ -107,15 +109,29 @@ func (w *walk) call(method, at, token, kind, body string, into any) int {
 	if body != "" {
 		req.Header.Set("Content-Type", kind)
 	}
+	w.later = false
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return 0
 	}
 	defer res.Body.Close() //nolint:errcheck // read by the decoder
+	w.later = res.StatusCode == http.StatusServiceUnavailable && res.Header.Get("Retry-After") != ""
 	if into != nil && json.NewDecoder(res.Body).Decode(into) != nil {
 		return 0
 	}
 	return res.StatusCode
+}
+
+// again says something once more. While the point stands still, whoever is told to come again
+// later does; afterwards that is a refusal, as any other is.
+func (w *walk) again(do func() bool) bool {
+	for {
+		early := time.Now().Before(w.busy)
+		if acknowledged := do(); acknowledged || !early || !w.later {
+			return acknowledged
+		}
+		time.Sleep(200 * time.Millisecond)
+	}
 }
 
 const (
