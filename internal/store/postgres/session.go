@@ -81,7 +81,7 @@ type statement struct {
 
 // The server plans a statement by how large its tables are then, and knows only after a minute that they
 // have grown: in a new directory it may look for one of some thousand people among all of them. So what
-// is planned is forgotten when a statement has run so often, and again whenever that has doubled.
+// is planned is forgotten when a statement has run so often, and again whenever it has run four times as often.
 const plannedAnew = 64
 
 // maxStatements bounds the prepared statements of one connection.
@@ -109,7 +109,7 @@ func (s *session) begin(open string) {
 	if s.stale {
 		s.stale = false
 		for _, st := range s.stmts {
-			st.planned = max(plannedAnew, 2*st.ran)
+			st.planned = max(plannedAnew, 4*st.ran)
 		}
 		s.first("discard plans")
 	}
