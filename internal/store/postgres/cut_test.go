@@ -82,7 +82,7 @@ func (c *cutter) forth(client, server net.Conn, deaf *atomic.Bool) {
 		if err != nil {
 			return
 		}
-		commits := bytes.HasPrefix(b[:n], []byte("Q")) && bytes.Contains(b[:n], []byte("commit\x00"))
+		commits := bytes.Contains(b[:n], []byte("commit\x00"))
 		if commits && c.before.CompareAndSwap(true, false) {
 			if fn := c.between.Swap(nil); fn != nil {
 				_ = server.Close() // the transaction goes, and its number

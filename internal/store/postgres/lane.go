@@ -3,14 +3,11 @@ package postgres
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"maps"
 	"math/rand/v2"
 	"slices"
-	"strings"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
@@ -328,7 +325,7 @@ func (l *lane) commit(batch []*request) error {
 	}
 	place := l.e.order.take()
 	was := kept
-	if err = l.s.command(context.Background(), "commit"); err != nil {
+	if err = l.s.commit(token); err != nil {
 		was, err = l.fateOf(token, err)
 	}
 	l.e.order.wait(place)
@@ -386,68 +383,6 @@ func (s *session) leave() {
 	if err := s.command(context.Background(), "rollback"); err != nil {
 		_ = s.pg.Close(context.Background()) // the pool opens another
 	}
-}
-
-// together are how many events one statement records: it is prepared once for each.
-var together = []int{32, 8, 2, 1}
-
-// recordSQL records so many events, with ids in their order.
-func recordSQL(events int) string {
-	rows := make([]string, events)
-	for i := range rows {
-		n := 7 * i
-		rows[i] = fmt.Sprintf("($%d::bigint, $%d::text, $%d::text, $%d::text, $%d::bytea, $%d::bytea, $%d::bigint)", n+1, n+2, n+3, n+4, n+5, n+6, n+7)
-	}
-	return `with e (conn, person, body, personal, salt, digest, at) as (values ` + strings.Join(rows, ", ") + `),
-	k as (select nextval('audit_id_seq') as id, e.* from e),
-	a as (insert into audit (id, conn, person, body, personal, salt, personal_digest) select id, conn, person, body, personal, salt, digest from k)
-	insert into outbox (id, at) select id, at from k`
-}
-
-// record writes what was recorded: the last thing before the commit, under a lock that
-// everybody takes who does so, so that ids rise in the order of commits. The token is its
-// witness's; nil: it has written nothing, and there is nothing to lose.
-func (s *session) record() (token []byte, err error) {
-	if len(s.recorded) == 0 && s.written == s.before {
-		return nil, s.flush()
-	}
-	if len(s.recorded) > 0 {
-		if err := s.putRecorded(); err != nil {
-			return nil, err
-		}
-	}
-	witness, err := s.prepare(witnessSQL)
-	if err != nil {
-		return nil, err
-	}
-	token = newToken()
-	_, err = s.exchange(func(b *pgconn.Batch) {
-		b.ExecPrepared(witness.Name, [][]byte{token}, []int16{asBinary}, nil)
-	})
-	if err != nil {
-		return nil, s.lose(err)
-	}
-	return token, nil
-}
-
-// putRecorded puts what was recorded ahead.
-func (s *session) putRecorded() error {
-	s.act(everybody)
-	s.first("select pg_advisory_xact_lock(" + orderLock + ")")
-	left := s.recorded
-	for _, n := range together {
-		for len(left) >= n {
-			args := make([]any, 0, 7*n)
-			for _, r := range left[:n] {
-				args = append(args, r.Conn, r.Person, r.Body, r.Personal, r.Salt, r.Digest, r.At)
-			}
-			if err := s.put(int64(n), recordSQL(n), args); err != nil {
-				return err
-			}
-			left = left[n:]
-		}
-	}
-	return nil
 }
 
 // tryEnter takes a connection's lock if nobody has it: whoever holds others does not wait.
