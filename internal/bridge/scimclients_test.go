@@ -346,7 +346,10 @@ func TestUsesOfClientsAreWrittenDown(t *testing.T) {
 	done := make(chan struct{})
 	go func() { w.bridge.Run(ctx); close(done) }()
 	defer func() { stop(); <-done }()
-	w.eventually(func() bool { return !w.connectionView(banksia).Clients[0].LastUsed.IsZero() })
+	w.eventually(func() bool {
+		c := w.connectionView(banksia)
+		return !c.Clients[0].LastUsed.IsZero() && !c.LastSCIM.IsZero() // each is written by itself
+	})
 	c := w.connectionView(banksia)
 	k := c.Clients[0]
 	if now := w.clock.Now().Truncate(time.Millisecond); !k.LastUsed.Equal(now) || k.LastUsedBy != "secret" || !k.Secrets[0].LastUsed.Equal(now) || !c.LastSCIM.Equal(now) {
