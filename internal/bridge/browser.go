@@ -60,13 +60,13 @@ func (b *Bridge) acceptCookie(ctx context.Context, cookie string) (store.Session
 
 func (b *Bridge) sessionByCookie(ctx context.Context, digest credential.Digest) (store.SessionRow, error) {
 	var row store.SessionRow
-	err := b.store.View(ctx, func(v *store.View) error {
-		var err error
-		if row, err = v.SessionByCookie(digest); fault.Is(err, fault.NotFound) {
-			row, err = v.SessionByEarlierCookie(digest, b.now())
-		}
-		return err
-	})
+	err := b.store.View(ctx, func(v *store.View) (err error) { row, err = v.Ending().SessionByCookie(digest); return err })
+	if fault.Is(err, fault.NotFound) {
+		err = b.store.View(ctx, func(v *store.View) (err error) {
+			row, err = v.Ending().SessionByEarlierCookie(digest, b.now())
+			return err
+		})
+	}
 	if fault.Is(err, fault.NotFound) {
 		return row, fault.Wrap(fault.Unauthenticated, "bridge.Browser", err)
 	}
@@ -129,12 +129,8 @@ func (b *Bridge) held(v *store.View, s session.Session) ([]access.Assignment, *a
 	if err != nil {
 		return nil, nil, err
 	}
-	p, err := dir.Person(s.Person)
-	if err != nil {
-		return nil, nil, err
-	}
-	held, err := dir.Assignments(p)
-	return held, policy, err
+	on, err := dir.Standing(s.ID, s.Person)
+	return on.Held, policy, err
 }
 
 // Switch makes another assignment the session's active one: held now, chosen by

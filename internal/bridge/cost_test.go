@@ -6,33 +6,43 @@ import (
 	"testing"
 )
 
-// TestWhatARefreshAsks: each is a round trip on several nodes.
-func TestWhatARefreshAsks(t *testing.T) {
-	s := &steps{}
-	w := newWorld(t, stepping(s))
-	w.kim()
-	v := w.session(southern, "oid-kim")
-	next, err := w.refresh(v.tokens.RefreshToken) // what the node remembers is remembered
-	w.do(err)
-	var verbs, transactions []string
+// asks is what do asks the hot store and the directory for, by name; all that is asked at the end of a view is
+// one. Each is a round trip on several nodes.
+func (s *steps) asks(w *world, do func() error) (asked []string) {
+	w.t.Helper()
 	s.reach = func(kind, what string) error {
 		switch {
-		case kind == stepHot:
-			verbs = append(verbs, what)
+		case kind == stepHot || kind == stepStatement:
+			asked = append(asked, what)
 		case kind == stepBoundary && strings.HasPrefix(what, "before"):
-			transactions = append(transactions, what)
-		case kind == stepStatement && what != lastStep:
-			transactions = append(transactions, "asks by itself: "+what)
+			asked = append(asked, strings.TrimPrefix(what, "before "))
 		}
 		return nil
 	}
-	_, err = w.refresh(next.RefreshToken)
-	s.reach = nil
+	defer func() { s.reach = nil }()
+	w.do(do())
+	return asked
+}
+
+func TestWhatIsAskedForOften(t *testing.T) {
+	s := &steps{}
+	w := newWorld(t, stepping(s))
+	id, _ := w.kim()
+	v := w.session(southern, "oid-kim")
+	next, err := w.refresh(v.tokens.RefreshToken) // what the node remembers is remembered
 	w.do(err)
-	if !slices.Equal(verbs, []string{"Rotate"}) {
-		t.Errorf("a refresh asks the hot store for %v", verbs)
-	}
-	if !slices.Equal(transactions, []string{"before view"}) {
-		t.Errorf("a refresh asks the directory more than once: %q", transactions)
+	view := []string{"view", lastStep}
+	for _, c := range []struct {
+		name string
+		do   func() error
+		want []string
+	}{
+		{"a refresh", func() error { _, err := w.refresh(next.RefreshToken); return err }, append([]string{"Rotate"}, view...)},
+		{"a person by id", func() error { w.must(200, southern, "GET", "/Users/"+id, ""); return nil }, view},
+		{"a browser's session", func() error { _, err := w.bridge.Browser(w.ctx, v.cookie); return err }, append(view, view...)},
+	} {
+		if asked := s.asks(w, c.do); !slices.Equal(asked, c.want) {
+			t.Errorf("%s asks for %q, not %q", c.name, asked, c.want)
+		}
 	}
 }

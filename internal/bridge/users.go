@@ -93,11 +93,13 @@ func none(w scim.Want) iter.Seq2[scim.Relation, error] {
 func (u users) Get(ctx context.Context, id string, w scim.Want) (scim.Resource, error) {
 	var r scim.Resource
 	err := u.b.read(ctx, u.conn, func(dir *store.Directory) error {
-		p, err := dir.Person(access.PersonID(id))
-		if err != nil {
+		if !w.Relations {
+			p, err := dir.Ending().Person(access.PersonID(id))
+			r = userResource(p, nil)
 			return err
 		}
-		r, err = readUser(dir, p, w)
+		p, groups, err := dir.PersonWithGroups(access.PersonID(id))
+		r = userResource(p, related(groups))
 		return err
 	})
 	if err != nil {
@@ -109,7 +111,7 @@ func (u users) Get(ctx context.Context, id string, w scim.Want) (scim.Resource, 
 func (u users) List(ctx context.Context, q scim.Query) (scim.Page, error) {
 	return page(ctx, u.b, u.conn, q, lister[store.Person]{numbered: (*store.Directory).People, walk: (*store.Directory).WalkPeople,
 		resources: func(dir *store.Directory, people []store.Person) ([]scim.Resource, error) {
-			return readUsers(dir, people, q.Want)
+			return readUsers(dir.Ending(), people, q.Want)
 		},
 		later: func(p store.Person) (string, bool) { return string(p.ID), p.Doc == nil },
 		get:   func(ctx context.Context, id string) (scim.Resource, error) { return u.Get(ctx, id, q.Want) }})
@@ -356,10 +358,7 @@ func readUser(dir *store.Directory, p store.Person, w scim.Want) (scim.Resource,
 		return userResource(p, nil), nil
 	}
 	groups, err := dir.GroupNames(p)
-	if err != nil {
-		return scim.Resource{}, err
-	}
-	return userResource(p, related(groups)), nil
+	return userResource(p, related(groups)), err
 }
 
 // readUsers is readUser for a page of people, whose groups are read together.

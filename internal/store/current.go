@@ -174,7 +174,7 @@ func (s *Store) loadPerson(ctx context.Context, ref personRef) (personState, err
 	turn := s.window.people.turn(ref)
 	fences := s.window.wide.Load().fencesOf(ref.connection)
 	var p personState
-	err := s.View(ctx, func(v *View) (err error) { p, err = v.personState(ref); return err })
+	err := s.View(ctx, func(v *View) (err error) { p, err = v.Ending().personState(ref); return err })
 	if err != nil {
 		return personState{}, refused(err)
 	}
@@ -188,7 +188,7 @@ func (s *Store) loadPerson(ctx context.Context, ref personRef) (personState, err
 func (s *Store) loadSession(ctx context.Context, id session.ID) (sessionState, error) {
 	turn := s.window.sessions.turn(id)
 	var live sessionState
-	err := s.View(ctx, func(v *View) (err error) { live, err = v.sessionState(id); return err })
+	err := s.View(ctx, func(v *View) (err error) { live, err = v.Ending().sessionState(id); return err })
 	if err != nil {
 		return sessionState{}, refused(err)
 	}

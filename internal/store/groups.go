@@ -87,9 +87,27 @@ func scanGroupName(r Row) (g GroupName, err error) {
 
 // GroupNames lists the same groups by id and name: as a person's groups are shown.
 func (d *Directory) GroupNames(p Person) ([]GroupName, error) {
-	return list(d.v, "store.GroupNames", scanGroupName,
-		`select g.id, g.display_name from memberships m join groups g on g.conn = $1 and g.key = m.grp and not g.dissolving
-		where m.person = $2 and m.conn = $1 order by m.grp`, d.conn, int64(p.Key))
+	return list(d.v, "store.GroupNames", scanGroupName, groupNamesSQL+`$2 order by m.grp`, d.conn, int64(p.Key))
+}
+
+const groupNamesSQL = `select g.id, g.display_name from memberships m join groups g on g.conn = $1 and g.key = m.grp and not g.dissolving
+	where m.conn = $1 and m.person = `
+
+// PersonWithGroups is Person and GroupNames, read at once; it is the last that is read in a view.
+func (d *Directory) PersonWithGroups(id access.PersonID) (Person, []GroupName, error) {
+	const op = "store.PersonWithGroups"
+	var people []Person
+	var groups []GroupName
+	by := []any{d.conn, string(id)}
+	err := d.v.q.Last(Question{into(&people, d.scanPerson), personSQL + `p.id = $2`, by},
+		Question{into(&groups, scanGroupName), groupNamesSQL + personKeySQL + ` order by m.grp`, by})
+	if err == nil && len(people) == 0 {
+		err = sql.ErrNoRows
+	}
+	if err != nil {
+		return Person{}, nil, d.v.found(err, op, "person")
+	}
+	return people[0], groups, nil
 }
 
 // Members lists a page of a group's members in the order of their keys, beginning

@@ -19,6 +19,9 @@ const personColumns = personFields + `, p.doc`
 // personSQL finds one of a connection.
 const personSQL = `select ` + personColumns + ` from people p where p.conn = $1 and `
 
+// personKeySQL is the key of one of a connection, by id.
+const personKeySQL = `(select p.key from people p where p.conn = $1 and p.id = $2)`
+
 const personFields = `p.key, p.id, p.user_name, p.external_id, p.display_name, p.email, p.active, p.epoch, p.version, p.policy,
 	p.valid_until, p.claimed_level, p.claimed_until, p.asserted, p.asserted_level, p.asserted_until, p.decided, p.created_at, p.updated_at`
 

@@ -30,7 +30,7 @@ func (d *Directory) Standing(id session.ID, person access.PersonID) (s Standing,
 		Question{into(&sessions, scanSession), `select ` + sessionColumns + ` where s.conn = $1 and s.id = $2`, []any{d.conn, string(id)}},
 		Question{into(&people, d.scanPerson), personSQL + `p.id = $2`, []any{d.conn, string(person)}},
 		Question{into(&s.Held, held), `select ` + assignmentColumns + ` from assignments a
-			where a.conn = $1 and a.person = (select p.key from people p where p.conn = $1 and p.id = $2)` + backed(), []any{d.conn, string(person)}})
+			where a.conn = $1 and a.person = ` + personKeySQL + backed(), []any{d.conn, string(person)}})
 	switch {
 	case err != nil:
 		return Standing{}, d.v.failed(err, op)
