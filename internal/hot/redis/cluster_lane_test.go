@@ -166,7 +166,7 @@ func TestAStaleReplicaOfAClusterRevivesNothing(t *testing.T) {
 	replica.do("CLUSTER", "REPLICATE", nodes[0].do("CLUSTER", "MYID"))
 	eventually(t, "the replica has all", replica.linked)
 	e := engine(t, whereAll(nodes), Limits{})
-	mine := ofNode(t, nodes[0])
+	mine := ofNode(t, e, nodes[0])
 	for _, n := range mine {
 		d, g := codeOf(n)
 		ok(t, e.PutCode(t.Context(), d, g, at(0)))
@@ -208,9 +208,8 @@ func TestAStaleReplicaOfAClusterRevivesNothing(t *testing.T) {
 }
 
 // ofNode are some codes whose records lie with a primary.
-func ofNode(t *testing.T, s *server) (mine []int) {
+func ofNode(t *testing.T, e *Engine, s *server) (mine []int) {
 	t.Helper()
-	e := &Engine{prefix: t.Name()}
 	for n := 0; len(mine) < 10; n++ {
 		d, _ := codeOf(n)
 		p, _ := nameOf(kindCode, codeID(d))

@@ -115,9 +115,7 @@ func (e *Engine) ConsumeCode(ctx context.Context, d credential.Digest, by hot.Sh
 			outcome = hot.Replayed
 			return nil
 		}
-		partition, _ := nameOf(kindFamily, g.Family)
-		// As the server has it now: what this node remembers may be of a run that is long over.
-		if under, err = e.renew(ctx, op, partition); err != nil {
+		if under, err = e.markNow(ctx, op, kindFamily, g.Family); err != nil {
 			return err
 		}
 		outcome = hot.OK

@@ -196,6 +196,16 @@ func (e *Engine) verb(ctx context.Context, op, kind, id string, try func(at plac
 	return unavailable(op, errors.New("others came between again and again"))
 }
 
+// markNow is the mark of where a record of an id lies, as the server has it now: what this node
+// remembers may be of a run that is long over.
+func (e *Engine) markNow(ctx context.Context, op, kind, id string) (m mark, err error) {
+	return m, e.verb(ctx, op, kind, id, func(at place) error {
+		m = at.mark
+		_, err := e.read(ctx, op, at)
+		return err
+	})
+}
+
 // read gives a record as it is sealed, "" if there is none.
 func (e *Engine) read(ctx context.Context, op string, at place) (string, error) {
 	answer, err := e.run(ctx, op, e.scripts.read, at)
