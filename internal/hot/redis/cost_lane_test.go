@@ -62,7 +62,7 @@ func TestWhatACodeAsks(t *testing.T) {
 		ok(t, e.PutFamily(t.Context(), familyOf(g.Family, "ses")))
 	}
 	redeem(0) // the scripts are loaded
-	c := s.client()
+	c := s.Client()
 	defer c.Close() //nolint:errcheck // a client of the test
 	asked, infos := e.Counts().Answered, called(t, c, "info")
 	const times = 10
