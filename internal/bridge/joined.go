@@ -74,7 +74,9 @@ func (b *Bridge) lead(ctx context.Context, at line, a *asking, fn func(*change) 
 	ctx = context.WithoutCancel(ctx) // others are with it, who have not hung up
 	var all []*asking
 	var now time.Time
-	err := b.store.UpdateFor(ctx, at.conn, func(tx *store.Tx) (err error) {
+	err := errUntold
+	defer func() { b.answer(at, a, all, err) }()
+	err = b.store.UpdateFor(ctx, at.conn, func(tx *store.Tx) (err error) {
 		if all == nil { // fn may run again
 			now, all = b.now(), append([]*asking{a}, b.lines.take(at, a)...)
 		}
@@ -84,6 +86,13 @@ func (b *Bridge) lead(ctx context.Context, at line, a *asking, fn func(*change) 
 		}
 		return b.carryOutJoined(ctx, tx, at, all, now)
 	})
+}
+
+// errUntold is what came of requests whose leader panicked.
+var errUntold error = fault.New(fault.Internal, "bridge.lead", "nothing was said of what came of it")
+
+// answer says to all who were carried out what has come of it, whatever has.
+func (b *Bridge) answer(at line, a *asking, all []*asking, err error) {
 	if all == nil { // the database has let nobody in
 		all = append([]*asking{a}, b.lines.takeAll(at)...)
 	}

@@ -258,3 +258,52 @@ func (w *world) inLine(n int) bool {
 	}
 	return true
 }
+
+// gone is an engine behind whose transactions somebody panics once, when it is their turn.
+type gone struct {
+	store.Engine
+	turn atomic.Int64
+}
+
+func (e *gone) Update(ctx context.Context, lane access.ConnectionID, fn func(store.Querier) error, committed func()) error {
+	turn := e.turn.Add(-1)
+	err := e.Engine.Update(ctx, lane, fn, committed)
+	if turn == 0 {
+		panic("behind a transaction")
+	}
+	return err
+}
+
+// Who carries out others may fail in every way: nobody waits for ever for what came of it.
+func TestNobodyWaitsForWhoPanics(t *testing.T) {
+	t.Parallel()
+	e := &gone{}
+	w := newWorld(t, func(w *world) { w.aroundStore = func(under store.Engine) store.Engine { e.Engine = under; return e } })
+	ids := w.people(banksia, 5)
+	group := w.group(banksia, "GL Geelong Managers")
+	var operations []string
+	for _, id := range ids {
+		operations = append(operations, fmt.Sprintf(addOne, id))
+	}
+	e.turn.Store(2) // behind who holds the writer
+	told := make(chan []*httptest.ResponseRecorder, 1)
+	go func() { told <- w.atOnce(group, operations) }()
+	select {
+	case answers := <-told:
+		codes := map[int]int{}
+		for _, a := range answers {
+			codes[a.Code]++
+		}
+		if codes[500] != 1 || codes[204] != len(ids)-1 {
+			t.Errorf("answered %v", codes)
+		}
+	case <-time.After(30 * time.Second):
+		t.Fatal("somebody still waits")
+	}
+	if in := w.members(banksia, group); len(in) != len(ids) {
+		t.Errorf("the group has %d members", len(in))
+	}
+	if n := w.bridge.InLine(); n != 0 {
+		t.Errorf("%d still wait", n)
+	}
+}
