@@ -13,6 +13,7 @@ type Policy struct {
 	tree        *access.Tree
 	places      places
 	connections map[access.ConnectionID]access.Connection
+	domains     map[string][]access.ConnectionID // who names each e-mail domain
 	rules       map[access.ConnectionID]*ruleset
 	left        Faults                              // about scopes that have left where they are named
 	looks       map[access.ConnectionID][]Attribute // that conditions look at, by name
@@ -59,6 +60,7 @@ func Compile(src PolicySource) (*Policy, error) {
 	p := &Policy{
 		source: src, tree: tree, places: placesOf(tree, captured, manifold),
 		connections: map[access.ConnectionID]access.Connection{},
+		domains:     map[string][]access.ConnectionID{},
 		rules:       map[access.ConnectionID]*ruleset{},
 		looks:       map[access.ConnectionID][]Attribute{},
 	}
@@ -149,6 +151,9 @@ func (p *Policy) addConnections() Faults {
 			}
 		}
 		p.connections[c.ID] = c
+		for _, domain := range slices.Compact(slices.Sorted(slices.Values(c.Domains))) {
+			p.domains[domain] = append(p.domains[domain], c.ID)
+		}
 		p.rules[c.ID] = newRuleset()
 	}
 	return faults
@@ -176,6 +181,9 @@ func (p *Policy) Connection(id access.ConnectionID) (access.Connection, bool) {
 
 // Connections lists the connections in the order of the source.
 func (p *Policy) Connections() []access.Connection { return slices.Clone(p.source.Connections) }
+
+// ByDomain lists the connections that name an e-mail domain, as written, in the order of the source.
+func (p *Policy) ByDomain(domain string) []access.ConnectionID { return p.domains[domain] }
 
 // Source is what the policy was compiled from.
 func (p *Policy) Source() PolicySource { return p.source }

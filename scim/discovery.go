@@ -109,8 +109,12 @@ type (
 	}
 )
 
-func (s *Server) providerConfig(_ context.Context, c *call) error {
+func (s *Server) providerConfig(ctx context.Context, c *call) error {
 	if err := noFilter(c); err != nil {
+		return err
+	}
+	schemes, err := authSchemes(ctx, c.dir)
+	if err != nil {
 		return err
 	}
 	return s.writeDocument(c, providerConfig{
@@ -121,7 +125,7 @@ func (s *Server) providerConfig(_ context.Context, c *call) error {
 		Sort:                  supported{true},
 		ETag:                  supported{true},
 		Pagination:            pagination{Cursor: true, Index: true, DefaultMethod: "index", DefaultPageSize: defaultCount, MaxPageSize: maxCount, CursorTimeout: int(cursorLife / time.Second)},
-		AuthenticationSchemes: authSchemes(c.dir),
+		AuthenticationSchemes: schemes,
 		Offered:               offeredBy(c.dir),
 		SecurityEvents:        signalsOf(c.dir),
 		Meta:                  s.metaOf(c, "ServiceProviderConfig", "ServiceProviderConfig"),
@@ -137,16 +141,20 @@ func signalsOf(d Directory) signals {
 }
 
 // authSchemes are the ways into this connection: there is no other.
-func authSchemes(d Directory) []authScheme {
+func authSchemes(ctx context.Context, d Directory) ([]authScheme, error) {
 	all := []authScheme{{Type: "oauthbearertoken", Name: "Bearer token", Primary: true,
 		Description: "The connection's SCIM token, sent as Authorization: Bearer.",
 		SpecURI:     "https://www.rfc-editor.org/info/rfc6750"}}
-	if d.OAuth != nil && d.OAuth() {
+	if d.OAuth == nil {
+		return all, nil
+	}
+	open, err := d.OAuth(ctx)
+	if open {
 		all = append(all, authScheme{Type: "oauth2", Name: "OAuth 2.0 client credentials",
 			Description: "An access token of this service's token endpoint, got by client_secret_basic, client_secret_post or private_key_jwt, and sent as Authorization: Bearer.",
 			SpecURI:     "https://www.rfc-editor.org/info/rfc6749"})
 	}
-	return all
+	return all, err
 }
 
 // offeredBy says how a user's roles and entitlements may be filled: with any number

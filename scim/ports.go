@@ -33,8 +33,8 @@ type Directory struct {
 	Types         schema.Types // what they are made of; the zero Types are the standard ones
 	Users, Groups Collection
 	Cursors       Cursors
-	Offers        func() []Offer // what its people may be given; nil: nothing is offered
-	OAuth         func() bool    // whether access tokens of OAuth clients open it, too; nil: they do not
+	Offers        func() []Offer                      // what its people may be given; nil: nothing is offered
+	OAuth         func(context.Context) (bool, error) // whether access tokens of OAuth clients open it, too; nil: they do not
 
 	// Together runs fn with a directory whose writes are kept by one commit: each
 	// call is undone by itself if it fails, all of them if fn does, and nothing is

@@ -44,7 +44,7 @@ func (b *Bridge) writeSeen(ctx context.Context, all bool) {
 // due, fenced and dissolving groups, what has ended by itself. All of it can be killed at any
 // instant and goes on where it stands; nothing that is refused waits for it.
 func (b *Bridge) Decide(ctx context.Context) {
-	b.swept = swept{} // another node may have done this meanwhile
+	b.swept, b.decidedUnder = swept{}, 0 // another node may have done this meanwhile
 	b.everySecond(ctx, b.wake, func() {
 		for more := true; more && ctx.Err() == nil; {
 			done, err := b.Recompute(ctx)
@@ -178,7 +178,7 @@ func (b *Bridge) Recompute(ctx context.Context) (int, error) {
 		if err != nil {
 			return err
 		}
-		undecided, err := v.Undecided(chunk)
+		undecided, err := b.undecided(v)
 		waiting = append(due, undecided...)
 		return err
 	})
@@ -200,6 +200,20 @@ func (b *Bridge) Recompute(ctx context.Context) (int, error) {
 	}
 	moving, err := b.carryOnAll(ctx)
 	return len(waiting) + fenced + moving, err
+}
+
+// undecided are people whom the policy in force has not decided. That there are none is
+// remembered until another is: to look costs as much as there are connections.
+func (b *Bridge) undecided(v *store.View) ([]store.DueKey, error) {
+	version, err := v.PolicyVersion()
+	if err != nil || version == b.decidedUnder {
+		return nil, err
+	}
+	people, err := v.Undecided(chunk)
+	if err == nil && len(people) == 0 {
+		b.decidedUnder = version
+	}
+	return people, err
 }
 
 func (b *Bridge) settleChunk(ctx context.Context, conn access.ConnectionID, people []access.PersonID) error {

@@ -110,10 +110,11 @@ type Bridge struct {
 	lines     lines
 	heavy     *admission.Turnstile // a chunk of a large change holds the writer: one at a time, and of each connection in turn
 
-	started     time.Time
-	raisedAlarm func(conn access.ConnectionID, kind string)
-	watching    watch
-	swept       swept
+	started      time.Time
+	raisedAlarm  func(conn access.ConnectionID, kind string)
+	watching     watch
+	swept        swept
+	decidedUnder int64 // a policy that everybody was once found decided under; only Recompute uses it
 
 	refusals   refusals
 	attempts   attempts

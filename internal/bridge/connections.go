@@ -59,44 +59,42 @@ func (b *Bridge) Doors() []ConnectionView {
 }
 
 // Connection gives a live connection; fault.NotFound if there is none by that id.
-func (b *Bridge) Connection(ctx context.Context, id access.ConnectionID) (access.Connection, error) {
-	all, err := b.connections(ctx)
-	if err != nil {
-		return access.Connection{}, err
-	}
-	for _, c := range all {
-		if c.ID == id {
-			return c, nil
-		}
-	}
-	return access.Connection{}, fault.New(fault.NotFound, "bridge.Connection", "there is no connection %q", id)
-}
-
-// ByDomain lists the live connections that name an e-mail domain, by customer name.
-func (b *Bridge) ByDomain(ctx context.Context, domain string) ([]access.Connection, error) {
-	all, err := b.connections(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return slices.DeleteFunc(all, func(c access.Connection) bool { return !slices.Contains(c.Domains, domain) }), nil
-}
-
-// connections lists the live connections.
-func (b *Bridge) connections(ctx context.Context) ([]access.Connection, error) {
-	var live []access.Connection
-	err := b.store.View(ctx, func(v *store.View) error {
-		rows, err := v.Connections()
+func (b *Bridge) Connection(ctx context.Context, id access.ConnectionID) (c access.Connection, err error) {
+	err = b.store.View(ctx, func(v *store.View) error {
+		d, err := v.In(id)
 		if err != nil {
 			return err
 		}
-		for _, row := range rows {
-			if row.State == store.ConnectionActive {
-				live = append(live, row.Connection)
-			}
+		if row := d.Row(); row.State == store.ConnectionActive {
+			c = row.Connection
+			return nil
 		}
-		return nil
+		return fault.New(fault.NotFound, "bridge.Connection", "the connection %q has ended", id)
 	})
-	return live, err
+	return c, err
+}
+
+// ByDomain lists the live connections that name an e-mail domain, by customer name: those that
+// the policy in force says name it are looked at, and no others.
+func (b *Bridge) ByDomain(ctx context.Context, domain string) ([]access.Connection, error) {
+	if !b.HasPolicy() {
+		return nil, nil
+	}
+	p, err := b.policyNow(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var live []access.Connection
+	for _, id := range p.ByDomain(domain) {
+		switch c, err := b.Connection(ctx, id); {
+		case err == nil:
+			live = append(live, c)
+		case !fault.Is(err, fault.NotFound):
+			return nil, err
+		}
+	}
+	slices.SortFunc(live, func(a, b access.Connection) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID)) })
+	return live, nil
 }
 
 // EndConnection refuses every credential of a connection at once: its epoch rises,

@@ -118,18 +118,20 @@ func (b *Bridge) directoryWith(c store.ConnectionRow, change changer, shared boo
 
 		Cursors: cursors{key: b.cursors, conn: c.ID},
 		Offers:  func() []scim.Offer { return offers(b.catalogue(), c.Ceiling.Grants) },
-		OAuth:   func() bool { return b.hasClients(c.ID) },
+		OAuth:   func(ctx context.Context) (bool, error) { return b.hasClients(ctx, c.ID) },
 		Results: results{b: b, conn: c.ID},
 		Signals: ssf.SCIMEvents(),
 	}
 }
 
 // hasClients reports whether a connection may be opened by OAuth now.
-func (b *Bridge) hasClients(id access.ConnectionID) bool {
+func (b *Bridge) hasClients(ctx context.Context, id access.ConnectionID) (bool, error) {
+	var clients []store.SCIMClient
+	err := b.store.View(ctx, func(v *store.View) (err error) { clients, err = v.SCIMClients(id); return err })
 	now, trust := b.now(), b.trust[id]
-	return slices.ContainsFunc(b.store.Doors()[id].Clients, func(c store.SCIMClient) bool {
+	return slices.ContainsFunc(clients, func(c store.SCIMClient) bool {
 		return c.Live() && (!trust.Empty() || slices.ContainsFunc(c.Secrets, func(s store.ClientSecret) bool { return s.LiveAt(now) }))
-	})
+	}), err
 }
 
 // offers are the grants under a connection's ceiling, for its identity provider to
