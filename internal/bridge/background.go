@@ -173,12 +173,13 @@ func (b *Bridge) note(op string, err error) {
 func (b *Bridge) Recompute(ctx context.Context) (int, error) {
 	now := b.now()
 	var waiting []store.DueKey
+	version := b.store.PolicyVersion() // no later than what the snapshot shows
 	err := b.store.View(ctx, func(v *store.View) error {
 		due, err := v.Due(now, chunk)
 		if err != nil {
 			return err
 		}
-		undecided, err := b.undecided(v)
+		undecided, err := b.undecided(v, version)
 		waiting = append(due, undecided...)
 		return err
 	})
@@ -203,11 +204,11 @@ func (b *Bridge) Recompute(ctx context.Context) (int, error) {
 }
 
 // undecided are people whom the policy in force has not decided. That there are none is
-// remembered until another is: to look costs as much as there are connections.
-func (b *Bridge) undecided(v *store.View) ([]store.DueKey, error) {
-	version, err := v.PolicyVersion()
-	if err != nil || version == b.decidedUnder {
-		return nil, err
+// remembered until another is: to look costs as much as there are connections. version was in force
+// before the snapshot was taken: one that came since has decided nobody that it shows.
+func (b *Bridge) undecided(v *store.View, version int64) ([]store.DueKey, error) {
+	if version == b.decidedUnder {
+		return nil, nil
 	}
 	people, err := v.Undecided(chunk)
 	if err == nil && len(people) == 0 {
