@@ -1,6 +1,7 @@
 package bridge_test
 
 import (
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -13,6 +14,9 @@ func (s *steps) asks(w *world, do func() error) (asked []string) {
 	s.reach = func(kind, what string) error {
 		switch {
 		case kind == stepHot || kind == stepStatement:
+			if n := len(asked); kind == stepStatement && n > 0 && asked[n-1] == lastStep {
+				w.t.Errorf("%q is asked after the last", what)
+			}
 			asked = append(asked, what)
 		case kind == stepBoundary && strings.HasPrefix(what, "before"):
 			asked = append(asked, strings.TrimPrefix(what, "before "))
@@ -31,6 +35,13 @@ func TestWhatIsAskedForOften(t *testing.T) {
 	v := w.session(southern, "oid-kim")
 	next, err := w.refresh(v.tokens.RefreshToken) // what the node remembers is remembered
 	w.do(err)
+	second := w.person(southern, "lee@southern.example", "oid-lee")
+	w.group(southern, "Day Shift", second)
+	for _, query := range []string{"", "?filter=" + url.QueryEscape(`userName eq "lee@southern.example"`), "?filter=" + url.QueryEscape(`userName eq "nobody@southern.example"`), "?count=1", "?excludedAttributes=groups"} {
+		if asked := s.asks(w, func() error { w.must(200, southern, "GET", "/Users"+query, ""); return nil }); len(asked) == 0 {
+			t.Errorf("a list (%s) asks for nothing", query)
+		}
+	}
 	view := []string{"view", lastStep}
 	for _, c := range []struct {
 		name string

@@ -111,7 +111,7 @@ func (u users) Get(ctx context.Context, id string, w scim.Want) (scim.Resource, 
 func (u users) List(ctx context.Context, q scim.Query) (scim.Page, error) {
 	return page(ctx, u.b, u.conn, q, lister[store.Person]{numbered: (*store.Directory).People, walk: (*store.Directory).WalkPeople,
 		resources: func(dir *store.Directory, people []store.Person) ([]scim.Resource, error) {
-			return readUsers(dir.Ending(), people, q.Want)
+			return readUsers(dir, people, q.Want)
 		},
 		later: func(p store.Person) (string, bool) { return string(p.ID), p.Doc == nil },
 		get:   func(ctx context.Context, id string) (scim.Resource, error) { return u.Get(ctx, id, q.Want) }})
