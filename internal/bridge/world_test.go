@@ -190,6 +190,7 @@ func (w *world) open() {
 	if w.rows, err = sqlite.OpenEngine(w.ctx, filepath.Join(w.dir, "drawbridge.db")); err != nil {
 		w.t.Fatal(err)
 	}
+	w.rows = lastEnds{w.rows}
 	if w.aroundStore != nil {
 		w.rows = w.aroundStore(w.rows)
 	}
