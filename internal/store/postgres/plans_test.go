@@ -37,7 +37,7 @@ type looked struct {
 
 func (l *looked) over(t testing.TB) *store.Store {
 	t.Helper()
-	url := migrated(t)
+	url := fresh(t)
 	free, err := pgconn.Connect(t.Context(), strings.Replace(url, "user=drawbridge", "user=postgres", 1)+" options='-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off'")
 	if err != nil {
 		t.Fatal(err)

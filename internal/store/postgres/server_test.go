@@ -66,11 +66,25 @@ func migrated(t testing.TB) string {
 		databases.free = databases.free[:last]
 		return lend(t, name)
 	}
+	return lend(t, anew(t))
+}
+
+// fresh is migrated, of a database in which nothing ever was: the server plans by the size of what
+// it has, also of what is empty again.
+func fresh(t testing.TB) string {
+	t.Helper()
+	databases.mu.Lock()
+	defer databases.mu.Unlock()
+	return lend(t, anew(t))
+}
+
+func anew(t testing.TB) string {
+	t.Helper()
 	name := empty(t)
 	if err := Migrate(t.Context(), address("drawbridge", name)); err != nil {
 		t.Fatal(err)
 	}
-	return lend(t, name)
+	return name
 }
 
 // empty makes a database. The server's end is its end.
