@@ -73,6 +73,11 @@ func (b *Bridge) change(ctx context.Context, conn access.ConnectionID, by event.
 	if err != nil {
 		return err
 	}
+	return b.done(ctx, c)
+}
+
+// done is a change's last step before its answer.
+func (b *Bridge) done(ctx context.Context, c *change) error {
 	b.follow(ctx, c)
 	return failpoint.Hit(ctx, failpoint.BeforeReply)
 }

@@ -8,7 +8,6 @@ import (
 
 	"github.com/drawbridge-id/drawbridge/internal/access"
 	"github.com/drawbridge-id/drawbridge/internal/event"
-	"github.com/drawbridge-id/drawbridge/internal/failpoint"
 	"github.com/drawbridge-id/drawbridge/internal/fault"
 	"github.com/drawbridge-id/drawbridge/internal/planted"
 	"github.com/drawbridge-id/drawbridge/internal/store"
@@ -62,8 +61,7 @@ func (g groups) joined(id access.GroupID, members *memberChange, now *store.Grou
 		case !a.ran:
 			*now, *did = a.now, a.did
 		}
-		g.b.follow(ctx, a.did)
-		return failpoint.Hit(ctx, failpoint.BeforeReply)
+		return g.b.done(ctx, a.did)
 	}
 }
 
