@@ -37,7 +37,7 @@ func telling(t *testing.T, e engine) told {
 		}
 	}))
 	t.Cleanup(receiver.Close)
-	hook := fmt.Sprintf("\nwebhooks:\n  - name: operations\n    url: %s/hook\n    secret: whsec_bm90LWEtc2VjcmV0LWZvci1sb29wYmFjay1vbmx5\n    events: [ \"session.*\" ]\nclients:\n", receiver.URL)
+	hook := fmt.Sprintf("\nwebhooks:\n  - name: operations\n    url: %s/hook\n    secret: whsec_bm90LWEtc2VjcmV0LWZvci1sb29wYmFjay1vbmx5\n    events: [ \"session.revoked\" ]\nclients:\n", receiver.URL)
 	file := filepath.Join(t.TempDir(), "drawbridge.yaml")
 	if err := os.WriteFile(file, []byte(strings.Replace(string(examples.Drawbridge), "\nclients:\n", hook, 1)), 0o600); err != nil {
 		t.Fatal(err)
