@@ -6,12 +6,14 @@ package lanes
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
 	"os/user"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -115,14 +117,31 @@ func Until(patience time.Duration, is func() error) (err error) {
 	}
 }
 
-// FreePort is one of loopback that nobody uses.
+// FreePort is one of loopback that nobody uses, and that is given to no outgoing connection: those
+// have ports from 32768 on. It is given out once.
 func FreePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // it ends at once
-	if err != nil {
-		return 0, err
+	given.mu.Lock()
+	defer given.mu.Unlock()
+	var err error
+	for range 100 {
+		port := 20000 + rand.IntN(12000) //nolint:gosec // no secret
+		if given.ports[port] {
+			continue
+		}
+		var l net.Listener
+		if l, err = net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port))); err == nil { //nolint:noctx // it ends at once
+			given.ports[port] = true
+			return port, l.Close()
+		}
 	}
-	return l.Addr().(*net.TCPAddr).Port, l.Close()
+	return 0, fmt.Errorf("no port is free: %w", err)
 }
+
+// given are the ports that this process has given out.
+var given = struct {
+	mu    sync.Mutex // guards ports
+	ports map[int]bool
+}{ports: map[int]bool{}}
 
 // InMemory is a new folder whose writes wait for no disk, where there is one: hardly a test asks
 // what survives a power cut. Its path is short, for sockets.
