@@ -20,7 +20,7 @@ build:
 # two parts at a time, because each waits for servers and programs most of its time. Lint and race
 # run every test of the unit lane. Each part says when it begins.
 test: lint race fuzz setup
-	@$(MAKE) -j2 lanes planted crash
+	@$(MAKE) -j2 -o setup lanes planted crash
 	@echo "== everything passed at $$(date +%T)"
 
 unit:
