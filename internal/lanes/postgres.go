@@ -72,10 +72,11 @@ func (s *Postgres) Run(program string, args ...string) (err error) {
 
 // Start starts it, and waits until it answers, after a crash too.
 func (s *Postgres) Start() (err error) {
-	args := []string{"-D", s.Data(), "-k", s.Dir, "-c", "listen_addresses=" + map[bool]string{true: "127.0.0.1"}[s.Port != 0]}
+	args, listen := []string{"-D", s.Data(), "-k", s.Dir}, "listen_addresses="
 	if s.Port != 0 {
-		args = append(args, "-c", fmt.Sprint("port=", s.Port))
+		args, listen = append(args, "-c", fmt.Sprint("port=", s.Port)), "listen_addresses=127.0.0.1"
 	}
+	args = append(args, "-c", listen)
 	for _, setting := range s.Settings {
 		args = append(args, "-c", setting)
 	}
