@@ -151,10 +151,7 @@ func (b *Bridge) indexEmails(ctx context.Context) error {
 		if err != nil || len(waiting) == 0 {
 			return err
 		}
-		of := map[access.ConnectionID][]access.PersonID{}
-		for _, k := range waiting {
-			of[k.Connection] = append(of[k.Connection], k.Person)
-		}
+		of := byConnection(waiting, ofDue)
 		if _, err := b.store.UpdateEach(ctx, slices.Collect(maps.Keys(of)), func(d *store.DirectoryTx) error { return d.IndexEmails(of[d.Row().ID]) }); err != nil {
 			return err
 		}
@@ -186,11 +183,7 @@ func (b *Bridge) Recompute(ctx context.Context) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	byConnection := map[access.ConnectionID][]access.PersonID{}
-	for _, w := range waiting {
-		byConnection[w.Connection] = append(byConnection[w.Connection], w.Person)
-	}
-	for conn, people := range byConnection {
+	for conn, people := range byConnection(waiting, ofDue) {
 		if err := b.inTurn(ctx, conn, func() error { return b.settleChunk(ctx, conn, people) }); err != nil {
 			return 0, err
 		}
@@ -202,6 +195,18 @@ func (b *Bridge) Recompute(ctx context.Context) (int, error) {
 	moving, err := b.carryOnAll(ctx)
 	return len(waiting) + fenced + moving, err
 }
+
+// byConnection sorts what of gives of each by its connection, in the order of all.
+func byConnection[T, V any](all []T, of func(T) (access.ConnectionID, V)) map[access.ConnectionID][]V {
+	sorted := map[access.ConnectionID][]V{}
+	for _, one := range all {
+		conn, value := of(one)
+		sorted[conn] = append(sorted[conn], value)
+	}
+	return sorted
+}
+
+func ofDue(k store.DueKey) (access.ConnectionID, access.PersonID) { return k.Connection, k.Person }
 
 // undecided are people whom the policy in force has not decided. That there are none is
 // remembered until another is: to look costs as much as there are connections. version was in force

@@ -83,7 +83,7 @@ func (b *Bridge) TidyPermits(ctx context.Context) (int, error) {
 	if len(void) > 0 { // those that are over may be among them
 		return len(void), b.endVoid(ctx, void)
 	}
-	for conn, some := range byConnection(over) {
+	for conn, some := range byConnection(over, ofPermit) {
 		err := b.inTurn(ctx, conn, func() error {
 			return b.change(ctx, conn, event.ByRules, func(c *change) error { return c.tidyOver(some) })
 		})
@@ -117,17 +117,11 @@ func (c *change) tidyOver(some []store.PermitRow) error {
 	return nil
 }
 
-func byConnection(all []store.PermitRow) map[access.ConnectionID][]store.PermitRow {
-	of := map[access.ConnectionID][]store.PermitRow{}
-	for _, t := range all {
-		of[t.Connection] = append(of[t.Connection], t)
-	}
-	return of
-}
+func ofPermit(t store.PermitRow) (access.ConnectionID, store.PermitRow) { return t.Connection, t }
 
 // endVoid ends permits of connections that have ended, which nobody can be decided in.
 func (b *Bridge) endVoid(ctx context.Context, void []store.PermitRow) error {
-	for conn, some := range byConnection(void) {
+	for conn, some := range byConnection(void, ofPermit) {
 		err := b.ending(ctx, conn, why{by: event.ByRules}, func(c *change) error {
 			for _, t := range some {
 				if _, err := c.endPermit(t.ID, access.EndPermitConnection); err != nil && !fault.Is(err, fault.Stale) {

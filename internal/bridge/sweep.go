@@ -36,11 +36,8 @@ func (b *Bridge) sweepOver(ctx context.Context) error {
 		if err != nil || len(over) == 0 {
 			return err
 		}
-		byConnection := map[access.ConnectionID][]session.ID{}
-		for _, row := range over {
-			byConnection[row.Connection] = append(byConnection[row.Connection], row.ID)
-		}
-		for conn, ids := range byConnection {
+		of := func(row store.SessionRow) (access.ConnectionID, session.ID) { return row.Connection, row.ID }
+		for conn, ids := range byConnection(over, of) {
 			if err := b.ending(ctx, conn, why{by: event.ByBridge}, func(c *change) error { return c.endOver(ids) }); err != nil {
 				return err
 			}
